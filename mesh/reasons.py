@@ -1,0 +1,201 @@
+"""Every reason code Outrider can give, with its sentence: the one table.
+
+A code is stable and machine readable: it stands in decision logs, in the `reason` label of metrics and in
+admission replies. Its sentence says what happened and what to do next, in words for the person who reads it.
+Nothing outside this module invents a code; documentation is generated from this table.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was allowed, refused or changed."""
+
+    # Decisions of a policy.
+    ALLOWED = "allowed"
+    ALLOWED_BASE_PROTOCOL = "allowed_base_protocol"
+    ALLOWED_EGRESS_DEFAULT = "allowed_egress_default"
+    TOOL_NOT_GRANTED = "tool_not_granted"
+    TOOL_DENIED = "tool_denied"
+    PROMPT_NOT_GRANTED = "prompt_not_granted"
+    PROMPT_DENIED = "prompt_denied"
+    RESOURCE_NOT_GRANTED = "resource_not_granted"
+    RESOURCE_DENIED = "resource_denied"
+    NAME_OUTSIDE_CHARSET = "name_outside_charset"
+    UNKNOWN_METHOD = "unknown_method"
+    BACKEND_NOT_GRANTED = "backend_not_granted"
+    EGRESS_DENIED = "egress_denied"
+    PATH_NOT_DECLARED = "path_not_declared"
+    PEER_NOT_ALLOWED = "peer_not_allowed"
+    NO_INBOUND_RULE = "no_inbound_rule"
+    CONNECT_REFUSED = "connect_refused"
+    SERVER_REQUEST_REFUSED = "server_request_refused"
+    PROTOCOL_NOT_ALLOWED = "protocol_not_allowed"
+
+    # HTTP that cannot be passed on safely.
+    HTTP_MALFORMED = "http_malformed"
+    HTTP_AMBIGUOUS_LENGTH = "http_ambiguous_length"
+    HTTP_BAD_HEADER = "http_bad_header"
+    HTTP_BAD_CHUNK = "http_bad_chunk"
+    HTTP_BAD_HOST = "http_bad_host"
+    HTTP_BAD_TARGET = "http_bad_target"
+    HTTP_VERSION = "http_version"
+    HTTP_HEAD_TOO_LARGE = "http_head_too_large"
+    HTTP_BODY_TOO_LARGE = "http_body_too_large"
+    HTTP_TRUNCATED = "http_truncated"
+    HTTP_UPGRADE = "http_upgrade"
+    HTTP_EXPECTATION = "http_expectation"
+    HTTP_CONTENT_ENCODING = "http_content_encoding"
+    HTTP_CONTENT_TYPE = "http_content_type"
+    HTTP_METHOD = "http_method"
+    NOT_A_PROXY_REQUEST = "not_a_proxy_request"
+    IDLE_TIMEOUT = "idle_timeout"
+    HEAD_TIMEOUT = "head_timeout"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+
+    # JSON and JSON-RPC that cannot be inspected safely.
+    JSON_MALFORMED = "json_malformed"
+    JSON_NOT_UTF8 = "json_not_utf8"
+    JSON_DUPLICATE_KEY = "json_duplicate_key"
+    JSON_TOO_DEEP = "json_too_deep"
+    JSON_NUMBER = "json_number"
+    JSONRPC_INVALID = "jsonrpc_invalid"
+    JSONRPC_HYBRID = "jsonrpc_hybrid"
+    JSONRPC_ID = "jsonrpc_id"
+    BATCH_REFUSED = "batch_refused"
+    BATCH_TOO_LARGE = "batch_too_large"
+    SSE_MALFORMED = "sse_malformed"
+    SSE_EVENT_TOO_LARGE = "sse_event_too_large"
+    MCP_HEADER_MISMATCH = "mcp_header_mismatch"
+    MCP_UNKNOWN_VERSION = "mcp_unknown_version"
+    MCP_MALFORMED = "mcp_malformed"
+
+    # Identity and mutual TLS.
+    NO_SVID = "no_svid"
+    SVID_EXPIRED = "svid_expired"
+    PEER_NO_CERTIFICATE = "peer_no_certificate"
+    PEER_BAD_LEAF = "peer_bad_leaf"
+    PEER_UNTRUSTED = "peer_untrusted"
+    PEER_EXPIRED = "peer_expired"
+    PEER_UNKNOWN_TRUST_DOMAIN = "peer_unknown_trust_domain"
+    PEER_WRONG_IDENTITY = "peer_wrong_identity"
+    TLS_HANDSHAKE = "tls_handshake"
+
+    # The other side of a forwarded request.
+    UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_CONNECT_TIMEOUT = "upstream_connect_timeout"
+    UPSTREAM_RESET = "upstream_reset"
+    UPSTREAM_IDLE_TIMEOUT = "upstream_idle_timeout"
+    UPSTREAM_MALFORMED = "upstream_malformed"
+    UPSTREAM_ENCODED = "upstream_encoded"
+    UPSTREAM_CONTENT_TYPE = "upstream_content_type"
+    CLIENT_GONE = "client_gone"
+    DRAINING = "draining"
+
+    @property
+    def sentence(self) -> str:
+        """What happened and, where something can be done, what to do."""
+        return SENTENCES[self]
+
+
+SENTENCES: dict[Reason, str] = {
+    Reason.ALLOWED: "The policy allows it.",
+    Reason.ALLOWED_BASE_PROTOCOL: "A method of the base protocol, which every granted backend may use.",
+    Reason.ALLOWED_EGRESS_DEFAULT: "The destination is no declared Backend and the policy says egress: allow.",
+    Reason.TOOL_NOT_GRANTED: "No policy grants this tool; add it to tools.allow of the outbound or inbound rule.",
+    Reason.TOOL_DENIED: "A policy denies this tool in tools.deny, and deny wins over allow.",
+    Reason.PROMPT_NOT_GRANTED: "No policy grants this prompt; add it to prompts.allow.",
+    Reason.PROMPT_DENIED: "A policy denies this prompt in prompts.deny, and deny wins over allow.",
+    Reason.RESOURCE_NOT_GRANTED: "No policy grants this resource; add it to resources.allow.",
+    Reason.RESOURCE_DENIED: "A policy denies this resource in resources.deny, and deny wins over allow.",
+    Reason.NAME_OUTSIDE_CHARSET: (
+        "The name holds characters that MCP names should not have, so no pattern matches it; "
+        "only an exact entry in the policy would."
+    ),
+    Reason.UNKNOWN_METHOD: (
+        "The method is none that this version knows, so its contents cannot be checked; "
+        "unknownMethods: allow in the rule lets such methods pass unchecked."
+    ),
+    Reason.BACKEND_NOT_GRANTED: (
+        "The destination is a declared Backend, but no AgentPolicy of this agent names it under outbound."
+    ),
+    Reason.EGRESS_DENIED: (
+        "The destination is no declared Backend and the policy says egress: deny; "
+        "a Backend document with this host and port, named under outbound of an AgentPolicy, would allow it."
+    ),
+    Reason.PATH_NOT_DECLARED: (
+        "The host is a declared Backend but this path is not below its path; "
+        "a Backend document with this host, port and path would allow it."
+    ),
+    Reason.PEER_NOT_ALLOWED: "No inbound rule of the policy names this peer under from.",
+    Reason.NO_INBOUND_RULE: (
+        "No AgentPolicy of this workload has an inbound section, so nobody may call it; "
+        "an inbound rule with from and mcp would open it."
+    ),
+    Reason.CONNECT_REFUSED: (
+        "A CONNECT tunnel cannot be inspected, and this destination is subject to a policy that must be; "
+        "use an http:// URL and let the sidecar make the TLS connection, or declare the Backend as protocol: TCP."
+    ),
+    Reason.SERVER_REQUEST_REFUSED: "The server asked the agent for something the policy does not let servers ask.",
+    Reason.PROTOCOL_NOT_ALLOWED: "The rule that matches does not allow this protocol.",
+    Reason.HTTP_MALFORMED: "The message is not well-formed HTTP/1.1.",
+    Reason.HTTP_AMBIGUOUS_LENGTH: (
+        "The end of the message can be read in more than one way (several Content-Length values, or "
+        "Content-Length with Transfer-Encoding), which is how requests are smuggled."
+    ),
+    Reason.HTTP_BAD_HEADER: "A header field breaks the grammar of RFC 9112 (folding, control character, space).",
+    Reason.HTTP_BAD_CHUNK: "The chunked body breaks the grammar of RFC 9112.",
+    Reason.HTTP_BAD_HOST: "The Host header is missing, repeated, malformed or not that of the request target.",
+    Reason.HTTP_BAD_TARGET: "The request target is malformed, or could be read as another path.",
+    Reason.HTTP_VERSION: "Only HTTP/1.1 and HTTP/1.0 are spoken here.",
+    Reason.HTTP_HEAD_TOO_LARGE: "The request line and headers exceed limits.headBytes or limits.headers.",
+    Reason.HTTP_BODY_TOO_LARGE: "The body exceeds limits.bodyBytes.",
+    Reason.HTTP_TRUNCATED: "The connection closed before the message was complete.",
+    Reason.HTTP_UPGRADE: "Protocol upgrades are not passed on: what follows could not be inspected.",
+    Reason.HTTP_EXPECTATION: "The Expect header asks for something other than 100-continue.",
+    Reason.HTTP_CONTENT_ENCODING: "The body is compressed; only identity can be inspected.",
+    Reason.HTTP_CONTENT_TYPE: "The media type is not application/json.",
+    Reason.HTTP_METHOD: "MCP uses POST, GET and DELETE only.",
+    Reason.NOT_A_PROXY_REQUEST: (
+        "This port is a forward proxy and takes absolute-form requests; "
+        "set HTTP_PROXY to it instead of using it as the server's address."
+    ),
+    Reason.IDLE_TIMEOUT: "Nothing arrived within limits.idleSeconds.",
+    Reason.HEAD_TIMEOUT: "The request head did not arrive within limits.headSeconds.",
+    Reason.TOO_MANY_CONNECTIONS: "limits.connections are open already.",
+    Reason.JSON_MALFORMED: "The body is not JSON as RFC 8259 defines it.",
+    Reason.JSON_NOT_UTF8: "The body is not UTF-8, or begins with a byte order mark.",
+    Reason.JSON_DUPLICATE_KEY: "An object names the same key twice; readers disagree on which one counts.",
+    Reason.JSON_TOO_DEEP: "The body is nested deeper than limits.jsonDepth.",
+    Reason.JSON_NUMBER: "A number is not valid JSON, or too large to be read alike everywhere.",
+    Reason.JSONRPC_INVALID: "The message is not a JSON-RPC 2.0 request, notification or response.",
+    Reason.JSONRPC_HYBRID: "The message is a request and a response at once.",
+    Reason.JSONRPC_ID: "The id is neither a string nor an integer.",
+    Reason.BATCH_REFUSED: "Another message of the same batch was refused, so the whole batch was.",
+    Reason.BATCH_TOO_LARGE: "The batch is empty or has more messages than limits.batch.",
+    Reason.SSE_MALFORMED: "The event stream is not UTF-8 text.",
+    Reason.SSE_EVENT_TOO_LARGE: "An event exceeds limits.eventBytes.",
+    Reason.MCP_HEADER_MISMATCH: "An Mcp-* header is missing, repeated or differs from the body.",
+    Reason.MCP_UNKNOWN_VERSION: "The protocol version is none that this version of Outrider knows.",
+    Reason.MCP_MALFORMED: "The message does not have the shape that its MCP method requires.",
+    Reason.NO_SVID: "This sidecar has no SVID yet; look at identity_ready in its metrics and at the provider.",
+    Reason.SVID_EXPIRED: "This sidecar's own SVID has expired and the provider has not renewed it.",
+    Reason.PEER_NO_CERTIFICATE: "The peer presented no certificate: it is not a workload of the mesh.",
+    Reason.PEER_BAD_LEAF: "The peer's certificate is no X509-SVID (SPIFFE X509-SVID, section 5).",
+    Reason.PEER_UNTRUSTED: "The peer's certificate does not chain to the bundle of its own trust domain.",
+    Reason.PEER_EXPIRED: "The peer's certificate is expired or not yet valid.",
+    Reason.PEER_UNKNOWN_TRUST_DOMAIN: "There is no bundle for the peer's trust domain; federate with it.",
+    Reason.PEER_WRONG_IDENTITY: "The server proved an identity other than the Backend's tls.identity.",
+    Reason.TLS_HANDSHAKE: "The TLS handshake failed: the other side speaks no TLS 1.3 or refused our certificate.",
+    Reason.UPSTREAM_UNREACHABLE: "The backend's address cannot be resolved or refuses connections.",
+    Reason.UPSTREAM_CONNECT_TIMEOUT: "The backend did not accept the connection within limits.connectSeconds.",
+    Reason.UPSTREAM_RESET: "The backend closed the connection before its answer was complete.",
+    Reason.UPSTREAM_IDLE_TIMEOUT: "The backend sent nothing for limits.upstreamIdleSeconds.",
+    Reason.UPSTREAM_MALFORMED: "The backend's answer is malformed or ambiguous and was not passed on.",
+    Reason.UPSTREAM_ENCODED: "The backend compressed its answer although identity was asked for; it cannot be inspected.",
+    Reason.UPSTREAM_CONTENT_TYPE: "The backend's answer is neither JSON nor an event stream.",
+    Reason.CLIENT_GONE: "The caller closed its connection before the answer was complete.",
+    Reason.DRAINING: "The sidecar is shutting down.",
+}
