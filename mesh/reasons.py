@@ -103,8 +103,12 @@ class Reason(StrEnum):
 SENTENCES: dict[Reason, str] = {
     Reason.ALLOWED: "The policy allows it.",
     Reason.ALLOWED_BASE_PROTOCOL: "A method of the base protocol, which every granted backend may use.",
-    Reason.ALLOWED_EGRESS_DEFAULT: "The destination is no declared Backend and the policy says egress: allow.",
-    Reason.TOOL_NOT_GRANTED: "No policy grants this tool; add it to tools.allow of the outbound or inbound rule.",
+    Reason.ALLOWED_EGRESS_DEFAULT: (
+        "The destination is no declared Backend and the policy says egress: allow."
+    ),
+    Reason.TOOL_NOT_GRANTED: (
+        "No policy grants this tool; add it to tools.allow of the outbound or inbound rule."
+    ),
     Reason.TOOL_DENIED: "A policy denies this tool in tools.deny, and deny wins over allow.",
     Reason.PROMPT_NOT_GRANTED: "No policy grants this prompt; add it to prompts.allow.",
     Reason.PROMPT_DENIED: "A policy denies this prompt in prompts.deny, and deny wins over allow.",
@@ -136,18 +140,25 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.CONNECT_REFUSED: (
         "A CONNECT tunnel cannot be inspected, and this destination is subject to a policy that must be; "
-        "use an http:// URL and let the sidecar make the TLS connection, or declare the Backend as protocol: TCP."
+        "use an http:// URL and let the sidecar make the TLS connection, or declare the "
+        "Backend as protocol: TCP."
     ),
-    Reason.SERVER_REQUEST_REFUSED: "The server asked the agent for something the policy does not let servers ask.",
+    Reason.SERVER_REQUEST_REFUSED: (
+        "The server asked the agent for something the policy does not let servers ask."
+    ),
     Reason.PROTOCOL_NOT_ALLOWED: "The rule that matches does not allow this protocol.",
     Reason.HTTP_MALFORMED: "The message is not well-formed HTTP/1.1.",
     Reason.HTTP_AMBIGUOUS_LENGTH: (
         "The end of the message can be read in more than one way (several Content-Length values, or "
         "Content-Length with Transfer-Encoding), which is how requests are smuggled."
     ),
-    Reason.HTTP_BAD_HEADER: "A header field breaks the grammar of RFC 9112 (folding, control character, space).",
+    Reason.HTTP_BAD_HEADER: (
+        "A header field breaks the grammar of RFC 9112 (folding, control character, space)."
+    ),
     Reason.HTTP_BAD_CHUNK: "The chunked body breaks the grammar of RFC 9112.",
-    Reason.HTTP_BAD_HOST: "The Host header is missing, repeated, malformed or not that of the request target.",
+    Reason.HTTP_BAD_HOST: (
+        "The Host header is missing, repeated, malformed or not that of the request target."
+    ),
     Reason.HTTP_BAD_TARGET: "The request target is malformed, or could be read as another path.",
     Reason.HTTP_VERSION: "Only HTTP/1.1 and HTTP/1.0 are spoken here.",
     Reason.HTTP_HEAD_TOO_LARGE: "The request line and headers exceed limits.headBytes or limits.headers.",
@@ -180,7 +191,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.MCP_HEADER_MISMATCH: "An Mcp-* header is missing, repeated or differs from the body.",
     Reason.MCP_UNKNOWN_VERSION: "The protocol version is none that this version of Outrider knows.",
     Reason.MCP_MALFORMED: "The message does not have the shape that its MCP method requires.",
-    Reason.NO_SVID: "This sidecar has no SVID yet; look at identity_ready in its metrics and at the provider.",
+    Reason.NO_SVID: (
+        "This sidecar has no SVID yet; look at identity_ready in its metrics and at the provider."
+    ),
     Reason.SVID_EXPIRED: "This sidecar's own SVID has expired and the provider has not renewed it.",
     Reason.PEER_NO_CERTIFICATE: "The peer presented no certificate: it is not a workload of the mesh.",
     Reason.PEER_BAD_LEAF: "The peer's certificate is no X509-SVID (SPIFFE X509-SVID, section 5).",
@@ -188,13 +201,19 @@ SENTENCES: dict[Reason, str] = {
     Reason.PEER_EXPIRED: "The peer's certificate is expired or not yet valid.",
     Reason.PEER_UNKNOWN_TRUST_DOMAIN: "There is no bundle for the peer's trust domain; federate with it.",
     Reason.PEER_WRONG_IDENTITY: "The server proved an identity other than the Backend's tls.identity.",
-    Reason.TLS_HANDSHAKE: "The TLS handshake failed: the other side speaks no TLS 1.3 or refused our certificate.",
+    Reason.TLS_HANDSHAKE: (
+        "The TLS handshake failed: the other side speaks no TLS 1.3 or refused our certificate."
+    ),
     Reason.UPSTREAM_UNREACHABLE: "The backend's address cannot be resolved or refuses connections.",
-    Reason.UPSTREAM_CONNECT_TIMEOUT: "The backend did not accept the connection within limits.connectSeconds.",
+    Reason.UPSTREAM_CONNECT_TIMEOUT: (
+        "The backend did not accept the connection within limits.connectSeconds."
+    ),
     Reason.UPSTREAM_RESET: "The backend closed the connection before its answer was complete.",
     Reason.UPSTREAM_IDLE_TIMEOUT: "The backend sent nothing for limits.upstreamIdleSeconds.",
     Reason.UPSTREAM_MALFORMED: "The backend's answer is malformed or ambiguous and was not passed on.",
-    Reason.UPSTREAM_ENCODED: "The backend compressed its answer although identity was asked for; it cannot be inspected.",
+    Reason.UPSTREAM_ENCODED: (
+        "The backend compressed its answer although identity was asked for; it cannot be inspected."
+    ),
     Reason.UPSTREAM_CONTENT_TYPE: "The backend's answer is neither JSON nor an event stream.",
     Reason.CLIENT_GONE: "The caller closed its connection before the answer was complete.",
     Reason.DRAINING: "The sidecar is shutting down.",
