@@ -94,6 +94,29 @@ class Reason(StrEnum):
     CLIENT_GONE = "client_gone"
     DRAINING = "draining"
 
+    # Admission: what happened to a pod, and why.
+    INJECTED = "injected"
+    NOT_OPTED_IN = "not_opted_in"
+    POD_OPTED_OUT = "pod_opted_out"
+    OPT_OUT_REFUSED = "opt_out_refused"
+    INJECT_LABEL_INVALID = "inject_label_invalid"
+    NAMESPACE_LABEL_INVALID = "namespace_label_invalid"
+    NAMESPACE_DISABLED = "namespace_disabled"
+    NAMESPACE_IGNORED = "namespace_ignored"
+    NAMESPACE_UNKNOWN = "namespace_unknown"
+    NOT_A_POD_CREATION = "not_a_pod_creation"
+    POD_MALFORMED = "pod_malformed"
+    HOST_NETWORK = "host_network"
+    MIRROR_POD = "mirror_pod"
+    WINDOWS_POD = "windows_pod"
+    SIDECAR_UID = "sidecar_uid"
+    SIDECAR_PORT = "sidecar_port"
+    RESERVED_NAME = "reserved_name"
+    RESERVED_VOLUME = "reserved_volume"
+    SHARED_PROCESSES = "shared_processes"
+    PROXY_CONFLICT = "proxy_conflict"
+    ANNOTATION_INVALID = "annotation_invalid"
+
     @property
     def sentence(self) -> str:
         """What happened and, where something can be done, what to do."""
@@ -217,4 +240,50 @@ SENTENCES: dict[Reason, str] = {
     Reason.UPSTREAM_CONTENT_TYPE: "The backend's answer is neither JSON nor an event stream.",
     Reason.CLIENT_GONE: "The caller closed its connection before the answer was complete.",
     Reason.DRAINING: "The sidecar is shutting down.",
+    Reason.INJECTED: "The pod gets a sidecar.",
+    Reason.NOT_OPTED_IN: (
+        "Neither the namespace nor the pod asks for a sidecar; label the namespace "
+        "outrider.dev/injection=enabled or the pod outrider.dev/inject=true."
+    ),
+    Reason.POD_OPTED_OUT: "The pod opts out by its own label.",
+    Reason.OPT_OUT_REFUSED: (
+        "The namespace is labelled outrider.dev/injection=required, so no pod in it may opt out; "
+        "remove the pod's opt-out label."
+    ),
+    Reason.INJECT_LABEL_INVALID: 'The label outrider.dev/inject must be "true" or "false".',
+    Reason.NAMESPACE_LABEL_INVALID: (
+        "The namespace's label outrider.dev/injection must be enabled, required or disabled."
+    ),
+    Reason.NAMESPACE_DISABLED: (
+        "The namespace is labelled outrider.dev/injection=disabled; "
+        "change that label, or remove outrider.dev/inject from the pod."
+    ),
+    Reason.NAMESPACE_IGNORED: (
+        "Pods of this namespace never get a sidecar; run the agent in a namespace of its own."
+    ),
+    Reason.NAMESPACE_UNKNOWN: (
+        "The labels of the pod's namespace cannot be read, so nothing says whether it needs a sidecar; "
+        "it is refused until they can."
+    ),
+    Reason.NOT_A_POD_CREATION: "Only the creation of pods is looked at.",
+    Reason.POD_MALFORMED: "The object does not have the shape of a pod.",
+    Reason.HOST_NETWORK: (
+        "The pod uses the node's network (hostNetwork: true), where a sidecar's ports would be the node's; "
+        "remove hostNetwork."
+    ),
+    Reason.MIRROR_POD: "The pod mirrors a static pod of a node, which admission cannot change.",
+    Reason.WINDOWS_POD: "The sidecar runs on Linux only.",
+    Reason.SIDECAR_UID: "A container runs as the sidecar's user and could act as it; give it another runAsUser.",
+    Reason.SIDECAR_PORT: "A container declares a port that the sidecar listens on; use another one.",
+    Reason.RESERVED_NAME: "A container has the sidecar's name; rename it.",
+    Reason.RESERVED_VOLUME: "A container mounts a volume that is reserved for the sidecar; rename the volume.",
+    Reason.SHARED_PROCESSES: (
+        "The containers share their processes, and one that may be root or may trace processes could read the "
+        "sidecar's keys; set shareProcessNamespace and hostPID to false, or runAsNonRoot: true without such "
+        "capabilities."
+    ),
+    Reason.PROXY_CONFLICT: (
+        "A container sets a proxy variable that would lead its traffic past the sidecar; remove the variable."
+    ),
+    Reason.ANNOTATION_INVALID: "A label or annotation of Outrider is unknown, misplaced or has an invalid value.",
 }

@@ -1,0 +1,46 @@
+"""The shape of one row of the settings table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mesh.settings.values import ValueType
+
+
+class Kind(StrEnum):
+    """Where a setting is written."""
+
+    NAMESPACE_LABEL = "namespace label"
+    POD_LABEL = "pod label"
+    ANNOTATION = "annotation"
+    PORT = "port"
+    SIDECAR_ENV = "sidecar environment"
+    APP_ENV = "application environment"
+
+
+class Owner(StrEnum):
+    """Who may set it. What a pod sets can only narrow what the platform grants."""
+
+    PLATFORM = "platform"  # whoever installs Outrider and labels namespaces
+    POD = "pod"  # whoever writes the pod
+    SIDECAR = "sidecar"  # Outrider itself; anything else found there is replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One name that Outrider reads or writes.
+
+    `default` is the text that holds when nobody says anything; "" means that nothing does. `key` is, for an
+    environment variable of the sidecar, the key of the configuration file that it stands for. `supported` is
+    False for a name that is reserved: using it is refused, never ignored.
+    """
+
+    kind: Kind
+    name: str
+    values: ValueType
+    default: str
+    owner: Owner
+    doc: str
+    key: str = ""
+    supported: bool = True

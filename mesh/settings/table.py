@@ -1,0 +1,282 @@
+"""The settings table itself. Each name is written here once and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mesh.settings.kinds import Kind, Owner, Setting
+from mesh.settings.values import Choice, Port, Quantity, Text, ValueType
+
+VERSION: Final = "0.1.0"
+PREFIX: Final = "outrider.dev/"
+SIDECAR_UID: Final = 1774
+SIDECAR_CONTAINER: Final = "outrider-sidecar"
+
+# Volumes that admission adds. These names are reserved: whatever a pod brings under them is replaced.
+IDENTITY_VOLUME: Final = "outrider-identity"
+POLICY_VOLUME: Final = "outrider-policy"
+TMP_VOLUME: Final = "outrider-tmp"
+RESERVED_VOLUMES: Final = frozenset({IDENTITY_VOLUME, POLICY_VOLUME, TMP_VOLUME})
+
+
+def _annotation(name: str, values: ValueType, default: str, doc: str, *, supported: bool = True) -> Setting:
+    return Setting(Kind.ANNOTATION, PREFIX + name, values, default, Owner.POD, doc, supported=supported)
+
+
+def _port(name: str, number: int, doc: str) -> Setting:
+    return Setting(Kind.PORT, name, Port(), str(number), Owner.PLATFORM, doc)
+
+
+def _env(name: str, key: str, values: ValueType, default: str, doc: str) -> Setting:
+    return Setting(Kind.SIDECAR_ENV, "OUTRIDER_" + name, values, default, Owner.SIDECAR, doc, key=key)
+
+
+def _app_env(name: str, default: str, doc: str) -> Setting:
+    return Setting(Kind.APP_ENV, name, Text(doc), default, Owner.SIDECAR, doc)
+
+
+# Labels: the API server selects on them, so they decide whether a pod is injected at all.
+NAMESPACE_INJECTION = Setting(
+    Kind.NAMESPACE_LABEL,
+    PREFIX + "injection",
+    Choice(("enabled", "required", "disabled")),
+    "",
+    Owner.PLATFORM,
+    "Whether pods of the namespace get a sidecar; `required` refuses pods that opt out.",
+)
+POD_INJECT = Setting(
+    Kind.POD_LABEL,
+    PREFIX + "inject",
+    Choice(("true", "false")),
+    "",
+    Owner.POD,
+    "Opts one pod in or out, where its namespace allows that.",
+)
+ROSSOCTL_INJECT = Setting(
+    Kind.POD_LABEL,
+    "rossoctl.io/inject",
+    Text("`disabled` counts as opting out; other values say nothing"),
+    "",
+    Owner.POD,
+    "Another platform's opt-out, honoured where `outrider.dev/inject` is absent.",
+)
+KAGENTI_INJECT = Setting(
+    Kind.POD_LABEL,
+    "kagenti.io/inject",
+    Text("`disabled` counts as opting out; other values say nothing"),
+    "",
+    Owner.POD,
+    "Another platform's opt-out, honoured where `outrider.dev/inject` is absent.",
+)
+POD_INJECTED = Setting(
+    Kind.POD_LABEL,
+    PREFIX + "injected",
+    Choice(("true",)),
+    "",
+    Owner.SIDECAR,
+    "Written on every injected pod, for selectors of NetworkPolicies and for `kubectl get -l`.",
+)
+
+# Annotations: they say how.
+POLICY = _annotation(
+    "policy",
+    Text("names of AgentPolicies, comma separated"),
+    "",
+    "Names of the AgentPolicies in the namespace that apply, in place of their selectors.",
+    supported=False,
+)
+TOOLS_ALLOW = _annotation(
+    "tools-allow",
+    Text("globs `backend/tool`, comma separated"),
+    "",
+    "Of the tools that policies grant, only these.",
+    supported=False,
+)
+TOOLS_DENY = _annotation(
+    "tools-deny",
+    Text("globs `backend/tool`, comma separated"),
+    "",
+    "Of the tools that policies grant, not these.",
+    supported=False,
+)
+GUARDRAILS = _annotation(
+    "guardrails",
+    Text("`detector=action`, comma separated"),
+    "",
+    "Stricter actions for content checks.",
+    supported=False,
+)
+MODE = _annotation(
+    "mode",
+    Text("enforce or observe"),
+    "",
+    "Whether refusals block or are only recorded.",
+    supported=False,
+)
+MTLS = _annotation(
+    "mtls",
+    Choice(("strict",), later=("permissive",)),
+    "strict",
+    "Who may connect to the inbound port: only peers that prove a SPIFFE ID.",
+)
+CAPTURE = _annotation(
+    "capture",
+    Choice(("explicit",), later=("auto", "transparent")),
+    "explicit",
+    "How traffic reaches the sidecar: through proxy variables, without privileges.",
+)
+RATE_LIMIT = _annotation(
+    "rate-limit",
+    Text("`60/m, github/create_issue=5/m`"),
+    "",
+    "Lower rate limits than the policies set.",
+    supported=False,
+)
+HIDE_SECRETS = _annotation(
+    "hide-secrets",
+    Text("names of environment variables, comma separated"),
+    "",
+    "Variables whose secret the agent must never hold.",
+    supported=False,
+)
+EXCLUDE_INBOUND_PORTS = _annotation(
+    "exclude-inbound-ports",
+    Text("port numbers, comma separated"),
+    "",
+    "Ports that transparent capture leaves alone.",
+    supported=False,
+)
+EXCLUDE_OUTBOUND_PORTS = _annotation(
+    "exclude-outbound-ports",
+    Text("port numbers, comma separated"),
+    "",
+    "Destination ports that transparent capture leaves alone.",
+    supported=False,
+)
+EXCLUDE_OUTBOUND_CIDRS = _annotation(
+    "exclude-outbound-cidrs",
+    Text("CIDR blocks, comma separated"),
+    "",
+    "Destinations that transparent capture leaves alone.",
+    supported=False,
+)
+CPU = _annotation("cpu", Quantity("cpu"), "50m", "CPU that the sidecar requests.")
+MEMORY = _annotation("memory", Quantity("memory"), "96Mi", "Memory that the sidecar requests.")
+CPU_LIMIT = _annotation("cpu-limit", Quantity("cpu"), "1", "The most CPU it gets.")
+MEMORY_LIMIT = _annotation("memory-limit", Quantity("memory"), "256Mi", "The most memory it gets.")
+LOG_LEVEL = _annotation(
+    "log-level",
+    Choice(("info", "warning")),
+    "info",
+    "Which decisions the sidecar logs: `info` every one, `warning` refusals only.",
+)
+STATUS = Setting(
+    Kind.ANNOTATION,
+    PREFIX + "status",
+    Text("JSON"),
+    "",
+    Owner.SIDECAR,
+    "Written on every injected pod: the version, and each setting with its value and who set it.",
+)
+
+# Ports. The sidecar's own: an application container that declares one of them is refused.
+OUTBOUND_REDIRECT_PORT = _port("outbound-redirect", 15001, "Redirected outbound connections.")
+FORWARD_PORT = _port("forward", 15002, "The forward proxy that the application uses; loopback only.")
+INBOUND_REDIRECT_PORT = _port("inbound-redirect", 15006, "Redirected inbound connections.")
+INBOUND_PORT = _port("inbound", 15443, "Inbound mutual TLS from other workloads of the mesh.")
+TELEMETRY_PORT = _port("telemetry", 15020, "Health and metrics.")
+
+# The sidecar's own environment: every key of its configuration file, and the file itself.
+ENV_CONFIG = _env("CONFIG", "", Text("a path"), "", "Configuration file; the variables below win over it.")
+ENV_AGENT_NAMESPACE = _env("AGENT_NAMESPACE", "agent.namespace", Text("a name"), "", "The pod's namespace.")
+ENV_AGENT_NAME = _env("AGENT_NAME", "agent.name", Text("a name"), "", "The pod's name.")
+ENV_AGENT_LABELS = _env(
+    "AGENT_LABELS",
+    "agent.labels",
+    Text("a JSON object"),
+    "{}",
+    "The pod's labels at admission, which selectors of policies match; later changes do not count.",
+)
+ENV_AGENT_SERVICE_ACCOUNT = _env(
+    "AGENT_SERVICE_ACCOUNT",
+    "agent.serviceAccount",
+    Text("a name"),
+    "",
+    "The service account, for logs.",
+)
+ENV_POD_IP = _env("POD_IP", "agent.podIp", Text("an IP address"), "", "The pod's address, for logs.")
+ENV_IDENTITY_PROVIDER = _env(
+    "IDENTITY_PROVIDER",
+    "identity.provider",
+    Choice(("none", "workload-api")),
+    "workload-api",
+    "Where the SVID comes from.",
+)
+ENV_IDENTITY_SOCKET = _env(
+    "IDENTITY_SOCKET",
+    "identity.socket",
+    Text("unix:///path"),
+    "",
+    "The SPIFFE Workload API.",
+)
+ENV_LISTEN_FORWARD = _env(
+    "LISTEN_FORWARD", "listen.forward", Text("host:port, or off"), "127.0.0.1:15002", "The forward proxy."
+)
+ENV_LISTEN_INBOUND = _env(
+    "LISTEN_INBOUND", "listen.inbound", Text("host:port, or off"), "0.0.0.0:15443", "Inbound mutual TLS."
+)
+ENV_LISTEN_TELEMETRY = _env(
+    "LISTEN_TELEMETRY", "listen.telemetry", Text("host:port, or off"), "0.0.0.0:15020", "Health and metrics."
+)
+ENV_APPLICATION_HOST = _env(
+    "APPLICATION_HOST",
+    "application.host",
+    Text("an IP address"),
+    "127.0.0.1",
+    "Where the agent listens.",
+)
+ENV_APPLICATION_PORTS = _env(
+    "APPLICATION_PORTS",
+    "application.ports",
+    Text("port numbers, comma separated"),
+    "",
+    "The TCP ports that the application's containers declare.",
+)
+ENV_POLICIES = _env(
+    "POLICIES", "policies", Text("paths, comma separated"), "", "Policy files, or folders of them."
+)
+ENV_CONNECT = _env(
+    "CONNECT", "connect", Text("a JSON object"), "{}", "Addresses to dial in place of resolving a name."
+)
+ENV_LIMITS = _env("LIMITS", "limits", Text("a JSON object"), "{}", "Limits by name.")
+ENV_LOG_DECISIONS = _env(
+    "LOG_DECISIONS", "log.decisions", Choice(("all", "refused", "none")), "all", "Which decisions are logged."
+)
+
+# The application's environment. HTTP clients disagree on the case of these names, so both are set.
+HTTP_PROXY = _app_env("HTTP_PROXY", "http://127.0.0.1:15002", "Plain HTTP goes to the forward proxy.")
+HTTP_PROXY_LOWER = _app_env("http_proxy", "http://127.0.0.1:15002", "The same; curl reads only this one.")
+HTTPS_PROXY = _app_env("HTTPS_PROXY", "http://127.0.0.1:15002", "TLS too, so that egress is decided.")
+HTTPS_PROXY_LOWER = _app_env("https_proxy", "http://127.0.0.1:15002", "The same.")
+NO_PROXY = _app_env(
+    "NO_PROXY",
+    "localhost,127.0.0.1,::1,kubernetes,kubernetes.default,kubernetes.default.svc,"
+    "kubernetes.default.svc.cluster.local,$(KUBERNETES_SERVICE_HOST)",
+    "Loopback and the cluster's API go direct; entries that the pod brings are kept.",
+)
+NO_PROXY_LOWER = _app_env("no_proxy", NO_PROXY.default, "The same.")
+NODE_USE_ENV_PROXY = _app_env("NODE_USE_ENV_PROXY", "1", "Makes Node.js 24 and later read these.")
+
+TABLE: Final[tuple[Setting, ...]] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Setting)
+)
+
+
+def of_kind(kind: Kind) -> tuple[Setting, ...]:
+    """The rows of one kind, in the order of the table."""
+    return tuple(setting for setting in TABLE if setting.kind is kind)
+
+
+ANNOTATIONS: Final = {setting.name: setting for setting in of_kind(Kind.ANNOTATION)}
+SIDECAR_ENV: Final = {setting.name: setting for setting in of_kind(Kind.SIDECAR_ENV)}
+SIDECAR_PORTS: Final = frozenset(int(setting.default) for setting in of_kind(Kind.PORT))
