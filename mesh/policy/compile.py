@@ -1,0 +1,61 @@
+"""Documents to the Policy of one agent: select what is meant for it, and prepare every rule for fast
+questions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from mesh.policy.decide import Policy
+from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Route
+from mesh.policy.documents import AgentPolicy, Documents, Egress, InboundRule, Mode, OutboundRule
+from mesh.policy.rules import AgentRules, InboundGrant, McpRule, OutboundGrant, Rule
+from mesh.policy.spiffe_pattern import pattern_regex
+
+__all__ = ["INBOUND", "Decision", "HttpRequest", "Inbound", "Policy", "Route", "compile_policy"]
+
+
+def compile_policy(documents: Documents, *, labels: Mapping[str, str], namespace: str | None) -> Policy:
+    """The Policy of an agent with these labels in this namespace.
+
+    A document without a namespace is for agents of every namespace; one with a namespace only for agents of
+    that namespace. The order of the documents does not matter.
+    """
+    backends = tuple(b for b in documents.backends if b.namespace in (None, namespace))
+    selected = [p for p in documents.policies if p.namespace in (None, namespace) and _selects(p, labels)]
+    selected.sort(key=lambda policy: policy.name)
+    return Policy(backends, tuple(_compile(policy) for policy in selected))
+
+
+def _selects(policy: AgentPolicy, labels: Mapping[str, str]) -> bool:
+    return all(labels.get(name) == value for name, value in policy.match_labels)
+
+
+def _compile(policy: AgentPolicy) -> AgentRules:
+    label = f"AgentPolicy/{policy.name}"
+    inbound = policy.inbound
+    return AgentRules(
+        label=label,
+        enforce=policy.mode is Mode.ENFORCE,
+        egress_deny=policy.egress is Egress.DENY,
+        outbound=tuple(_outbound(rule, f"{label} outbound[{i}]") for i, rule in enumerate(policy.outbound)),
+        inbound=None
+        if inbound is None
+        else tuple(_inbound(rule, f"{label} inbound[{i}]") for i, rule in enumerate(inbound)),
+    )
+
+
+def _outbound(rule: OutboundRule, label: str) -> OutboundGrant:
+    return OutboundGrant(rule.backend, Rule(label, McpRule(rule.mcp, label, rule.server_requests)))
+
+
+def _inbound(rule: InboundRule, label: str) -> InboundGrant:
+    mcp = None if rule.mcp is None else McpRule(rule.mcp, f"{label} mcp")
+    return InboundGrant(_admits(rule.sources), Rule(label, mcp, rule.http))
+
+
+def _admits(sources: tuple[str, ...]) -> Callable[[str], bool]:
+    """A test for SPIFFE IDs against the entries of `from`."""
+    matches = re.compile("|".join(f"(?:{pattern_regex(source)})" for source in sources)).fullmatch
+    return lambda spiffe_id: matches(spiffe_id) is not None

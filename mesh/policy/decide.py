@@ -1,0 +1,176 @@
+"""The one function that decides, for one agent, under the policies that select it.
+
+`may see` and `may call` cannot differ, since lists are filtered by asking the same function for each item.
+Answers are remembered: rules depend on principal, target, method and name only, so each question is worked
+out once and is a dictionary lookup from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mesh.policy.ballot import refuse, settle, strongest
+from mesh.policy.decision import Decision, HttpRequest, Route, Target
+from mesh.policy.documents import Backend, BackendProtocol
+from mesh.policy.methods import KIND_SECTIONS, SERVER_REQUESTS
+from mesh.policy.panel import Panel, Speaker
+from mesh.policy.principal import Principal
+from mesh.policy.routes import RouteTable
+from mesh.policy.rules import AgentRules, Rule, Verdict, Vote
+from mesh.reasons import Reason
+
+MAX_CACHED = 4096
+MAX_CACHED_NAME = 1024
+NO_POLICY = "no AgentPolicy selects this agent"
+_MCP_TRANSPORT = frozenset({"GET", "DELETE"})
+
+_Key = tuple[str, Target, str, str | None, str | None]
+
+
+class Policy:
+    """What one agent may do. Immutable but for its memory of answers; make a new one when documents
+    change.
+    """
+
+    __slots__ = ("_agents", "_cache", "_panel", "_routes", "backends")
+
+    def __init__(self, backends: tuple[Backend, ...], agents: tuple[AgentRules, ...]) -> None:
+        self.backends = backends
+        self._agents = agents
+        self._panel = Panel(backends, agents)
+        self._routes = RouteTable(backends)
+        self._cache: dict[_Key, Decision] = {}
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """The policies that select this agent, like `AgentPolicy/triage`."""
+        return tuple(agent.label for agent in self._agents)
+
+    def route(self, host: str, port: int, path: str) -> Route:
+        """The Backend that a request belongs to. `host` is lower case without trailing dot, `path` without
+        query.
+        """
+        return self._routes.find(host, port, path)
+
+    def decide(
+        self,
+        principal: Principal,
+        target: Target,
+        method: str,
+        name: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        http: HttpRequest | None = None,
+    ) -> Decision:
+        """May `principal` do this at `target`?
+
+        `method` is a JSON-RPC method and `name` its subject: tool, prompt, resource URI or URI template.
+        With `http` the request carries no MCP message, and `method` and `name` do not count. For a TCP
+        connection to a Backend with protocol TCP any method will do. No rule looks at `arguments` in this
+        version.
+        """
+        key = (principal.id, target, method, name, None if http is None else http.method)
+        decision = self._cache.get(key)
+        if decision is None:
+            decision = self._poll(principal, target, _question(target, method, name, http))
+            self._remember(key, decision)
+        return decision
+
+    def server_request(self, principal: Principal, target: Target, kind: str) -> Decision:
+        """May the server `target` ask the agent for `kind`: sampling, elicitation or roots, or the method's
+        name?
+
+        With INBOUND the server is this workload and `principal` the peer it asks.
+        """
+        key = (principal.id, target, "server_request", kind, "")
+        decision = self._cache.get(key)
+        if decision is None:
+            asked = SERVER_REQUESTS.get(kind)
+            decision = self._poll(principal, target, lambda rule: rule.vote_server_request(asked))
+            self._remember(key, decision)
+        return decision
+
+    def egress(self, host: str, port: int, path: str | None = None) -> Decision:
+        """May the agent reach a destination that is no Backend? `path` is None where only host and port are
+        known.
+
+        A host and port that some Backend has are never open by default: another path of theirs is
+        PATH_NOT_DECLARED, and a tunnel to them CONNECT_REFUSED, since what it carries could be what the
+        Backend's rules are about.
+        """
+        declared = self._routes.declared(host, port)
+        if declared is not None:
+            reason = Reason.PATH_NOT_DECLARED if path is not None else Reason.CONNECT_REFUSED
+            return self._refuse_by_all(reason, "outbound")
+        closed = [
+            (agent.enforce, Vote(Verdict.DENY, Reason.EGRESS_DENIED, f"{agent.label} egress"))
+            for agent in self._agents
+            if agent.egress_deny
+        ]
+        if not self._agents:
+            return Decision(False, Reason.EGRESS_DENIED, NO_POLICY)
+        if closed:
+            return refuse(closed)
+        return Decision(True, Reason.ALLOWED_EGRESS_DEFAULT, f"{self._agents[0].label} egress")
+
+    def total(self, principal: Principal, target: Target, kind: str) -> bool:
+        """True when every well-formed name of a kind (tool, prompt, resource, template) is allowed, so that
+        hiding makes no difference between callers. Ill-formed names are decided one by one even then."""
+        section = KIND_SECTIONS[kind]
+        rules = [rule for speaker in self._panel.speakers(principal, target) for rule in speaker.rules]
+        if isinstance(target, Backend) and target.protocol is not BackendProtocol.MCP:
+            return bool(rules)
+        granted = [rule.mcp for rule in rules if rule.mcp is not None]
+        return any(mcp.grants_all(section) for mcp in granted) and not any(
+            mcp.denies_some(section) for mcp in granted
+        )
+
+    def _poll(self, principal: Principal, target: Target, ask: Callable[[Rule], Vote]) -> Decision:
+        """Ask every policy that speaks of the target, and settle."""
+        speakers = self._panel.speakers(principal, target)
+        if not speakers:
+            if isinstance(target, Backend):
+                return self._refuse_by_all(Reason.BACKEND_NOT_GRANTED, "outbound")
+            return self._refuse_by_all(Reason.NO_INBOUND_RULE, "inbound")
+        return settle([(speaker.enforce, _ballot(speaker, ask)) for speaker in speakers])
+
+    def _refuse_by_all(self, reason: Reason, section: str) -> Decision:
+        """A refusal because no policy says anything: every selecting policy stands for it by its silence."""
+        if not self._agents:
+            return Decision(False, reason, NO_POLICY)
+        votes = [
+            (agent.enforce, Vote(Verdict.SILENT, reason, f"{agent.label} {section}"))
+            for agent in self._agents
+        ]
+        return refuse(votes)
+
+    def _remember(self, key: _Key, decision: Decision) -> None:
+        """Keep an answer, within bounds: names come from the peer, and could be long and many."""
+        name = key[3]
+        if (name is not None and len(name) > MAX_CACHED_NAME) or len(key[2]) > MAX_CACHED_NAME:
+            return
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.clear()
+        self._cache[key] = decision
+
+
+def _ballot(speaker: Speaker, ask: Callable[[Rule], Vote]) -> Vote:
+    """The verdict of one policy."""
+    if not speaker.rules:
+        return Vote(Verdict.SILENT, Reason.PEER_NOT_ALLOWED, f"{speaker.label} inbound")
+    return strongest(map(ask, speaker.rules))
+
+
+def _question(
+    target: Target, method: str, name: str | None, http: HttpRequest | None
+) -> Callable[[Rule], Vote]:
+    """What to ask each rule."""
+    if isinstance(target, Backend):
+        if target.protocol is not BackendProtocol.MCP:
+            return lambda rule: Vote(Verdict.GRANT, Reason.ALLOWED, rule.label)
+        if http is not None and http.method in _MCP_TRANSPORT:
+            # The stream that servers push on, and the end of a session (Streamable HTTP, up to 2025-11-25).
+            return lambda rule: Vote(Verdict.GRANT, Reason.ALLOWED_BASE_PROTOCOL, rule.label)
+    if http is not None:
+        return Rule.vote_http
+    return lambda rule: rule.vote(method, name)

@@ -1,0 +1,66 @@
+"""Which policies speak of a target, and with which of their rules.
+
+Outbound, a policy speaks of a Backend when a rule of it names the Backend (or `*`). Inbound, a policy speaks
+when it has an `inbound` section at all, even if no rule of it names the peer: then its silence is a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mesh.policy.decision import Inbound, Target
+from mesh.policy.documents import EVERY_BACKEND, Backend
+from mesh.policy.principal import Principal
+from mesh.policy.rules import AgentRules, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """One policy, and its rules that apply to the question."""
+
+    label: str
+    enforce: bool
+    rules: tuple[Rule, ...]
+
+
+class Panel:
+    """The selecting policies of one agent, arranged by whom to ask."""
+
+    __slots__ = ("_agents", "_outbound")
+
+    def __init__(self, backends: Sequence[Backend], agents: Sequence[AgentRules]) -> None:
+        self._agents = tuple(agents)
+        self._outbound = {_key(backend): self._speakers_of(backend.name) for backend in backends}
+
+    def speakers(self, principal: Principal, target: Target) -> tuple[Speaker, ...]:
+        """Who speaks of `principal` using `target`; empty when nobody does, which refuses."""
+        if isinstance(target, Inbound):
+            return self._inbound(principal)
+        return self._outbound.get(_key(target), ())
+
+    def _speakers_of(self, name: str) -> tuple[Speaker, ...]:
+        speakers = []
+        for agent in self._agents:
+            rules = tuple(grant.rule for grant in agent.outbound if grant.backend in (name, EVERY_BACKEND))
+            if rules:
+                speakers.append(Speaker(agent.label, agent.enforce, rules))
+        return tuple(speakers)
+
+    def _inbound(self, principal: Principal) -> tuple[Speaker, ...]:
+        speakers = []
+        for agent in self._agents:
+            if agent.inbound is not None:
+                admitted = principal.authenticated
+                rules = tuple(
+                    grant.rule for grant in agent.inbound if admitted and grant.admits(principal.id)
+                )
+                speakers.append(Speaker(agent.label, agent.enforce, rules))
+        return tuple(speakers)
+
+
+def _key(backend: Backend) -> tuple[str | None, str]:
+    """By name and not by object, so that a connection routed under older documents meets the rules of
+    today.
+    """
+    return backend.namespace, backend.name

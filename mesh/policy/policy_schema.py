@@ -1,0 +1,223 @@
+"""The schema of an AgentPolicy document, and its reading into an `AgentPolicy`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from mesh.policy import yaml_tree
+from mesh.policy.documents import (
+    EVERY_BACKEND,
+    AgentPolicy,
+    Egress,
+    InboundRule,
+    McpGrant,
+    Mode,
+    Names,
+    OutboundRule,
+    ServerRequest,
+)
+from mesh.policy.entries import name_fault, resource_fault
+from mesh.policy.errors import shown
+from mesh.policy.fields import (
+    INVALID,
+    Field,
+    Invalid,
+    Place,
+    Reader,
+    boolean,
+    choice,
+    describe,
+    list_of,
+    read_object,
+    read_text,
+    text,
+)
+from mesh.policy.metadata import name_check
+from mesh.policy.spiffe_pattern import source_fault
+from mesh.policy.yaml_tree import Node
+
+# Parts of a rule that this version does not act on: refused, since a reader of the policy would rely on them.
+RULE_UNSUPPORTED = ("arguments", "guardrails", "rateLimit")
+
+_LABEL_KEY = re.compile(
+    r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+)
+_LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
+
+
+def read_names(entry_fault: Callable[[str], str | None], node: Node, place: Place) -> Names | Invalid:
+    """A section of names: `allow`, and optionally `deny`."""
+    entries = list_of(text(entry_fault))
+    deny_alone = isinstance(node, yaml_tree.Mapping) and any(entry.key == "deny" for entry in node.entries)
+    hint = (
+        'deny alone grants nothing; write allow: ["*"] next to it to grant the rest'
+        if deny_alone
+        else ('write allow: ["*"] to grant everything, allow: [] to grant nothing')
+    )
+    values = read_object(
+        node, place, {"allow": Field(entries, missing=hint), "deny": Field(entries, default=())}
+    )
+    if values is None:
+        return INVALID
+    allow, deny = values["allow"], values["deny"]
+    if isinstance(allow, Invalid) or isinstance(deny, Invalid):
+        return INVALID
+    if not _no_contradiction(allow, deny, node, place) or INVALID in (*allow, *deny):
+        return INVALID
+    return Names(allow, deny)
+
+
+def _no_contradiction(allow: tuple[Any, ...], deny: tuple[Any, ...], node: Node, place: Place) -> bool:
+    granted = {entry: index for index, entry in reversed(list(enumerate(allow))) if entry is not INVALID}
+    agrees = True
+    for index, entry in enumerate(deny):
+        if entry is not INVALID and entry in granted:
+            below = place.child("deny").item(index)
+            message = f"{shown(entry)} stands in allow[{granted[entry]}] too; keep it in one of the two"
+            place.log.add(below.lines.get(below.path, node.line), below.path, message)
+            agrees = False
+    return agrees
+
+
+def read_unknown_methods(node: Node, place: Place) -> bool | Invalid:
+    """`unknownMethods: allow` lets methods pass that this version cannot inspect; `deny` is the default."""
+    value = choice(Egress)(node, place)
+    return INVALID if isinstance(value, Invalid) else value == Egress.ALLOW
+
+
+MCP_FIELDS = {
+    "tools": Field(partial(read_names, name_fault)),
+    "prompts": Field(partial(read_names, name_fault)),
+    "resources": Field(partial(read_names, resource_fault)),
+    "unknownMethods": Field(read_unknown_methods, default=False),
+}
+
+
+def _grant(values: dict[str, Any]) -> McpGrant:
+    return McpGrant(values["tools"], values["prompts"], values["resources"], values["unknownMethods"])
+
+
+def _backend_name(value: str) -> str | None:
+    return None if value == EVERY_BACKEND else name_check(value)
+
+
+OUTBOUND_FIELDS = {
+    "backend": Field(text(_backend_name), missing='the name of a Backend, or "*" for every Backend'),
+    **MCP_FIELDS,
+    "serverRequests": Field(list_of(choice(ServerRequest))),
+}
+
+
+def read_outbound(node: Node, place: Place) -> OutboundRule | Invalid:
+    """One rule of `outbound`."""
+    values = read_object(node, place, OUTBOUND_FIELDS, unsupported=(*RULE_UNSUPPORTED, "a2a"))
+    if values is None or INVALID in values.values():
+        return INVALID
+    asked = values["serverRequests"]
+    if asked is not None and INVALID in asked:
+        return INVALID
+    return OutboundRule(values["backend"], _grant(values), None if asked is None else frozenset(asked))
+
+
+def read_mcp(node: Node, place: Place) -> McpGrant | Invalid:
+    """The `mcp` section of an inbound rule."""
+    values = read_object(node, place, MCP_FIELDS, unsupported=RULE_UNSUPPORTED)
+    return INVALID if values is None or INVALID in values.values() else _grant(values)
+
+
+def read_http(node: Node, place: Place) -> bool | Invalid:
+    """The `http` section of an inbound rule: `{allow: true}`."""
+    values = read_object(node, place, {"allow": Field(boolean, missing="write true or false")})
+    return INVALID if values is None else values["allow"]
+
+
+INBOUND_FIELDS = {
+    "from": Field(
+        list_of(text(source_fault), at_least=1),
+        missing='write the SPIFFE IDs of the callers, or ["*"] for every authenticated peer',
+    ),
+    "mcp": Field(read_mcp),
+    "http": Field(read_http, default=False),
+}
+
+
+def read_inbound(node: Node, place: Place) -> InboundRule | Invalid:
+    """One rule of `inbound`."""
+    values = read_object(node, place, INBOUND_FIELDS, unsupported=(*RULE_UNSUPPORTED, "a2a"))
+    if values is None:
+        return INVALID
+    if values["mcp"] is None and values["http"] is False:
+        return place.error(
+            node, "the rule grants nothing; add mcp: {tools: {allow: [...]}} or http: {allow: true}"
+        )
+    if INVALID in values.values() or INVALID in values["from"]:
+        return INVALID
+    return InboundRule(values["from"], values["mcp"], values["http"])
+
+
+def read_labels(node: Node, place: Place) -> tuple[tuple[str, str], ...] | Invalid:
+    """`matchLabels`: label names and values as Kubernetes has them."""
+    if not isinstance(node, yaml_tree.Mapping):
+        return (
+            place.error(node, f"expected a mapping, found {describe(node)}") if _reportable(node) else INVALID
+        )
+    labels = []
+    for entry in node.entries:
+        below = place.child(entry.key)
+        value = read_text(entry.value, below)
+        if not _LABEL_KEY.fullmatch(entry.key):
+            below.log.add(
+                entry.line, below.path, "not a label name; allowed: [prefix/]name of A-Z a-z 0-9 . _ -"
+            )
+        elif isinstance(value, str) and not _LABEL_VALUE.fullmatch(value):
+            below.error(
+                entry.value, f"{shown(value)} is no label value; allowed: up to 63 of A-Z a-z 0-9 . _ -"
+            )
+        labels.append((entry.key, value))
+    return tuple(labels)
+
+
+def _reportable(node: Node) -> bool:
+    return not isinstance(node, yaml_tree.Broken)
+
+
+def read_selector(node: Node, place: Place) -> tuple[tuple[str, str], ...] | Invalid:
+    """`selector`: the labels of the agents that the policy is for."""
+    fields = {"matchLabels": Field(read_labels, default=())}
+    values = read_object(node, place, fields, unsupported=("matchExpressions",))
+    return INVALID if values is None else values["matchLabels"]
+
+
+def _rules(read_rule: Reader) -> Reader:
+    return list_of(read_rule)
+
+
+POLICY_FIELDS = {
+    "selector": Field(read_selector, default=()),
+    "mode": Field(choice(Mode), default=Mode.ENFORCE),
+    "egress": Field(choice(Egress), default=Egress.DENY),
+    "outbound": Field(_rules(read_outbound), default=()),
+    "inbound": Field(_rules(read_inbound)),
+}
+UNSUPPORTED = ("behaviour",)
+
+
+def read_policy(name: str, namespace: str | None, node: Node, place: Place) -> AgentPolicy | Invalid:
+    """The AgentPolicy that `spec` describes, without the rules that were reported; INVALID when nothing is
+    usable.
+    """
+    values = read_object(node, place, POLICY_FIELDS, unsupported=UNSUPPORTED)
+    if values is None or INVALID in values.values():
+        return INVALID
+    return AgentPolicy(
+        name=name,
+        namespace=namespace,
+        match_labels=values["selector"],
+        mode=values["mode"],
+        egress=values["egress"],
+        outbound=tuple(values["outbound"]),
+        inbound=None if values["inbound"] is None else tuple(values["inbound"]),
+    )

@@ -1,0 +1,202 @@
+"""Compiled rules: what one rule of one policy says to one question.
+
+A rule gives a `Vote`: it grants, denies, or is silent. How votes become a decision is in `ballot`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from mesh.policy.documents import McpGrant, Names, ServerRequest
+from mesh.policy.entries import MAX_ENTRY, EntryList, well_formed_name
+from mesh.policy.methods import SUBJECT_METHODS, Section, is_base
+from mesh.policy.uris import readings, well_formed_uri
+from mesh.reasons import Reason
+
+
+class Verdict(Enum):
+    """What a rule says: deny beats grant, grant beats silence."""
+
+    SILENT = 0
+    GRANT = 1
+    DENY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A verdict, why, and the entry it comes from."""
+
+    verdict: Verdict
+    reason: Reason
+    rule: str
+
+
+_NOT_GRANTED = {
+    Section.TOOLS: Reason.TOOL_NOT_GRANTED,
+    Section.PROMPTS: Reason.PROMPT_NOT_GRANTED,
+    Section.RESOURCES: Reason.RESOURCE_NOT_GRANTED,
+}
+_DENIED = {
+    Section.TOOLS: Reason.TOOL_DENIED,
+    Section.PROMPTS: Reason.PROMPT_DENIED,
+    Section.RESOURCES: Reason.RESOURCE_DENIED,
+}
+
+
+class SectionRule:
+    """The names of one kind that a rule grants and denies."""
+
+    __slots__ = ("_allow", "_deny", "_has_deny", "_label", "_section", "_well_formed")
+
+    def __init__(self, section: Section, names: Names, label: str) -> None:
+        self._section = section
+        self._label = f"{label} {section}"
+        self._allow = EntryList(names.allow)
+        self._deny = EntryList(names.deny)
+        self._has_deny = bool(names.deny)
+        self._well_formed: Callable[[str], bool] = (
+            well_formed_uri if section is Section.RESOURCES else well_formed_name
+        )
+
+    def vote(self, name: str) -> Vote:
+        """What the section says of `name`. Deny patterns match any name, allow patterns only well-formed
+        ones.
+        """
+        well_formed = self._well_formed(name)
+        allowed = self._allow.find(name) if well_formed else self._allow.find_exact(name)
+        # A longer ill-formed name is in no allow list anywhere, so it needs no deny entry to be refused.
+        denied = self._denied(name) if self._has_deny and (well_formed or len(name) <= MAX_ENTRY) else None
+        if denied is not None:
+            return Vote(Verdict.DENY, _DENIED[self._section], f"{self._label}.deny[{denied}]")
+        if allowed is not None:
+            return Vote(Verdict.GRANT, Reason.ALLOWED, f"{self._label}.allow[{allowed}]")
+        reason = _NOT_GRANTED[self._section] if well_formed else Reason.NAME_OUTSIDE_CHARSET
+        return Vote(Verdict.SILENT, reason, f"{self._label}.allow")
+
+    def _denied(self, name: str) -> int | None:
+        if self._section is not Section.RESOURCES:
+            return self._deny.find(name)
+        found = (self._deny.find(reading) for reading in readings(name))
+        return next((index for index in found if index is not None), None)
+
+    @property
+    def grants_all(self) -> bool:
+        """True when the section allows everything that is well formed."""
+        return self._allow.everything is not None
+
+    @property
+    def denies_some(self) -> bool:
+        """True when the section has a deny entry."""
+        return self._has_deny
+
+
+class McpRule:
+    """What a rule grants of MCP."""
+
+    __slots__ = ("_label", "_sections", "_server_requests", "_unknown_methods")
+
+    def __init__(
+        self, grant: McpGrant, label: str, server_requests: frozenset[ServerRequest] | None = None
+    ) -> None:
+        self._label = label
+        self._unknown_methods = grant.unknown_methods
+        self._server_requests = server_requests
+        named = {
+            Section.TOOLS: grant.tools,
+            Section.PROMPTS: grant.prompts,
+            Section.RESOURCES: grant.resources,
+        }
+        self._sections = {
+            section: SectionRule(section, names, label)
+            for section, names in named.items()
+            if names is not None
+        }
+
+    def vote(self, method: str, name: str | None) -> Vote:
+        """What the rule says of a method and, for methods with a subject, of its name."""
+        section = SUBJECT_METHODS.get(method)
+        if section is not None and name is not None:
+            rule = self._sections.get(section)
+            if rule is None:
+                return Vote(Verdict.SILENT, _NOT_GRANTED[section], self._label)
+            return rule.vote(name)
+        if is_base(method):
+            return Vote(Verdict.GRANT, Reason.ALLOWED_BASE_PROTOCOL, self._label)
+        if section is not None:
+            return Vote(Verdict.SILENT, _NOT_GRANTED[section], self._label)
+        if self._unknown_methods:
+            return Vote(Verdict.GRANT, Reason.ALLOWED, f"{self._label} unknownMethods")
+        return Vote(Verdict.SILENT, Reason.UNKNOWN_METHOD, self._label)
+
+    def vote_server_request(self, kind: ServerRequest | None) -> Vote:
+        """What the rule says of a request from server to client; None stands for a kind nobody knows."""
+        if kind is None:
+            return Vote(Verdict.SILENT, Reason.SERVER_REQUEST_REFUSED, self._label)
+        if self._server_requests is not None and kind not in self._server_requests:
+            return Vote(Verdict.DENY, Reason.SERVER_REQUEST_REFUSED, f"{self._label} serverRequests")
+        return Vote(Verdict.GRANT, Reason.ALLOWED, self._label)
+
+    def grants_all(self, section: Section) -> bool:
+        """True when every well-formed name of the section is allowed by this rule."""
+        rule = self._sections.get(section)
+        return rule is not None and rule.grants_all
+
+    def denies_some(self, section: Section) -> bool:
+        """True when some name of the section is denied by this rule."""
+        rule = self._sections.get(section)
+        return rule is not None and rule.denies_some
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One compiled rule: what it grants of MCP, if anything, and whether it grants plain HTTP."""
+
+    label: str
+    mcp: McpRule | None
+    http: bool = False
+
+    def vote(self, method: str, name: str | None) -> Vote:
+        """What the rule says of an MCP method."""
+        return self._closed() if self.mcp is None else self.mcp.vote(method, name)
+
+    def vote_http(self) -> Vote:
+        """What the rule says of a request that carries no MCP message."""
+        return Vote(Verdict.GRANT, Reason.ALLOWED, f"{self.label} http") if self.http else self._closed()
+
+    def vote_server_request(self, kind: ServerRequest | None) -> Vote:
+        """What the rule says of a request from an MCP server to its client."""
+        return self._closed() if self.mcp is None else self.mcp.vote_server_request(kind)
+
+    def _closed(self) -> Vote:
+        return Vote(Verdict.SILENT, Reason.PROTOCOL_NOT_ALLOWED, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundGrant:
+    """A compiled outbound rule; `backend` is a name or `*`."""
+
+    backend: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class InboundGrant:
+    """A compiled inbound rule; `admits` tells whether an authenticated peer's SPIFFE ID is among its
+    sources.
+    """
+
+    admits: Callable[[str], bool]
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRules:
+    """A compiled AgentPolicy. `inbound` is None when it says nothing about callers."""
+
+    label: str
+    enforce: bool
+    egress_deny: bool
+    outbound: tuple[OutboundGrant, ...]
+    inbound: tuple[InboundGrant, ...] | None

@@ -1,0 +1,60 @@
+"""Resource URIs as a policy must look at them: several spellings can name one resource.
+
+A server may decode, fold and normalise a URI before it opens something. So an allow pattern matches only a
+URI that cannot climb out of what the pattern shows, and a deny entry is tried against every spelling a
+lenient server could read out of it.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+MAX_URI = 8192
+_MAX_DECODINGS = 4
+
+_STEP_OR_CONTROL = re.compile(
+    r"""(?: ^ | [/:?\#;=&] ) \.\.? (?= [/;?\#&] | $ )   # a segment . or ..
+      | [\\\x00-\x1f\x7f-\x9f\u2028\u2029]              # backslash, control characters, line separators
+    """,
+    re.VERBOSE,
+)
+_SCHEME_AND_HOST = re.compile(r"[^/?#]*:(?://[^/?#]*)?")
+_SLASHES = re.compile(r"(?<!:)/{2,}")
+
+
+def well_formed_uri(uri: str) -> bool:
+    """True when patterns may match the URI: no dot segment, raw or percent-encoded, no backslash, no control
+    character.
+    """
+    if len(uri) > MAX_URI:
+        return False
+    decoded = _decode(uri)
+    return (
+        decoded is not None
+        and _STEP_OR_CONTROL.search(uri) is None
+        and _STEP_OR_CONTROL.search(decoded) is None
+    )
+
+
+def readings(uri: str) -> tuple[str, ...]:
+    """The URI and the other spellings that a lenient server could take it for, for deny entries. Without
+    repeats.
+    """
+    decoded = _decode(uri)
+    folded = _SLASHES.sub("/", uri if decoded is None else decoded)
+    folded = _SCHEME_AND_HOST.sub(lambda found: found.group().lower(), folded, count=1)
+    bare = re.split(r"[?#]", folded, maxsplit=1)[0]
+    return tuple(dict.fromkeys((uri, folded, bare, bare.rstrip("/"))))
+
+
+def _decode(uri: str) -> str | None:
+    """The URI with percent-encoding undone until nothing changes; None when that takes suspiciously long."""
+    for _ in range(_MAX_DECODINGS):
+        if "%" not in uri:
+            return uri
+        decoded = unquote(uri, errors="replace")
+        if decoded == uri:
+            return uri
+        uri = decoded
+    return None
