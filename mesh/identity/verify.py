@@ -8,6 +8,7 @@ chooses the bundle, and only that bundle can prove it (SPIFFE X509-SVID, section
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
@@ -27,8 +28,23 @@ from mesh.identity.spiffe_id import SpiffeId
 from mesh.reasons import Reason
 
 
+@dataclass(frozen=True, slots=True)
+class VerifiedPeer:
+    """What a peer proved: who it is, and until when (UTC) the chain that proves it holds."""
+
+    spiffe_id: SpiffeId
+    not_after: datetime
+
+
 def verify_peer(chain_der: Sequence[bytes], bundles: Mapping[str, TrustBundle], now: datetime) -> SpiffeId:
-    """Return the identity that the chain (DER, leaf first) proves at `now` (aware, UTC).
+    """Return the identity that the chain (DER, leaf first) proves at `now`; see `verify_chain`."""
+    return verify_chain(chain_der, bundles, now).spiffe_id
+
+
+def verify_chain(
+    chain_der: Sequence[bytes], bundles: Mapping[str, TrustBundle], now: datetime
+) -> VerifiedPeer:
+    """Verify a peer's chain (DER, leaf first) at `now` (aware, UTC).
 
     `bundles` maps the name of a trust domain to its bundle. Raises PeerRefused with PEER_NO_CERTIFICATE,
     PEER_BAD_LEAF, PEER_UNKNOWN_TRUST_DOMAIN, PEER_EXPIRED or PEER_UNTRUSTED. Any intermediates may be present
@@ -40,8 +56,8 @@ def verify_peer(chain_der: Sequence[bytes], bundles: Mapping[str, TrustBundle], 
     identity = check_leaf(leaf)
     store = _store_of(identity, bundles)
     _check_validity(leaf, identity, now)
-    _check_path(leaf, intermediates, store, identity, now)
-    return identity
+    chain = _check_path(leaf, intermediates, store, identity, now)
+    return VerifiedPeer(identity, min(certificate.not_valid_after_utc for certificate in chain))
 
 
 def _load(chain_der: Sequence[bytes]) -> list[x509.Certificate]:
@@ -80,7 +96,7 @@ def _check_path(
     store: Store,
     identity: SpiffeId,
     now: datetime,
-) -> None:
+) -> list[x509.Certificate]:
     verifier = (
         PolicyBuilder()
         .store(store)
@@ -97,6 +113,7 @@ def _check_path(
         ) from refused
     for signer in chain[1:]:
         check_signer(signer)
+    return chain
 
 
 def _is_authority(

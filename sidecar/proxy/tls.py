@@ -1,0 +1,561 @@
+"""TLS between a plain transport and a protocol: one connection, either side, on `ssl.MemoryBIO`.
+
+Towards the network a TlsProtocol is a protocol, towards the `inner` protocol it is the transport; being both
+saves a call per write. The inner protocol hears of nothing before the handshake is complete *and* the peer's
+identity is verified, so whatever it gets is from a peer that proved who it is.
+
+Why not the event loop's own TLS: stock asyncio keeps 256 KiB per connection, and neither it nor uvloop lets us
+verify the peer before the first byte is served. What a MemoryBIO once grew to it keeps, so data goes through
+it in slices of a record (16 KiB) and an idle connection stays small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from mesh.identity.errors import PeerRefused
+from mesh.identity.spiffe_id import SpiffeId
+from mesh.identity.verify import VerifiedPeer
+from mesh.reasons import Reason
+from sidecar.identity.holder import IdentityHolder
+from sidecar.identity.refused import TlsRefused, TlsTruncated, explain
+
+__all__ = [
+    "TlsProtocol",
+    "TlsRefused",
+    "TlsTruncated",
+    "expect_identity",
+    "mesh_client",
+    "mesh_server",
+    "public_client",
+    "public_context",
+]
+
+Authorize = Callable[[SpiffeId], None]
+OnFailure = Callable[[TlsRefused], None]
+
+HANDSHAKE_SECONDS = 10.0
+# How long we wait, after refusing a handshake, for the peer to read why. Closing at once would make the kernel
+# send a reset if the peer's next bytes are under way, and a reset discards our alert on the peer's side.
+LINGER_SECONDS = 1.0
+
+_RECORD = 16 * 1024  # most plain text that a TLS record holds (RFC 8446, 5.1)
+_SLICE = _RECORD + 512  # a full record with its header and expansion
+_DELIVERY = 4 * _RECORD  # most plain text that one data_received gets
+
+# _REFUSED: the handshake came to nothing, the inner protocol never hears of this connection.
+_HANDSHAKE, _OPEN, _CLOSING, _REFUSED, _LOST = range(5)
+_NOBODY = asyncio.Protocol()
+
+
+def mesh_server(
+    inner: asyncio.Protocol,
+    identity: IdentityHolder,
+    *,
+    authorize: Authorize | None = None,
+    on_failure: OnFailure | None = None,
+    handshake_seconds: float = HANDSHAKE_SECONDS,
+) -> TlsProtocol:
+    """Accept a peer of the mesh; raises TlsRefused with NO_SVID or SVID_EXPIRED."""
+    return TlsProtocol(
+        inner,
+        identity.server_context,
+        server_side=True,
+        verify=identity.verify,
+        svid_not_after=_own_not_after(identity),
+        authorize=authorize,
+        on_failure=on_failure,
+        handshake_seconds=handshake_seconds,
+    )
+
+
+def mesh_client(
+    inner: asyncio.Protocol,
+    identity: IdentityHolder,
+    *,
+    authorize: Authorize | None = None,
+    on_failure: OnFailure | None = None,
+    handshake_seconds: float = HANDSHAKE_SECONDS,
+) -> TlsProtocol:
+    """Dial a peer of the mesh; raises TlsRefused with NO_SVID or SVID_EXPIRED."""
+    return TlsProtocol(
+        inner,
+        identity.client_context,
+        server_side=False,
+        verify=identity.verify,
+        svid_not_after=_own_not_after(identity),
+        authorize=authorize,
+        on_failure=on_failure,
+        handshake_seconds=handshake_seconds,
+    )
+
+
+def public_client(
+    inner: asyncio.Protocol,
+    context: ssl.SSLContext,
+    host: str,
+    *,
+    on_failure: OnFailure | None = None,
+    handshake_seconds: float = HANDSHAKE_SECONDS,
+) -> TlsProtocol:
+    """Dial a server of the public web, which proves the name `host` by an ordinary certificate."""
+    return TlsProtocol(
+        inner,
+        context,
+        server_side=False,
+        server_hostname=host,
+        on_failure=on_failure,
+        handshake_seconds=handshake_seconds,
+    )
+
+
+def public_context(authorities_file: str | None = None) -> ssl.SSLContext:
+    """Verify as the public web does, TLS 1.2 or newer; `authorities_file` (PEM) replaces the system's roots."""
+    context = ssl.create_default_context(cafile=authorities_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def expect_identity(expected: SpiffeId) -> Authorize:
+    """An `authorize` that takes `expected` and raises PeerRefused(PEER_WRONG_IDENTITY) for all others."""
+
+    def authorize(peer: SpiffeId) -> None:
+        if peer != expected:
+            raise PeerRefused(Reason.PEER_WRONG_IDENTITY, f"the peer is {peer}, expected {expected}")
+
+    return authorize
+
+
+class TlsProtocol(asyncio.Protocol, asyncio.Transport):
+    """One TLS connection.
+
+    inner               gets connection_made(self) after handshake, `verify` and `authorize`; then data_received,
+                        eof_received (the peer's close_notify; a true answer keeps our half open), pause_writing,
+                        resume_writing, connection_lost. There TlsTruncated means an end without close_notify,
+                        and TlsRefused that the peer refused us only after our side of the handshake was
+                        complete, which is usual in TLS 1.3.
+    verify              from the peer's chain (DER, leaf first) to who it is; raises PeerRefused. None: `context`
+                        alone decides (public TLS).
+    authorize           raises PeerRefused for a peer that is genuine but not wanted here.
+    on_failure          called once, instead of anything on `inner`, when the connection does not come to be.
+    handshake_seconds   the whole handshake must be over by then.
+
+    get_extra_info knows, besides what the plain transport knows: peer_id (SpiffeId), peer_not_after,
+    svid_not_after and deadline (datetime), alpn (str) and ssl_object.
+    """
+
+    __slots__ = (
+        "_authorize",
+        "_context",
+        "_corked",
+        "_end",
+        "_eof_sent",
+        "_held",
+        "_incoming",
+        "_inner",
+        "_on_failure",
+        "_outgoing",
+        "_paused",
+        "_peer_done",
+        "_seconds",
+        "_served",
+        "_server_hostname",
+        "_server_side",
+        "_ssl",
+        "_state",
+        "_stop",
+        "_timer",
+        "_transport",
+        "_verify",
+        "peer",
+        "svid_not_after",
+    )
+
+    def __init__(
+        self,
+        inner: asyncio.Protocol,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        server_hostname: str | None = None,
+        verify: Callable[[Sequence[bytes]], VerifiedPeer] | None = None,
+        svid_not_after: datetime | None = None,
+        authorize: Authorize | None = None,
+        on_failure: OnFailure | None = None,
+        handshake_seconds: float = HANDSHAKE_SECONDS,
+    ) -> None:
+        super().__init__()
+        self._inner: asyncio.Protocol = inner
+        self._context = context
+        self._server_side = server_side
+        self._server_hostname = server_hostname
+        self._verify = verify
+        self._authorize = authorize
+        self._on_failure = on_failure
+        self._seconds = handshake_seconds
+        self.peer: VerifiedPeer | None = None
+        self.svid_not_after = svid_not_after
+        self._state = _HANDSHAKE
+        self._paused = False  # the inner protocol wants no data now
+        self._held: deque[memoryview] = deque()  # arrived, not yet decrypted
+        self._corked = False  # records wait for the end of data_received, to leave in one write
+        self._served = False  # the inner protocol got data
+        self._stop: ssl.SSLError | bool = (
+            False  # after what is decrypted comes close_notify (True) or an error
+        )
+        self._peer_done = False  # close_notify received
+        self._eof_sent = False  # close_notify sent
+        self._end: Exception | None = None  # what connection_lost will say
+
+    # Towards the network: a protocol.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the handshake."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl = self._context.wrap_bio(
+            self._incoming, self._outgoing, self._server_side, self._server_hostname
+        )
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._seconds, self._handshake_took_too_long)
+        if not self._server_side:
+            self._handshake()
+
+    def data_received(self, data: bytes) -> None:
+        """Decrypt and hand on; or go on with the handshake."""
+        if self._state == _OPEN:
+            if self._held or self._paused or len(data) > _SLICE:
+                self._hold(data)
+            else:
+                self._incoming.write(data)
+            if not self._paused:
+                self._deliver()
+        elif self._state == _HANDSHAKE:
+            self._hold(data)
+            self._handshake()
+
+    def eof_received(self) -> bool | None:
+        """The peer's half of the TCP connection ended: in order only after its close_notify."""
+        if self._state == _OPEN:
+            if self._peer_done:
+                return True  # the inner protocol chose to go on writing
+            self._state, self._end = _CLOSING, self._truncated()
+        elif self._state == _HANDSHAKE:
+            self._report(Reason.TLS_HANDSHAKE, "the other side went away during the handshake", by_peer=True)
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the inner protocol, or whoever waits for the handshake; let go of what the connection held."""
+        state = self._state
+        self._timer.cancel()
+        if state == _HANDSHAKE:
+            why = str(exc) if exc else "the connection was closed"
+            self._report(
+                Reason.TLS_HANDSHAKE, f"the handshake did not finish: {why}", by_peer=exc is not None
+            )
+        elif state == _OPEN and exc is None and not self._peer_done:
+            exc = self._truncated()
+        self._state = _LOST
+        inner, self._inner = self._inner, _NOBODY
+        self._held.clear()
+        del self._ssl, self._incoming, self._outgoing
+        if state in (_OPEN, _CLOSING):
+            inner.connection_lost(self._end or exc)
+
+    def pause_writing(self) -> None:
+        """The plain transport's buffer is full."""
+        if self._state == _OPEN:
+            self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The plain transport's buffer has drained."""
+        if self._state == _OPEN:
+            self._inner.resume_writing()
+
+    # Towards the inner protocol: a transport.
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Encrypt and send; bytes after `close` or the connection's end are dropped, as asyncio does."""
+        if self._state != _OPEN or not data:
+            return
+        if self._eof_sent:
+            raise RuntimeError("write after write_eof")
+        try:
+            if len(data) <= _RECORD:
+                self._ssl.write(data)
+                if not self._corked:
+                    self._transport.write(self._outgoing.read())
+            else:
+                self._write_in_slices(memoryview(data))
+        except ssl.SSLError as broken:
+            self._break(broken)
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Encrypt and send as one, in as few records as it takes."""
+        self.write(b"".join(list_of_data))
+
+    def write_eof(self) -> None:
+        """Send close_notify and go on reading: TLS 1.3 closes each direction by itself."""
+        if self._state == _OPEN and not self._eof_sent:
+            self._say_goodbye()
+
+    def can_write_eof(self) -> bool:
+        """Yes: see `write_eof`."""
+        return True
+
+    def close(self) -> None:
+        """Send what is written, then close_notify, then close; nothing more is received."""
+        if self._state == _OPEN:
+            if not self._eof_sent:
+                self._say_goodbye()
+            self._state = _CLOSING
+            self._transport.close()
+        elif self._state == _HANDSHAKE:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close at once, dropping what is unsent. Without close_notify, so the peer knows it is incomplete."""
+        if self._state == _HANDSHAKE:
+            self._report(Reason.TLS_HANDSHAKE, "the connection was closed during the handshake")
+        elif self._state == _OPEN:
+            self._state = _CLOSING
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        """Whether writing is pointless by now."""
+        return self._state != _OPEN or self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        """Deliver no data until `resume_reading`."""
+        if not self._paused and self._state == _OPEN:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Deliver again; what was held meanwhile comes first, in the loop's next turn."""
+        if not self._paused:
+            return
+        self._paused = False
+        if self._state == _OPEN:
+            self._transport.resume_reading()
+            if self._held or self._stop or self._incoming.pending:
+                asyncio.get_running_loop().call_soon(self._deliver)
+
+    def is_reading(self) -> bool:
+        """Whether data is delivered now."""
+        return self._state == _OPEN and not self._paused
+
+    def get_write_buffer_size(self) -> int:
+        """Encrypted bytes that the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """The plain transport's (low, high)."""
+        return self._transport.get_write_buffer_limits()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """As of any asyncio transport; counted in encrypted bytes."""
+        self._transport.set_write_buffer_limits(high, low)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Another inner protocol from now on; it gets no connection_made."""
+        self._inner = cast("asyncio.Protocol", protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The inner protocol."""
+        return self._inner
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """See the class; any other name is asked of the plain transport."""
+        known = _EXTRA.get(name)
+        if known is None:
+            return self._transport.get_extra_info(name, default)
+        found = None if self._state == _LOST and name in ("alpn", "ssl_object") else known(self)
+        return default if found is None else found
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the first of both sides' SVIDs ends (UTC): a connection must not be used beyond that.
+
+        None before the handshake and for public TLS. The owner closes it, between two messages.
+        """
+        if self.peer is None or self.svid_not_after is None:
+            return None
+        return min(self.peer.not_after, self.svid_not_after)
+
+    # Inside.
+
+    def _hold(self, data: bytes) -> None:
+        view = memoryview(data)
+        self._held.extend(view[start : start + _SLICE] for start in range(0, len(view), _SLICE))
+
+    def _handshake(self) -> None:
+        while True:
+            if self._held:
+                self._incoming.write(self._held.popleft())
+            try:
+                self._ssl.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush()
+                if not self._held:
+                    return
+            except ssl.SSLError as error:
+                self._refuse(explain(error, handshaking=True))
+                return
+            else:
+                self._flush()
+                self._handshake_complete()
+                return
+
+    def _handshake_complete(self) -> None:
+        try:
+            if self._verify is not None:
+                self.peer = self._verify(peer_chain(self._ssl))
+                if self._authorize is not None:
+                    self._authorize(self.peer.spiffe_id)
+        except PeerRefused as refused:
+            self._refuse(TlsRefused(refused.reason, refused.detail))
+            return
+        except TlsRefused as refused:
+            self._refuse(refused)
+            return
+        self._timer.cancel()
+        self._state = _OPEN
+        self._inner.connection_made(self)
+        # The client's first request may have come together with the end of its handshake.
+        if (self._held or self._incoming.pending) and not self._paused:
+            self._deliver()
+
+    def _handshake_took_too_long(self) -> None:
+        self._report(Reason.TLS_HANDSHAKE, f"the handshake took longer than {self._seconds} s", by_peer=True)
+        self._transport.abort()
+
+    def _refuse(self, refused: TlsRefused) -> None:
+        """Refuse the handshake, and give the peer time to read the alert that says why."""
+        self._state = _REFUSED
+        self._timer.cancel()
+        self._held.clear()
+        self._flush()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.abort)
+        if self._on_failure is not None:
+            self._on_failure(refused)
+
+    def _report(self, reason: Reason, detail: str, *, by_peer: bool = False) -> None:
+        self._state = _REFUSED
+        if self._on_failure is not None:
+            self._on_failure(TlsRefused(reason, detail, by_peer=by_peer))
+
+    def _deliver(self) -> None:
+        """Decrypt and hand on until nothing is left or the inner protocol has enough."""
+        self._corked = True
+        try:
+            while self._state == _OPEN and not self._paused:
+                data = self._decrypt()
+                if not data:
+                    break
+                self._served = True
+                self._inner.data_received(data)
+        finally:
+            self._corked = False
+        if self._state == _OPEN:
+            self._flush()
+            if self._stop and not self._paused:
+                self._stopped()
+
+    def _decrypt(self) -> bytes:
+        """As many whole records as there are, up to _DELIVERY bytes of them; b"" when there is none."""
+        incoming, held = self._incoming, self._held
+        found: list[bytes] = []
+        try:
+            while not self._stop and len(found) < _DELIVERY // _RECORD:
+                if not incoming.pending:
+                    if not held:
+                        break
+                    incoming.write(held.popleft())
+                data = self._ssl.read(_RECORD)
+                if not data:
+                    self._stop = True
+                found.append(data)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self._stop = True
+        except ssl.SSLError as error:
+            self._stop = error
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def _stopped(self) -> None:
+        if isinstance(self._stop, ssl.SSLError):
+            self._break(self._stop)
+            return
+        if self._peer_done:
+            return
+        self._peer_done = True
+        stay_open = self._inner.eof_received()
+        if not stay_open or self._eof_sent:
+            self.close()
+
+    def _break(self, error: ssl.SSLError) -> None:
+        """The TLS connection failed: tell the peer by the alert that OpenSSL wrote, and end it."""
+        self._state, self._end = _CLOSING, explain(error, handshaking=False)
+        self._flush()
+        self._transport.close()
+
+    def _write_in_slices(self, view: memoryview) -> None:
+        for start in range(0, len(view), _RECORD):
+            self._ssl.write(view[start : start + _RECORD])
+            self._transport.write(self._outgoing.read())
+
+    def _say_goodbye(self) -> None:
+        self._eof_sent = True
+        # OpenSSL would look for the peer's close_notify as well and choke on data that is not read yet.
+        unread = self._incoming.read()
+        with contextlib.suppress(ssl.SSLError):
+            self._ssl.unwrap()
+        self._incoming.write(unread)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._outgoing.pending:
+            self._transport.write(self._outgoing.read())
+
+    def _truncated(self) -> TlsTruncated:
+        hint = (
+            "" if self._served or self._server_side else ", right after the handshake: it may have refused us"
+        )
+        return TlsTruncated(f"the peer ended the connection without close_notify{hint}")
+
+
+_EXTRA: dict[str, Callable[[TlsProtocol], Any]] = {
+    "peer_id": lambda tls: tls.peer and tls.peer.spiffe_id,
+    "peer_not_after": lambda tls: tls.peer and tls.peer.not_after,
+    "svid_not_after": lambda tls: tls.svid_not_after,
+    "deadline": lambda tls: tls.deadline,
+    "alpn": lambda tls: tls._ssl.selected_alpn_protocol(),
+    "ssl_object": lambda tls: tls._ssl,
+}
+
+
+def peer_chain(tls: ssl.SSLObject) -> list[bytes]:
+    """The certificates that the peer sent (DER, leaf first); empty when it sent none."""
+    public = getattr(tls, "get_unverified_chain", None)
+    if public is not None:  # Python 3.13 and later
+        return list(public())
+    found = cast("Any", tls)._sslobj.get_unverified_chain()
+    return [certificate.public_bytes(_DER) for certificate in found or ()]
+
+
+_DER = 2  # the encoding's number in CPython's _ssl module (ENCODING_DER)
+
+
+def _own_not_after(identity: IdentityHolder) -> datetime | None:
+    return None if identity.current is None else identity.current.svid.not_after
