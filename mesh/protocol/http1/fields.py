@@ -1,0 +1,110 @@
+"""Header field lines: their grammar, and a memo of the lines already known to be well-formed.
+
+Peers repeat themselves: nine of ten field lines of a request stood, byte for byte, in the one before it. So
+a line is proved against the grammar once and afterwards found by one dictionary lookup, which is faster than
+any parser. The memo is not state: with it or without it, a line always gives the same answer.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mesh.protocol.http1.errors import HttpRefused
+from mesh.protocol.http1.heads import Headers
+from mesh.reasons import Reason
+
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+# Name, colon without space before it, value without control characters (RFC 9112, section 5). A line that
+# begins with white space (obs-fold) has no name and does not match.
+_FIELD = re.compile(rb"(" + TOKEN + rb"++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)")
+
+# Kept out of the memo: credentials should not outlive their request, and what is new every time is no gain.
+_NOT_KEPT = frozenset(
+    {
+        b"authorization",
+        b"baggage",
+        b"cookie",
+        b"date",
+        b"last-event-id",
+        b"proxy-authorization",
+        b"set-cookie",
+        b"traceparent",
+        b"tracestate",
+        b"x-api-key",
+        b"x-request-id",
+    }
+)
+_KEPT_LINES = 512
+_KEPT_LINE_BYTES = 160
+
+# Fields whose repetition makes a message mean two things, with the reason of its refusal. Mcp-* fields are
+# checked where their meaning is known; list-valued fields may repeat.
+_SINGLE: dict[bytes, Reason] = {
+    b"authorization": Reason.HTTP_BAD_HEADER,
+    b"content-length": Reason.HTTP_AMBIGUOUS_LENGTH,
+    b"content-type": Reason.HTTP_BAD_HEADER,
+    b"expect": Reason.HTTP_EXPECTATION,
+    b"host": Reason.HTTP_BAD_HOST,
+    b"location": Reason.HTTP_BAD_HEADER,
+    b"origin": Reason.HTTP_BAD_HEADER,
+    b"proxy-authorization": Reason.HTTP_BAD_HEADER,
+    b"transfer-encoding": Reason.HTTP_AMBIGUOUS_LENGTH,
+}
+
+
+class FieldLines(dict[bytes, tuple[bytes, bytes]]):
+    """Maps a field line (without CRLF) to its name and value; a bounded memo of a pure function."""
+
+    __slots__ = ()
+
+    def __missing__(self, line: bytes) -> tuple[bytes, bytes]:
+        """Parse a line not seen yet. Raises HttpRefused(HTTP_BAD_HEADER)."""
+        field = parse_field(line)
+        if len(line) <= _KEPT_LINE_BYTES and field[0] not in _NOT_KEPT:
+            if len(self) >= _KEPT_LINES:
+                self.clear()
+            self[line] = field
+        return field
+
+
+FIELD_LINES = FieldLines()
+"""Shared by every reader of the process, so that a new connection finds the lines of the last one."""
+
+
+def parse_field(line: bytes) -> tuple[bytes, bytes]:
+    """Name in lower case and value of a field line. Raises HttpRefused(HTTP_BAD_HEADER)."""
+    match = _FIELD.fullmatch(line)
+    if match is None:
+        raise HttpRefused(Reason.HTTP_BAD_HEADER, _what_is_wrong(line))
+    name, value = match.groups()
+    return name.lower(), value.rstrip(b" \t")
+
+
+def refuse_repeated(headers: Headers) -> None:
+    """Refuse a second field of a kind that may stand only once. Raises HttpRefused."""
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if name in seen and name in _SINGLE:
+            raise HttpRefused(_SINGLE[name], f"{name.decode('ascii')} is repeated")
+        seen.add(name)
+
+
+def list_members(values: list[bytes]) -> list[bytes]:
+    """The members of a comma-separated field such as Connection, in lower case, without empty ones."""
+    members = (member.strip(b" \t") for member in b",".join(values).lower().split(b","))
+    return [member for member in members if member]
+
+
+def _what_is_wrong(line: bytes) -> str:
+    name, colon, _ = line.partition(b":")
+    if line[:1] in (b" ", b"\t"):
+        return "a header line is folded"
+    if not colon:
+        return "a header line has no colon"
+    if not name:
+        return "a header has no name"
+    if name[-1:] in (b" ", b"\t"):
+        return "there is white space before the colon of a header"
+    if re.fullmatch(TOKEN + rb"++", name) is None:
+        return "a header name is no token"
+    return "a header value holds a control character"

@@ -1,0 +1,59 @@
+"""What the readers hand over: the head of a request or a response, and how to look into its fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Headers = list[tuple[bytes, bytes]]
+"""Field lines in the order received: name in lower case, value without surrounding white space."""
+
+CHUNKED = -1
+"""body_length of a message in chunked transfer coding."""
+UNTIL_CLOSE = -2
+"""body_length of a response that ends where its connection does."""
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """Request line and fields (RFC 9112, section 3).
+
+    `target` is as received, in origin, absolute, authority or asterisk form; it agrees with Host.
+    `body_length` is a number of bytes or CHUNKED. `expects_continue`: the client waits for a 100 before it
+    sends the body. `http10`: answer without chunked coding and close.
+    """
+
+    method: str
+    target: bytes
+    headers: Headers
+    body_length: int
+    keep_alive: bool
+    expects_continue: bool
+    http10: bool
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    """Status line and fields (RFC 9112, section 4).
+
+    `body_length` is what follows on this connection: a number of bytes (0 for answers to HEAD, 1xx, 204 and
+    304 whatever Content-Length says), CHUNKED or UNTIL_CLOSE.
+    """
+
+    status: int
+    reason: bytes
+    headers: Headers
+    body_length: int
+    keep_alive: bool
+
+
+def header(headers: Headers, name: bytes) -> bytes | None:
+    """The first value of the field `name` (lower case), or None."""
+    for field, value in headers:
+        if field == name:
+            return value
+    return None
+
+
+def all_values(headers: Headers, name: bytes) -> list[bytes]:
+    """Every value of the field `name` (lower case), in order."""
+    return [value for field, value in headers if field == name]
