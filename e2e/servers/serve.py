@@ -22,7 +22,7 @@ def serve(app: Any) -> None:
     listener.bind(("127.0.0.1", 0))
     listener.listen(128)
     announce(listener.getsockname()[1])
-    # h11 trims the spaces around a field value, as RFC 9112 asks; uvicorn's other parser leaves the trailing ones.
+    # h11 trims the spaces around a field value, as RFC 9112 asks; the other parser leaves trailing ones.
     config = uvicorn.Config(app, http="h11", log_level="error", timeout_graceful_shutdown=1)
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -1,0 +1,90 @@
+"""Fixtures of the end-to-end room: each real part is started once for a run, and skipped loudly where it is not to be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from e2e import environments, sidecars, subjects
+from e2e.environments import NodeParts, Unavailable
+
+# What could not be had, with the reason: said once more at the end, where nobody overlooks it.
+UNAVAILABLE: dict[str, str] = {}
+
+
+def skip(part: str, reason: object) -> None:
+    """Skip the test that needs `part`, and remember why."""
+    UNAVAILABLE[part] = str(reason)
+    pytest.skip(f"{part} cannot be had here: {reason}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for part, reason in UNAVAILABLE.items():
+        terminalreporter.write_line(f"NOT TESTED: {part}: {reason}", red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def node() -> NodeParts:
+    try:
+        return environments.node()
+    except Unavailable as reason:
+        skip("Node with the npm packages", reason)
+        raise
+
+
+@pytest.fixture(scope="session")
+def python_v2() -> Path:
+    try:
+        return environments.python_with_mcp_v2()
+    except Unavailable as reason:
+        skip("mcp 2.x", reason)
+        raise
+
+
+class Subjects:
+    """The servers that probes are aimed at, each started when it is first asked for."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._running: dict[str, subjects.Server] = {}
+
+    def __call__(self, program: str) -> subjects.Server:
+        if program not in self._running:
+            try:
+                self._running[program] = self._stack.enter_context(subjects.running(program, self._folder))
+            except Unavailable as reason:
+                skip(program, reason)
+        return self._running[program]
+
+
+@pytest.fixture(scope="session")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subjects]:
+    with ExitStack() as stack:
+        yield Subjects(tmp_path_factory.mktemp("subjects"), stack)
+
+
+class Sidecars:
+    """A sidecar per policy, each started when it is first asked for and shared by the tests that name it."""
+
+    def __init__(self, factory: pytest.TempPathFactory, stack: ExitStack) -> None:
+        self._factory = factory
+        self._stack = stack
+        self._running: dict[str, sidecars.Sidecar] = {}
+
+    def __call__(self, key: str, documents: list[object], **settings: object) -> sidecars.Sidecar:
+        if reason := sidecars.missing():
+            skip("the sidecar", reason)
+        if key not in self._running:
+            folder = self._factory.mktemp(f"sidecar-{key}")
+            self._running[key] = self._stack.enter_context(sidecars.running(folder, documents, **settings))
+        return self._running[key]
+
+
+@pytest.fixture(scope="session")
+def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecars]:
+    with ExitStack() as stack:
+        yield Sidecars(tmp_path_factory, stack)
