@@ -273,17 +273,17 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.MIRROR_POD: "The pod mirrors a static pod of a node, which admission cannot change.",
     Reason.WINDOWS_POD: "The sidecar runs on Linux only.",
-    Reason.SIDECAR_UID: "A container runs as the sidecar's user and could act as it; give it another runAsUser.",
+    Reason.SIDECAR_UID: "A container runs as the sidecar's user; give it another runAsUser.",
     Reason.SIDECAR_PORT: "A container declares a port that the sidecar listens on; use another one.",
     Reason.RESERVED_NAME: "A container has the sidecar's name; rename it.",
-    Reason.RESERVED_VOLUME: "A container mounts a volume that is reserved for the sidecar; rename the volume.",
+    Reason.RESERVED_VOLUME: "A container mounts a volume reserved for the sidecar; rename the volume.",
     Reason.SHARED_PROCESSES: (
-        "The containers share their processes, and one that may be root or may trace processes could read the "
+        "The containers share their processes, and one that may be root or may trace others could read the "
         "sidecar's keys; set shareProcessNamespace and hostPID to false, or runAsNonRoot: true without such "
         "capabilities."
     ),
     Reason.PROXY_CONFLICT: (
         "A container sets a proxy variable that would lead its traffic past the sidecar; remove the variable."
     ),
-    Reason.ANNOTATION_INVALID: "A label or annotation of Outrider is unknown, misplaced or has an invalid value.",
+    Reason.ANNOTATION_INVALID: "A label or annotation of Outrider is unknown, misplaced or invalid.",
 }
