@@ -1,21 +1,19 @@
 """TLS between a plain transport and a protocol: one connection, either side, on `ssl.MemoryBIO`.
 
-Towards the network a TlsProtocol is a protocol, towards the `inner` protocol it is the transport; being both
-saves a call per write. The inner protocol hears of nothing before the handshake is complete *and* the peer's
-identity is verified, so whatever it gets is from a peer that proved who it is.
+Towards the network a TlsProtocol is a protocol, towards the `inner` protocol it is the transport (its other
+half, sidecar.identity.tls_transport); being both saves a call per write. The inner protocol hears of nothing
+before the handshake is complete *and* the peer's identity is verified, so whatever it gets is from a peer that
+proved who it is.
 
-Why not the event loop's own TLS: stock asyncio keeps 256 KiB per connection, and neither it nor uvloop lets us
-verify the peer before the first byte is served. What a MemoryBIO once grew to it keeps, so data goes through
-it in slices of a record (16 KiB) and an idle connection stays small.
+Why not the event loop's own TLS: stock asyncio keeps 256 KiB per connection, and neither it nor uvloop lets
+us verify the peer before the first byte is served.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -25,6 +23,7 @@ from mesh.identity.verify import VerifiedPeer
 from mesh.reasons import Reason
 from sidecar.identity.holder import IdentityHolder
 from sidecar.identity.refused import TlsRefused, TlsTruncated, explain
+from sidecar.identity.tls_transport import CLOSING, HANDSHAKE, LOST, OPEN, REFUSED, TlsTransport
 
 __all__ = [
     "TlsProtocol",
@@ -41,16 +40,10 @@ Authorize = Callable[[SpiffeId], None]
 OnFailure = Callable[[TlsRefused], None]
 
 HANDSHAKE_SECONDS = 10.0
-# How long we wait, after refusing a handshake, for the peer to read why. Closing at once would make the kernel
-# send a reset if the peer's next bytes are under way, and a reset discards our alert on the peer's side.
+# How long we wait, after refusing a handshake, for the peer to read why. If we closed at once while its next
+# bytes are under way, the kernel would send a reset, and a reset discards our alert on the peer's side.
 LINGER_SECONDS = 1.0
 
-_RECORD = 16 * 1024  # most plain text that a TLS record holds (RFC 8446, 5.1)
-_SLICE = _RECORD + 512  # a full record with its header and expansion
-_DELIVERY = 4 * _RECORD  # most plain text that one data_received gets
-
-# _REFUSED: the handshake came to nothing, the inner protocol never hears of this connection.
-_HANDSHAKE, _OPEN, _CLOSING, _REFUSED, _LOST = range(5)
 _NOBODY = asyncio.Protocol()
 
 
@@ -116,7 +109,7 @@ def public_client(
 
 
 def public_context(authorities_file: str | None = None) -> ssl.SSLContext:
-    """Verify as the public web does, TLS 1.2 or newer; `authorities_file` (PEM) replaces the system's roots."""
+    """Verify as the public web does, TLS 1.2 or newer; `authorities_file` (PEM) replaces the roots."""
     context = ssl.create_default_context(cafile=authorities_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -133,16 +126,16 @@ def expect_identity(expected: SpiffeId) -> Authorize:
     return authorize
 
 
-class TlsProtocol(asyncio.Protocol, asyncio.Transport):
+class TlsProtocol(TlsTransport, asyncio.Protocol):
     """One TLS connection.
 
-    inner               gets connection_made(self) after handshake, `verify` and `authorize`; then data_received,
-                        eof_received (the peer's close_notify; a true answer keeps our half open), pause_writing,
-                        resume_writing, connection_lost. There TlsTruncated means an end without close_notify,
-                        and TlsRefused that the peer refused us only after our side of the handshake was
-                        complete, which is usual in TLS 1.3.
-    verify              from the peer's chain (DER, leaf first) to who it is; raises PeerRefused. None: `context`
-                        alone decides (public TLS).
+    inner               gets connection_made(self) after handshake, `verify` and `authorize`; then
+                        data_received, eof_received (the peer's close_notify; a true answer keeps our half
+                        open), pause_writing, resume_writing, connection_lost. There TlsTruncated means an end
+                        without close_notify, and TlsRefused that the peer refused us only after our side of
+                        the handshake was complete, which is usual in TLS 1.3.
+    verify              from the peer's chain (DER, leaf first) to who it is; raises PeerRefused. None:
+                        `context` alone decides (public TLS).
     authorize           raises PeerRefused for a peer that is genuine but not wanted here.
     on_failure          called once, instead of anything on `inner`, when the connection does not come to be.
     handshake_seconds   the whole handshake must be over by then.
@@ -154,25 +147,10 @@ class TlsProtocol(asyncio.Protocol, asyncio.Transport):
     __slots__ = (
         "_authorize",
         "_context",
-        "_corked",
-        "_end",
-        "_eof_sent",
-        "_held",
-        "_incoming",
-        "_inner",
         "_on_failure",
-        "_outgoing",
-        "_paused",
-        "_peer_done",
         "_seconds",
-        "_served",
         "_server_hostname",
-        "_server_side",
-        "_ssl",
-        "_state",
-        "_stop",
         "_timer",
-        "_transport",
         "_verify",
         "peer",
         "svid_not_after",
@@ -191,10 +169,8 @@ class TlsProtocol(asyncio.Protocol, asyncio.Transport):
         on_failure: OnFailure | None = None,
         handshake_seconds: float = HANDSHAKE_SECONDS,
     ) -> None:
-        super().__init__()
-        self._inner: asyncio.Protocol = inner
+        super().__init__(inner, server_side=server_side)
         self._context = context
-        self._server_side = server_side
         self._server_hostname = server_hostname
         self._verify = verify
         self._authorize = authorize
@@ -202,17 +178,6 @@ class TlsProtocol(asyncio.Protocol, asyncio.Transport):
         self._seconds = handshake_seconds
         self.peer: VerifiedPeer | None = None
         self.svid_not_after = svid_not_after
-        self._state = _HANDSHAKE
-        self._paused = False  # the inner protocol wants no data now
-        self._held: deque[memoryview] = deque()  # arrived, not yet decrypted
-        self._corked = False  # records wait for the end of data_received, to leave in one write
-        self._served = False  # the inner protocol got data
-        self._stop: ssl.SSLError | bool = (
-            False  # after what is decrypted comes close_notify (True) or an error
-        )
-        self._peer_done = False  # close_notify received
-        self._eof_sent = False  # close_notify sent
-        self._end: Exception | None = None  # what connection_lost will say
 
     # Towards the network: a protocol.
 
@@ -230,24 +195,19 @@ class TlsProtocol(asyncio.Protocol, asyncio.Transport):
 
     def data_received(self, data: bytes) -> None:
         """Decrypt and hand on; or go on with the handshake."""
-        if self._state == _OPEN:
-            if self._held or self._paused or len(data) > _SLICE:
-                self._hold(data)
-            else:
-                self._incoming.write(data)
-            if not self._paused:
-                self._deliver()
-        elif self._state == _HANDSHAKE:
+        if self._state == OPEN:
+            self._receive(data)
+        elif self._state == HANDSHAKE:
             self._hold(data)
             self._handshake()
 
     def eof_received(self) -> bool | None:
         """The peer's half of the TCP connection ended: in order only after its close_notify."""
-        if self._state == _OPEN:
+        if self._state == OPEN:
             if self._peer_done:
                 return True  # the inner protocol chose to go on writing
-            self._state, self._end = _CLOSING, self._truncated()
-        elif self._state == _HANDSHAKE:
+            self._state, self._end = CLOSING, self._truncated()
+        elif self._state == HANDSHAKE:
             self._report(Reason.TLS_HANDSHAKE, "the other side went away during the handshake", by_peer=True)
         return None
 
@@ -255,129 +215,36 @@ class TlsProtocol(asyncio.Protocol, asyncio.Transport):
         """Tell the inner protocol, or whoever waits for the handshake; let go of what the connection held."""
         state = self._state
         self._timer.cancel()
-        if state == _HANDSHAKE:
+        if state == HANDSHAKE:
             why = str(exc) if exc else "the connection was closed"
             self._report(
                 Reason.TLS_HANDSHAKE, f"the handshake did not finish: {why}", by_peer=exc is not None
             )
-        elif state == _OPEN and exc is None and not self._peer_done:
+        elif state == OPEN and exc is None and not self._peer_done:
             exc = self._truncated()
-        self._state = _LOST
+        self._state = LOST
         inner, self._inner = self._inner, _NOBODY
         self._held.clear()
         del self._ssl, self._incoming, self._outgoing
-        if state in (_OPEN, _CLOSING):
+        if state in (OPEN, CLOSING):
             inner.connection_lost(self._end or exc)
 
     def pause_writing(self) -> None:
         """The plain transport's buffer is full."""
-        if self._state == _OPEN:
+        if self._state == OPEN:
             self._inner.pause_writing()
 
     def resume_writing(self) -> None:
         """The plain transport's buffer has drained."""
-        if self._state == _OPEN:
+        if self._state == OPEN:
             self._inner.resume_writing()
-
-    # Towards the inner protocol: a transport.
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Encrypt and send; bytes after `close` or the connection's end are dropped, as asyncio does."""
-        if self._state != _OPEN or not data:
-            return
-        if self._eof_sent:
-            raise RuntimeError("write after write_eof")
-        try:
-            if len(data) <= _RECORD:
-                self._ssl.write(data)
-                if not self._corked:
-                    self._transport.write(self._outgoing.read())
-            else:
-                self._write_in_slices(memoryview(data))
-        except ssl.SSLError as broken:
-            self._break(broken)
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        """Encrypt and send as one, in as few records as it takes."""
-        self.write(b"".join(list_of_data))
-
-    def write_eof(self) -> None:
-        """Send close_notify and go on reading: TLS 1.3 closes each direction by itself."""
-        if self._state == _OPEN and not self._eof_sent:
-            self._say_goodbye()
-
-    def can_write_eof(self) -> bool:
-        """Yes: see `write_eof`."""
-        return True
-
-    def close(self) -> None:
-        """Send what is written, then close_notify, then close; nothing more is received."""
-        if self._state == _OPEN:
-            if not self._eof_sent:
-                self._say_goodbye()
-            self._state = _CLOSING
-            self._transport.close()
-        elif self._state == _HANDSHAKE:
-            self.abort()
-
-    def abort(self) -> None:
-        """Close at once, dropping what is unsent. Without close_notify, so the peer knows it is incomplete."""
-        if self._state == _HANDSHAKE:
-            self._report(Reason.TLS_HANDSHAKE, "the connection was closed during the handshake")
-        elif self._state == _OPEN:
-            self._state = _CLOSING
-        self._transport.abort()
-
-    def is_closing(self) -> bool:
-        """Whether writing is pointless by now."""
-        return self._state != _OPEN or self._transport.is_closing()
-
-    def pause_reading(self) -> None:
-        """Deliver no data until `resume_reading`."""
-        if not self._paused and self._state == _OPEN:
-            self._paused = True
-            self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Deliver again; what was held meanwhile comes first, in the loop's next turn."""
-        if not self._paused:
-            return
-        self._paused = False
-        if self._state == _OPEN:
-            self._transport.resume_reading()
-            if self._held or self._stop or self._incoming.pending:
-                asyncio.get_running_loop().call_soon(self._deliver)
-
-    def is_reading(self) -> bool:
-        """Whether data is delivered now."""
-        return self._state == _OPEN and not self._paused
-
-    def get_write_buffer_size(self) -> int:
-        """Encrypted bytes that the kernel has not taken yet."""
-        return self._transport.get_write_buffer_size()
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """The plain transport's (low, high)."""
-        return self._transport.get_write_buffer_limits()
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """As of any asyncio transport; counted in encrypted bytes."""
-        self._transport.set_write_buffer_limits(high, low)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Another inner protocol from now on; it gets no connection_made."""
-        self._inner = cast("asyncio.Protocol", protocol)
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """The inner protocol."""
-        return self._inner
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """See the class; any other name is asked of the plain transport."""
         known = _EXTRA.get(name)
         if known is None:
             return self._transport.get_extra_info(name, default)
-        found = None if self._state == _LOST and name in ("alpn", "ssl_object") else known(self)
+        found = None if self._state == LOST and name in ("alpn", "ssl_object") else known(self)
         return default if found is None else found
 
     @property
@@ -391,10 +258,6 @@ class TlsProtocol(asyncio.Protocol, asyncio.Transport):
         return min(self.peer.not_after, self.svid_not_after)
 
     # Inside.
-
-    def _hold(self, data: bytes) -> None:
-        view = memoryview(data)
-        self._held.extend(view[start : start + _SLICE] for start in range(0, len(view), _SLICE))
 
     def _handshake(self) -> None:
         while True:
@@ -427,7 +290,7 @@ class TlsProtocol(asyncio.Protocol, asyncio.Transport):
             self._refuse(refused)
             return
         self._timer.cancel()
-        self._state = _OPEN
+        self._state = OPEN
         self._inner.connection_made(self)
         # The client's first request may have come together with the end of its handshake.
         if (self._held or self._incoming.pending) and not self._paused:
@@ -439,7 +302,7 @@ class TlsProtocol(asyncio.Protocol, asyncio.Transport):
 
     def _refuse(self, refused: TlsRefused) -> None:
         """Refuse the handshake, and give the peer time to read the alert that says why."""
-        self._state = _REFUSED
+        self._state = REFUSED
         self._timer.cancel()
         self._held.clear()
         self._flush()
@@ -450,89 +313,9 @@ class TlsProtocol(asyncio.Protocol, asyncio.Transport):
             self._on_failure(refused)
 
     def _report(self, reason: Reason, detail: str, *, by_peer: bool = False) -> None:
-        self._state = _REFUSED
+        self._state = REFUSED
         if self._on_failure is not None:
             self._on_failure(TlsRefused(reason, detail, by_peer=by_peer))
-
-    def _deliver(self) -> None:
-        """Decrypt and hand on until nothing is left or the inner protocol has enough."""
-        self._corked = True
-        try:
-            while self._state == _OPEN and not self._paused:
-                data = self._decrypt()
-                if not data:
-                    break
-                self._served = True
-                self._inner.data_received(data)
-        finally:
-            self._corked = False
-        if self._state == _OPEN:
-            self._flush()
-            if self._stop and not self._paused:
-                self._stopped()
-
-    def _decrypt(self) -> bytes:
-        """As many whole records as there are, up to _DELIVERY bytes of them; b"" when there is none."""
-        incoming, held = self._incoming, self._held
-        found: list[bytes] = []
-        try:
-            while not self._stop and len(found) < _DELIVERY // _RECORD:
-                if not incoming.pending:
-                    if not held:
-                        break
-                    incoming.write(held.popleft())
-                data = self._ssl.read(_RECORD)
-                if not data:
-                    self._stop = True
-                found.append(data)
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            self._stop = True
-        except ssl.SSLError as error:
-            self._stop = error
-        return found[0] if len(found) == 1 else b"".join(found)
-
-    def _stopped(self) -> None:
-        if isinstance(self._stop, ssl.SSLError):
-            self._break(self._stop)
-            return
-        if self._peer_done:
-            return
-        self._peer_done = True
-        stay_open = self._inner.eof_received()
-        if not stay_open or self._eof_sent:
-            self.close()
-
-    def _break(self, error: ssl.SSLError) -> None:
-        """The TLS connection failed: tell the peer by the alert that OpenSSL wrote, and end it."""
-        self._state, self._end = _CLOSING, explain(error, handshaking=False)
-        self._flush()
-        self._transport.close()
-
-    def _write_in_slices(self, view: memoryview) -> None:
-        for start in range(0, len(view), _RECORD):
-            self._ssl.write(view[start : start + _RECORD])
-            self._transport.write(self._outgoing.read())
-
-    def _say_goodbye(self) -> None:
-        self._eof_sent = True
-        # OpenSSL would look for the peer's close_notify as well and choke on data that is not read yet.
-        unread = self._incoming.read()
-        with contextlib.suppress(ssl.SSLError):
-            self._ssl.unwrap()
-        self._incoming.write(unread)
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._outgoing.pending:
-            self._transport.write(self._outgoing.read())
-
-    def _truncated(self) -> TlsTruncated:
-        hint = (
-            "" if self._served or self._server_side else ", right after the handshake: it may have refused us"
-        )
-        return TlsTruncated(f"the peer ended the connection without close_notify{hint}")
 
 
 _EXTRA: dict[str, Callable[[TlsProtocol], Any]] = {
