@@ -12,8 +12,8 @@ from mesh.policy.spiffe_pattern import id_fault
 from mesh.policy.yaml_tree import Node
 
 _WRITE_TLS = (
-    "write {mode: Mesh, identity: spiffe://...} (mutual TLS inside the mesh), {mode: Public} (TLS to a public name) "
-    "or {mode: None} (plain text)"
+    "write {mode: Mesh, identity: spiffe://...} (mutual TLS inside the mesh), "
+    "{mode: Public} (TLS to a public name) or {mode: None} (plain text)"
 )
 TLS_FIELDS = {
     "mode": Field(choice(TlsMode)),
@@ -56,31 +56,27 @@ UNSUPPORTED = ("credential", "pin")
 def read_backend(name: str, namespace: str | None, node: Node, place: Place) -> Backend | Invalid:
     """The Backend that `spec` describes, INVALID when a fault was reported."""
     values = read_object(node, place, BACKEND_FIELDS, unsupported=UNSUPPORTED)
-    if values is None or not _agrees(values, node, place) or INVALID in values.values():
+    if values is None:
         return INVALID
-    return Backend(
-        name=name,
-        namespace=namespace,
-        protocol=values["protocol"],
-        host=normal_host(values["host"]),
-        port=values["port"],
-        path=normal_path(values["path"]),
-        tls=values["tls"],
-    )
+    if isinstance(values["host"], str):
+        values["host"] = normal_host(values["host"])
+    if isinstance(values["path"], str):
+        values["path"] = normal_path(values["path"])
+    place.sheet.spec.update(values)
+    if not _agrees(values, node, place) or INVALID in values.values():
+        return INVALID
+    return Backend(name=name, namespace=namespace, **values)
 
 
 def _agrees(values: dict[str, Any], node: Node, place: Place) -> bool:
     """Rules between fields: wildcard hosts are not for MCP, and TCP has no paths."""
     protocol, host, path = values["protocol"], values["host"], values["path"]
     agrees = True
-    if protocol == BackendProtocol.MCP and isinstance(host, str) and host.startswith("*."):
-        below = place.child("host")
+    if protocol is BackendProtocol.MCP and isinstance(host, str) and host.startswith("*."):
         message = f"{shown(host)}: a wildcard is for HTTP and TCP only; an MCP server has one exact host"
-        below.log.add(below.lines.get(below.path, node.line), below.path, message)
+        place.child("host").report(message, node.line)
         agrees = False
-    if protocol == BackendProtocol.TCP and isinstance(path, str) and path != "/":
-        below = place.child("path")
-        message = "protocol TCP has no paths; remove it"
-        below.log.add(below.lines.get(below.path, node.line), below.path, message)
+    if protocol is BackendProtocol.TCP and isinstance(path, str) and path != "/":
+        place.child("path").report("protocol TCP has no paths; remove it", node.line)
         agrees = False
     return agrees

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mesh.policy.documents import EVERY_BACKEND, AgentPolicy, Backend, BackendProtocol, McpGrant, OutboundRule
-from mesh.policy.fields import Invalid, Place
+from mesh.policy.documents import AgentPolicy, Backend, BackendProtocol
+from mesh.policy.fields import Invalid, Mention, Place
+
+SUGGESTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,42 +28,53 @@ class Declared:
 
     def report(self, path: str, message: str) -> None:
         """Note a fault at `path`, on the line where that path stands."""
-        self.place.log.add(self.place.lines.get(path, self.line), path, message)
+        Place(self.place.sheet, path).report(message, self.line)
 
     def where(self) -> str:
         """The file and line, for messages about another document."""
-        return f"{self.place.log.file}:{self.line}"
+        return f"{self.place.sheet.log.file}:{self.line}"
+
+
+class _Reach:
+    """Documents by namespace, to find one that some agent could see together with another.
+
+    An agent sees the documents of its own namespace and those without one.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[str | None, Declared] = {}
+
+    def add(self, document: Declared) -> None:
+        self._first.setdefault(document.namespace, document)
+
+    def beside(self, namespace: str | None) -> Declared | None:
+        """The first document that an agent could see beside one of `namespace`."""
+        if namespace is None:
+            return next(iter(self._first.values()), None)
+        return self._first.get(namespace) or self._first.get(None)
 
 
 def cross_check(documents: list[Declared]) -> None:
-    """Report to each document's own log what is wrong between the documents."""
+    """Report to each document's own sheet what is wrong between the documents."""
     _unique_names(documents)
-    _unique_destinations(documents)
-    backends: dict[str, list[Declared]] = {}
+    backends = [document for document in documents if document.kind == "Backend"]
+    _unique_destinations(backends)
+    by_name: dict[str, list[Declared]] = {}
+    for backend in backends:
+        by_name.setdefault(backend.name, []).append(backend)
     for document in documents:
-        if document.kind == "Backend":
-            backends.setdefault(document.name, []).append(document)
-    for document in documents:
-        if isinstance(document.value, AgentPolicy):
-            _references(document, document.value, backends)
-
-
-def same_reach(one: str | None, other: str | None) -> bool:
-    """True when an agent could see documents of both namespaces: they are equal, or one is absent."""
-    return one is None or other is None or one == other
+        for mention in document.place.sheet.mentions:
+            _check_mention(document, mention, by_name)
 
 
 def _clashes(group: Iterable[Declared]) -> Iterator[tuple[Declared, Declared]]:
     """Pairs (earlier, later) that one agent could see both of; each later one is named once."""
-    seen: dict[str | None, Declared] = {}
+    seen = _Reach()
     for document in group:
-        if document.namespace is None:
-            earlier = next(iter(seen.values()), None)
-        else:
-            earlier = seen.get(document.namespace) or seen.get(None)
+        earlier = seen.beside(document.namespace)
         if earlier is not None:
             yield earlier, document
-        seen.setdefault(document.namespace, document)
+        seen.add(document)
 
 
 def _unique_names(documents: list[Declared]) -> None:
@@ -75,77 +88,55 @@ def _unique_names(documents: list[Declared]) -> None:
             )
 
 
-def _unique_destinations(documents: list[Declared]) -> None:
-    """Two Backends for the same requests would make their order decide; TCP takes every request of its
-    port.
-    """
-    groups: dict[tuple[str, int], list[tuple[Declared, Backend]]] = {}
-    for document in documents:
-        if isinstance(document.value, Backend):
-            groups.setdefault((document.value.host, document.value.port), []).append(
-                (document, document.value)
+def _unique_destinations(backends: list[Declared]) -> None:
+    """Two Backends for the same requests would make their order decide; TCP takes all of its port."""
+    same_path: dict[tuple[str, int, str], list[Declared]] = {}
+    below_root: dict[tuple[str, int], _Reach] = {}
+    for document in backends:
+        spec = document.place.sheet.spec
+        host, port, path = spec.get("host"), spec.get("port"), spec.get("path")
+        if isinstance(host, str) and isinstance(port, int) and isinstance(path, str):
+            same_path.setdefault((host, port, path), []).append(document)
+            if path != "/":
+                below_root.setdefault((host, port), _Reach()).add(document)
+    for (host, port, path), group in same_path.items():
+        for earlier, later in _clashes(group):
+            message = (
+                f"Backend {earlier.name} at {earlier.where()} has the same host, port and path; keep one"
             )
-    for group in groups.values():
-        by_path: dict[str, list[Declared]] = {}
-        for document, backend in group:
-            by_path.setdefault(backend.path, []).append(document)
-        for paths in by_path.values():
-            for earlier, later in _clashes(paths):
-                message = (
-                    f"Backend {earlier.name} at {earlier.where()} has the same host, port and path; keep one"
-                )
-                later.report("spec.host", message)
-        if len(by_path) > 1:
-            _tcp_alone(group)
+            later.report("spec.host", message)
+        if path == "/" and (host, port) in below_root:
+            _tcp_alone(group, below_root[host, port])
 
 
-def _tcp_alone(group: list[tuple[Declared, Backend]]) -> None:
-    for document, backend in group:
-        if backend.protocol is BackendProtocol.TCP:
-            for other, rival in group:
-                if rival.path != backend.path and same_reach(document.namespace, other.namespace):
-                    message = f"protocol TCP takes every request of its host and port, and Backend {other.name} is there"
-                    document.report("spec.protocol", message)
-                    break
+def _tcp_alone(group: list[Declared], rivals: _Reach) -> None:
+    for document in group:
+        rival = rivals.beside(document.namespace)
+        if rival is not None and document.place.sheet.spec["protocol"] is BackendProtocol.TCP:
+            message = f"protocol TCP takes its whole host and port, but Backend {rival.name} has a path there"
+            document.report("spec.protocol", message)
 
 
-def _references(document: Declared, policy: AgentPolicy, backends: dict[str, list[Declared]]) -> None:
-    for index, rule in enumerate(policy.outbound):
-        if not isinstance(rule, OutboundRule) or rule.backend == EVERY_BACKEND:
-            continue
-        path = f"spec.outbound[{index}]"
-        found = [b for b in backends.get(rule.backend, ()) if same_reach(b.namespace, policy.namespace)]
-        if not found:
-            document.report(f"{path}.backend", _no_backend(rule.backend, policy.namespace, backends))
-        for field in _mcp_fields(rule):
-            if any(
-                isinstance(b.value, Backend) and b.value.protocol is not BackendProtocol.MCP for b in found
-            ):
-                message = (
-                    f"Backend {rule.backend} does not speak MCP, so this would have no effect; remove it"
-                )
-                document.report(f"{path}.{field}", message)
+def _check_mention(document: Declared, mention: Mention, backends: dict[str, list[Declared]]) -> None:
+    namespace = document.namespace
+    found = [b for b in backends.get(mention.backend, ()) if _meet(b.namespace, namespace)]
+    if not found:
+        message = "" if document.place.sheet.log.full else _no_backend(mention.backend, namespace, backends)
+        document.report(f"{mention.path}.backend", message)
+    opaque = (BackendProtocol.HTTP, BackendProtocol.TCP)
+    if any(backend.place.sheet.spec.get("protocol") in opaque for backend in found):
+        for name in mention.mcp_fields:
+            message = f"Backend {mention.backend} does not speak MCP, so this would have no effect; remove it"
+            document.report(f"{mention.path}.{name}", message)
+
+
+def _meet(one: str | None, other: str | None) -> bool:
+    """True when some agent could see documents of both namespaces."""
+    return one is None or other is None or one == other
 
 
 def _no_backend(name: str, namespace: str | None, backends: dict[str, list[Declared]]) -> str:
-    known = sorted(
-        {b.name for group in backends.values() for b in group if same_reach(b.namespace, namespace)}
-    )
-    listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+    known = sorted({b.name for group in backends.values() for b in group if _meet(b.namespace, namespace)})
+    listed = ", ".join(known[:SUGGESTED]) + (", ..." if len(known) > SUGGESTED else "")
     where = f" in namespace {namespace}" if namespace else ""
     return f"there is no Backend {name}{where}; known: {listed or 'none'}"
-
-
-def _mcp_fields(rule: OutboundRule) -> Iterator[str]:
-    """The fields of the rule that only mean something for MCP."""
-    grant: McpGrant = rule.mcp
-    if grant.tools is not None:
-        yield "tools"
-    if grant.prompts is not None:
-        yield "prompts"
-    if grant.resources is not None:
-        yield "resources"
-    if grant.unknown_methods:
-        yield "unknownMethods"
-    if rule.server_requests is not None:
-        yield "serverRequests"

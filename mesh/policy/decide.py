@@ -13,7 +13,7 @@ from typing import Any
 from mesh.policy.ballot import refuse, settle, strongest
 from mesh.policy.decision import Decision, HttpRequest, Route, Target
 from mesh.policy.documents import Backend, BackendProtocol
-from mesh.policy.methods import KIND_SECTIONS, SERVER_REQUESTS
+from mesh.policy.methods import KIND_SECTIONS
 from mesh.policy.panel import Panel, Speaker
 from mesh.policy.principal import Principal
 from mesh.policy.routes import RouteTable
@@ -21,11 +21,12 @@ from mesh.policy.rules import AgentRules, Rule, Verdict, Vote
 from mesh.reasons import Reason
 
 MAX_CACHED = 4096
-MAX_CACHED_NAME = 1024
+MAX_CACHED_NAME = 256
 NO_POLICY = "no AgentPolicy selects this agent"
 _MCP_TRANSPORT = frozenset({"GET", "DELETE"})
 
-_Key = tuple[str, Target, str, str | None, str | None]
+# A decision's key has five parts, that of a server's request three: they cannot be taken for one another.
+_Key = tuple[str, Target, str, str | None, str | None] | tuple[str, Target, str]
 
 
 class Policy:
@@ -53,6 +54,10 @@ class Policy:
         """
         return self._routes.find(host, port, path)
 
+    def backends_at(self, host: str, port: int) -> tuple[Backend, ...]:
+        """The Backends with this host and port, those with the longest path first."""
+        return self._routes.backends_at(host, port)
+
     def decide(
         self,
         principal: Principal,
@@ -73,7 +78,7 @@ class Policy:
         decision = self._cache.get(key)
         if decision is None:
             decision = self._poll(principal, target, _question(target, method, name, http))
-            self._remember(key, decision)
+            self._remember(key, len(method) + len(name or ""), decision)
         return decision
 
     def server_request(self, principal: Principal, target: Target, kind: str) -> Decision:
@@ -82,12 +87,11 @@ class Policy:
 
         With INBOUND the server is this workload and `principal` the peer it asks.
         """
-        key = (principal.id, target, "server_request", kind, "")
+        key = (principal.id, target, kind)
         decision = self._cache.get(key)
         if decision is None:
-            asked = SERVER_REQUESTS.get(kind)
-            decision = self._poll(principal, target, lambda rule: rule.vote_server_request(asked))
-            self._remember(key, decision)
+            decision = self._poll(principal, target, lambda rule: rule.vote_server_request(kind))
+            self._remember(key, len(kind), decision)
         return decision
 
     def egress(self, host: str, port: int, path: str | None = None) -> Decision:
@@ -98,8 +102,7 @@ class Policy:
         PATH_NOT_DECLARED, and a tunnel to them CONNECT_REFUSED, since what it carries could be what the
         Backend's rules are about.
         """
-        declared = self._routes.declared(host, port)
-        if declared is not None:
+        if self._routes.backends_at(host, port):
             reason = Reason.PATH_NOT_DECLARED if path is not None else Reason.CONNECT_REFUSED
             return self._refuse_by_all(reason, "outbound")
         closed = [
@@ -144,14 +147,12 @@ class Policy:
         ]
         return refuse(votes)
 
-    def _remember(self, key: _Key, decision: Decision) -> None:
+    def _remember(self, key: _Key, size: int, decision: Decision) -> None:
         """Keep an answer, within bounds: names come from the peer, and could be long and many."""
-        name = key[3]
-        if (name is not None and len(name) > MAX_CACHED_NAME) or len(key[2]) > MAX_CACHED_NAME:
-            return
-        if len(self._cache) >= MAX_CACHED:
-            self._cache.clear()
-        self._cache[key] = decision
+        if size <= MAX_CACHED_NAME:
+            if len(self._cache) >= MAX_CACHED:
+                self._cache.clear()
+            self._cache[key] = decision
 
 
 def _ballot(speaker: Speaker, ask: Callable[[Rule], Vote]) -> Vote:

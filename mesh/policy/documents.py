@@ -78,8 +78,8 @@ class Backend:
     protocol: BackendProtocol
     host: str
     port: int
-    path: str = "/"
-    tls: BackendTls = BackendTls(TlsMode.NONE)
+    path: str
+    tls: BackendTls
 
 
 @dataclass(frozen=True, slots=True)

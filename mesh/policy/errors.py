@@ -48,10 +48,15 @@ class ErrorLog:
 
     def add(self, line: int, path: str, message: str) -> None:
         """Note a fault at `line` (from 1) and `path`."""
-        if len(self.errors) < MAX_ERRORS:
-            self.errors.append(PolicyError(self.file, line, path, message))
-        else:
+        if self.full:
             self.dropped += 1
+        else:
+            self.errors.append(PolicyError(self.file, line, path, message))
+
+    @property
+    def full(self) -> bool:
+        """True when further faults are only counted, so that their messages need no care."""
+        return len(self.errors) >= MAX_ERRORS
 
     def listed(self) -> list[PolicyError]:
         """The faults by line, and a last one that counts those left out."""

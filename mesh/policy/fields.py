@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Final, TypeVar
@@ -29,23 +30,51 @@ INVALID: Final = Invalid()
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a reader stands: its path, and the log and line table of its document."""
+class Mention:
+    """A rule that names a Backend, and those of its fields that only mean something for MCP."""
+
+    path: str
+    backend: str
+    mcp_fields: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Sheet:
+    """What is noted of one document while it is read, for checks between documents.
+
+    Noted even when the document has faults elsewhere, so that those checks need no second run. `lines` tells
+    on which line a path stands; `spec` holds the fields of the spec as far as they could be read.
+    """
 
     log: ErrorLog
+    lines: dict[str, int] = dataclass_field(default_factory=dict)
+    mentions: list[Mention] = dataclass_field(default_factory=list)
+    spec: dict[str, Any] = dataclass_field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reader stands: its path, and the sheet of its document."""
+
+    sheet: Sheet
     path: str
-    lines: dict[str, int]
 
     def child(self, key: str) -> Place:
-        return Place(self.log, child_path(self.path, key), self.lines)
+        return Place(self.sheet, child_path(self.path, key))
 
     def item(self, index: int) -> Place:
-        return Place(self.log, f"{self.path}[{index}]", self.lines)
+        return Place(self.sheet, f"{self.path}[{index}]")
 
     def error(self, node: Node, message: str) -> Invalid:
-        """Report a fault at this place and return INVALID, so that readers can end with it."""
-        self.log.add(node.line, self.path, message)
+        """Report a fault of `node`, which stands here, and return INVALID, so that readers can end with
+        it.
+        """
+        self.sheet.log.add(node.line, self.path, message)
         return INVALID
+
+    def report(self, message: str, otherwise: int) -> None:
+        """Report a fault on the line where this path was read, or on line `otherwise`."""
+        self.sheet.log.add(self.sheet.lines.get(self.path, otherwise), self.path, message)
 
 
 Reader = Callable[[Node, Place], Any]
@@ -117,9 +146,8 @@ def choice(kind: type[E], unsupported: tuple[str, ...] = ()) -> Reader:
             return place.error(
                 node, f"{value} is not supported by this version; allowed: {', '.join(allowed)}"
             )
-        return place.error(
-            node, f"{shown(value)} is not allowed{_meant(value, allowed)}; allowed: {', '.join(allowed)}"
-        )
+        meant = "" if place.sheet.log.full else _meant(value, allowed)
+        return place.error(node, f"{shown(value)} is not allowed{meant}; allowed: {', '.join(allowed)}")
 
     return read
 
@@ -163,7 +191,7 @@ def list_of(read_item: Reader, *, at_least: int = 0, at_most: int = 1000) -> Rea
         values = []
         for index, item in enumerate(node.items[:at_most]):
             below = place.item(index)
-            place.lines[below.path] = item.line
+            place.sheet.lines[below.path] = item.line
             values.append(read_item(item, below))
         return tuple(values)
 
@@ -190,22 +218,20 @@ def read_object(
     values: dict[str, Any] = {}
     for entry in node.entries:
         below = place.child(entry.key)
-        place.lines[below.path] = entry.line
+        place.sheet.lines[below.path] = entry.line
         if entry.key in fields:
             values[entry.key] = fields[entry.key].read(entry.value, below)
         elif entry.key in unsupported:
-            message = (
-                f"{entry.key} is not supported by this version; remove it, since it would have no effect"
+            below.report(
+                "not supported by this version; remove it, since it would have no effect", entry.line
             )
-            place.log.add(entry.line, below.path, message)
         elif entry.key not in ignored:
-            known = [*fields, *unsupported]
-            meant = _meant(entry.key, known)
-            place.log.add(entry.line, below.path, f"unknown field{meant}; allowed: {', '.join(fields)}")
+            meant = "" if place.sheet.log.full else _meant(entry.key, [*fields, *unsupported])
+            below.report(f"unknown field{meant}; allowed: {', '.join(fields)}", entry.line)
     for key, field in fields.items():
         if key not in values:
             if field.missing:
-                place.log.add(node.line, place.child(key).path, f"missing; {field.missing}")
+                place.child(key).report(f"missing; {field.missing}", node.line)
             values[key] = INVALID if field.missing else field.default
     return values
 

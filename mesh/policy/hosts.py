@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 
+MAX_PATH = 1024
+
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
 
@@ -26,12 +28,12 @@ def host_fault(value: str) -> str | None:
     if host.startswith("[") or "://" in host or "/" in host:
         return "a host alone, without scheme, brackets, port or path; those have fields of their own"
     if _is_address(host):
-        return "an IPv6 address without zone, please" if "%" in host else None
+        return "an IPv6 address is written without a zone" if "%" in host else None
     name = host.removeprefix("*.")
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
         return (
-            "not a DNS name or IP address; allowed: labels of a-z 0-9 - (1 to 63, no - at the ends) with dots, "
-            "an IPv4 or IPv6 address, or *.name for every host one label below"
+            "not a DNS name or IP address; allowed: labels of a-z 0-9 - (1 to 63, no - at the ends) with "
+            "dots, an IPv4 or IPv6 address, or *.name for every host one label below"
         )
     if name.rpartition(".")[2].isdigit():
         return "the last label is a number, so that it looks like an IPv4 address but is none"
@@ -42,8 +44,11 @@ def host_fault(value: str) -> str | None:
 
 def path_fault(value: str) -> str | None:
     """What is wrong with a Backend's path, or None: a plain prefix that can be read in one way only."""
-    if not _PATH.fullmatch(value) or len(value) > 1024:
-        return "a path begins with / and has no query, percent-encoding, space or backslash (at most 1024 characters)"
+    if not _PATH.fullmatch(value) or len(value) > MAX_PATH:
+        return (
+            f"a path begins with / and has no query, percent-encoding, space or backslash, "
+            f"and at most {MAX_PATH} characters"
+        )
     if "//" in value or any(segment in (".", "..") for segment in value.split("/")):
         return "a path has no empty, . or .. segment"
     return None

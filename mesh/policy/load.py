@@ -13,7 +13,7 @@ from mesh.policy.backend_schema import read_backend
 from mesh.policy.crosscheck import Declared, cross_check
 from mesh.policy.documents import AgentPolicy, Backend, Documents
 from mesh.policy.errors import ErrorLog, PolicyError, PolicyInvalid
-from mesh.policy.fields import Invalid, Place, read_object
+from mesh.policy.fields import Invalid, Place, Sheet, read_object
 from mesh.policy.metadata import ENVELOPE, IGNORED
 from mesh.policy.policy_schema import read_policy
 from mesh.policy.yaml_tree import Node, read_documents
@@ -48,7 +48,7 @@ def load_texts(texts: Iterable[tuple[str, str]]) -> Documents:
 
 def _read_document(node: Node, log: ErrorLog) -> Declared | None:
     """One document, or None when not even its kind and name can be told."""
-    place = Place(log, "", {})
+    place = Place(Sheet(log), "")
     values = read_object(node, place, ENVELOPE, ignored=IGNORED)
     if values is None:
         return None

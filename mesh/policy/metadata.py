@@ -38,13 +38,15 @@ def name_check(value: str) -> str | None:
     """What is wrong with the name of a document (RFC 1123 subdomain), or None."""
     if len(value) <= 253 and _NAME.fullmatch(value):
         return None
-    return f"{shown(value)} is no name; allowed: up to 253 of a-z 0-9 - ., beginning and ending with a letter or digit"
+    return f"{shown(value)} is no name; allowed: up to 253 of a-z 0-9 - . with a letter or digit at both ends"
 
 
 def _namespace_check(value: str) -> str | None:
     if _NAMESPACE.fullmatch(value):
         return None
-    return f"{shown(value)} is no namespace; allowed: up to 63 of a-z 0-9 -, beginning and ending with a letter or digit"
+    return (
+        f"{shown(value)} is no namespace; allowed: up to 63 of a-z 0-9 - with a letter or digit at both ends"
+    )
 
 
 def _version_check(value: str) -> str | None:

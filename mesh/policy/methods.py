@@ -60,6 +60,9 @@ BASE_METHODS = frozenset(
 )
 NOTIFICATIONS = "notifications/"
 
+# What servers may always ask of clients: whether they are there, and about tasks of theirs (2025-11-25).
+SERVER_BASE_METHODS = frozenset({"ping", "tasks/get", "tasks/list", "tasks/result", "tasks/cancel"})
+
 # What servers ask of clients, by method and by the word that policies use.
 SERVER_REQUESTS: dict[str, ServerRequest] = {
     "sampling/createMessage": ServerRequest.SAMPLING,

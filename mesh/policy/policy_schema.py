@@ -25,14 +25,13 @@ from mesh.policy.fields import (
     INVALID,
     Field,
     Invalid,
+    Mention,
     Place,
-    Reader,
     boolean,
     choice,
     describe,
     list_of,
     read_object,
-    read_text,
     text,
 )
 from mesh.policy.metadata import name_check
@@ -48,38 +47,38 @@ _LABEL_KEY = re.compile(
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 
 
+_DENY_ALONE = 'deny alone grants nothing; write allow: ["*"] next to it to grant the rest'
+_NO_ALLOW = 'write allow: ["*"] to grant everything, allow: [] to grant nothing'
+
+
 def read_names(entry_fault: Callable[[str], str | None], node: Node, place: Place) -> Names | Invalid:
     """A section of names: `allow`, and optionally `deny`."""
     entries = list_of(text(entry_fault))
-    deny_alone = isinstance(node, yaml_tree.Mapping) and any(entry.key == "deny" for entry in node.entries)
-    hint = (
-        'deny alone grants nothing; write allow: ["*"] next to it to grant the rest'
-        if deny_alone
-        else ('write allow: ["*"] to grant everything, allow: [] to grant nothing')
-    )
-    values = read_object(
-        node, place, {"allow": Field(entries, missing=hint), "deny": Field(entries, default=())}
-    )
+    missing = _DENY_ALONE if "deny" in _keys(node) else _NO_ALLOW
+    fields = {"allow": Field(entries, missing=missing), "deny": Field(entries, default=())}
+    values = read_object(node, place, fields)
     if values is None:
         return INVALID
     allow, deny = values["allow"], values["deny"]
     if isinstance(allow, Invalid) or isinstance(deny, Invalid):
         return INVALID
-    if not _no_contradiction(allow, deny, node, place) or INVALID in (*allow, *deny):
+    if _contradicts(allow, deny, node, place) or INVALID in (*allow, *deny):
         return INVALID
     return Names(allow, deny)
 
 
-def _no_contradiction(allow: tuple[Any, ...], deny: tuple[Any, ...], node: Node, place: Place) -> bool:
+def _keys(node: Node) -> tuple[str, ...]:
+    return tuple(entry.key for entry in node.entries) if isinstance(node, yaml_tree.Mapping) else ()
+
+
+def _contradicts(allow: tuple[Any, ...], deny: tuple[Any, ...], node: Node, place: Place) -> bool:
+    """Report entries that are allowed and denied at once: deny would win, so that the other is a mistake."""
     granted = {entry: index for index, entry in reversed(list(enumerate(allow))) if entry is not INVALID}
-    agrees = True
-    for index, entry in enumerate(deny):
-        if entry is not INVALID and entry in granted:
-            below = place.child("deny").item(index)
-            message = f"{shown(entry)} stands in allow[{granted[entry]}] too; keep it in one of the two"
-            place.log.add(below.lines.get(below.path, node.line), below.path, message)
-            agrees = False
-    return agrees
+    twice = [(index, entry) for index, entry in enumerate(deny) if entry in granted]
+    for index, entry in twice:
+        message = f"{shown(entry)} stands in allow[{granted[entry]}] too; keep it in one of the two"
+        place.child("deny").item(index).report(message, node.line)
+    return bool(twice)
 
 
 def read_unknown_methods(node: Node, place: Place) -> bool | Invalid:
@@ -111,10 +110,18 @@ OUTBOUND_FIELDS = {
 }
 
 
+_ONLY_MCP = (*MCP_FIELDS, "serverRequests")
+
+
 def read_outbound(node: Node, place: Place) -> OutboundRule | Invalid:
     """One rule of `outbound`."""
     values = read_object(node, place, OUTBOUND_FIELDS, unsupported=(*RULE_UNSUPPORTED, "a2a"))
-    if values is None or INVALID in values.values():
+    if values is None:
+        return INVALID
+    if isinstance(values["backend"], str) and values["backend"] != EVERY_BACKEND:
+        mcp_fields = tuple(key for key in _keys(node) if key in _ONLY_MCP)
+        place.sheet.mentions.append(Mention(place.path, values["backend"], mcp_fields))
+    if INVALID in values.values():
         return INVALID
     asked = values["serverRequests"]
     if asked is not None and INVALID in asked:
@@ -161,27 +168,27 @@ def read_inbound(node: Node, place: Place) -> InboundRule | Invalid:
 def read_labels(node: Node, place: Place) -> tuple[tuple[str, str], ...] | Invalid:
     """`matchLabels`: label names and values as Kubernetes has them."""
     if not isinstance(node, yaml_tree.Mapping):
-        return (
-            place.error(node, f"expected a mapping, found {describe(node)}") if _reportable(node) else INVALID
-        )
+        return INVALID if isinstance(node, yaml_tree.Broken) else place.error(node, _not_labels(node))
     labels = []
     for entry in node.entries:
         below = place.child(entry.key)
-        value = read_text(entry.value, below)
         if not _LABEL_KEY.fullmatch(entry.key):
-            below.log.add(
-                entry.line, below.path, "not a label name; allowed: [prefix/]name of A-Z a-z 0-9 . _ -"
-            )
-        elif isinstance(value, str) and not _LABEL_VALUE.fullmatch(value):
-            below.error(
-                entry.value, f"{shown(value)} is no label value; allowed: up to 63 of A-Z a-z 0-9 . _ -"
-            )
-        labels.append((entry.key, value))
-    return tuple(labels)
+            below.error(entry.value, "not a label name; allowed: [prefix/]name of A-Z a-z 0-9 . _ -")
+        labels.append((entry.key, _read_label_value(entry.value, below)))
+    return INVALID if any(value is INVALID for _, value in labels) else tuple(labels)
 
 
-def _reportable(node: Node) -> bool:
-    return not isinstance(node, yaml_tree.Broken)
+def _not_labels(node: Node) -> str:
+    return f"expected a mapping of labels, found {describe(node)}"
+
+
+def _label_value_fault(value: str) -> str | None:
+    if _LABEL_VALUE.fullmatch(value):
+        return None
+    return f"{shown(value)} is no label value; allowed: up to 63 of A-Z a-z 0-9 . _ -"
+
+
+_read_label_value = text(_label_value_fault)
 
 
 def read_selector(node: Node, place: Place) -> tuple[tuple[str, str], ...] | Invalid:
@@ -191,26 +198,22 @@ def read_selector(node: Node, place: Place) -> tuple[tuple[str, str], ...] | Inv
     return INVALID if values is None else values["matchLabels"]
 
 
-def _rules(read_rule: Reader) -> Reader:
-    return list_of(read_rule)
-
-
 POLICY_FIELDS = {
     "selector": Field(read_selector, default=()),
     "mode": Field(choice(Mode), default=Mode.ENFORCE),
     "egress": Field(choice(Egress), default=Egress.DENY),
-    "outbound": Field(_rules(read_outbound), default=()),
-    "inbound": Field(_rules(read_inbound)),
+    "outbound": Field(list_of(read_outbound), default=()),
+    "inbound": Field(list_of(read_inbound)),
 }
 UNSUPPORTED = ("behaviour",)
 
 
 def read_policy(name: str, namespace: str | None, node: Node, place: Place) -> AgentPolicy | Invalid:
-    """The AgentPolicy that `spec` describes, without the rules that were reported; INVALID when nothing is
-    usable.
-    """
+    """The AgentPolicy that `spec` describes, INVALID when a fault was reported."""
     values = read_object(node, place, POLICY_FIELDS, unsupported=UNSUPPORTED)
     if values is None or INVALID in values.values():
+        return INVALID
+    if INVALID in values["outbound"] or INVALID in (values["inbound"] or ()):
         return INVALID
     return AgentPolicy(
         name=name,
@@ -218,6 +221,6 @@ def read_policy(name: str, namespace: str | None, node: Node, place: Place) -> A
         match_labels=values["selector"],
         mode=values["mode"],
         egress=values["egress"],
-        outbound=tuple(values["outbound"]),
-        inbound=None if values["inbound"] is None else tuple(values["inbound"]),
+        outbound=values["outbound"],
+        inbound=values["inbound"],
     )

@@ -32,7 +32,12 @@ class RouteTable:
         for routes in (*self._exact.values(), *self._wildcard.values()):
             routes.sort(key=lambda route: len(route[0]), reverse=True)
 
-    def declared(self, host: str, port: int) -> list[tuple[str, Route]] | None:
+    def backends_at(self, host: str, port: int) -> tuple[Backend, ...]:
+        """The Backends with this host and port, those with the longest path first."""
+        routes = self._declared(host, port) or ()
+        return tuple(route.backend for _, route in routes if route.backend is not None)
+
+    def _declared(self, host: str, port: int) -> list[tuple[str, Route]] | None:
         """The (prefix, route) pairs of a host and port, longest prefix first; None when no Backend has
         them.
         """
@@ -46,7 +51,7 @@ class RouteTable:
         """The route of a request. `host` is lower case without trailing dot, `path` plain and without
         query.
         """
-        routes = self.declared(host, port)
+        routes = self._declared(host, port)
         if routes is None:
             return _UNDECLARED
         for prefix, route in routes:

@@ -11,7 +11,7 @@ from enum import Enum
 
 from mesh.policy.documents import McpGrant, Names, ServerRequest
 from mesh.policy.entries import MAX_ENTRY, EntryList, well_formed_name
-from mesh.policy.methods import SUBJECT_METHODS, Section, is_base
+from mesh.policy.methods import SERVER_BASE_METHODS, SERVER_REQUESTS, SUBJECT_METHODS, Section, is_base
 from mesh.policy.uris import readings, well_formed_uri
 from mesh.reasons import Reason
 
@@ -130,9 +130,16 @@ class McpRule:
             return Vote(Verdict.GRANT, Reason.ALLOWED, f"{self._label} unknownMethods")
         return Vote(Verdict.SILENT, Reason.UNKNOWN_METHOD, self._label)
 
-    def vote_server_request(self, kind: ServerRequest | None) -> Vote:
-        """What the rule says of a request from server to client; None stands for a kind nobody knows."""
+    def vote_server_request(self, method: str) -> Vote:
+        """What the rule says of a request from server to client: a method, or the word policies have for
+        it.
+        """
+        kind = SERVER_REQUESTS.get(method)
         if kind is None:
+            if method in SERVER_BASE_METHODS:
+                return Vote(Verdict.GRANT, Reason.ALLOWED_BASE_PROTOCOL, self._label)
+            if self._unknown_methods:
+                return Vote(Verdict.GRANT, Reason.ALLOWED, f"{self._label} unknownMethods")
             return Vote(Verdict.SILENT, Reason.SERVER_REQUEST_REFUSED, self._label)
         if self._server_requests is not None and kind not in self._server_requests:
             return Vote(Verdict.DENY, Reason.SERVER_REQUEST_REFUSED, f"{self._label} serverRequests")
@@ -165,9 +172,9 @@ class Rule:
         """What the rule says of a request that carries no MCP message."""
         return Vote(Verdict.GRANT, Reason.ALLOWED, f"{self.label} http") if self.http else self._closed()
 
-    def vote_server_request(self, kind: ServerRequest | None) -> Vote:
+    def vote_server_request(self, method: str) -> Vote:
         """What the rule says of a request from an MCP server to its client."""
-        return self._closed() if self.mcp is None else self.mcp.vote_server_request(kind)
+        return self._closed() if self.mcp is None else self.mcp.vote_server_request(method)
 
     def _closed(self) -> Vote:
         return Vote(Verdict.SILENT, Reason.PROTOCOL_NOT_ALLOWED, self.label)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-MAX_URI = 8192
+MAX_URI = 4096
 _MAX_DECODINGS = 4
 
 _STEP_OR_CONTROL = re.compile(
@@ -19,7 +19,7 @@ _STEP_OR_CONTROL = re.compile(
     """,
     re.VERBOSE,
 )
-_SCHEME_AND_HOST = re.compile(r"[^/?#]*:(?://[^/?#]*)?")
+_SCHEME_AND_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://[^/?#]*)?")
 _SLASHES = re.compile(r"(?<!:)/{2,}")
 
 
@@ -42,10 +42,14 @@ def readings(uri: str) -> tuple[str, ...]:
     repeats.
     """
     decoded = _decode(uri)
-    folded = _SLASHES.sub("/", uri if decoded is None else decoded)
-    folded = _SCHEME_AND_HOST.sub(lambda found: found.group().lower(), folded, count=1)
+    if decoded is None:
+        decoded = uri
+    folded = _SLASHES.sub("/", decoded)
+    origin = _SCHEME_AND_HOST.match(folded)
+    if origin is not None:
+        folded = origin.group().lower() + folded[origin.end() :]
     bare = re.split(r"[?#]", folded, maxsplit=1)[0]
-    return tuple(dict.fromkeys((uri, folded, bare, bare.rstrip("/"))))
+    return tuple(dict.fromkeys((uri, decoded, folded, bare, bare.rstrip("/"))))
 
 
 def _decode(uri: str) -> str | None:
