@@ -1,0 +1,154 @@
+"""The sidecar's container and its volumes.
+
+A native sidecar: an init container with restartPolicy Always, put first, so that init containers after it have
+the network, Jobs complete, and it is the last to be stopped (Kubernetes 1.29, KEP-753). There is no postStart
+hook, which would hide the container's ID from SPIRE's attestor, and no preStop hook, which would run while the
+application still works. Everything about it fits PodSecurity `restricted`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mesh.settings import table
+from webhook.admission.documents import Container, EnvVar, Pod, SecurityContext, Volume, VolumeMount
+from webhook.admission.parameters import Parameters
+from webhook.admission.settings import IdentityVolume, InjectionSettings
+
+IDENTITY_PATH = "/run/outrider/workload-api"
+POLICY_PATH = "/etc/outrider/policies"
+_DECISIONS = {"info": "all", "warning": "refused"}
+
+
+def sidecar(pod: Pod, parameters: Parameters, settings: InjectionSettings, *, own_uid: bool) -> Container:
+    """The sidecar's container for `pod`, which carries its final labels and nothing else of ours."""
+    container: Container = {
+        "name": table.SIDECAR_CONTAINER,
+        "image": settings.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "restartPolicy": "Always",
+        "env": _environment(pod, parameters, settings),
+        "ports": [
+            {"name": "outrider-mtls", "containerPort": settings.ports.inbound, "protocol": "TCP"},
+            {"name": "outrider-health", "containerPort": settings.ports.telemetry, "protocol": "TCP"},
+        ],
+        # Two minutes to fetch an SVID: a registration entry may lag behind the pod.
+        "startupProbe": _probe("/readyz", settings, period=1, failures=120),
+        "readinessProbe": _probe("/readyz", settings, period=5, failures=3),
+        "livenessProbe": _probe("/healthz", settings, period=10, failures=3),
+        "securityContext": _security_context(settings, own_uid=own_uid),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": _mounts(settings),
+    }
+    # Container resources above those of the pod are refused by the API server, and the pod's own cover all.
+    if not pod["spec"].get("resources"):
+        container["resources"] = _resources(parameters)
+    return container
+
+
+def volumes(settings: InjectionSettings) -> list[Volume]:
+    """The volumes that only the sidecar mounts."""
+    added: list[Volume] = []
+    if settings.identity.volume is IdentityVolume.CSI:
+        added.append({"name": table.IDENTITY_VOLUME, "csi": {"driver": "csi.spiffe.io", "readOnly": True}})
+    elif settings.identity.volume is IdentityVolume.HOST_PATH:
+        source = {"path": settings.identity.host_path, "type": "Directory"}
+        added.append({"name": table.IDENTITY_VOLUME, "hostPath": source})
+    if settings.policy_config_map:
+        added.append({"name": table.POLICY_VOLUME, "configMap": {"name": settings.policy_config_map}})
+    # In memory: a volume on the node's disk would keep the autoscaler from removing the node.
+    added.append({"name": table.TMP_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}})
+    return added
+
+
+def _mounts(settings: InjectionSettings) -> list[VolumeMount]:
+    paths = {
+        table.IDENTITY_VOLUME: IDENTITY_PATH,
+        table.POLICY_VOLUME: POLICY_PATH,
+        table.TMP_VOLUME: "/tmp",  # noqa: S108 - the mount point inside the container
+    }
+    mounts: list[VolumeMount] = []
+    for volume in volumes(settings):
+        mount: VolumeMount = {"name": volume["name"], "mountPath": paths[volume["name"]]}
+        if volume["name"] != table.TMP_VOLUME:
+            mount["readOnly"] = True
+        mounts.append(mount)
+    return mounts
+
+
+def _environment(pod: Pod, parameters: Parameters, settings: InjectionSettings) -> list[EnvVar]:
+    with_identity = settings.identity.volume is not IdentityVolume.NONE
+    everywhere, ports = settings.listen_host, settings.ports
+    values = {
+        table.ENV_AGENT_LABELS: json.dumps(pod["metadata"].get("labels") or {}, sort_keys=True),
+        table.ENV_IDENTITY_PROVIDER: "workload-api" if with_identity else "none",
+        table.ENV_LISTEN_FORWARD: f"127.0.0.1:{ports.forward}",
+        table.ENV_LISTEN_INBOUND: f"{everywhere}:{ports.inbound}" if with_identity else "off",
+        table.ENV_LISTEN_TELEMETRY: f"{everywhere}:{ports.telemetry}",
+        table.ENV_APPLICATION_HOST: table.ENV_APPLICATION_HOST.default,
+        table.ENV_APPLICATION_PORTS: ",".join(map(str, application_ports(pod))),
+        table.ENV_LOG_DECISIONS: _DECISIONS[parameters[table.LOG_LEVEL.name].value],
+    }
+    if with_identity:
+        values[table.ENV_IDENTITY_SOCKET] = f"unix://{IDENTITY_PATH}/{settings.identity.socket}"
+    if settings.policy_config_map:
+        values[table.ENV_POLICIES] = POLICY_PATH
+    if settings.limits:
+        values[table.ENV_LIMITS] = json.dumps(settings.limits, sort_keys=True)
+    fields = {
+        table.ENV_AGENT_NAMESPACE: "metadata.namespace",
+        table.ENV_AGENT_NAME: "metadata.name",
+        table.ENV_AGENT_SERVICE_ACCOUNT: "spec.serviceAccountName",
+        table.ENV_POD_IP: "status.podIP",
+    }
+    downward: list[EnvVar] = [
+        {"name": setting.name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
+        for setting, path in fields.items()
+    ]
+    downward.extend({"name": setting.name, "value": value} for setting, value in values.items() if value)
+    return downward
+
+
+def application_ports(pod: Pod) -> list[int]:
+    """The TCP ports that application containers declare, each once, in the order of the pod."""
+    declared = (
+        port["containerPort"]
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports") or ()
+        if (port.get("protocol") or "TCP") == "TCP"
+    )
+    return list(dict.fromkeys(declared))
+
+
+def _probe(path: str, settings: InjectionSettings, *, period: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": settings.ports.telemetry},
+        "periodSeconds": period,
+        "timeoutSeconds": 3,
+        "failureThreshold": failures,
+    }
+
+
+def _security_context(settings: InjectionSettings, *, own_uid: bool) -> SecurityContext:
+    context: SecurityContext = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if own_uid:
+        context["runAsUser"] = context["runAsGroup"] = settings.uid
+    return context
+
+
+def _resources(parameters: Parameters) -> dict[str, dict[str, str]]:
+    return {
+        "requests": {"cpu": parameters[table.CPU.name].value, "memory": parameters[table.MEMORY.name].value},
+        "limits": {
+            "cpu": parameters[table.CPU_LIMIT.name].value,
+            "memory": parameters[table.MEMORY_LIMIT.name].value,
+        },
+    }

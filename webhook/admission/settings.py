@@ -1,0 +1,99 @@
+"""What the platform says about injection: one frozen record, from a settings file or from its defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mesh.settings.table import (
+    FORWARD_PORT,
+    INBOUND_PORT,
+    INBOUND_REDIRECT_PORT,
+    OUTBOUND_REDIRECT_PORT,
+    SIDECAR_UID,
+    TELEMETRY_PORT,
+)
+
+
+class IdentityVolume(StrEnum):
+    """How the SPIFFE Workload API's socket reaches the sidecar."""
+
+    CSI = "csi"  # the driver csi.spiffe.io: fits PodSecurity restricted
+    HOST_PATH = "hostPath"  # the agent's folder on the node: needs PodSecurity privileged
+    NONE = "none"  # no volume, and no identity
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Where the sidecar's SVID comes from.
+
+    `socket` is the file name of the Workload API's socket inside the volume, `host_path` the folder on the
+    node that holds it (hostPath only).
+    """
+
+    volume: IdentityVolume = IdentityVolume.CSI
+    socket: str = "spire-agent.sock"
+    host_path: str = "/run/spire/agent-sockets"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The sidecar's ports; the defaults are those of the settings table."""
+
+    forward: int = int(FORWARD_PORT.default)
+    inbound: int = int(INBOUND_PORT.default)
+    telemetry: int = int(TELEMETRY_PORT.default)
+
+    @property
+    def reserved(self) -> frozenset[int]:
+        """Every port that an application container must leave alone, also those of transparent capture."""
+        later = (int(OUTBOUND_REDIRECT_PORT.default), int(INBOUND_REDIRECT_PORT.default))
+        return frozenset((self.forward, self.inbound, self.telemetry, *later))
+
+
+@dataclass(frozen=True, slots=True)
+class InjectionSettings:
+    """What the platform decides for every sidecar."""
+
+    image: str = "outrider/sidecar:0.1.0"
+    """The sidecar's image; pin it by digest in production."""
+
+    image_pull_policy: str = "IfNotPresent"
+    """Always, IfNotPresent or Never."""
+
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of pull secrets, which must exist in each namespace; appended to the pod's own."""
+
+    uid: int = SIDECAR_UID
+    """The sidecar's user and group; no application container may run as it."""
+
+    ports: Ports = field(default_factory=Ports)
+
+    listen_host: str = "0.0.0.0"
+    """The address that the inbound and telemetry ports bind; `[::]` in an IPv6 cluster."""
+
+    identity: Identity = field(default_factory=Identity)
+
+    policy_config_map: str = ""
+    """The ConfigMap, in the pod's own namespace, that holds its policies; empty for none. A pod whose
+    namespace has no such ConfigMap waits for it: without policies nothing would be allowed anyway."""
+
+    cluster_domain: str = "cluster.local"
+    """The DNS domain of the cluster, for the API server's full name in NO_PROXY."""
+
+    no_proxy: tuple[str, ...] = ()
+    """More hosts that agents reach without the sidecar."""
+
+    limits: dict[str, int | float] = field(default_factory=dict)
+    """Limits of the sidecar by name, passed on as they are."""
+
+    defaults: dict[str, str] = field(default_factory=dict)
+    """Values of annotations that hold where neither pod nor namespace say anything, by full name."""
+
+    ignored_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+    """Namespaces whose pods never get a sidecar, so that Outrider cannot stop the cluster from healing."""
+
+    @property
+    def proxy_url(self) -> str:
+        """What the proxy variables of the application hold."""
+        return f"http://127.0.0.1:{self.ports.forward}"

@@ -1,0 +1,73 @@
+"""Taking our own additions out of a pod: the first half of every injection, and all of `outrider uninject`.
+
+The API server calls us again for pods that we have changed already, and does not say so; and anybody may write a
+container of our name by hand. So what bears a reserved name is removed and built anew, never trusted.
+"""
+
+from __future__ import annotations
+
+from mesh.settings.table import POD_INJECTED, RESERVED_VOLUMES, SIDECAR_CONTAINER, STATUS, TMP_VOLUME
+from webhook.admission.documents import Labels, Pod
+from webhook.admission.proxy_variables import without
+from webhook.admission.settings import InjectionSettings
+
+EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+
+def strip(pod: Pod) -> None:
+    """Remove from `pod`, in place, everything that bears a reserved name."""
+    spec, metadata = pod["spec"], pod["metadata"]
+    init = spec.get("initContainers")
+    if init and any(container["name"] == SIDECAR_CONTAINER for container in init):
+        spec["initContainers"] = [container for container in init if container["name"] != SIDECAR_CONTAINER]
+    volumes = spec.get("volumes")
+    if volumes and any(volume["name"] in RESERVED_VOLUMES for volume in volumes):
+        spec["volumes"] = [volume for volume in volumes if volume["name"] not in RESERVED_VOLUMES]
+    (metadata.get("labels") or {}).pop(POD_INJECTED.name, None)
+    (metadata.get("annotations") or {}).pop(STATUS.name, None)
+
+
+def unevictable(annotations: Labels) -> None:
+    """Take our volume out of the list of volumes that may be lost with a node, and the list with it if empty."""
+    listed = [name.strip() for name in annotations.get(EVICTABLE, "").split(",")]
+    if TMP_VOLUME not in listed:
+        return
+    kept = [name for name in listed if name and name != TMP_VOLUME]
+    if kept:
+        annotations[EVICTABLE] = ",".join(kept)
+    else:
+        del annotations[EVICTABLE]
+
+
+def uninject(pod: Pod, settings: InjectionSettings) -> None:
+    """Remove from `pod`, in place, everything that injection adds, as far as it can be told from the author's.
+
+    Pull secrets stay, because a pod may have had them before. Empty parents that injection may have made go.
+    """
+    spec, metadata = pod["spec"], pod["metadata"]
+    strip(pod)
+    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+        if container.get("env"):
+            container["env"] = without(container, settings)
+            if not container["env"]:
+                del container["env"]
+    annotations = metadata.get("annotations")
+    if annotations is not None:
+        unevictable(annotations)
+        if annotations.get(DEFAULT_CONTAINER) == only_container(pod):
+            annotations.pop(DEFAULT_CONTAINER, None)
+        if not annotations:
+            del metadata["annotations"]
+    if metadata.get("labels") == {}:
+        del metadata["labels"]
+    if spec.get("initContainers") == []:
+        del spec["initContainers"]
+    if spec.get("volumes") == []:
+        del spec["volumes"]
+
+
+def only_container(pod: Pod) -> str | None:
+    """The name of the application's container, where there is exactly one."""
+    containers = pod["spec"]["containers"]
+    return containers[0]["name"] if len(containers) == 1 else None

@@ -1,0 +1,110 @@
+"""Pods that cannot have a sidecar, and pods that would defeat theirs.
+
+`impossible` finds what no sidecar could work with; a pod whose namespace merely enables injection goes without
+one then. `conflicts` finds what an author can mend and what would let the application act as its sidecar; that is
+refused whoever asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mesh.reasons import Reason
+from mesh.settings.table import RESERVED_VOLUMES, SIDECAR_CONTAINER
+from webhook.admission.documents import Container, Pod, PodSpec, SecurityContext
+from webhook.admission.outcome import Problem
+from webhook.admission.settings import InjectionSettings
+from webhook.admission.shape import every_container
+
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+# With one of these a process can read another one's memory and files through /proc.
+_TRACING = frozenset({"ALL", "SYS_PTRACE", "SYS_ADMIN"})
+
+
+def impossible(pod: Pod) -> list[Problem]:
+    """Why no sidecar could work in this pod; empty when one could."""
+    spec = pod["spec"]
+    problems = []
+    if spec.get("hostNetwork"):
+        problems.append(Problem(Reason.HOST_NETWORK, ""))
+    if MIRROR_ANNOTATION in (pod["metadata"].get("annotations") or {}):
+        problems.append(Problem(Reason.MIRROR_POD, ""))
+    if _is_windows(spec):
+        problems.append(Problem(Reason.WINDOWS_POD, ""))
+    return problems
+
+
+def conflicts(pod: Pod, settings: InjectionSettings, *, own_uid: bool) -> list[Problem]:
+    """What in a pod (from which our own additions have been removed) would defeat the sidecar.
+
+    `own_uid` is False where the cluster gives all containers of a namespace one UID (OpenShift).
+    """
+    spec = pod["spec"]
+    outer = spec.get("securityContext") or {}
+    shared = bool(spec.get("shareProcessNamespace") or spec.get("hostPID"))
+    problems: list[Problem] = []
+    for container in every_container(pod):
+        problems += _container_conflicts(container, settings)
+        context = container.get("securityContext") or SecurityContext()
+        user = _user(context, outer)
+        if own_uid and user == settings.uid:
+            problems.append(Problem(Reason.SIDECAR_UID, f"container {container['name']} (UID {user})"))
+        elif shared and (not own_uid or _may_trace(context, outer)):
+            problems.append(Problem(Reason.SHARED_PROCESSES, f"container {container['name']}"))
+    return problems
+
+
+def warnings(pod: Pod) -> list[str]:
+    """What is allowed and yet worth saying to whoever creates the pod."""
+    spec = pod["spec"]
+    said = []
+    if spec.get("shareProcessNamespace") or spec.get("hostPID"):
+        said.append("shared processes: other containers can see the sidecar's process, though not its memory")
+    spiffe = {
+        volume["name"]
+        for volume in spec.get("volumes") or ()
+        if (volume.get("csi") or {}).get("driver") == "csi.spiffe.io"
+    }
+    said.extend(
+        f"container {container['name']} mounts csi.spiffe.io itself and can act without its sidecar"
+        for container in every_container(pod)
+        if any(mount.get("name") in spiffe for mount in container.get("volumeMounts") or ())
+    )
+    return said
+
+
+def _container_conflicts(container: Container, settings: InjectionSettings) -> Iterator[Problem]:
+    name = container["name"]
+    if name == SIDECAR_CONTAINER:
+        yield Problem(Reason.RESERVED_NAME, f"container {name}")
+    for mount in (*(container.get("volumeMounts") or ()), *(container.get("volumeDevices") or ())):
+        if mount.get("name") in RESERVED_VOLUMES:
+            yield Problem(Reason.RESERVED_VOLUME, f"container {name}, volume {mount['name']}")
+    for port in container.get("ports") or ():
+        if port["containerPort"] in settings.ports.reserved and (port.get("protocol") or "TCP") == "TCP":
+            yield Problem(Reason.SIDECAR_PORT, f"container {name}, port {port['containerPort']}")
+
+
+def _user(context: SecurityContext, outer: SecurityContext) -> int | None:
+    own = context.get("runAsUser")
+    return own if own is not None else outer.get("runAsUser")
+
+
+def _may_trace(context: SecurityContext, outer: SecurityContext) -> bool:
+    """May the container be root, or trace processes of others? What it does not say counts against it."""
+    added = (context.get("capabilities") or {}).get("add") or ()
+    if context.get("privileged") or not _TRACING.isdisjoint(
+        name.upper().removeprefix("CAP_") for name in added
+    ):
+        return True
+    user = _user(context, outer)
+    if user is not None:
+        return user == 0
+    own = context.get("runAsNonRoot")
+    return not (own if own is not None else outer.get("runAsNonRoot"))
+
+
+def _is_windows(spec: PodSpec) -> bool:
+    system = (spec.get("os") or {}).get("name") or ""
+    selector = (spec.get("nodeSelector") or {}).get("kubernetes.io/os", "")
+    return "windows" in (system.lower(), selector.lower())
