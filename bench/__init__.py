@@ -1,0 +1,1 @@
+"""Reproducible measurements of the sidecar's data path against other proxies, side by side in one run."""

@@ -1,0 +1,93 @@
+"""Processes that the bench starts: pinned to a core, logged to a file, ended by their own process id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+POLL_SECONDS = 0.001
+STOP_SECONDS = 5.0
+
+
+class ProcessFailed(Exception):
+    """A process that the bench needs did not start or died: its configuration or the machine is at fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to start: arguments, and variables to add to the environment."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Process:
+    """One started process and its children. As a context manager it ends what it started."""
+
+    def __init__(self, command: Command, *, core: int, log: Path) -> None:
+        self.log = log
+        with log.open("wb") as sink:
+            self._popen = subprocess.Popen(
+                ["taskset", "-c", str(core), *command.argv],
+                env={**os.environ, **command.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The id of the process itself (taskset executes it in its own place)."""
+        return self._popen.pid
+
+    def check_alive(self) -> None:
+        """Raise ProcessFailed with the end of its log when it is gone."""
+        if self._popen.poll() is not None:
+            tail = self.log.read_text(encoding="utf-8", errors="replace")[-1500:]
+            raise ProcessFailed(f"{self._popen.args!r} ended with {self._popen.returncode}:\n{tail}")
+
+    def wait_for_port(self, port: int, seconds: float = 15.0) -> None:
+        """Wait until something accepts connections on the loopback port; raises ProcessFailed."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.check_alive()
+            with socket.socket() as probe:
+                probe.settimeout(1)
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(POLL_SECONDS)
+        raise ProcessFailed(f"{self._popen.args!r} does not listen on {port} after {seconds:g} s")
+
+    def stop(self) -> None:
+        """Ask it to end, then make it; its children follow their parent or are ended too."""
+        if self._popen.poll() is not None:
+            return
+        self._popen.send_signal(signal.SIGTERM)
+        try:
+            self._popen.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait(STOP_SECONDS)
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def free_port() -> int:
+    """A loopback port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
