@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from mesh.protocol.http1.errors import HttpRefused
-from mesh.protocol.http1.heads import Headers
+from mesh.protocol.http1.heads import Headers, all_values
 from mesh.reasons import Reason
 
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
@@ -80,18 +80,23 @@ def parse_field(line: bytes) -> tuple[bytes, bytes]:
     return name.lower(), value.rstrip(b" \t")
 
 
-def refuse_repeated(headers: Headers) -> None:
-    """Refuse a second field of a kind that may stand only once. Raises HttpRefused."""
+def settle_repeated(headers: Headers, known: dict[bytes, bytes]) -> None:
+    """Refuse a second field of a kind that may stand only once; put all of Connection into `known`.
+
+    `known` is the dict of `headers`. Raises HttpRefused.
+    """
     seen: set[bytes] = set()
     for name, _ in headers:
         if name in seen and name in _SINGLE:
             raise HttpRefused(_SINGLE[name], f"{name.decode('ascii')} is repeated")
         seen.add(name)
+    if b"connection" in seen:
+        known[b"connection"] = b",".join(all_values(headers, b"connection"))
 
 
-def list_members(values: list[bytes]) -> list[bytes]:
-    """The members of a comma-separated field such as Connection, in lower case, without empty ones."""
-    members = (member.strip(b" \t") for member in b",".join(values).lower().split(b","))
+def list_members(value: bytes) -> list[bytes]:
+    """The members of a comma-separated value such as Connection's, in lower case, without empty ones."""
+    members = (member.strip(b" \t") for member in value.lower().split(b","))
     return [member for member in members if member]
 
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.fields import list_members
-from mesh.protocol.http1.heads import CHUNKED, UNTIL_CLOSE, Headers, all_values
+from mesh.protocol.http1.heads import CHUNKED, UNTIL_CLOSE, Headers
 from mesh.reasons import Reason
 
 Fields = Mapping[bytes, bytes]
-"""The fields of a head by name; those that decide the framing are known not to be repeated."""
+"""The fields of a head by name; those that decide the framing are not repeated, Connection is joined."""
 
 _MOST_LENGTH_DIGITS = 15  # a petabyte, and far from where anybody's integers overflow
 
@@ -50,12 +50,14 @@ def response_length(fields: Fields, status: int, method: str, http10: bool) -> i
     return UNTIL_CLOSE if declared is None else declared
 
 
-def stays_open(headers: Headers, fields: Fields, http10: bool) -> bool:
+def stays_open(fields: Fields, http10: bool) -> bool:
     """Whether the sender keeps the connection after this message; HTTP/1.0 never does."""
     connection = fields.get(b"connection")
-    if connection is None or http10:
-        return not http10
-    return b"close" not in list_members(all_values(headers, b"connection"))
+    if http10:
+        return False
+    if connection is None or connection == b"keep-alive":
+        return True
+    return b"close" not in list_members(connection)
 
 
 def expects_continue(value: bytes, http10: bool) -> bool:
@@ -70,7 +72,7 @@ def without_upgrade(headers: Headers, fields: Fields) -> Headers:
 
     Raises HttpRefused(HTTP_UPGRADE) if it does.
     """
-    if b"connection" in fields and b"upgrade" in list_members(all_values(headers, b"connection")):
+    if b"upgrade" in list_members(fields.get(b"connection", b"")):
         raise HttpRefused(Reason.HTTP_UPGRADE, "the request asks for another protocol")
     return [field for field in headers if field[0] != b"upgrade"]
 

@@ -7,8 +7,7 @@ from typing import Protocol
 
 from mesh.protocol.http1.chunks import ChunkedBody
 from mesh.protocol.http1.errors import HttpRefused
-from mesh.protocol.http1.fields import FIELD_LINES, refuse_repeated
-from mesh.protocol.http1.framing import Fields
+from mesh.protocol.http1.fields import FIELD_LINES, settle_repeated
 from mesh.protocol.http1.heads import CHUNKED, Headers
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.section import BLANK_LINE, CRLF, Section
@@ -98,7 +97,7 @@ class MessageReader(ABC):
         """Read the start line."""
 
     @abstractmethod
-    def _fields(self, headers: Headers, known: Fields, data: bytes, position: int) -> int:
+    def _fields(self, headers: Headers, known: dict[bytes, bytes], data: bytes, position: int) -> int:
         """Hand over the head and begin its body; the position of the first byte not used."""
 
     @abstractmethod
@@ -128,13 +127,13 @@ class MessageReader(ABC):
             if len(lines) > limits.headers + 1:
                 raise HttpRefused(Reason.HTTP_HEAD_TOO_LARGE, "there are more fields than limits.headers")
             self._start(lines.pop(0))
-            headers = [FIELD_LINES[line] for line in lines]
+            headers = list(map(FIELD_LINES.__getitem__, lines))
         except HttpRefused:
             self._section.refuse_impossible(section + BLANK_LINE)
             raise
         known = dict(headers)
         if len(known) != len(headers):
-            refuse_repeated(headers)
+            settle_repeated(headers, known)
         self.body_limit = limits.body_bytes
         return self._fields(headers, known, data, position)
 
@@ -159,6 +158,7 @@ class MessageReader(ABC):
             self._chunks = ChunkedBody(self._bodies.on_body, self._limits, self.body_limit)
             self._phase = CHUNKS
         else:
+            self._left = 0
             self._phase = CLOSE
         return position
 
@@ -195,8 +195,11 @@ class MessageReader(ABC):
         return end
 
     def _until_close(self, data: bytes) -> None:
+        room = self.body_limit - self._left
         self._left += len(data)
         if 0 < self.body_limit < self._left:
+            if room > 0:
+                self._bodies.on_body(data[:room])
             raise HttpRefused(Reason.HTTP_BODY_TOO_LARGE, "the body exceeds limits.bodyBytes")
         self._bodies.on_body(data)
 

@@ -71,7 +71,6 @@ class RequestReader(MessageReader):
 
     def _start(self, line: bytes) -> None:
         if line != self._line:
-            self._line = b""
             self._method, self._target, self._http10 = request_line(line)
             self._host = None
             self._line = line
@@ -86,7 +85,7 @@ class RequestReader(MessageReader):
             headers = without_upgrade(headers, known)
         length = declared_length(known, http10) or 0
         expects = b"expect" in known and expects_continue(known[b"expect"], http10)
-        self._keep_alive = stays_open(headers, known, http10)
+        self._keep_alive = stays_open(known, http10)
         if self._method == "CONNECT":
             self._keep_alive = False
             if length:
@@ -112,13 +111,14 @@ class ResponseReader(MessageReader):
     declared would have them taken for the answer to somebody else's next request. Every status is 502.
     """
 
-    __slots__ = ("_expected", "_head_read", "_http10", "_interim", "_phrase", "_sink", "_status")
+    __slots__ = ("_expected", "_head_read", "_http10", "_interim", "_line", "_phrase", "_sink", "_status")
 
     def __init__(self, sink: ResponseSink, limits: HttpLimits) -> None:
         super().__init__(sink, limits, Section(RESPONSE_OPENING, limits.head_bytes))
         self._sink = sink
         self._expected: deque[str] = deque()
         self._interim = 0
+        self._line = b""
         self._status, self._phrase, self._http10 = 0, b"", False
         self._head_read: ResponseHead | None = None
 
@@ -156,7 +156,9 @@ class ResponseReader(MessageReader):
             raise self._refused
 
     def _start(self, line: bytes) -> None:
-        self._status, self._phrase, self._http10 = status_line(line)
+        if line != self._line:
+            self._status, self._phrase, self._http10 = status_line(line)
+            self._line = line
 
     def _head(self, data: bytes, position: int) -> int:
         if not self._expected:
@@ -169,7 +171,7 @@ class ResponseReader(MessageReader):
         if status < 200:
             self._interim_head(status, headers)
             return position
-        keep_alive = length != UNTIL_CLOSE and stays_open(headers, known, self._http10)
+        keep_alive = length != UNTIL_CLOSE and stays_open(known, self._http10)
         head = self._head_read = ResponseHead(status, self._phrase, headers, length, keep_alive)
         self._sink.on_response(head)
         if method == "CONNECT" and status < 300:

@@ -27,14 +27,16 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _NUMERIC_LAST_LABEL = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
+_ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BAD_PATH = re.compile(
     rb"[^!-~]"  # control characters, space, non-ASCII
     rb'|["#<>\\]'  # no URI holds these; a backslash is a slash to some servers
     rb"|//"
     rb"|/\.{1,2}(?:[/?;]|\Z)"  # dot segments, also with a path parameter
     rb"|%(?![0-9A-Fa-f]{2})"
-    rb"|%(?:[01][0-9A-Fa-f]|7[Ff]|[89A-Fa-f][0-9A-Fa-f])"  # encoded controls and non-ASCII
-    rb"|%(?:2[EeFf]|5[CcFf]|2[Dd]|25|3[0-9]|7[Ee]|4[1-9A-Fa-f]|5[0-9Aa]|6[1-9A-Fa-f]|7[0-9Aa])"
+    rb"|%(?:[01][0-9A-Fa-f]|7[Ff])"  # encoded control characters
+    rb"|%(?:2[35Ff]|3[BbFf]|5[Cc])"  # encoded delimiters: # % / ; ? and the backslash
+    rb"|%(?:2[DdEe]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9AaEe])"  # encoded unreserved characters
 )
 
 
@@ -90,15 +92,27 @@ def plain_path(path: bytes) -> str:
     """The path of an origin-form target without its query, if it can be read in one way only.
 
     Refused are dot segments, empty segments, backslashes, control and non-ASCII characters, and
-    percent-encodings of these, of `/`, of `%` and of unreserved characters: a server that decodes them before
-    it routes reaches another resource than the one the policy saw. Raises HttpRefused(HTTP_BAD_TARGET).
+    percent-encodings of these, of delimiters, of `%` and of unreserved characters: a server that decodes them
+    before it routes reaches another resource than the one the policy saw. Percent-encoded UTF-8 stays, with
+    its hexadecimal digits in capitals. Raises HttpRefused(HTTP_BAD_TARGET).
     """
     bare = path.partition(b"?")[0]
     if bare[:1] != b"/":
         raise _bad("the path does not begin with a slash")
     if _BAD_PATH.search(bare):
         raise _bad("the path could be read as another path")
+    if b"%" in bare:
+        bare = _encoded_utf8(bare)
     return bare.decode("ascii")
+
+
+def _encoded_utf8(path: bytes) -> bytes:
+    """`path` with its percent-encodings in capitals. Overlong or broken UTF-8 hides what it spells."""
+    try:
+        _ENCODED.sub(lambda match: bytes.fromhex(match[1].decode("ascii")), path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _bad("the path percent-encodes something that is not UTF-8") from error
+    return _ENCODED.sub(lambda match: match[0].upper(), path)
 
 
 @lru_cache(maxsize=256)
