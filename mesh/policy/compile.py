@@ -1,6 +1,4 @@
-"""Documents to the Policy of one agent: select what is meant for it, and prepare every rule for fast
-questions.
-"""
+"""Documents to the Policy of one agent: select what is meant for it, and make every rule quick to ask."""
 
 from __future__ import annotations
 

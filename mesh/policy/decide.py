@@ -30,9 +30,7 @@ _Key = tuple[str, Target, str, str | None, str | None] | tuple[str, Target, str]
 
 
 class Policy:
-    """What one agent may do. Immutable but for its memory of answers; make a new one when documents
-    change.
-    """
+    """What one agent may do. Only its memory of answers changes; other documents make another Policy."""
 
     __slots__ = ("_agents", "_cache", "_panel", "_routes", "backends")
 
@@ -49,9 +47,7 @@ class Policy:
         return tuple(agent.label for agent in self._agents)
 
     def route(self, host: str, port: int, path: str) -> Route:
-        """The Backend that a request belongs to. `host` is lower case without trailing dot, `path` without
-        query.
-        """
+        """The Backend of a request. `host` is lower case without trailing dot, `path` without query."""
         return self._routes.find(host, port, path)
 
     def backends_at(self, host: str, port: int) -> tuple[Backend, ...]:
@@ -95,8 +91,7 @@ class Policy:
         return decision
 
     def egress(self, host: str, port: int, path: str | None = None) -> Decision:
-        """May the agent reach a destination that is no Backend? `path` is None where only host and port are
-        known.
+        """May the agent reach a destination that is no Backend? `path` is None where it cannot be known.
 
         A host and port that some Backend has are never open by default: another path of theirs is
         PATH_NOT_DECLARED, and a tunnel to them CONNECT_REFUSED, since what it carries could be what the

@@ -38,9 +38,7 @@ class PolicyInvalid(Exception):
 
 @dataclass(slots=True)
 class ErrorLog:
-    """Collects the faults of one file. Past `MAX_ERRORS` it only counts: nobody reads more, and memory is
-    finite.
-    """
+    """Collects the faults of one file. Past `MAX_ERRORS` it only counts: nobody reads more."""
 
     file: str
     errors: list[PolicyError] = field(default_factory=list)

@@ -66,9 +66,7 @@ class Place:
         return Place(self.sheet, f"{self.path}[{index}]")
 
     def error(self, node: Node, message: str) -> Invalid:
-        """Report a fault of `node`, which stands here, and return INVALID, so that readers can end with
-        it.
-        """
+        """Report a fault of `node`, which stands here; returns INVALID for readers to end with."""
         self.sheet.log.add(node.line, self.path, message)
         return INVALID
 
@@ -131,9 +129,7 @@ def text(check: Callable[[str], str | None]) -> Reader:
 
 
 def choice(kind: type[E], unsupported: tuple[str, ...] = ()) -> Reader:
-    """One of the values of an enumeration. `unsupported` are known values that this version does not act
-    on.
-    """
+    """One of the values of an enumeration; `unsupported` ones are known, but not acted on here."""
     allowed = [str(member) for member in kind]
 
     def read(node: Node, place: Place) -> E | Invalid:

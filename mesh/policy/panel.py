@@ -60,7 +60,5 @@ class Panel:
 
 
 def _key(backend: Backend) -> tuple[str | None, str]:
-    """By name and not by object, so that a connection routed under older documents meets the rules of
-    today.
-    """
+    """By name, not by object: a connection routed under older documents meets today's rules."""
     return backend.namespace, backend.name

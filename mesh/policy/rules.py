@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mesh.policy.documents import McpGrant, Names, ServerRequest
-from mesh.policy.entries import MAX_ENTRY, EntryList, well_formed_name
+from mesh.policy.entries import MAX_ENTRY, well_formed_name
+from mesh.policy.globs import EntryList
 from mesh.policy.methods import SERVER_BASE_METHODS, SERVER_REQUESTS, SUBJECT_METHODS, Section, is_base
 from mesh.policy.uris import readings, well_formed_uri
 from mesh.reasons import Reason
@@ -131,9 +132,7 @@ class McpRule:
         return Vote(Verdict.SILENT, Reason.UNKNOWN_METHOD, self._label)
 
     def vote_server_request(self, method: str) -> Vote:
-        """What the rule says of a request from server to client: a method, or the word policies have for
-        it.
-        """
+        """What the rule says of a request from server to client, by method or by the policy's word."""
         kind = SERVER_REQUESTS.get(method)
         if kind is None:
             if method in SERVER_BASE_METHODS:

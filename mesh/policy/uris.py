@@ -13,34 +13,27 @@ from urllib.parse import unquote
 MAX_URI = 4096
 _MAX_DECODINGS = 4
 
-_STEP_OR_CONTROL = re.compile(
-    r"""(?: ^ | [/:?\#;=&] ) \.\.? (?= [/;?\#&] | $ )   # a segment . or ..
-      | [\\\x00-\x1f\x7f-\x9f\u2028\u2029]              # backslash, control characters, line separators
-    """,
-    re.VERBOSE,
-)
+_HOSTILE = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_DOT_SEGMENT = re.compile(r"(?:^|[/:?#;=&])\.\.?(?=[/;?#&]|$)")
 _SCHEME_AND_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://[^/?#]*)?")
 _SLASHES = re.compile(r"(?<!:)/{2,}")
 
 
 def well_formed_uri(uri: str) -> bool:
-    """True when patterns may match the URI: no dot segment, raw or percent-encoded, no backslash, no control
-    character.
-    """
+    """True when patterns may match the URI: it has nothing, raw or percent-encoded, that could lead elsewhere."""
     if len(uri) > MAX_URI:
         return False
     decoded = _decode(uri)
-    return (
-        decoded is not None
-        and _STEP_OR_CONTROL.search(uri) is None
-        and _STEP_OR_CONTROL.search(decoded) is None
-    )
+    return decoded is not None and not _climbs(uri) and (decoded is uri or not _climbs(decoded))
+
+
+def _climbs(uri: str) -> bool:
+    """True when the URI has a segment `.` or `..`, a backslash, control character or line separator."""
+    return _HOSTILE.search(uri) is not None or ("." in uri and _DOT_SEGMENT.search(uri) is not None)
 
 
 def readings(uri: str) -> tuple[str, ...]:
-    """The URI and the other spellings that a lenient server could take it for, for deny entries. Without
-    repeats.
-    """
+    """The URI, and the other spellings that a lenient server could take it for, for deny entries."""
     decoded = _decode(uri)
     if decoded is None:
         decoded = uri
