@@ -14,8 +14,8 @@ from mesh.reasons import Reason
 class TlsRefused(Exception):
     """A TLS connection was refused.
 
-    `by_peer` tells who is at fault in whose eyes: False when we refused the peer (or have no identity
-    ourselves), True when the peer refused us. `detail` is a sentence about this case.
+    `by_peer` tells who ended it: False when we refused the peer or have no identity ourselves, True when the
+    peer refused us or went away. `detail` is a sentence about this case.
     """
 
     def __init__(self, reason: Reason, detail: str, *, by_peer: bool = False) -> None:

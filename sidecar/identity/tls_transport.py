@@ -239,6 +239,10 @@ class TlsTransport(asyncio.Transport):
     def _break(self, error: ssl.SSLError) -> None:
         """The TLS connection failed: tell the peer by the alert that OpenSSL wrote, and end it."""
         self._state, self._end = CLOSING, explain(error, handshaking=False)
+        # Behind what a peer does not read the alert would never leave, and the connection never end.
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+            return
         self._flush()
         self._transport.close()
 

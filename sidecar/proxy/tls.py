@@ -2,8 +2,8 @@
 
 Towards the network a TlsProtocol is a protocol, towards the `inner` protocol it is the transport (its other
 half, sidecar.identity.tls_transport); being both saves a call per write. The inner protocol hears of nothing
-before the handshake is complete *and* the peer's identity is verified, so whatever it gets is from a peer that
-proved who it is.
+before the handshake is complete *and* the peer's identity is verified, so whatever it gets is from a peer
+that proved who it is.
 
 Why not the event loop's own TLS: stock asyncio keeps 256 KiB per connection, and neither it nor uvloop lets
 us verify the peer before the first byte is served.
