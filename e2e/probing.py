@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from e2e.loopholes import ACCEPT, Row
 from e2e.raw import Answer, Header, NoAnswer, Route, exchange, request
@@ -53,6 +54,20 @@ class Probe:
         """The allowed tool, called plainly on the same session, answers: no probe may cost a client its session."""
         answer = exchange(self.route, self._bytes(Row("plain"), self.kind.allowed))
         assert self._words(self.kind.allowed).encode() in answer.body, answer
+
+    def ask(self, method: str, params: dict[str, Any], identifier: Any = 7) -> Answer:
+        """A proper request of the probe's era, for tests that care about the answer and not about the asking."""
+        self._begin()
+        if self.kind.modern:
+            params = {**params, "_meta": json.loads(MODERN_META)}
+        message = {"jsonrpc": "2.0", "id": identifier, "method": method, "params": params}
+        headers = [JSON_TYPE, *self._era()]
+        if self.kind.modern:
+            name = params.get("name")
+            mirrored = [(b"Mcp-Name", name.encode())] if name else []
+            version = (b"MCP-Protocol-Version", self.kind.revision.encode())
+            headers = [JSON_TYPE, ACCEPT, version, (b"Mcp-Method", method.encode()), *mirrored]
+        return exchange(self.route, self._post(headers, json.dumps(message).encode()))
 
     def _way(self, row: Row) -> Route:
         if row.path is None:

@@ -62,8 +62,10 @@ def spawn(
         try:
             value, rest = _await_ready(process, pipe.fileno(), ready, other)
             with _drain(pipe.fileno(), rest, log):
-                yield value
-                end(process)
+                try:
+                    yield value
+                finally:
+                    end(process)  # its pipe ends with it, and with that the drain
         finally:
             end(process)
             pipe.close()

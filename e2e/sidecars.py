@@ -52,7 +52,9 @@ def missing() -> str | None:
     return None if importlib.util.find_spec("sidecar.__main__") else "the sidecar has no __main__"
 
 
-def backend(name: str, port: int, path: str = "/mcp", *, protocol: str = "MCP", host: str = "localhost") -> Any:
+def backend(
+    name: str, port: int, path: str = "/mcp", *, protocol: str = "MCP", host: str = "localhost"
+) -> Any:
     """A Backend document for a server on this machine."""
     spec = {"protocol": protocol, "host": host, "port": port, "path": path, "tls": {"mode": "None"}}
     return {"apiVersion": VERSION, "kind": "Backend", "metadata": _metadata(name), "spec": spec}

@@ -71,9 +71,7 @@ def test_the_allowed_tool_passes_or_is_refused_cleanly(
         _assert_refused_cleanly(answer)
 
 
-@pytest.mark.parametrize(
-    ("kind", "row"), [case for case in CASES if case.values[1].id in CONNECT_ROWS]
-)
+@pytest.mark.parametrize(("kind", "row"), [case for case in CASES if case.values[1].id in CONNECT_ROWS])
 def test_a_tunnel_is_inspected_as_well(kind: Kind, row: Row, subject: Subjects, sidecar: Sidecars) -> None:
     server = subject(kind.program)
     probe = Probe(kind, server, _through(sidecar, server, kind, tunnel=True))
