@@ -37,9 +37,11 @@ def _cpu(results: Results) -> list[Verdict]:
 
 
 def _latency(results: Results) -> list[Verdict]:
-    ours = results.get(OURS, "plain/call one", "p50_us")
     direct = results.get("direct", "plain/call one", "p50_us")
-    return [Verdict("added p50, one connection", difference(ours, direct), 100, "us")]
+    added = difference(results.get(OURS, "plain/call one", "p50_us"), direct)
+    lean = difference(results.get(NGINX, "plain/call one", "p50_us"), direct)
+    beside = "" if lean is None else f" (nginx adds {lean:.0f})"
+    return [Verdict(f"added p50, one connection{beside}", added, 100, "us")]
 
 
 def _memory(results: Results) -> list[Verdict]:

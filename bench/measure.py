@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from bench import procfs
+from bench import procfs, wrk
 from bench.cores import Cores
 from bench.figures import OTHERS_SHARE
-from bench.load import Endpoint, LoadGenerator, Outcome
+from bench.load import Endpoint, LoadGenerator
 from bench.plan import Plan
 
 MEGABYTE = 1024 * 1024
@@ -45,7 +46,10 @@ class Cost:
     others_share: float
 
 
-def costing(subject: Subject, action: Callable[[], Outcome]) -> tuple[Outcome, Cost]:
+T = TypeVar("T")
+
+
+def costing(subject: Subject, action: Callable[[], T]) -> tuple[T, Cost]:
     """Run an action and tell what the proxy spent on it."""
     if subject.pid is None:
         return action(), Cost(0, 0.0, 0.0)
@@ -70,6 +74,17 @@ def busy(subject: Subject, request: Path, plan: Plan) -> Figures:
         OTHERS_SHARE: cost.others_share,
         "per_second": outcome.per_second,
     }
+
+
+def busy_by_wrk(subject: Subject, request: Path, plan: Plan) -> Figures:
+    """Saturation as `busy`, from wrk."""
+    port, core = subject.endpoint.port, subject.cores.load
+
+    def load() -> wrk.WrkOutcome:
+        return wrk.run(port, plan.busy_connections, plan.busy_seconds, request, core=core)
+
+    outcome, cost = costing(subject, load)
+    return {"cpu_us": cost.cpu_ns / outcome.requests / 1000, OTHERS_SHARE: cost.others_share}
 
 
 def one(subject: Subject, request: Path, plan: Plan) -> Figures:

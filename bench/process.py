@@ -33,6 +33,7 @@ class Process:
 
     def __init__(self, command: Command, *, core: int, log: Path) -> None:
         self.log = log
+        self._name = " ".join(command.argv[:3])
         with log.open("wb") as sink:
             self._popen = subprocess.Popen(
                 ["taskset", "-c", str(core), *command.argv],
@@ -51,7 +52,7 @@ class Process:
         """Raise ProcessFailed with the end of its log when it is gone."""
         if self._popen.poll() is not None:
             tail = self.log.read_text(encoding="utf-8", errors="replace")[-1500:]
-            raise ProcessFailed(f"{self._popen.args!r} ended with {self._popen.returncode}:\n{tail}")
+            raise ProcessFailed(f"{self._name} ended with {self._popen.returncode}:\n{tail}")
 
     def wait_for_port(self, port: int, seconds: float = 15.0) -> None:
         """Wait until something accepts connections on the loopback port; raises ProcessFailed."""
@@ -63,7 +64,7 @@ class Process:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return
             time.sleep(POLL_SECONDS)
-        raise ProcessFailed(f"{self._popen.args!r} does not listen on {port} after {seconds:g} s")
+        raise ProcessFailed(f"{self._name} does not listen on {port} after {seconds:g} s")
 
     def stop(self) -> None:
         """Ask it to end, then make it; its children follow their parent or are ended too."""

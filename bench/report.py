@@ -18,6 +18,7 @@ CPU: tuple[Column, ...] = (
     ("mTLS out", "mtls-out/call busy", "cpu_us", 1),
     ("mTLS in", "mtls-in/call busy", "cpu_us", 1),
     ("one connection", "plain/call one", "cpu_us", 1),
+    ("500 B from wrk", "plain/call wrk", "cpu_us", 1),
 )
 THROUGHPUT: tuple[Column, ...] = tuple((title, load, "per_second", 0) for title, load, _, _ in CPU[:5])
 LATENCY: tuple[Column, ...] = (
@@ -84,7 +85,7 @@ def render(results: Results, proxies: Sequence[Proxy], circumstances: Circumstan
             parts += ["CPU of Outrider divided by that of:", ratio_table(results, proxies, columns)]
     parts += ["## Disturbance", disturbance(results)]
     if circumstances.left_out:
-        parts += ["## Left out", "\n".join(f"- **{sentence}**" for sentence in circumstances.left_out)]
+        parts += ["## Left out", left_out(circumstances.left_out)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -142,6 +143,13 @@ def disturbance(results: Results) -> str:
         f"average. Repetitions of one CPU figure lie {100 * max(spreads):.0f} % apart at most, "
         f"{100 * sum(spreads) / len(spreads):.0f} % on average."
     )
+
+
+def left_out(sentences: Sequence[str]) -> str:
+    """One line for each; of a process's log only its last line, the rest was shown during the run."""
+    lines = [sentence.strip().splitlines() for sentence in sentences]
+    shown = [parts[0] if len(parts) == 1 else f"{parts[0]} {parts[-1]}" for parts in lines]
+    return "\n".join(f"- **{sentence}**" for sentence in dict.fromkeys(shown))
 
 
 def _targets(found: Sequence[Verdict]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import payloads, probe
+from bench.cache import Missing
 from bench.cores import Cores
 from bench.figures import Results
 from bench.load import Endpoint, LoadFailed
@@ -25,7 +26,7 @@ from bench.trust import Trust
 from bench.upstream import Upstream
 
 READY_SECONDS = 20.0
-FAILURES = (ProcessFailed, LoadFailed, probe.ProbeFailed)
+FAILURES = (ProcessFailed, LoadFailed, probe.ProbeFailed, Missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +53,15 @@ class Run:
     say: Callable[[str], None]
     results: Results = field(default_factory=Results)
     left_out: list[str] = field(default_factory=list)
+    _out: set[tuple[str, str]] = field(default_factory=set)  # proxies that did not start at a station
 
     def station(self, station: Station) -> None:
         """Measure everything at one station."""
         self.say(f"{station.name}: start and memory")
         self._fresh(station)
         with ExitStack() as stack:
-            standing = [
-                self._stand_in(stack, station, proxy) for proxy in (Direct(), *self.proxies, *self.variants)
-            ]
+            proxies = self._still_in(station, (Direct(), *self.proxies, *self.variants))
+            standing = [self._stand_in(stack, station, proxy) for proxy in proxies]
             present = [one for one in standing if one is not None]
             for job in station.jobs:
                 if not job.fresh:
@@ -73,14 +74,18 @@ class Run:
         if not memory:
             return
         for repetition in range(self.plan.start_repetitions):
-            for proxy in self.proxies:
+            for proxy in self._still_in(station, self.proxies):
                 try:
                     with self._stand(station, proxy) as standing:
                         self.results.add(proxy.name, f"{station.name}/start", {"ready_ms": standing.ready_ms})
                         for job in memory if repetition == 0 else ():
-                            self._measure(station, job, standing)
+                            self._try(station, job, standing)
                 except FAILURES as failure:
-                    self._leave_out(f"{proxy.name} at {station.name}, start: {failure}")
+                    self._leave_out(f"{proxy.name} at {station.name}: {failure}")
+                    self._out.add((station.name, proxy.name))
+
+    def _still_in(self, station: Station, proxies: tuple[Proxy, ...]) -> list[Proxy]:
+        return [proxy for proxy in proxies if (station.name, proxy.name) not in self._out]
 
     def _stand_in(self, stack: ExitStack, station: Station, proxy: Proxy) -> Standing | None:
         wanted = [job for job in station.jobs if not job.fresh]
@@ -106,10 +111,13 @@ class Run:
                     continue
                 if one.proxy in self.variants and not job.variants:
                     continue
-                try:
-                    self._measure(station, job, one)
-                except FAILURES as failure:
-                    self._leave_out(f"{one.proxy.name} at {station.name}, {job.name}: {failure}")
+                self._try(station, job, one)
+
+    def _try(self, station: Station, job: Job, standing: Standing) -> None:
+        try:
+            self._measure(station, job, standing)
+        except FAILURES as failure:
+            self._leave_out(f"{standing.proxy.name} at {station.name}, {job.name}: {failure}")
 
     def _measure(self, station: Station, job: Job, standing: Standing) -> None:
         target = standing.proxy.target(standing.site, job.path + job.query(self.plan))

@@ -75,6 +75,7 @@ PLAIN = Station(
         MEMORY,
         Job("call busy", payloads.CALL_PATH, CALL, measure.busy, _often, variants=True),
         Job("call-10k busy", payloads.CALL_PATH, BIG_CALL, measure.busy, _often),
+        Job("call wrk", payloads.CALL_PATH, CALL, measure.busy_by_wrk, _some),
         Job("list busy", payloads.LIST_PATH, LIST, measure.busy, _often),
         ONE_CALL,
         Job("call rate", payloads.CALL_PATH, CALL, measure.rate, _some, without_proxy=True),

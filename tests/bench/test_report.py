@@ -52,3 +52,9 @@ def test_the_report_gives_the_verdicts_and_what_was_left_out() -> None:
 
 def test_a_run_that_measured_nothing_says_so() -> None:
     assert "Nothing was measured." in report.render(Results(), PROXIES, report.Circumstances((), ()))
+
+
+def test_of_a_log_only_the_last_line_is_repeated_and_only_once() -> None:
+    sentence = "outrider at plain: python -m sidecar ended with 2:\nsome lines\nlisten: not an address\n"
+    shown = "- **outrider at plain: python -m sidecar ended with 2: listen: not an address**"
+    assert report.left_out([sentence, sentence, "haproxy: not there"]) == f"{shown}\n- **haproxy: not there**"
