@@ -34,6 +34,7 @@ class TlsTransport(asyncio.Transport):
         "_corked",
         "_end",
         "_eof_sent",
+        "_fin",
         "_held",
         "_incoming",
         "_inner",
@@ -65,6 +66,7 @@ class TlsTransport(asyncio.Transport):
         self._stop: ssl.SSLError | bool = (
             False  # after what is decrypted comes close_notify (True) or an error
         )
+        self._fin = False  # the peer's half of the TCP connection ended
         self._peer_done = False  # close_notify received
         self._eof_sent = False  # close_notify sent
         self._end: Exception | None = None  # what connection_lost will say
@@ -131,7 +133,7 @@ class TlsTransport(asyncio.Transport):
         self._paused = False
         if self._state == OPEN:
             self._transport.resume_reading()
-            if self._held or self._stop or self._incoming.pending:
+            if self._held or self._stop or self._fin or self._incoming.pending:
                 asyncio.get_running_loop().call_soon(self._deliver)
 
     def is_reading(self) -> bool:
@@ -193,7 +195,7 @@ class TlsTransport(asyncio.Transport):
             self._corked = False
         if self._state == OPEN:
             self._flush()
-            if self._stop and not self._paused:
+            if not self._paused and (self._stop or self._fin):
                 self._stopped()
 
     def _read_records(self, first: bytes) -> bytes:
@@ -226,15 +228,17 @@ class TlsTransport(asyncio.Transport):
         return plain
 
     def _stopped(self) -> None:
+        """All that arrived is handed on, and no more can come: an error, close_notify or only the end of TCP."""
         if isinstance(self._stop, ssl.SSLError):
             self._break(self._stop)
-            return
-        if self._peer_done:
-            return
-        self._peer_done = True
-        stay_open = self._inner.eof_received()
-        if not stay_open or self._eof_sent:
-            self.close()
+        elif not self._stop:
+            self._state, self._end = CLOSING, self._truncated()
+            self._transport.close()
+        elif not self._peer_done:
+            self._peer_done = True
+            stay_open = self._inner.eof_received()
+            if not stay_open or self._eof_sent:
+                self.close()
 
     def _break(self, error: ssl.SSLError) -> None:
         """The TLS connection failed: tell the peer by the alert that OpenSSL wrote, and end it."""

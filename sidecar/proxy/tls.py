@@ -201,15 +201,17 @@ class TlsProtocol(TlsTransport, asyncio.Protocol):
             self._hold(data)
             self._handshake()
 
-    def eof_received(self) -> bool | None:
+    def eof_received(self) -> bool:
         """The peer's half of the TCP connection ended: in order only after its close_notify."""
-        if self._state == OPEN:
-            if self._peer_done:
-                return True  # the inner protocol chose to go on writing
-            self._state, self._end = CLOSING, self._truncated()
-        elif self._state == HANDSHAKE:
+        if self._state == HANDSHAKE:
             self._report(Reason.TLS_HANDSHAKE, "the other side went away during the handshake", by_peer=True)
-        return None
+        if self._state != OPEN:
+            return False
+        # What arrived before goes first; there may be a close_notify in it.
+        self._fin = True
+        if not self._paused:
+            self._deliver()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the inner protocol, or whoever waits for the handshake; let go of what the connection held."""
