@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end room: each real part is started once for a run, and skipped loudly where it is not to be had."""
+"""Fixtures of the end-to-end room: each real part starts once for a run, and is skipped loudly where there is none."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Odd ways in which a server can answer `tools/list`, as data: one row, one encoding that some client reads.
 
-Each answer offers two tools, an allowed and a forbidden one. `read_by` names the clients that get the forbidden one
-to see when nothing is in between; `safe` says whether the allowed one must still arrive through the sidecar (the
-answer is put in order) or may be lost with the rest (the answer is refused).
+Each answer offers two tools, an allowed and a forbidden one. `read_by` names the clients that get the forbidden
+one to see when nothing is in between; `safe` says whether the allowed one must still arrive through the sidecar
+(the answer is put in order) or may be lost with the rest (the answer is refused).
 Marks in a body: `<ID>` the request's id, `<FLIPPED>` the same as the other JSON type, `<RESULT>` the result,
 `<SAFE>` the same with the allowed tool alone, `<PORT>` and `<OTHER>` this server's two ports.
 """

@@ -50,8 +50,13 @@ class Probe:
         self.still_works()
         return tool in self.server.executed()[before:-1], answer
 
+    def kept_open(self, tool: str) -> bytes:
+        """A plain call of `tool` as bytes, after which the connection stays open."""
+        self._begin()
+        return self._bytes(Row("plain"), tool).replace(b"Connection: close\r\n", b"")
+
     def still_works(self) -> None:
-        """The allowed tool, called plainly on the same session, answers: no probe may cost a client its session."""
+        """The allowed tool answers a plain call on the same session: no probe may cost a client its session."""
         answer = exchange(self.route, self._bytes(Row("plain"), self.kind.allowed))
         assert self._words(self.kind.allowed).encode() in answer.body, answer
 

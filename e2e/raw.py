@@ -6,6 +6,7 @@ a small reader of its own, so that a bug in the product's parser cannot hide its
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from dataclasses import dataclass
@@ -87,11 +88,23 @@ def request(method: str, route: Route, headers: list[Header], body: bytes) -> by
 def exchange(route: Route, data: bytes) -> Answer:
     """Send the bytes on a new connection and read the one answer. Raises NoAnswer."""
     with route.connect() as connection:
-        try:
+        # When it is refused early the answer is on its way, or already here.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # refused early: the answer is on its way or already here
         return read_answer(connection)
+
+
+def talk(route: Route, data: bytes) -> bytes:
+    """Send the bytes, say that there are no more, and return everything that comes until the other side is done."""
+    said = b""
+    with route.connect() as connection:
+        with contextlib.suppress(OSError):
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            while more := connection.recv(65536):
+                said += more
+    return said
 
 
 def read_answer(connection: socket.socket) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,18 +45,21 @@ def play(urls: Iterable[tuple[str, str]], calls: Calls = (), proxy: str | None =
 
     HTTP_PROXY is set when there is a proxy. Raises Unavailable.
     """
-    found: Found = {}
     named = list(urls)
-    for program in sorted({client.program for client in CLIENTS}):
-        asked = [
+
+    def lines(program: str) -> list[dict[str, Any]]:
+        return [
             {"key": [client.name, name], "url": url, "calls": list(calls), **dict(client.options)}
             for client in CLIENTS
             for name, url in named
             if client.program == program
         ]
-        for answer in _run(program, asked, proxy):
-            found[(answer["key"][0], answer["key"][1])] = answer
-    return found
+
+    programs = sorted({client.program for client in CLIENTS})
+    # Clients mostly wait for answers that they cannot read, so the processes may as well wait together.
+    with ThreadPoolExecutor() as together:
+        answers = together.map(lambda program: _run(program, lines(program), proxy), programs)
+        return {(answer["key"][0], answer["key"][1]): answer for found in answers for answer in found}
 
 
 def _run(program: str, asked: list[dict[str, Any]], proxy: str | None) -> list[dict[str, Any]]:

@@ -16,8 +16,8 @@ from e2e import sdk_clients, sidecars
 from e2e.conftest import Sidecars, skip
 from e2e.environments import Unavailable
 from e2e.evil_answers import ALLOWED, FORBIDDEN, ROWS, EvilRow
-from e2e.sdk_clients import CLIENTS, Client, Found
 from e2e.processes import announced_port, spawn
+from e2e.sdk_clients import CLIENTS, Client, Found
 
 CASES = [pytest.param(client, row, id=f"{client.name}-{row.id}") for client in CLIENTS for row in ROWS]
 

@@ -10,11 +10,12 @@ import json
 
 import pytest
 
-from e2e import sidecars
+from e2e import sidecars, smuggling
 from e2e.conftest import Sidecars, Subjects
 from e2e.loopholes import ROWS, Row
 from e2e.probing import Probe
-from e2e.raw import Answer, Route
+from e2e.raw import Answer, Route, talk
+from e2e.smuggling import WireRow
 from e2e.subjects import KINDS, Kind, Server
 
 CASES = [
@@ -82,6 +83,23 @@ def test_a_tunnel_is_inspected_as_well(kind: Kind, row: Row, subject: Subjects, 
         _, answer = probe.ran(row, kind.allowed)
         assert isinstance(answer, Answer)
         assert kind.allowed_words.encode() in answer.body
+
+
+@pytest.mark.parametrize("tunnel", [False, True], ids=["forward", "tunnel"])
+@pytest.mark.parametrize("row", smuggling.ROWS, ids=lambda row: row.id)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.records], ids=lambda kind: kind.name)
+def test_no_request_is_smuggled_behind_another(
+    kind: Kind, row: WireRow, tunnel: bool, subject: Subjects, sidecar: Sidecars
+) -> None:
+    server = subject(kind.program)
+    probe = Probe(kind, server, _through(sidecar, server, kind, tunnel=tunnel))
+    before = len(server.executed())
+    data = row.build(probe.kept_open(kind.allowed), probe.kept_open(kind.forbidden))
+    said = talk(probe.route, data)
+    probe.still_works()
+    assert kind.forbidden not in server.executed()[before:]
+    assert b"HTTP/1.1 5" not in said.replace(b"HTTP/1.1 501", b"")
+    assert b"HTTP/1.1 " in said, said
 
 
 def _assert_refused_cleanly(answer: Answer | str) -> None:

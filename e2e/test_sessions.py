@@ -1,7 +1,7 @@
 """A client that is refused something keeps its session, and what passes the sidecar arrives as it was sent.
 
-Real SDK clients of both eras, and raw requests where an SDK would hide the detail: the JSON type of an id, a cursor
-that is the empty string, the caching hints.
+Real SDK clients of both eras, and raw requests where an SDK would hide the detail: the JSON type of an id, a
+cursor that is the empty string, the caching hints.
 """
 
 from __future__ import annotations

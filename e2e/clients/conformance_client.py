@@ -1,8 +1,8 @@
 """A client of the 2.x SDK that takes part in every client scenario of the conformance suite.
 
-The suite appends its URL to the command and says in the environment which scenario and revision it plays. Nearly all
-scenarios are satisfied by a client that lists what there is, calls each tool with arguments that fit its schema,
-and answers what the server asks; the few that want something particular are in `PARTICULAR`.
+The suite appends its URL to the command and says in the environment which scenario and revision it plays. Nearly
+all scenarios are satisfied by a client that lists what there is, calls each tool with arguments that fit its
+schema, and answers what the server asks; the few that want something particular are in `PARTICULAR`.
 """
 
 from __future__ import annotations

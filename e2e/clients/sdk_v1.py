@@ -1,8 +1,8 @@
 """The SDK's 1.x client on demand: one JSON line {"key", "url", "calls"} in, one line of what it got out.
 
-It lists the tools and then makes the calls, all on one session. One process serves all the lines, several at once:
-starting an interpreter with the SDK costs more than a hundred lists, and a client that waits for an answer which it
-cannot read must not keep the others waiting.
+It lists the tools and then makes the calls, all on one session. One process serves all the lines, several at
+once: starting an interpreter with the SDK costs more than a hundred lists, and a client that waits for an answer
+which it cannot read must not keep the others waiting.
 """
 
 from __future__ import annotations

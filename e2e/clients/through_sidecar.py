@@ -33,10 +33,12 @@ def documents(url: str) -> list[Any]:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        with sidecars.running(Path(folder), documents(sys.argv[-1])) as sidecar:
-            through = environment(HTTP_PROXY=sidecar.proxy)
-            return subprocess.run([*CLIENT, sys.argv[-1]], env=through, check=False).returncode
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        sidecars.running(Path(folder), documents(sys.argv[-1])) as sidecar,
+    ):
+        through = environment(HTTP_PROXY=sidecar.proxy)
+        return subprocess.run([*CLIENT, sys.argv[-1]], env=through, check=False).returncode
 
 
 if __name__ == "__main__":

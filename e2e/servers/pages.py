@@ -1,7 +1,7 @@
 """A server of both eras that gives its tools page by page, with the cursors and caching hints that tempt a filter.
 
-The first page holds only what the tests forbid and its cursor is the empty string, which is a valid cursor: a filter
-that takes an empty page or an empty cursor for the end loses the rest.
+The first page holds only what the tests forbid, and its cursor is the empty string, which is a valid cursor: a
+filter that takes an empty page or an empty cursor for the end loses the rest.
 """
 
 from __future__ import annotations
