@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end room: each real part starts once for a run, and is skipped loudly where there is none."""
+"""Fixtures of the end-to-end room: each real part starts once for a run, or is skipped loudly."""
 
 from __future__ import annotations
 

@@ -50,10 +50,11 @@ class Probe:
         self.still_works()
         return tool in self.server.executed()[before:-1], answer
 
-    def kept_open(self, tool: str) -> bytes:
-        """A plain call of `tool` as bytes, after which the connection stays open."""
+    def plain(self, tool: str, *, last: bool = False) -> bytes:
+        """A plain call of `tool` as bytes; the connection stays open after it unless it is the `last`."""
         self._begin()
-        return self._bytes(Row("plain"), tool).replace(b"Connection: close\r\n", b"")
+        data = self._bytes(Row("plain"), tool)
+        return data if last else data.replace(b"Connection: close\r\n", b"")
 
     def still_works(self) -> None:
         """The allowed tool answers a plain call on the same session: no probe may cost a client its session."""

@@ -95,12 +95,11 @@ def exchange(route: Route, data: bytes) -> Answer:
 
 
 def talk(route: Route, data: bytes) -> bytes:
-    """Send the bytes, say that there are no more, and return everything that comes until the other side is done."""
+    """Send the bytes and return everything that comes until the other side closes, as the last request asks."""
     said = b""
     with route.connect() as connection:
         with contextlib.suppress(OSError):
             connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
         with contextlib.suppress(OSError):
             while more := connection.recv(65536):
                 said += more

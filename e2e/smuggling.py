@@ -103,13 +103,15 @@ def _upgrade(allowed: bytes, forbidden: bytes) -> bytes:
     return _with_headers(allowed, *lines) + forbidden
 
 
-def _get_with_body(allowed: bytes, forbidden: bytes) -> bytes:
-    return _with_headers(b"GET" + allowed.removeprefix(b"POST"), b"Content-Length: 0", body=b"") + forbidden
+def _after_options(allowed: bytes, forbidden: bytes) -> bytes:
+    return (
+        _with_headers(b"OPTIONS" + allowed.removeprefix(b"POST"), b"Content-Length: 0", body=b"") + forbidden
+    )
 
 
 ROWS = [
     WireRow("pipelined", lambda allowed, forbidden: allowed + forbidden),
-    WireRow("after-a-get", _get_with_body),
+    WireRow("after-options", _after_options),
     WireRow("length-and-chunked", _both_lengths),
     WireRow("two-lengths", _two_lengths),
     WireRow("length-list", _length_list),

@@ -94,8 +94,8 @@ def test_no_request_is_smuggled_behind_another(
     server = subject(kind.program)
     probe = Probe(kind, server, _through(sidecar, server, kind, tunnel=tunnel))
     before = len(server.executed())
-    data = row.build(probe.kept_open(kind.allowed), probe.kept_open(kind.forbidden))
-    said = talk(probe.route, data)
+    data = row.build(probe.plain(kind.allowed), probe.plain(kind.forbidden))
+    said = talk(probe.route, data + probe.plain(kind.allowed, last=True))
     probe.still_works()
     assert kind.forbidden not in server.executed()[before:]
     assert b"HTTP/1.1 5" not in said.replace(b"HTTP/1.1 501", b"")

@@ -1,6 +1,6 @@
 """What streams need of a proxy: nothing held back, and whoever goes away is noticed on the other side at once.
 
-The server is a raw socket in the test itself, so that each side's next step waits for what the other side has seen.
+The server is a raw socket in the test itself, so that each side's next step waits for what the other has seen.
 """
 
 from __future__ import annotations
