@@ -1,0 +1,62 @@
+# Every target sets up what it needs: an empty clone and an empty virtual environment are enough.
+# The environment in use is taken (VIRTUAL_ENV); without one, .venv is made.
+
+PYTHON ?= python3
+VENV := $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV),.venv)
+BIN := $(VENV)/bin
+CLI_READY := $(VENV)/.outrider-cli
+DEV_READY := $(VENV)/.outrider-dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off
+
+.PHONY: demo test check bench e2e fuzz lock clean help
+
+help:  ## list the targets
+	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(CLI_READY)  ## the whole idea in ten seconds: a real MCP server, two sidecars, real clients
+	@$(BIN)/python -m cli.main demo
+
+test: $(DEV_READY)  ## the test suite
+	$(BIN)/python -m pytest -q
+
+check: $(DEV_READY)  ## lint, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PATH="$(BIN):$$PATH" $(BIN)/lint-imports
+
+bench: $(DEV_READY)  ## measure against other proxies, side by side
+	$(BIN)/python -m bench
+
+e2e: $(DEV_READY)  ## real SDKs, servers and the MCP conformance suite
+	$(BIN)/python -m pytest -q e2e
+
+fuzz: $(DEV_READY)  ## the fuzz targets, longer than in the suite
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/fuzz
+
+lock:  ## pin every dependency again (needs uv)
+	for set in sidecar: sidecar-spire:spire cli:cli dev:dev; do \
+	  extra=$${set#*:}; \
+	  uv pip compile -q pyproject.toml $${extra:+--extra $$extra} --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header -o requirements/$${set%%:*}.lock; \
+	done
+
+clean:  ## remove what the targets made here
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+
+$(BIN)/python:
+	@echo "making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# A lock holds hashes of everything; the project itself is then added without looking at dependencies again.
+$(CLI_READY): requirements/cli.lock pyproject.toml | $(BIN)/python
+	@echo "installing what the demo needs (once, about a minute)"
+	@$(PIP) --require-hashes -r requirements/cli.lock
+	@$(PIP) --no-deps --editable .
+	@touch $@
+
+$(DEV_READY): requirements/dev.lock pyproject.toml | $(BIN)/python
+	@echo "installing what the tests need (once, about a minute)"
+	@$(PIP) --require-hashes -r requirements/dev.lock
+	@$(PIP) --no-deps --editable .
+	@touch $@ $(CLI_READY)

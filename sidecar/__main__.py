@@ -1,0 +1,65 @@
+"""`python -m sidecar [--config FILE]`: run one sidecar until SIGTERM.
+
+Settings come from the file, with OUTRIDER_* environment variables laid over it; either alone will do.
+Exit 0 after a drain, 2 when the configuration or a policy is invalid or an address cannot be bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import uvloop
+
+from mesh.policy.documents import Documents
+from mesh.policy.errors import PolicyInvalid
+from sidecar.app import Sidecar, bind_error
+from sidecar.config import SidecarConfig, load_config
+from sidecar.environment import CONFIG_VARIABLE
+from sidecar.policies import load_files
+
+INVALID = 2
+
+
+async def run(config: SidecarConfig, documents: Documents) -> int:
+    """Start, serve, drain."""
+    sidecar = Sidecar(config, documents)
+    try:
+        await sidecar.start()
+    except OSError as error:
+        sidecar.log.close()
+        print(bind_error(error), file=sys.stderr)
+        return INVALID
+    await sidecar.serve()
+    await sidecar.drain()
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m sidecar", description="Run one Outrider sidecar.")
+    default = os.environ.get(CONFIG_VARIABLE)
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path(default) if default else None,
+        metavar="FILE",
+        help=f"the sidecar's YAML file (default: {CONFIG_VARIABLE}, or the environment alone)",
+    )
+    path: Path | None = parser.parse_args(arguments).config
+    try:
+        config = load_config(path, os.environ)
+        documents = load_files(config.policies)
+    except PolicyInvalid as invalid:
+        print(invalid, file=sys.stderr)
+        return INVALID
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"{path}: cannot be read: {error}", file=sys.stderr)
+        return INVALID
+    return uvloop.run(run(config, documents))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,282 @@
+"""One sidecar process: start, serve, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import Callable
+
+from mesh.policy.compile import compile_policy
+from mesh.policy.documents import Documents
+from mesh.policy.principal import Principal
+from mesh.reasons import Reason
+from sidecar.capture.inbound import Application
+from sidecar.config import Address, Provider, SidecarConfig
+from sidecar.identity.holder import IdentityHolder, utc_now
+from sidecar.identity.provider import Identity, IdentityProvider
+from sidecar.proxy.dial import NetworkDialer, expiry
+from sidecar.proxy.downstream import Channel, Downstream
+from sidecar.proxy.listener import Listener
+from sidecar.proxy.pipeline import Pipeline
+from sidecar.proxy.pool import Pool
+from sidecar.proxy.ticker import Ticker
+from sidecar.proxy.tls import TlsRefused, mesh_server
+from sidecar.tasks import spawn
+from sidecar.telemetry import names
+from sidecar.telemetry.health import Health, HealthConnection
+from sidecar.telemetry.log import Log
+from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.record import Recorder
+
+AGENT = "agent"
+"""Principal of outbound traffic before there is an SVID."""
+
+
+class Sidecar:
+    """Everything that one process holds. `start`, then `serve` until a signal, then `drain`."""
+
+    def __init__(self, config: SidecarConfig, documents: Documents) -> None:
+        loop = asyncio.get_running_loop()
+        self.config = config
+        self._clock = loop.time
+        self.metrics = Metrics()
+        self.log = Log(dropped=lambda lines: self.metrics.count(names.LOG_LINES_DROPPED, (), lines))
+        self.recorder = Recorder(
+            self.metrics, self.log, agent=_agent_name(config), decisions=config.decisions.value
+        )
+        self.identity = IdentityHolder()
+        self._ticker = Ticker(_tick_seconds(config), self._clock)
+        self._dialer = NetworkDialer(
+            self.identity,
+            connect=config.connect,
+            authorities_file=str(config.authorities) if config.authorities else None,
+            handshake=lambda peer, reason, detail: self.recorder.handshake("outbound", peer, reason, detail),
+        )
+        self._pool = Pool(self._dialer, config.limits, self._ticker, self._clock)
+        self.pipeline = Pipeline(
+            compile_policy(documents, labels=config.agent.labels, namespace=config.agent.namespace),
+            limits=config.limits,
+            pool=self._pool,
+            dialer=self._dialer,
+            recorder=self.recorder,
+            clock=self._clock,
+            application=Application(config.application.host, config.application.ports),
+        )
+        self._listeners: dict[str, Listener] = {}
+        self._provider: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+        self._register_gauges()
+
+    # Start.
+
+    async def start(self) -> dict[str, str]:
+        """Bind every listener, wait for the first SVID; returns the bound addresses."""
+        listen = self.config.listen
+        await self._listen("telemetry", listen.telemetry, self._health_connection)
+        self._watch_identity()
+        await self._first_identity()
+        await self._listen("forward", listen.forward, self._outbound_connection)
+        await self._listen("inbound", listen.inbound, self._inbound_connection)
+        self._dialer.own = frozenset(_split(listener.address) for listener in self._listeners.values())
+        self._ticker.start()
+        addresses = {name: listener.address for name, listener in self._listeners.items()}
+        self._register_ready(addresses)
+        return addresses
+
+    async def _listen(
+        self, name: str, address: Address | None, make: Callable[[Listener], asyncio.Protocol]
+    ) -> None:
+        if address is None:
+            return
+        listener = Listener(name, make, self._ticker, self.config.limits.connections)
+        await listener.start(*address)
+        self._listeners[name] = listener
+
+    def _watch_identity(self) -> None:
+        provider = _provider(self.config)
+        if provider is not None:
+            self.identity.subscribe(self._identity_changed)
+            self._provider = spawn(provider.run(self.identity.publish), name="identity provider")
+
+    async def _first_identity(self) -> None:
+        """Nothing is accepted before there is an SVID: plain text is never a fallback."""
+        if self._provider is None:
+            return
+        arrived = asyncio.Event()
+        unsubscribe = self.identity.subscribe(lambda identity: arrived.set())
+        waiting = spawn(arrived.wait(), name="first SVID")
+        stopping = spawn(self._stop.wait(), name="stop before SVID")
+        try:
+            await asyncio.wait((waiting, stopping, self._provider), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            stopping.cancel()
+            unsubscribe()
+
+    def _identity_changed(self, identity: Identity) -> None:
+        self.metrics.count(names.IDENTITY_ROTATIONS)
+        self._pool.sweep()
+        self.log.write(
+            "identity",
+            spiffe_id=str(identity.svid.spiffe_id),
+            not_after=identity.svid.not_after.isoformat(),
+            trust_domains=sorted(identity.bundles),
+        )
+
+    # Connections.
+
+    def _outbound_connection(self, listener: Listener) -> asyncio.Protocol:
+        current = self.identity.current
+        principal = Principal(str(current.svid.spiffe_id) if current else AGENT)
+        return Downstream(self.pipeline, listener, Channel("outbound", principal, AGENT))
+
+    def _inbound_connection(self, listener: Listener) -> asyncio.Protocol:
+        return _accept_mesh(self, listener)
+
+    def _health_connection(self, listener: Listener) -> asyncio.Protocol:
+        health = Health(self.metrics.exposition, self.unready)
+        return HealthConnection(health, listener, self._clock)
+
+    # Health.
+
+    def unready(self) -> tuple[str, ...]:
+        """Why this sidecar cannot serve now; empty when it can."""
+        reasons: list[str] = []
+        if self.config.identity.provider is not Provider.NONE and not self.identity.ready(utc_now()):
+            reasons.append(Reason.NO_SVID if self.identity.current is None else Reason.SVID_EXPIRED)
+        expected = {n for n in ("forward", "inbound") if getattr(self.config.listen, n) is not None}
+        missing = expected - self._listeners.keys()
+        reasons.extend(f"listener {name} is not bound" for name in sorted(missing))
+        if self._stop.is_set():
+            reasons.append(Reason.DRAINING)
+        return tuple(reasons)
+
+    def _register_gauges(self) -> None:
+        gauge = self.metrics.gauge
+        gauge(names.CONNECTIONS, lambda: {(n,): float(x.count) for n, x in self._listeners.items()})
+        gauge(names.UPSTREAM_CONNECTIONS, self._pool.counts)
+        gauge(names.IDENTITY_READY, lambda: {(): float(self.identity.ready(utc_now()))})
+        gauge(names.IDENTITY_EXPIRY_SECONDS, self._expiry)
+
+    def _expiry(self) -> dict[tuple[str, ...], float]:
+        seconds = self.identity.seconds_to_expiry(utc_now())
+        return {} if seconds is None else {(): seconds}
+
+    def _register_ready(self, addresses: dict[str, str]) -> None:
+        # What start-up made lives as long as the process: take it out of the collector's rounds.
+        gc.collect()
+        gc.freeze()
+        self.log.write("ready", policies=list(self.pipeline.policy.policies), **addresses)
+
+    # Serve, drain, stop.
+
+    async def serve(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        sweeper = spawn(self._sweep(), name="pool sweeper")
+        await self._stop.wait()
+        sweeper.cancel()
+
+    def stop(self) -> None:
+        """Ask the sidecar to end."""
+        self._stop.set()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.limits.upstream_keep_alive_seconds)
+            self._pool.sweep()
+
+    async def drain(self) -> None:
+        """Let what is under way finish, within limits.drainSeconds, then close everything."""
+        self.pipeline.draining = True
+        traffic = [x for name, x in self._listeners.items() if name != "telemetry"]
+        results = await asyncio.gather(*(x.drain(self.config.limits.drain_seconds) for x in traffic))
+        if self._provider is not None:
+            self._provider.cancel()
+            await asyncio.gather(self._provider, return_exceptions=True)
+        self._pool.close()
+        if telemetry := self._listeners.get("telemetry"):
+            await telemetry.drain(0.1)
+        self._ticker.stop()
+        self.log.write("stopped", complete=all(results))
+        self.log.close()
+
+
+def _accept_mesh(sidecar: Sidecar, listener: Listener) -> asyncio.Protocol:
+    """The protocol of a connection that must be mutual TLS of the mesh."""
+    recorder = sidecar.recorder
+
+    def failed(refused: TlsRefused) -> None:
+        recorder.handshake("inbound", "unknown", refused.reason, refused.detail)
+
+    accepted = _Accepted(sidecar, listener)
+    try:
+        return mesh_server(
+            accepted,
+            sidecar.identity,
+            on_failure=failed,
+            handshake_seconds=sidecar.config.limits.handshake_seconds,
+        )
+    except TlsRefused as refused:
+        failed(refused)
+        return _Closed()
+
+
+class _Accepted(asyncio.Protocol):
+    """Becomes the connection once the peer is known."""
+
+    def __init__(self, sidecar: Sidecar, listener: Listener) -> None:
+        self._sidecar = sidecar
+        self._listener = listener
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = str(transport.get_extra_info("peer_id"))
+        sidecar = self._sidecar
+        sidecar.recorder.handshake("inbound", peer, Reason.ALLOWED)
+        connection = Downstream(sidecar.pipeline, self._listener, Channel("inbound", Principal(peer), peer))
+        connection.expires = expiry(transport, asyncio.get_running_loop().time(), utc_now())
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+
+
+class _Closed(asyncio.Protocol):
+    """Refuses a connection at once: there is no SVID to answer it with."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what TCP servers give
+        transport.abort()
+
+
+def _provider(config: SidecarConfig) -> IdentityProvider | None:
+    if config.identity.provider is Provider.NONE:
+        return None
+    # Imported here because py-spiffe and grpc cost 30 MB: only who uses the Workload API pays for it.
+    from sidecar.identity.workload_api import WorkloadApiProvider
+
+    return WorkloadApiProvider(config.identity.socket, spiffe_id=config.identity.spiffe_id)
+
+
+def _agent_name(config: SidecarConfig) -> str:
+    agent = config.agent
+    return f"{agent.namespace}/{agent.name}" if agent.namespace else agent.name
+
+
+def _tick_seconds(config: SidecarConfig) -> float:
+    """A quarter of the shortest limit, at most a second: limits are kept to within that."""
+    limits = config.limits
+    used = [s for s in (limits.idle_seconds, limits.head_seconds, limits.upstream_idle_seconds) if s]
+    return min([1.0, *(seconds / 4 for seconds in used)])
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def bind_error(error: OSError) -> str:
+    """A sentence for an address that cannot be bound."""
+    return f"cannot listen: {error.strerror or error}; is another process on that port of {socket.gethostname()}?"

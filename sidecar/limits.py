@@ -1,0 +1,55 @@
+"""Every limit of the data path: one table of names, units and safe defaults.
+
+Sizes are bytes, times are seconds, 0 switches a time limit off where the text says so. The names are those of
+the `limits:` section of the sidecar's file (camelCase there).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of anything one peer may take."""
+
+    head_bytes: int = 32 * 1024
+    """Request or status line with all headers."""
+    headers: int = 100
+    """Header fields of one message."""
+    body_bytes: int = 4 * 1024 * 1024
+    """A message that is inspected whole; MCP servers themselves stop at 4 MiB."""
+    event_bytes: int = 4 * 1024 * 1024
+    """One server-sent event."""
+    json_depth: int = 64
+    """Nesting of a JSON document."""
+    batch: int = 50
+    """Messages in one JSON-RPC batch."""
+    connections: int = 4096
+    """Open connections of one listener."""
+    upstream_connections: int = 1024
+    """Open connections to one backend."""
+    idle_seconds: float = 300.0
+    """A client's connection without a request. 0: none."""
+    head_seconds: float = 30.0
+    """From the first byte of a request to its last. 0: none."""
+    connect_seconds: float = 10.0
+    """Connecting to a backend, TLS handshake included."""
+    upstream_idle_seconds: float = 3600.0
+    """Waiting for the next byte of an answer that is no event stream; long, because tools may be. 0: none."""
+    upstream_keep_alive_seconds: float = 4.0
+    """How long an idle connection to a backend is used again; below the 5 s after which common servers close."""
+    handshake_seconds: float = 10.0
+    """TLS handshake of an accepted connection."""
+    drain_seconds: float = 25.0
+    """From SIGTERM to the end; below Kubernetes' default grace period of 30 s."""
+
+
+def setting_name(field: str) -> str:
+    """`head_bytes` -> `headBytes`, the spelling in files."""
+    first, *rest = field.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+LIMIT_NAMES: dict[str, str] = {setting_name(f.name): f.name for f in fields(Limits)}
+"""Spelling in files -> field of Limits."""

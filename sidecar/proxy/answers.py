@@ -1,0 +1,166 @@
+"""How an answer is passed on: as it streams, as one JSON document, or event by event.
+
+Each class turns the backend's bytes into the client's. What cannot be read safely raises AnswerRefused, and the
+exchange decides what the client sees: an error if nothing has been sent yet, else a cut connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from mesh.protocol.http1.heads import CHUNKED, UNTIL_CLOSE, Headers, RequestHead, ResponseHead
+from mesh.protocol.http1.write import LAST_CHUNK, chunk, encode_response_head, end_to_end
+from mesh.protocol.sse import SseEvent, SseReader, SseRefused, encode_event
+from mesh.reasons import Reason
+
+
+class AnswerRefused(Exception):
+    """The backend's answer cannot be passed on: the backend's fault, or an attack through it."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Answer(Protocol):
+    """Backend's bytes in, client's bytes out. Each method may raise AnswerRefused."""
+
+    endless: bool
+    """An event stream: no idle limit, and ended politely on drain."""
+    closes: bool
+    """The client's connection ends with this answer."""
+    begun: bool
+    """The client has been sent something, so an error can no longer be answered."""
+
+    def begin(self) -> bytes: ...
+    def body(self, data: bytes) -> bytes: ...
+    def end(self) -> bytes: ...
+
+
+class PassedAnswer:
+    """Head and body as they come; only the framing is ours."""
+
+    __slots__ = ("_chunks", "_head", "begun", "closes", "endless")
+
+    def __init__(self, head: ResponseHead, request: RequestHead, *, closing: bool) -> None:
+        headers = [h for h in end_to_end(head.headers) if h[0] != b"content-length"]
+        length = head.body_length
+        unknown = length in (CHUNKED, UNTIL_CLOSE)
+        self._chunks = unknown and not request.http10
+        self.closes = closing or (unknown and request.http10)
+        self.endless = False
+        self.begun = False
+        if self._chunks:
+            headers.append((b"transfer-encoding", b"chunked"))
+        elif not unknown:
+            headers.extend(_length_field(head, request, length))
+        if self.closes:
+            headers.append((b"connection", b"close"))
+        self._head = encode_response_head(head.status, head.reason, headers)
+
+    def begin(self) -> bytes:
+        self.begun = True
+        return self._head
+
+    def body(self, data: bytes) -> bytes:
+        return chunk(data) if self._chunks else data
+
+    def end(self) -> bytes:
+        return LAST_CHUNK if self._chunks else b""
+
+
+def _length_field(head: ResponseHead, request: RequestHead, length: int) -> Headers:
+    """Content-Length where the status allows one; what HEAD and 304 announce is kept (RFC 9110, 8.6)."""
+    if head.status == 204 or head.status < 200:
+        return []
+    if request.method == "HEAD" or head.status == 304:
+        return [h for h in head.headers if h[0] == b"content-length"]
+    return [(b"content-length", b"%d" % length)]
+
+
+class JsonAnswer:
+    """One JSON document: kept whole, filtered, sent with its new length."""
+
+    __slots__ = ("_filter", "_head", "_limit", "_parts", "_size", "begun", "closes", "endless")
+
+    def __init__(
+        self, head: ResponseHead, transform: Callable[[bytes], bytes], *, limit: int, closing: bool
+    ) -> None:
+        self._head = head
+        self._filter = transform
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.closes = closing
+        self.endless = False
+        self.begun = False
+
+    def begin(self) -> bytes:
+        return b""
+
+    def body(self, data: bytes) -> bytes:
+        self._size += len(data)
+        if self._size > self._limit:
+            raise AnswerRefused(Reason.HTTP_BODY_TOO_LARGE, f"an answer of more than {self._limit} bytes")
+        self._parts.append(data)
+        return b""
+
+    def end(self) -> bytes:
+        parts = self._parts
+        body = self._filter(parts[0] if len(parts) == 1 else b"".join(parts))
+        self.begun = True
+        headers = [h for h in end_to_end(self._head.headers) if h[0] != b"content-length"]
+        headers.append((b"content-length", b"%d" % len(body)))
+        if self.closes:
+            headers.append((b"connection", b"close"))
+        return encode_response_head(self._head.status, self._head.reason, headers) + body
+
+
+class EventStreamAnswer:
+    """Server-sent events: one event in, one event out, at once."""
+
+    __slots__ = ("_chunks", "_head", "_reader", "_transform", "begun", "closes", "endless")
+
+    def __init__(
+        self,
+        head: ResponseHead,
+        request: RequestHead,
+        transform: Callable[[SseEvent], str | None],
+        *,
+        event_bytes: int,
+        closing: bool,
+    ) -> None:
+        self._transform = transform
+        self._reader = SseReader(event_bytes)
+        self._chunks = not request.http10
+        self.closes = closing or request.http10
+        self.endless = True
+        self.begun = False
+        headers = [h for h in end_to_end(head.headers) if h[0] != b"content-length"]
+        if self._chunks:
+            headers.append((b"transfer-encoding", b"chunked"))
+        if self.closes:
+            headers.append((b"connection", b"close"))
+        self._head = encode_response_head(head.status, head.reason, headers)
+
+    def begin(self) -> bytes:
+        self.begun = True
+        return self._head
+
+    def body(self, data: bytes) -> bytes:
+        try:
+            events = self._reader.feed(data)
+        except SseRefused as refused:
+            raise AnswerRefused(refused.reason, refused.detail) from refused
+        if not events:
+            return b""
+        out = b"".join([self._encode(event) for event in events])
+        return chunk(out) if self._chunks else out
+
+    def _encode(self, event: SseEvent) -> bytes:
+        return encode_event(event, data=self._transform(event) if event.data else event.data)
+
+    def end(self) -> bytes:
+        return LAST_CHUNK if self._chunks else b""

@@ -1,0 +1,82 @@
+"""Which way an answer goes back, by what was asked and what the backend says it sends."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mesh.protocol.http1.heads import RequestHead, ResponseHead, all_values
+from mesh.protocol.sse import SseEvent
+from mesh.reasons import Reason
+from sidecar.proxy.answers import Answer, AnswerRefused, EventStreamAnswer, JsonAnswer, PassedAnswer
+from sidecar.proxy.endpoint import announced_path
+from sidecar.proxy.errand import answer_server
+from sidecar.proxy.mcp_answer import McpAnswers
+from sidecar.proxy.plan import Plan, Treatment
+
+if TYPE_CHECKING:
+    from sidecar.proxy.pipeline import Pipeline
+
+_NO_RESULT = frozenset({"DELETE", "OPTIONS", "HEAD"})
+
+
+def choose_answer(
+    plan: Plan, head: ResponseHead, request: RequestHead, pipeline: Pipeline, *, closing: bool
+) -> Answer:
+    """The Answer for this response. Raises AnswerRefused for what cannot be inspected."""
+    if plan.treatment is Treatment.HTTP:
+        return PassedAnswer(head, request, closing=closing)
+    _refuse_encoded(head)
+    if head.body_length == 0 or request.method in _NO_RESULT:
+        return PassedAnswer(head, request, closing=closing)
+    media = _media_type(head)
+    if media == b"application/json":
+        return _json(plan, head, pipeline, closing=closing)
+    if media == b"text/event-stream":
+        return _events(plan, head, request, pipeline, closing=closing)
+    if head.status == 202 or head.status >= 300:
+        # No client takes a result from these; what they say in text is for people.
+        return PassedAnswer(head, request, closing=closing)
+    raise AnswerRefused(Reason.UPSTREAM_CONTENT_TYPE, f"Content-Type {media.decode('latin-1')!r}")
+
+
+def _refuse_encoded(head: ResponseHead) -> None:
+    for value in all_values(head.headers, b"content-encoding"):
+        if value.strip().lower() not in (b"", b"identity"):
+            raise AnswerRefused(Reason.UPSTREAM_ENCODED, f"Content-Encoding {value.decode('latin-1')!r}")
+
+
+def _media_type(head: ResponseHead) -> bytes:
+    types = all_values(head.headers, b"content-type")
+    if len(types) > 1:
+        raise AnswerRefused(Reason.UPSTREAM_MALFORMED, "several Content-Type fields")
+    return types[0].partition(b";")[0].strip().lower() if types else b""
+
+
+def _json(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
+    transform = partial(_answers(plan, pipeline).document, status=head.status)
+    return JsonAnswer(head, transform, limit=pipeline.limits.body_bytes, closing=closing)
+
+
+def _events(
+    plan: Plan, head: ResponseHead, request: RequestHead, pipeline: Pipeline, *, closing: bool
+) -> Answer:
+    answers = _answers(plan, pipeline)
+
+    def transform(event: SseEvent) -> str | None:
+        if event.event == "endpoint":
+            path = announced_path(event.data or "", plan)
+            if path is not None:
+                pipeline.learn_endpoint(plan, path)
+        return answers.event(event)
+
+    return EventStreamAnswer(
+        head, request, transform, event_bytes=pipeline.limits.event_bytes, closing=closing
+    )
+
+
+def _answers(plan: Plan, pipeline: Pipeline) -> McpAnswers:
+    def to_server(error: dict[str, Any]) -> None:
+        answer_server(plan, error, pipeline.pool)
+
+    return McpAnswers(plan, pipeline.policy, pipeline.limits, pipeline.recorder, to_server)

@@ -1,0 +1,63 @@
+"""CONNECT: a tunnel to a destination, inspected, passed or refused.
+
+What is inside a tunnel to a declared Backend must be inspected like everything else that goes there. Plain HTTP
+inside can be (Node's fetch tunnels http:// URLs); TLS of the application's own cannot, and is refused where a
+policy on tools or paths would be bypassed by it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mesh.policy.compile import Policy
+from mesh.policy.documents import Backend, BackendProtocol
+from mesh.protocol.http1.heads import RequestHead
+from mesh.protocol.http1.target import Target, authority_form
+from mesh.reasons import Reason
+from sidecar.proxy import replies
+from sidecar.proxy.plan import Reply, Tunnel
+from sidecar.proxy.pool import Destination, TlsMode
+from sidecar.proxy.routing import UNDECLARED, destination_of
+from sidecar.telemetry.record import Recorder
+
+if TYPE_CHECKING:
+    from sidecar.proxy.downstream import Channel
+
+
+def tunnel_to(head: RequestHead, channel: Channel, policy: Policy, recorder: Recorder) -> Tunnel | Reply:
+    """Decide a CONNECT. Raises HttpRefused for a target that is no host:port."""
+    host, port = authority_form(head.target)
+    where = f"{host}:{port}"
+    backends = policy.backends_at(host, port)
+    if not backends:
+        decision = policy.egress(host, port)
+        recorder.decision(channel.direction, channel.principal.id, UNDECLARED, "connect", where, decision)
+        if not decision.allowed:
+            return replies.problem(403, decision.reason, where)
+        return Tunnel(host, port, Destination(host, port), UNDECLARED, inspected=False)
+    opaque = next((b for b in backends if _may_be_opaque(b)), None)
+    if opaque is not None:
+        decision = policy.decide(channel.principal, opaque, "connect")
+        recorder.decision(channel.direction, channel.principal.id, opaque.name, "connect", where, decision)
+        if not decision.allowed:
+            return replies.problem(403, decision.reason, where)
+        return Tunnel(host, port, _tunnel_destination(opaque, host, port), opaque.name, inspected=False)
+    if all(b.tls.mode.value == TlsMode.PUBLIC for b in backends):
+        recorder.refused_message("client", channel.peer, Reason.CONNECT_REFUSED, where)
+        return replies.problem(403, Reason.CONNECT_REFUSED, where)
+    return Tunnel(host, port, Destination(host, port), backends[0].name, inspected=True)
+
+
+def _may_be_opaque(backend: Backend) -> bool:
+    """Nothing inside a tunnel to it is subject to a policy: TCP, or HTTPS of which every path is granted."""
+    if backend.protocol is BackendProtocol.TCP:
+        return True
+    whole = backend.protocol is BackendProtocol.HTTP and backend.path == "/"
+    return whole and backend.tls.mode.value == TlsMode.PUBLIC
+
+
+def _tunnel_destination(backend: Backend, host: str, port: int) -> Destination:
+    """TCP to a Mesh backend is wrapped in mutual TLS; HTTPS of the agent's own goes as it is."""
+    if backend.tls.mode.value == TlsMode.MESH:
+        return destination_of(backend, Target("http", host, port, b"/"))
+    return Destination(host, port)

@@ -1,0 +1,143 @@
+"""Making a connection to a destination: plain, mutual TLS of the mesh, or public TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from mesh.identity.spiffe_id import SpiffeId
+from mesh.reasons import Reason
+from sidecar.identity.holder import IdentityHolder
+from sidecar.identity.refused import TlsRefused
+from sidecar.proxy.pool import ConnectFailed, Destination, TlsMode
+from sidecar.proxy.tls import TlsProtocol, expect_identity, mesh_client, public_client, public_context
+from sidecar.proxy.upstream import Upstream
+
+KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 20),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+)
+"""An event stream may be silent for hours; TCP itself finds out within two minutes that the other side died."""
+
+
+class NetworkDialer:
+    """Opens connections. `connect` maps `host:port` to another address, for runs without DNS."""
+
+    def __init__(
+        self,
+        identity: IdentityHolder,
+        *,
+        connect: Mapping[str, str],
+        own: frozenset[tuple[str, int]] = frozenset(),
+        authorities_file: str | None = None,
+        handshake: Callable[[str, Reason, str | None], None] = lambda peer, reason, detail: None,
+    ) -> None:
+        self._identity = identity
+        self._connect = {name: _address(address) for name, address in connect.items()}
+        self.own = own
+        self._authorities_file = authorities_file
+        self._handshake = handshake
+
+    @property
+    def generation(self) -> int:
+        return self._identity.generation
+
+    @cached_property
+    def _public(self) -> ssl.SSLContext:
+        return public_context(self._authorities_file)
+
+    async def dial(self, destination: Destination, protocol: asyncio.Protocol) -> None:
+        """Connect `protocol`; returns when it may be written to. Raises ConnectFailed."""
+        address = self._connect.get(f"{destination.host}:{destination.port}")
+        host, port = address or (destination.host, destination.port)
+        if (host, port) in self.own:
+            raise ConnectFailed(Reason.UPSTREAM_UNREACHABLE, "this address is the sidecar itself")
+        if destination.tls == TlsMode.NONE:
+            await _open(protocol, host, port)
+            return
+        await self._dial_tls(destination, protocol, host, port)
+
+    async def _dial_tls(
+        self, destination: Destination, protocol: asyncio.Protocol, host: str, port: int
+    ) -> None:
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(protocol, outcome)
+        try:
+            tls = self._tls(destination, waiting)
+        except TlsRefused as refused:
+            raise ConnectFailed(refused.reason, refused.detail) from refused
+        await _open(tls, host, port)
+        try:
+            await outcome
+        except TlsRefused as refused:
+            self._handshake(destination.identity or str(destination), refused.reason, refused.detail)
+            raise ConnectFailed(refused.reason, refused.detail) from refused
+        except asyncio.CancelledError:
+            tls.abort()
+            raise
+        self._handshake(str(tls.get_extra_info("peer_id")), Reason.ALLOWED, None)
+        if isinstance(protocol, Upstream):
+            protocol.expires = expiry(tls, protocol.clock(), self._identity.clock())
+
+    def _tls(self, destination: Destination, inner: _Waiting) -> TlsProtocol:
+        if destination.tls == TlsMode.PUBLIC:
+            return public_client(inner, self._public, destination.server_name, on_failure=inner.failed)
+        expected = destination.identity
+        authorize = expect_identity(SpiffeId.parse(expected)) if expected else None
+        return mesh_client(inner, self._identity, authorize=authorize, on_failure=inner.failed)
+
+
+class _Waiting(asyncio.Protocol):
+    """Stands before the real protocol until the handshake is over, then steps aside."""
+
+    def __init__(self, protocol: asyncio.Protocol, outcome: asyncio.Future[None]) -> None:
+        self._protocol = protocol
+        self._outcome = outcome
+
+    def connection_made(self, transport: Any) -> None:
+        transport.set_protocol(self._protocol)
+        self._protocol.connection_made(transport)
+        if not self._outcome.done():
+            self._outcome.set_result(None)
+
+    def failed(self, refused: TlsRefused) -> None:
+        if not self._outcome.done():
+            self._outcome.set_exception(refused)
+
+
+async def _open(protocol: asyncio.Protocol, host: str, port: int) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        transport, _ = await loop.create_connection(lambda: protocol, host, port)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConnectFailed(Reason.UPSTREAM_UNREACHABLE, f"{host}:{port}: {reason}") from error
+    keep_alive(transport.get_extra_info("socket"))
+
+
+def keep_alive(sock: Any) -> None:
+    """TCP options of every long-lived connection."""
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    for level, option, value in KEEPALIVE:
+        sock.setsockopt(level, option, value)
+
+
+def expiry(transport: Any, loop_now: float, now: datetime) -> float:
+    """Loop time at which the first of the two certificates of a TLS connection ends."""
+    ends = [transport.get_extra_info(name) for name in ("peer_not_after", "svid_not_after")]
+    left = [(end - now).total_seconds() for end in ends if end is not None]
+    return loop_now + min(left, default=float("inf"))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,286 @@
+"""One accepted connection: requests in, answers out, one exchange at a time.
+
+Requests that a client sends ahead (pipelining) wait until the answer before them is out; they are kept within a
+bound, and beyond it the connection is not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mesh.policy.principal import Principal
+from mesh.protocol.http1.errors import HttpRefused
+from mesh.protocol.http1.heads import RequestHead
+from mesh.protocol.http1.reader import RequestReader
+from mesh.reasons import Reason
+from sidecar.proxy import replies
+from sidecar.proxy.exchange import Exchange
+from sidecar.proxy.pipeline import Pipeline
+from sidecar.proxy.plan import Tunnel
+from sidecar.proxy.ticker import NEVER
+from sidecar.proxy.tunnel import TUNNEL_OPEN, Relay
+
+if TYPE_CHECKING:
+    from sidecar.proxy.listener import Listener
+
+TLS_HANDSHAKE_RECORD = 0x16
+MAX_BACKLOG = 256
+"""Events of requests sent ahead that are kept before reading stops."""
+
+
+@dataclass(slots=True)
+class Channel:
+    """What is known of a connection before any request on it."""
+
+    direction: str
+    """`outbound` (the agent's) or `inbound` (a peer's)."""
+    principal: Principal
+    peer: str
+    """For logs: the peer's SPIFFE ID, or `agent`."""
+    tunnel: tuple[str, int] | None = None
+    """Host and port of a CONNECT whose HTTP is inspected."""
+
+
+class Downstream(asyncio.Protocol):
+    """The protocol of an accepted connection."""
+
+    __slots__ = (
+        "_backlog",
+        "_closing",
+        "_exchange",
+        "_listener",
+        "_pipeline",
+        "_reader",
+        "_relay",
+        "_replaying",
+        "_wants_tls_check",
+        "channel",
+        "deadline",
+        "expires",
+        "transport",
+    )
+
+    def __init__(self, pipeline: Pipeline, listener: Listener, channel: Channel) -> None:
+        self._pipeline = pipeline
+        self._listener = listener
+        self.channel = channel
+        self._reader = RequestReader(self, pipeline.http_limits)
+        self._exchange: Exchange | None = None
+        self._backlog: list[RequestHead | bytes | None] = []
+        self._replaying = False
+        self._relay: Relay | None = None
+        self._wants_tls_check = False
+        self._closing = False
+        self.transport: Any = None
+        self.deadline = NEVER
+        self.expires = NEVER
+        """Loop time at which the certificates of this connection end; no request begins after that."""
+
+    # What the transport says.
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self._listener.opened(self)
+        self._rest()
+
+    def data_received(self, data: bytes) -> None:
+        if self._relay is not None:
+            self._relay.from_client(data)
+            return
+        if self._wants_tls_check and not self._first_is_http(data):
+            return
+        if self._exchange is not None or self._reader.between_messages:
+            # A head must arrive within the limit as a whole; a body only has to keep coming.
+            self._expect_more()
+        try:
+            self._reader.feed(data)
+        except HttpRefused as refused:
+            self._refuse(refused)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.deadline = NEVER
+        self._closing = True
+        self._listener.closed(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.client_gone()
+        if self._relay is not None:
+            self._relay.client_gone()
+        self._backlog.clear()
+
+    def pause_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.client_writable(False)
+        elif self._relay is not None:
+            self._relay.client_writable(False)
+
+    def resume_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.client_writable(True)
+        elif self._relay is not None:
+            self._relay.client_writable(True)
+
+    # What the reader says.
+
+    def on_request(self, head: RequestHead) -> None:
+        if self._exchange is None and not self._backlog:
+            self._start(head)
+        else:
+            self._keep(head)
+
+    def on_body(self, data: bytes) -> None:
+        if self._exchange is not None and not self._backlog:
+            self._exchange.request_body(data)
+        elif self._backlog:
+            self._keep(data)
+
+    def on_request_end(self) -> None:
+        if self._exchange is not None and not self._backlog:
+            self.deadline = NEVER
+            self._exchange.request_end()
+        elif self._backlog:
+            self._keep(None)
+
+    def _start(self, head: RequestHead) -> None:
+        if not head.keep_alive and head.method != "CONNECT":
+            # On a CONNECT the field is about the proxy's connection, which the tunnel then takes over.
+            self._closing = True
+        self._exchange = exchange = Exchange(self, self._pipeline, head)
+        exchange.begin()
+
+    def _keep(self, item: RequestHead | bytes | None) -> None:
+        """`item` belongs to a request that was sent ahead: a head, a piece of a body, or None for its end."""
+        self._backlog.append(item)
+        if len(self._backlog) > MAX_BACKLOG:
+            self.read_on(False)
+
+    # What the exchange asks for.
+
+    @property
+    def closing(self) -> bool:
+        """True if the connection ends after the present answer."""
+        return self._closing or self._listener.draining
+
+    def write(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def read_on(self, wanted: bool) -> None:
+        if self.transport.is_closing():
+            return
+        if wanted:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+
+    def close_after_answer(self) -> None:
+        self._closing = True
+
+    def abort(self) -> None:
+        """Cut the connection: the client has seen part of an answer that cannot be completed."""
+        self.transport.abort()
+
+    def exchange_done(self, exchange: Exchange) -> None:
+        """The present exchange is over in both directions."""
+        if exchange is not self._exchange:
+            return
+        self._exchange = None
+        if self.closing or self._pipeline.clock() >= self.expires:
+            self.transport.close()
+            return
+        self._rest()
+        if self._backlog and not self._replaying:
+            self._replay()
+
+    def _replay(self) -> None:
+        """Take up requests that were sent ahead, one after the other."""
+        self._replaying = True
+        backlog = self._backlog
+        while backlog and not self._closing:
+            item = backlog[0]
+            if isinstance(item, RequestHead) and self._exchange is not None:
+                break
+            del backlog[0]
+            if isinstance(item, RequestHead):
+                self._start(item)
+            elif self._exchange is None:
+                continue
+            elif item is None:
+                self._exchange.request_end()
+            else:
+                self._exchange.request_body(item)
+        self._replaying = False
+        if not backlog:
+            self.read_on(True)
+
+    def open_tunnel(self, tunnel: Tunnel) -> None:
+        """CONNECT was granted: read the HTTP inside, or relay bytes."""
+        self._exchange = None
+        if tunnel.inspected:
+            self.channel.tunnel = (tunnel.host, tunnel.port)
+            self._reader = RequestReader(self, self._pipeline.http_limits)
+            self._wants_tls_check = True
+            self.write(TUNNEL_OPEN)
+            self._rest()
+            return
+        self.deadline = NEVER
+        self._relay = Relay(self, self._pipeline, tunnel)
+        self._relay.connect()
+
+    def _first_is_http(self, data: bytes) -> bool:
+        """Inside an inspected tunnel only plain HTTP can be read; TLS is refused with a reason."""
+        self._wants_tls_check = False
+        if data[0] != TLS_HANDSHAKE_RECORD:
+            return True
+        host, port = self.channel.tunnel or ("", 0)
+        detail = f"TLS inside a tunnel to {host}:{port}: {Reason.CONNECT_REFUSED.sentence}"
+        self._pipeline.recorder.refused_message("client", self.channel.peer, Reason.CONNECT_REFUSED, detail)
+        self.transport.close()
+        return False
+
+    # Time and trouble.
+
+    def _rest(self) -> None:
+        """Between requests."""
+        idle = self._pipeline.limits.idle_seconds
+        self.deadline = min(self._pipeline.clock() + idle if idle else NEVER, self.expires)
+
+    def _expect_more(self) -> None:
+        """A request has begun: it must arrive in time."""
+        limit = self._pipeline.limits.head_seconds
+        self.deadline = self._pipeline.clock() + limit if limit else NEVER
+
+    def expire(self) -> None:
+        """The ticker: the client was silent for too long."""
+        self.deadline = NEVER
+        if self._exchange is not None and self._exchange.request_complete:
+            return
+        if self._reader.between_messages:
+            self.transport.close()
+            return
+        self._refuse(HttpRefused(Reason.HEAD_TIMEOUT, "the request did not arrive in time", 408))
+
+    def _refuse(self, refused: HttpRefused) -> None:
+        """What came is no HTTP that can be read safely: answer once and close."""
+        self._pipeline.recorder.refused_message("client", self.channel.peer, refused.reason, refused.detail)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.client_gone()
+        self._closing = True
+        if exchange is None or not exchange.streaming:
+            self.write(replies.encode_refused(refused))
+        self.transport.close()
+
+    def drain(self) -> None:
+        """The sidecar is stopping: idle connections close now, event streams end politely."""
+        if self._exchange is None:
+            if self._relay is None:
+                self.transport.close()
+            return
+        if self._exchange.streaming:
+            self._exchange.end_stream()

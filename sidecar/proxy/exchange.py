@@ -1,0 +1,290 @@
+"""One request and its answer, between one client connection and one backend connection.
+
+The life of an exchange: `begin` (the head is here; the pipeline says what to do), the body (kept whole where it
+must be inspected, else streamed), `upstream_ready`, the answer, `finish`. Whatever ends early on one side is
+told to the other at once: a client that goes away closes the backend's connection, which is how MCP cancels
+(2026-07-28, Cancellation), and a backend that fails is answered to the client with its reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from mesh.protocol.http1.heads import RequestHead, ResponseHead
+from mesh.protocol.http1.write import LAST_CHUNK, chunk
+from mesh.reasons import Reason
+from sidecar.proxy import replies
+from sidecar.proxy.answers import Answer, AnswerRefused
+from sidecar.proxy.plan import Outgoing, Plan, Reply, Treatment, Tunnel
+from sidecar.proxy.upstream import Upstream
+
+if TYPE_CHECKING:
+    from sidecar.proxy.downstream import Downstream
+    from sidecar.proxy.pipeline import Pipeline
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+HIGH_WATER = 64 * 1024
+"""Bytes of a streamed request body that may wait for a backend's connection."""
+
+
+class Exchange:
+    """A request under way. Made by the client's connection, ended by `finish` or `client_gone`."""
+
+    __slots__ = (
+        "_answer",
+        "_client",
+        "_connecting",
+        "_out",
+        "_parts",
+        "_pipeline",
+        "_plan",
+        "_replied",
+        "_request_done",
+        "_size",
+        "_started",
+        "_upstream",
+        "head",
+    )
+
+    def __init__(self, client: Downstream, pipeline: Pipeline, head: RequestHead) -> None:
+        self.head = head
+        self._client = client
+        self._pipeline = pipeline
+        self._plan: Plan | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._out: list[bytes] = []
+        self._answer: Answer | None = None
+        self._upstream: Upstream | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._request_done = False
+        self._replied = False
+        self._started = pipeline.clock()
+
+    # The request.
+
+    def begin(self) -> None:
+        """The head is here: decide where it goes, and start at once what need not wait for the body."""
+        step = self._pipeline.admit(self.head, self._client.channel)
+        if isinstance(step, Reply):
+            self._reply(step)
+            return
+        if isinstance(step, Tunnel):
+            self._client.open_tunnel(step)
+            return
+        self._plan = step
+        if self.head.expects_continue:
+            self._client.write(CONTINUE)
+        if step.treatment is Treatment.HTTP:
+            self._parts.append(self._pipeline.stream(step).head)
+            self._connect(step)
+
+    def request_body(self, data: bytes) -> None:
+        """Another piece of the body; framing is already taken off."""
+        self._size += len(data)
+        plan = self._plan
+        if self._replied or plan is None:
+            # The answer is given; what is left of the body is read and dropped, within its limit.
+            if self._size > self._pipeline.limits.body_bytes:
+                self._client.close_after_answer()
+            return
+        if plan.treatment is Treatment.HTTP:
+            self._send(chunk(data) if self.head.body_length < 0 else data)
+            return
+        if self._size > self._pipeline.limits.body_bytes:
+            self._reply(
+                replies.refused_body(Reason.HTTP_BODY_TOO_LARGE, plan, self._pipeline.limits.body_bytes)
+            )
+            self._client.close_after_answer()
+            return
+        self._parts.append(data)
+
+    def request_end(self) -> None:
+        """The request is complete."""
+        self._request_done = True
+        plan = self._plan
+        if self._replied:
+            self._client.exchange_done(self)
+        elif plan is not None and plan.treatment is Treatment.HTTP:
+            if self.head.body_length < 0:
+                self._send(LAST_CHUNK)
+        elif plan is not None:
+            self._inspect(plan)
+
+    def _inspect(self, plan: Plan) -> None:
+        parts = self._parts
+        step = self._pipeline.inspect(plan, parts[0] if len(parts) == 1 else b"".join(parts))
+        if isinstance(step, Reply):
+            self._reply(step)
+            self._client.exchange_done(self)
+            return
+        if isinstance(step, Outgoing):
+            self._parts = [step.head + step.body]
+            self._connect(plan)
+
+    def _connect(self, plan: Plan) -> None:
+        self._connecting = self._pipeline.pool.acquire(plan.destination, self)
+
+    def upstream_ready(self, upstream: Upstream) -> None:
+        """The pool has a connection."""
+        self._connecting = None
+        self._upstream = upstream
+        upstream.serve(self, self.head.method)
+        parts, self._parts = self._parts, []
+        upstream.write(parts[0] if len(parts) == 1 else b"".join(parts))
+        if not self._request_done:
+            self._client.read_on(True)
+
+    def _send(self, data: bytes) -> None:
+        if self._upstream is not None:
+            self._upstream.write(data)
+            return
+        self._parts.append(data)
+        if self._size > HIGH_WATER:
+            self._client.read_on(False)
+
+    def upstream_writable(self, writable: bool) -> None:
+        """Backpressure of the backend: the client is read no faster than the backend takes."""
+        if not self._request_done:
+            self._client.read_on(writable)
+
+    # The answer.
+
+    def answer_interim(self, head: ResponseHead) -> None:
+        """100 was given by us; 103 and the like carry nothing that a client of MCP needs."""
+
+    def answer_head(self, head: ResponseHead) -> None:
+        plan = self._plan
+        if plan is None or self._upstream is None:
+            return
+        try:
+            self._answer = self._pipeline.answer(plan, head, self.head)
+        except AnswerRefused as refused:
+            self._refuse_answer(refused.reason, refused.detail)
+            return
+        if self._answer.endless:
+            self._upstream.wait_for_ever()
+        self._out.append(self._answer.begin())
+
+    def answer_body(self, data: bytes) -> None:
+        if self._answer is None:
+            return
+        try:
+            self._out.append(self._answer.body(data))
+        except AnswerRefused as refused:
+            self._refuse_answer(refused.reason, refused.detail)
+
+    def answer_end(self) -> None:
+        if self._answer is None:
+            return
+        try:
+            self._out.append(self._answer.end())
+        except AnswerRefused as refused:
+            self._refuse_answer(refused.reason, refused.detail)
+            return
+        if self._upstream is not None and not self._request_done:
+            self._upstream.spend()
+        self._finish()
+
+    def flush(self) -> None:
+        """Send what the answer gave, in one write for all that arrived together."""
+        out = self._out
+        if not out:
+            return
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        if data:
+            self._client.write(data)
+
+    def client_writable(self, writable: bool) -> None:
+        """Backpressure of the client: the backend is read no faster than the client takes."""
+        if self._upstream is not None:
+            self._upstream.read_on(writable)
+
+    def _finish(self) -> None:
+        self.flush()
+        self._upstream = None
+        plan = self._plan
+        if plan is not None:
+            self._pipeline.recorder.seconds(plan.direction, self._pipeline.clock() - self._started)
+        answer = self._answer
+        if answer is not None and answer.closes:
+            self._client.close_after_answer()
+        self._replied = True
+        if self._request_done:
+            self._client.exchange_done(self)
+        else:
+            self._client.close_after_answer()
+            self._client.exchange_done(self)
+
+    # What can go wrong.
+
+    def upstream_failed(self, reason: Reason, detail: str) -> None:
+        """The backend cannot be reached, failed, or is not who it should be."""
+        self._connecting = None
+        self._upstream = None
+        plan = self._plan
+        if plan is None or self._replied:
+            return
+        self._pipeline.recorder.upstream_failure(plan.backend, str(plan.destination), reason, detail)
+        self._give_up(replies.upstream_failed(reason, detail, plan))
+
+    def _refuse_answer(self, reason: Reason, detail: str) -> None:
+        """The backend's answer cannot be passed on safely."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abandon()
+        plan = self._plan
+        if plan is None:
+            return
+        self._pipeline.recorder.upstream_failure(plan.backend, str(plan.destination), reason, detail)
+        self._give_up(replies.upstream_failed(reason, detail, plan))
+
+    def _give_up(self, reply: Reply) -> None:
+        """Answer with `reply` if the client has seen nothing yet, else cut the connection."""
+        answer, self._answer = self._answer, None
+        begun = answer is not None and answer.begun
+        self._out.clear()
+        if begun:
+            self._client.abort()
+            return
+        self._reply(reply)
+        if self._request_done:
+            self._client.exchange_done(self)
+
+    def _reply(self, reply: Reply) -> None:
+        self._replied = True
+        self._client.write(replies.encode(reply, self.head, closing=self._client.closing))
+
+    # The client's side.
+
+    def client_gone(self) -> None:
+        """The client closed: tell the backend at once."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abandon()
+
+    @property
+    def request_complete(self) -> bool:
+        return self._request_done
+
+    @property
+    def streaming(self) -> bool:
+        """True while an event stream is open to the client."""
+        return self._answer is not None and self._answer.endless
+
+    def end_stream(self) -> None:
+        """Drain: end an event stream politely. The client sees a complete answer and may resume elsewhere."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abandon()
+        self._out.append(LAST_CHUNK)
+        self.flush()
+        self._replied = True
+        self._client.close_after_answer()
+        self._client.exchange_done(self)

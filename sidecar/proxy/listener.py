@@ -1,0 +1,90 @@
+"""A listening socket and the connections accepted on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from sidecar.proxy.dial import keep_alive
+from sidecar.proxy.ticker import Ticker
+
+BACKLOG = 1024
+
+
+class Connection(Protocol):
+    """What a listener knows of a connection that it accepted."""
+
+    deadline: float
+    transport: Any
+
+    def expire(self) -> None: ...
+    def drain(self) -> None: ...
+
+
+class Listener:
+    """Accepts connections, counts them, and ends them on drain.
+
+    `make` gives the protocol of a new connection; it may raise to refuse one (no SVID yet).
+    """
+
+    def __init__(
+        self, name: str, make: Callable[[Listener], asyncio.Protocol], ticker: Ticker, limit: int
+    ) -> None:
+        self.name = name
+        self.draining = False
+        self._make = make
+        self._ticker = ticker
+        self._limit = limit
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._emptied: asyncio.Event = asyncio.Event()
+
+    async def start(self, host: str, port: int) -> None:
+        """Bind and listen. Raises OSError when the address is taken."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: self._make(self), host, port, backlog=BACKLOG)
+
+    @property
+    def address(self) -> str:
+        """The bound `host:port`, once started."""
+        assert self._server is not None  # noqa: S101 - asked only after start
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def count(self) -> int:
+        return len(self._connections)
+
+    def opened(self, connection: Connection) -> None:
+        if len(self._connections) >= self._limit or self.draining:
+            connection.transport.abort()
+            return
+        keep_alive(connection.transport.get_extra_info("socket"))
+        self._connections.add(connection)
+        self._ticker.add(connection)
+
+    def closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._ticker.discard(connection)
+        if not self._connections:
+            self._emptied.set()
+
+    async def drain(self, seconds: float) -> bool:
+        """Accept no more, let what is under way finish for at most `seconds`; False if some had to be cut."""
+        self.draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.drain()
+        if not self._connections:
+            return True
+        self._emptied.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._emptied.wait()
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.transport.abort()
+            return False
+        return True

@@ -1,0 +1,164 @@
+"""An MCP request body: parse strictly, check its headers, decide each message.
+
+What passes leaves as it was parsed and re-serialised, with headers that agree with it, so the backend cannot
+read anything else than what was decided. One refused message refuses its whole batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mesh.policy.compile import Policy
+from mesh.policy.decision import Decision
+from mesh.protocol.http1.heads import Headers, all_values
+from mesh.protocol.jsonrpc import (
+    INVALID_REQUEST,
+    JsonRpcRefused,
+    Kind,
+    Message,
+    error_response,
+    messages,
+)
+from mesh.protocol.mcp.denials import denial, denial_status, refusal
+from mesh.protocol.mcp.errors import McpRefused
+from mesh.protocol.mcp.headers import check_headers, mirror_headers
+from mesh.protocol.mcp.subjects import Subject, subjects
+from mesh.protocol.mcp.versions import Era, era
+from mesh.protocol.strict_json import JsonRefused, Parsed, encode, parse
+from mesh.reasons import Reason
+from sidecar.limits import Limits
+from sidecar.proxy.plan import Id, Plan, Reply
+from sidecar.proxy.replies import rpc_error
+from sidecar.telemetry.record import Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A body that may leave."""
+
+    body: bytes
+    headers: Headers
+
+
+def inspect_post(
+    plan: Plan, body: bytes, *, policy: Policy, limits: Limits, recorder: Recorder
+) -> Inspected | Reply:
+    """Decide a POST to an MCP endpoint. Fills `plan.pending` and `plan.modern`."""
+    refusal = _check_media(plan.head.headers)
+    if refusal is not None:
+        recorder.refused_message("client", plan.principal.id, *refusal)
+        return rpc_error(415, None, INVALID_REQUEST, *refusal)
+    try:
+        parsed = parse(body, max_depth=limits.json_depth)
+        found, is_batch = messages(parsed.value, max_batch=limits.batch)
+    except (JsonRefused, JsonRpcRefused) as refused:
+        return _refused(plan, refused, None, recorder)
+    return inspect_messages(plan, parsed, found, is_batch, policy=policy, recorder=recorder)
+
+
+def inspect_messages(
+    plan: Plan,
+    parsed: Parsed,
+    found: tuple[Message, ...],
+    is_batch: bool,
+    *,
+    policy: Policy,
+    recorder: Recorder,
+) -> Inspected | Reply:
+    """Decide messages that were parsed."""
+    headers = plan.head.headers
+    try:
+        for message in found:
+            check_headers(headers, message)
+        plan.modern = era(headers, found[0]) is Era.MODERN
+        denials = _decide_all(plan, found, policy, recorder)
+    except McpRefused as refused:
+        ident = next((m.id for m in found if m.kind is Kind.REQUEST), None)
+        return _refused(plan, refused, ident, recorder)
+    if denials:
+        return _deny(plan, found, denials, is_batch)
+    plan.pending = tuple([m.id for m in found if m.kind is Kind.REQUEST and m.id is not None])
+    if plan.modern:
+        headers = mirror_headers(found[0], headers)
+    return Inspected(parsed.canonical, headers)
+
+
+def _check_media(headers: Headers) -> tuple[Reason, str] | None:
+    """Only plain application/json is what servers read alike (protocol notes: every stack refuses the rest)."""
+    types = all_values(headers, b"content-type")
+    if len(types) != 1:
+        return Reason.HTTP_CONTENT_TYPE, f"{len(types)} Content-Type fields"
+    media, _, parameters = types[0].partition(b";")
+    if media.strip().lower() != b"application/json":
+        return Reason.HTTP_CONTENT_TYPE, media.decode("latin-1")
+    charset = parameters.strip().lower().replace(b'"', b"").replace(b" ", b"")
+    if b"charset=" in charset and b"charset=utf-8" not in charset:
+        return Reason.HTTP_CONTENT_TYPE, parameters.decode("latin-1").strip()
+    for value in all_values(headers, b"content-encoding"):
+        if value.strip().lower() not in (b"", b"identity"):
+            return Reason.HTTP_CONTENT_ENCODING, value.decode("latin-1")
+    return None
+
+
+def _decide_all(
+    plan: Plan, found: tuple[Message, ...], policy: Policy, recorder: Recorder
+) -> dict[int, dict[str, object]]:
+    """Index of each refused message -> its JSON-RPC error response."""
+    denials: dict[int, dict[str, object]] = {}
+    for index, message in enumerate(found):
+        if message.method is None:
+            continue
+        refused = _decide(plan, message, policy, recorder)
+        if refused is not None:
+            decision, subject = refused
+            denials[index] = denial(message.id, decision.reason, subject, plan.modern, method=message.method)
+    return denials
+
+
+def _decide(
+    plan: Plan, message: Message, policy: Policy, recorder: Recorder
+) -> tuple[Decision, Subject | None] | None:
+    """The first refusal of what one message asks for; None if all is allowed."""
+    method = message.method or ""
+    target = plan.target
+    assert target is not None  # noqa: S101 - a plan that is inspected has a target
+    asked = subjects(method, message.params)
+    if not asked:
+        decision = policy.decide(plan.principal, target, method)
+        recorder.decision(plan.direction, plan.principal.id, plan.backend, method, None, decision)
+        return None if decision.allowed else (decision, None)
+    for subject in asked:
+        decision = policy.decide(plan.principal, target, subject.method, subject.name, subject.arguments)
+        recorder.decision(plan.direction, plan.principal.id, plan.backend, method, subject.name, decision)
+        if not decision.allowed:
+            return decision, subject
+    return None
+
+
+def _refused(
+    plan: Plan, refused: JsonRefused | JsonRpcRefused | McpRefused, ident: Id | None, recorder: Recorder
+) -> Reply:
+    """The answer to what could not be read in one way only."""
+    recorder.refused_message("client", plan.principal.id, refused.reason, refused.detail)
+    status, error = refusal(refused, ident)
+    return Reply(status, encode(error))
+
+
+def _deny(
+    plan: Plan, found: tuple[Message, ...], denials: dict[int, dict[str, object]], is_batch: bool
+) -> Reply:
+    """HTTP 200 with the errors; 202 without a body if nothing in it waits for an answer."""
+    answers: list[dict[str, object]] = []
+    for index, message in enumerate(found):
+        if message.kind is not Kind.REQUEST:
+            continue
+        error = denials.get(index)
+        if error is None:
+            reason = Reason.BATCH_REFUSED
+            error = error_response(message.id, INVALID_REQUEST, reason.sentence, {"reason": reason.value})
+        answers.append(error)
+    if not answers:
+        return Reply(202, b"")
+    if is_batch:
+        return Reply(200, encode(answers))
+    return Reply(denial_status(answers[0], plan.modern), encode(answers[0]))

@@ -1,0 +1,217 @@
+"""The stages of a request, composed in one place.
+
+    accept        a listener made a Channel: which direction, and who is at the other end (mutual TLS)
+    where to      the proxy target, or the application beside us            `_route`
+    who           the agent itself, or the peer's SPIFFE ID                 channel.principal
+    route         to a Backend, and how its traffic is treated              `routing`
+    parse         strictly, where the treatment looks inside                `inspect` -> `mcp_request`
+    decide        one function for calls and for items of lists             Policy.decide
+    forward       re-serialised, over a pooled connection                   `Outgoing`, `pool`
+    the answer    parsed, lists filtered, event by event                    `answer` -> `mcp_answer`
+    record        a counter and a log line for each decision                `recorder`
+
+Every stage is a function of what the stage before it gave. Connections and time are elsewhere (`exchange`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mesh.policy.compile import Policy
+from mesh.policy.decision import INBOUND, Decision, HttpRequest
+from mesh.protocol.http1.errors import HttpRefused
+from mesh.protocol.http1.heads import RequestHead, ResponseHead, header
+from mesh.protocol.http1.limits import HttpLimits
+from mesh.reasons import Reason
+from sidecar.capture import forward_proxy
+from sidecar.capture import inbound as inbound_capture
+from sidecar.limits import Limits
+from sidecar.proxy import replies
+from sidecar.proxy.answers import Answer
+from sidecar.proxy.choose_answer import choose_answer
+from sidecar.proxy.connect import tunnel_to
+from sidecar.proxy.mcp_request import Inspected, inspect_post
+from sidecar.proxy.outgoing import outgoing
+from sidecar.proxy.plan import Outgoing, Plan, Reply, Treatment, Tunnel
+from sidecar.proxy.pool import Dialer, Pool
+from sidecar.proxy.routing import Routed, route_inbound, route_outbound
+from sidecar.proxy.sniff import looks_like_json, pending_ids, speaks_json_rpc
+from sidecar.telemetry.record import Recorder
+
+if TYPE_CHECKING:
+    from sidecar.proxy.downstream import Channel
+
+MAX_REMEMBERED = 1024
+"""Targets whose route is kept; more than that is somebody trying, and the memory is simply cleared."""
+
+MAX_ENDPOINTS = 64
+"""Endpoints of HTTP+SSE servers that are remembered."""
+
+_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+
+
+class Pipeline:
+    """Everything a request needs, and the order in which it happens."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        limits: Limits,
+        pool: Pool,
+        dialer: Dialer,
+        recorder: Recorder,
+        clock: Callable[[], float],
+        application: inbound_capture.Application,
+    ) -> None:
+        self.policy = policy
+        self.limits = limits
+        self.http_limits = HttpLimits(head_bytes=limits.head_bytes, headers=limits.headers, body_bytes=0)
+        self.pool = pool
+        self.dialer = dialer
+        self.recorder = recorder
+        self.clock = clock
+        self.draining = False
+        self._application = application
+        self._routes: dict[tuple[object, ...], Routed] = {}
+        self._endpoints: set[str] = set()
+
+    # The head of a request.
+
+    def admit(self, head: RequestHead, channel: Channel) -> Plan | Tunnel | Reply:
+        """Where to, who, route: what can be decided before the body is here."""
+        try:
+            if head.method == "CONNECT" and channel.direction == "outbound" and channel.tunnel is None:
+                return tunnel_to(head, channel, self.policy, self.recorder)
+            routed = self._route(head, channel)
+        except HttpRefused as refused:
+            self.recorder.refused_message("client", channel.peer, refused.reason, refused.detail)
+            return replies.problem(refused.status, refused.reason, refused.detail)
+        plan = Plan(
+            channel.direction,
+            head,
+            routed.path,
+            routed.authority,
+            channel.principal,
+            routed.target,
+            routed.backend,
+            routed.destination,
+            routed.treatment,
+            routed.neighbour,
+            routed.transport,
+        )
+        if routed.refusal is not None:
+            return self._refuse_destination(plan, routed.refusal)
+        return self._admit_bodiless(plan, routed)
+
+    def _route(self, head: RequestHead, channel: Channel) -> Routed:
+        """The remembered route, or a new one."""
+        inbound = channel.direction == "inbound"
+        host = header(head.headers, b"host")
+        key = (head.target, host if inbound else channel.tunnel, channel.principal.id if inbound else None)
+        routed = self._routes.get(key)
+        if routed is None:
+            routed = self._route_inbound(head, channel) if inbound else self._route_outbound(head, channel)
+            if len(self._routes) >= MAX_REMEMBERED:
+                self._routes.clear()
+            self._routes[key] = routed
+        return routed
+
+    def _route_outbound(self, head: RequestHead, channel: Channel) -> Routed:
+        return route_outbound(self.policy, forward_proxy.where_to(head, channel.tunnel), self._endpoints)
+
+    def _route_inbound(self, head: RequestHead, channel: Channel) -> Routed:
+        port, path = inbound_capture.where_to(head, self._application)
+        plain = HttpRequest(head.method, path.partition(b"?")[0].decode("latin-1"))
+        http = self.policy.decide(channel.principal, INBOUND, "http", http=plain).allowed
+        authority = header(head.headers, b"host") or b""
+        return route_inbound(self._application.host, port, path, authority, http_allowed=http)
+
+    def _admit_bodiless(self, plan: Plan, routed: Routed) -> Plan | Reply:
+        """What is decided by destination alone, before there is a body; a POST of JSON-RPC is decided later."""
+        method = plan.head.method
+        if method not in _BODILESS:
+            if plan.treatment is Treatment.MCP and method != "POST":
+                return replies.problem(405, Reason.HTTP_METHOD, method)
+            return plan if plan.treatment is not Treatment.HTTP else self._decide_head(plan, routed)
+        if plan.treatment is Treatment.SNIFF:
+            events = b"text/event-stream" in (header(plan.head.headers, b"accept") or b"")
+            plan.treatment = Treatment.MCP if events else Treatment.HTTP
+        return self._decide_head(plan, routed)
+
+    def _decide_head(self, plan: Plan, routed: Routed) -> Plan | Reply:
+        decision = self._ask(plan, routed.plain_path)
+        method = "stream" if plan.transport else "http"
+        self.recorder.decision(
+            plan.direction, plan.principal.id, plan.backend, method, routed.plain_path, decision
+        )
+        if decision.allowed:
+            return plan
+        return replies.refused_destination(decision.reason, str(plan.destination), ())
+
+    def _ask(self, plan: Plan, path: str) -> Decision:
+        """May this request pass, leaving aside what JSON-RPC it carries?"""
+        if plan.target is None:
+            return self.policy.egress(plan.destination.host, plan.destination.port, path)
+        if plan.transport:
+            return self.policy.decide(plan.principal, plan.target, "ping")
+        request = HttpRequest(plan.head.method, path)
+        return self.policy.decide(plan.principal, plan.target, "http", http=request)
+
+    def _refuse_destination(self, plan: Plan, refusal: tuple[Reason, str]) -> Plan | Reply:
+        """Refused for good; a JSON-RPC caller's body is read first, so that it gets an answer to its id."""
+        decision = self.policy.egress(plan.destination.host, plan.destination.port, refusal[1])
+        self.recorder.decision(plan.direction, plan.principal.id, plan.backend, "http", refusal[1], decision)
+        if plan.head.method == "POST" and looks_like_json(plan.head.headers):
+            plan.refusal = refusal
+            plan.treatment = Treatment.SNIFF
+            return plan
+        return replies.refused_destination(*refusal, ())
+
+    # The body of a request.
+
+    def stream(self, plan: Plan) -> Outgoing:
+        """A request whose body is passed on as it comes: only its head is made."""
+        return Outgoing(outgoing(plan, plan.head.headers, plan.head.body_length), b"")
+
+    def inspect(self, plan: Plan, body: bytes) -> Outgoing | Reply:
+        """A request whose body is here as a whole."""
+        if plan.refusal is not None:
+            return replies.refused_destination(*plan.refusal, pending_ids(body, self.limits))
+        if plan.head.method in _BODILESS and not body:
+            return Outgoing(outgoing(plan, plan.head.headers, 0), b"")
+        if plan.head.method in _BODILESS:
+            return replies.problem(400, Reason.HTTP_MALFORMED, f"{plan.head.method} with a body")
+        if plan.treatment is Treatment.SNIFF and not speaks_json_rpc(plan.head.headers, body):
+            return self._pass_sniffed(plan, body)
+        plan.treatment = Treatment.MCP
+        plan.target = plan.neighbour or plan.target
+        step = inspect_post(plan, body, policy=self.policy, limits=self.limits, recorder=self.recorder)
+        if isinstance(step, Inspected):
+            return Outgoing(outgoing(plan, step.headers, len(step.body)), step.body)
+        return step
+
+    def _pass_sniffed(self, plan: Plan, body: bytes) -> Outgoing | Reply:
+        """Not JSON-RPC beside an MCP endpoint (OAuth's token and registration endpoints): plain HTTP."""
+        plan.treatment = Treatment.HTTP
+        path = plan.path.partition(b"?")[0].decode("latin-1")
+        decision = self._ask(plan, path)
+        self.recorder.decision(plan.direction, plan.principal.id, plan.backend, "http", path, decision)
+        if not decision.allowed:
+            return replies.refused_destination(decision.reason, str(plan.destination), ())
+        return Outgoing(outgoing(plan, plan.head.headers, len(body)), body)
+
+    # The answer.
+
+    def answer(self, plan: Plan, head: ResponseHead, request: RequestHead) -> Answer:
+        """How this answer goes back. Raises AnswerRefused."""
+        closing = self.draining or not request.keep_alive
+        return choose_answer(plan, head, request, self, closing=closing)
+
+    def learn_endpoint(self, plan: Plan, path: str) -> None:
+        """An HTTP+SSE server told where its messages go (MCP 2024-11-05, HTTP with SSE)."""
+        if len(self._endpoints) >= MAX_ENDPOINTS:
+            self._endpoints.clear()
+        self._endpoints.add(f"{plan.destination.host}:{plan.destination.port}{path}")
+        self._routes.clear()

@@ -1,0 +1,126 @@
+"""Answers that the sidecar gives itself, in the form that the caller understands.
+
+A caller that speaks JSON-RPC gets a JSON-RPC error, anybody else problem details (RFC 9457). Policy denials of
+MCP messages go out with HTTP 200, because several SDK clients end their whole session on a 4xx; 4xx and 5xx are
+for messages that cannot be read and for backends that fail.
+"""
+
+from __future__ import annotations
+
+from mesh.protocol.http1.errors import HttpRefused
+from mesh.protocol.http1.heads import RequestHead
+from mesh.protocol.http1.write import encode_response_head
+from mesh.protocol.jsonrpc import INVALID_REQUEST, error_response
+from mesh.protocol.mcp.denials import OTHER_POLICY_CODE, POLICY_CODES
+from mesh.protocol.strict_json import encode as encode_json
+from mesh.reasons import Reason
+from sidecar.proxy.plan import Id, Plan, Reply, Treatment
+
+PROBLEM = b"application/problem+json"
+
+_PHRASES: dict[int, bytes] = {
+    200: b"OK",
+    202: b"Accepted",
+    400: b"Bad Request",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    411: b"Length Required",
+    413: b"Content Too Large",
+    415: b"Unsupported Media Type",
+    417: b"Expectation Failed",
+    421: b"Misdirected Request",
+    431: b"Request Header Fields Too Large",
+    501: b"Not Implemented",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+    505: b"HTTP Version Not Supported",
+}
+
+_UPSTREAM_STATUS: dict[Reason, int] = {
+    Reason.UPSTREAM_CONNECT_TIMEOUT: 504,
+    Reason.UPSTREAM_IDLE_TIMEOUT: 504,
+    Reason.TOO_MANY_CONNECTIONS: 503,
+    Reason.NO_SVID: 503,
+    Reason.SVID_EXPIRED: 503,
+}
+"""Every other failure of a backend is 502."""
+
+
+def problem(status: int, reason: Reason, detail: str) -> Reply:
+    """Problem details with the reason code, its sentence and what is known of this case."""
+    body = {
+        "type": "about:blank",
+        "title": _PHRASES[status].decode(),
+        "status": status,
+        "reason": reason.value,
+        "detail": f"{detail}: {reason.sentence}" if detail else reason.sentence,
+    }
+    return Reply(status, encode_json(body), PROBLEM)
+
+
+def rpc_error(status: int, ident: Id | None, code: int, reason: Reason, detail: str) -> Reply:
+    """A JSON-RPC error whose data names the reason."""
+    message = f"{detail}: {reason.sentence}" if detail else reason.sentence
+    return Reply(status, encode_json(error_response(ident, code, message, {"reason": reason.value})))
+
+
+def refused_destination(reason: Reason, detail: str, pending: tuple[Id, ...]) -> Reply:
+    """The policy does not let the agent talk to this destination at all."""
+    if pending:
+        return rpc_error(200, pending[0], POLICY_CODES.get(reason, OTHER_POLICY_CODE), reason, detail)
+    return problem(403, reason, detail)
+
+
+def refused_body(reason: Reason, plan: Plan, limit: int) -> Reply:
+    """The body is larger than what is inspected."""
+    detail = f"more than {limit} bytes"
+    if plan.treatment is Treatment.MCP:
+        return rpc_error(413, None, INVALID_REQUEST, reason, detail)
+    return problem(413, reason, detail)
+
+
+def upstream_failed(reason: Reason, detail: str, plan: Plan) -> Reply:
+    """The backend failed; says where and why."""
+    status = _UPSTREAM_STATUS.get(reason, 502)
+    where = f"{plan.backend} at {plan.destination}: {detail}"
+    if plan.pending:
+        return rpc_error(status, plan.pending[0], OTHER_POLICY_CODE, reason, where)
+    return problem(status, reason, where)
+
+
+def encode(reply: Reply, request: RequestHead, *, closing: bool) -> bytes:
+    """The reply's bytes. A HEAD request gets no body; the length is told all the same."""
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"content-length", b"%d" % len(reply.body)),
+        *reply.headers,
+    ]
+    if not reply.body:
+        del headers[0]
+    if closing or request.http10:
+        headers.append((b"connection", b"close"))
+    head = encode_response_head(reply.status, _PHRASES[reply.status], headers)
+    return head if request.method == "HEAD" else head + reply.body
+
+
+def encode_refused(refused: HttpRefused) -> bytes:
+    """The answer to bytes that are no request: always the last one on its connection."""
+    status = refused.status if refused.status in _PHRASES else 400
+    return _last(problem(status, refused.reason, refused.detail))
+
+
+def tunnel_failed(reason: Reason, detail: str) -> bytes:
+    """The answer to a CONNECT whose destination cannot be reached."""
+    return _last(problem(_UPSTREAM_STATUS.get(reason, 502), reason, detail))
+
+
+def _last(reply: Reply) -> bytes:
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"connection", b"close"),
+    ]
+    return encode_response_head(reply.status, _PHRASES[reply.status], headers) + reply.body

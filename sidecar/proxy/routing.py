@@ -1,0 +1,151 @@
+"""From a request's target to where it goes and how it is treated, decided once per target.
+
+The answer depends only on the policy and the target's bytes, so it is remembered: a client uses few URLs, often.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mesh.policy.compile import Policy
+from mesh.policy.decision import INBOUND, Inbound
+from mesh.policy.documents import Backend, BackendProtocol
+from mesh.protocol.http1.target import Target, plain_path
+from mesh.reasons import Reason
+from sidecar.proxy.plan import Treatment
+from sidecar.proxy.pool import Destination, TlsMode
+
+UNDECLARED = "undeclared"
+"""Backend name in logs and metrics of destinations that are no Backend."""
+
+_WELL_KNOWN = ("/.well-known/oauth-", "/.well-known/openid-configuration")
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where requests with one target go."""
+
+    path: bytes
+    authority: bytes
+    destination: Destination
+    target: Backend | Inbound | None
+    backend: str
+    treatment: Treatment
+    plain_path: str
+    refusal: tuple[Reason, str] | None = None
+    """Set where the policy lets nothing pass to this target."""
+    neighbour: Backend | Inbound | None = None
+    """What JSON-RPC on this path is decided as: the MCP endpoint beside it."""
+    transport: bool = False
+    """Part of MCP's own transport: allowed wherever the base protocol is."""
+
+
+def route_outbound(policy: Policy, target: Target, learned: frozenset[str] | set[str]) -> Routed:
+    """Route an agent's request. `learned`: paths that HTTP+SSE servers announced as endpoints.
+
+    Raises HttpRefused for a path on a declared host that could be read as another path.
+    """
+    raw_path = target.path.partition(b"?")[0]
+    route = policy.route(target.host, target.port, raw_path.decode("latin-1"))
+    authority = authority_of(target)
+    if not route.host_declared:
+        return _undeclared(policy, target, authority)
+    path = plain_path(target.path)
+    backend = route.backend or _announced(policy, target, path, learned)
+    neighbour = mcp_neighbour(policy, target)
+    if backend is not None:
+        return Routed(
+            target.path,
+            authority,
+            destination_of(backend, target),
+            backend,
+            backend.name,
+            _treatment(backend, neighbour),
+            path,
+            neighbour=neighbour,
+            transport=backend.protocol is BackendProtocol.MCP,
+        )
+    if neighbour is not None and path.startswith(_WELL_KNOWN):
+        # OAuth metadata (RFC 9728, RFC 8414) lies beside the MCP endpoint, and a client cannot do without.
+        return Routed(
+            target.path,
+            authority,
+            destination_of(neighbour, target),
+            neighbour,
+            neighbour.name,
+            Treatment.SNIFF,
+            path,
+            neighbour=neighbour,
+            transport=True,
+        )
+    return _undeclared(policy, target, authority)
+
+
+def _treatment(backend: Backend, neighbour: Backend | None) -> Treatment:
+    """Beside an MCP endpoint nothing that looks like JSON-RPC may slip past its policy."""
+    if backend.protocol is BackendProtocol.MCP:
+        return Treatment.MCP
+    return Treatment.HTTP if neighbour is None else Treatment.SNIFF
+
+
+def _announced(
+    policy: Policy, target: Target, path: str, learned: frozenset[str] | set[str]
+) -> Backend | None:
+    if f"{target.host}:{target.port}{path}" not in learned:
+        return None
+    return mcp_neighbour(policy, target)
+
+
+def mcp_neighbour(policy: Policy, target: Target) -> Backend | None:
+    """The MCP Backend with this host and port, whatever its path."""
+    for backend in policy.backends_at(target.host, target.port):
+        if backend.protocol is BackendProtocol.MCP:
+            return backend
+    return None
+
+
+def _undeclared(policy: Policy, target: Target, authority: bytes) -> Routed:
+    """A destination that is no Backend, or a path of a declared host that is none's."""
+    path = target.path.partition(b"?")[0].decode("latin-1")
+    decision = policy.egress(target.host, target.port, path)
+    refusal = None if decision.allowed else (decision.reason, f"{target.host}:{target.port}{path}")
+    public = target.scheme == "https"
+    destination = Destination(
+        target.host, target.port, TlsMode.PUBLIC if public else TlsMode.NONE, target.host if public else ""
+    )
+    return Routed(target.path, authority, destination, None, UNDECLARED, Treatment.HTTP, path, refusal)
+
+
+def destination_of(backend: Backend, target: Target) -> Destination:
+    """How a Backend is reached. The host is the request's, because a Backend's may be a wildcard."""
+    tls = backend.tls
+    return Destination(
+        target.host,
+        target.port,
+        tls.mode.value,
+        target.host if tls.mode.value == TlsMode.PUBLIC else "",
+        tls.identity or "",
+    )
+
+
+def authority_of(target: Target) -> bytes:
+    """The Host header for a destination (RFC 9110, section 7.2)."""
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return (host if target.port == target.default_port else f"{host}:{target.port}").encode()
+
+
+def route_inbound(host: str, port: int, path: bytes, authority: bytes, *, http_allowed: bool) -> Routed:
+    """Route a peer's request to the application. Raises HttpRefused for an ambiguous path."""
+    plain = plain_path(path) if path != b"*" else "*"
+    well_known = plain.startswith(_WELL_KNOWN)
+    return Routed(
+        path,
+        authority,
+        Destination(host, port),
+        INBOUND,
+        "application",
+        Treatment.SNIFF if http_allowed or well_known else Treatment.MCP,
+        plain,
+        neighbour=INBOUND,
+        transport=well_known or not http_allowed,
+    )

@@ -1,0 +1,58 @@
+"""Coarse deadlines for many connections with one timer.
+
+A timer per request would cost more than the request's policy decision. Instead each connection keeps the time
+at which it is too late, and one tick looks at all of them, at most a second late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Timed(Protocol):
+    """Something with a deadline."""
+
+    deadline: float
+    """Loop time after which `expire` is called; infinity means never."""
+
+    def expire(self) -> None: ...
+
+
+NEVER = float("inf")
+
+
+class Ticker:
+    """Calls `expire` on every member whose deadline has passed."""
+
+    def __init__(self, period: float, clock: Callable[[], float]) -> None:
+        self._period = period
+        self._clock = clock
+        self._members: set[Timed] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, member: Timed) -> None:
+        self._members.add(member)
+
+    def discard(self, member: Timed) -> None:
+        self._members.discard(member)
+
+    def start(self) -> None:
+        """Tick until `stop`."""
+        self._timer = asyncio.get_running_loop().call_later(self._period, self._tick)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self.expire_due()
+        self.start()
+
+    def expire_due(self) -> None:
+        """One look at all members; separate from the timer so that tests need no waiting."""
+        now = self._clock()
+        for member in [m for m in self._members if m.deadline <= now]:
+            member.expire()

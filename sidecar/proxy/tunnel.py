@@ -1,0 +1,96 @@
+"""Bytes relayed both ways for a CONNECT that policy lets pass uninspected."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from mesh.reasons import Reason
+from sidecar.proxy import replies
+from sidecar.proxy.plan import Tunnel
+from sidecar.proxy.pool import ConnectFailed
+from sidecar.tasks import spawn
+
+if TYPE_CHECKING:
+    from sidecar.proxy.downstream import Downstream
+    from sidecar.proxy.pipeline import Pipeline
+
+TUNNEL_OPEN = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+class Relay(asyncio.Protocol):
+    """The backend's side of a tunnel; the client's side calls `from_client`."""
+
+    def __init__(self, client: Downstream, pipeline: Pipeline, tunnel: Tunnel) -> None:
+        self._client = client
+        self._pipeline = pipeline
+        self._tunnel = tunnel
+        self._transport: Any = None
+        self._connecting: asyncio.Task[None] | None = None
+
+    def connect(self) -> None:
+        """Reach the destination; the client hears of success or failure."""
+        self._client.read_on(False)
+        self._connecting = spawn(self._connect(), name=f"tunnel {self._tunnel.destination}")
+
+    async def _connect(self) -> None:
+        limit = self._pipeline.limits.connect_seconds
+        try:
+            async with asyncio.timeout(limit):
+                await self._pipeline.dialer.dial(self._tunnel.destination, self)
+        except ConnectFailed as failed:
+            self._failed(failed.reason, failed.detail)
+            return
+        except TimeoutError:
+            self._failed(Reason.UPSTREAM_CONNECT_TIMEOUT, f"no connection within {limit:g} s")
+            return
+        self._connecting = None
+        self._client.write(TUNNEL_OPEN)
+        self._client.read_on(True)
+
+    def _failed(self, reason: Reason, detail: str) -> None:
+        destination = str(self._tunnel.destination)
+        self._pipeline.recorder.upstream_failure(self._tunnel.backend, destination, reason, detail)
+        reply = replies.tunnel_failed(reason, f"{destination}: {detail}")
+        self._client.write(reply)
+        self._client.transport.close()
+
+    # The backend's side.
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._client.write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._client.transport.close()
+
+    def pause_writing(self) -> None:
+        self._client.read_on(False)
+
+    def resume_writing(self) -> None:
+        self._client.read_on(True)
+
+    # The client's side.
+
+    def from_client(self, data: bytes) -> None:
+        if self._transport is None:
+            # Sent before the tunnel was open: a client must wait for the 200, and may be lying about it.
+            self._client.abort()
+            return
+        self._transport.write(data)
+
+    def client_writable(self, writable: bool) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if writable:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def client_gone(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._transport is not None:
+            self._transport.close()

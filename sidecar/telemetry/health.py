@@ -1,0 +1,117 @@
+"""The telemetry port: /metrics for Prometheus, /healthz and /readyz for the kubelet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from mesh.protocol.http1.errors import HttpRefused
+from mesh.protocol.http1.heads import RequestHead
+from mesh.protocol.http1.limits import HttpLimits
+from mesh.protocol.http1.reader import RequestReader
+from mesh.protocol.http1.write import encode_response_head
+from sidecar.proxy.ticker import NEVER
+
+METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+TEXT = b"text/plain; charset=utf-8"
+
+_LIMITS = HttpLimits(head_bytes=8192, headers=50, body_bytes=1024)
+
+_IDLE_SECONDS = 60.0
+
+Page = tuple[int, bytes, bytes]
+"""Status, media type, body."""
+
+
+class Health:
+    """What the three paths answer. `unready` gives the reasons why the sidecar cannot serve; none: ready."""
+
+    def __init__(self, metrics: Callable[[], str], unready: Callable[[], tuple[str, ...]]) -> None:
+        self._metrics = metrics
+        self._unready = unready
+
+    def page(self, method: str, path: bytes) -> Page:
+        if method not in ("GET", "HEAD"):
+            return 405, TEXT, b"only GET and HEAD\n"
+        if path == b"/metrics":
+            return 200, METRICS_TYPE, self._metrics().encode()
+        if path == b"/healthz":
+            return 200, TEXT, b"alive\n"
+        if path == b"/readyz":
+            reasons = self._unready()
+            return (
+                (503, TEXT, "".join(f"{r}\n" for r in reasons).encode())
+                if reasons
+                else (200, TEXT, b"ready\n")
+            )
+        return 404, TEXT, b"paths: /metrics /healthz /readyz\n"
+
+
+_PHRASES = {200: b"OK", 404: b"Not Found", 405: b"Method Not Allowed", 503: b"Service Unavailable"}
+
+
+class HealthConnection(asyncio.Protocol):
+    """The protocol of one connection to the telemetry port."""
+
+    __slots__ = ("_head", "_health", "_listener", "_now", "_reader", "deadline", "transport")
+
+    def __init__(self, health: Health, listener: Any, now: Callable[[], float]) -> None:
+        self._health = health
+        self._listener = listener
+        self._now = now
+        self._reader = RequestReader(self, _LIMITS)
+        self._head: RequestHead | None = None
+        self.deadline = NEVER
+        self.transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.deadline = self._now() + _IDLE_SECONDS
+        self._listener.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._listener.closed(self)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        """Answers are small."""
+
+    def resume_writing(self) -> None:
+        """Answers are small."""
+
+    def data_received(self, data: bytes) -> None:
+        self.deadline = self._now() + _IDLE_SECONDS
+        try:
+            self._reader.feed(data)
+        except HttpRefused:
+            self.transport.write(encode_response_head(400, b"Bad Request", [(b"content-length", b"0")]))
+            self.transport.close()
+
+    def on_request(self, head: RequestHead) -> None:
+        self._head = head
+
+    def on_body(self, data: bytes) -> None:
+        """A probe has no body; if there is one, it says nothing to us."""
+
+    def on_request_end(self) -> None:
+        head = self._head
+        if head is None:
+            return
+        status, media, body = self._health.page(head.method, head.target.partition(b"?")[0])
+        headers = [(b"content-type", media), (b"content-length", b"%d" % len(body))]
+        if not head.keep_alive:
+            headers.append((b"connection", b"close"))
+        answer = encode_response_head(status, _PHRASES[status], headers)
+        self.transport.write(answer if head.method == "HEAD" else answer + body)
+        if not head.keep_alive:
+            self.transport.close()
+
+    def expire(self) -> None:
+        self.transport.close()
+
+    def drain(self) -> None:
+        """Probes go on to the end: the listener is simply closed."""
+        self.transport.close()

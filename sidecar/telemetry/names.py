@@ -1,0 +1,137 @@
+"""Every metric of the sidecar: name, kind, labels and help in one table.
+
+Names follow the Prometheus conventions (base units, `_total` for counters). Labels hold only values from a
+bounded set: reason codes, directions, Backend names, known MCP methods. Tool names, peers and paths never
+become labels, because a caller could then grow the sidecar's memory at will.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric family."""
+
+    name: str
+    kind: str
+    """`counter`, `gauge` or `histogram`."""
+    labels: tuple[str, ...]
+    help: str
+
+
+REQUESTS = Metric(
+    "outrider_requests_total",
+    "counter",
+    ("direction", "backend", "method", "reason"),
+    "Requests that were decided, by the reason of the decision.",
+)
+REQUEST_SECONDS = Metric(
+    "outrider_request_duration_seconds",
+    "histogram",
+    ("direction",),
+    "Time from the end of the request to the end of its answer, in seconds.",
+)
+HIDDEN_ITEMS = Metric(
+    "outrider_hidden_items_total",
+    "counter",
+    ("direction", "backend", "kind"),
+    "Tools, prompts, resources and templates taken out of lists.",
+)
+OBSERVED = Metric(
+    "outrider_observed_refusals_total",
+    "counter",
+    ("direction", "backend", "reason"),
+    "Refusals that mode observe turned into passes.",
+)
+REFUSED_MESSAGES = Metric(
+    "outrider_refused_messages_total",
+    "counter",
+    ("side", "reason"),
+    "Messages that could not be read safely, by the side that sent them.",
+)
+UPSTREAM_FAILURES = Metric(
+    "outrider_upstream_failures_total",
+    "counter",
+    ("backend", "reason"),
+    "Requests that a backend failed to answer.",
+)
+HANDSHAKES = Metric(
+    "outrider_tls_handshakes_total",
+    "counter",
+    ("side", "reason"),
+    "Mutual TLS handshakes, by outcome.",
+)
+CONNECTIONS = Metric(
+    "outrider_connections",
+    "gauge",
+    ("listener",),
+    "Connections that are open now.",
+)
+UPSTREAM_CONNECTIONS = Metric(
+    "outrider_upstream_connections",
+    "gauge",
+    ("state",),
+    "Connections to backends: idle in the pool, or busy.",
+)
+IDENTITY_READY = Metric(
+    "outrider_identity_ready",
+    "gauge",
+    (),
+    "1 while this sidecar holds an SVID that has not expired.",
+)
+IDENTITY_EXPIRY_SECONDS = Metric(
+    "outrider_identity_expiry_seconds",
+    "gauge",
+    (),
+    "Seconds until this sidecar's SVID expires; negative once it has.",
+)
+IDENTITY_ROTATIONS = Metric(
+    "outrider_identity_rotations_total",
+    "counter",
+    (),
+    "Times the identity provider gave a new SVID or bundle.",
+)
+LOG_LINES_DROPPED = Metric(
+    "outrider_log_lines_dropped_total",
+    "counter",
+    (),
+    "Log lines lost because their sink was full or gone.",
+)
+
+METRICS: tuple[Metric, ...] = (
+    REQUESTS,
+    REQUEST_SECONDS,
+    HIDDEN_ITEMS,
+    OBSERVED,
+    REFUSED_MESSAGES,
+    UPSTREAM_FAILURES,
+    HANDSHAKES,
+    CONNECTIONS,
+    UPSTREAM_CONNECTIONS,
+    IDENTITY_READY,
+    IDENTITY_EXPIRY_SECONDS,
+    IDENTITY_ROTATIONS,
+    LOG_LINES_DROPPED,
+)
+
+DURATION_BUCKETS: tuple[float, ...] = (
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    60.0,
+    300.0,
+)
+"""Upper bounds in seconds. The upper end is wide because a tool call may take minutes."""

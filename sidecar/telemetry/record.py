@@ -1,0 +1,107 @@
+"""What is written down about traffic: a counter and a log line for each decision, refusal and failure.
+
+The rest of the sidecar calls these methods and knows no metric and no field name.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mesh.policy.decision import Decision
+from mesh.protocol.mcp.methods import METHODS
+from mesh.reasons import Reason
+from sidecar.telemetry import names
+from sidecar.telemetry.log import Log
+from sidecar.telemetry.metrics import Metrics
+
+_TRANSPORT = frozenset({"http", "stream", "connect"})
+"""What is decided without a JSON-RPC method."""
+
+Which = Literal["all", "refused", "none"]
+"""Which decisions get a log line; counters count all of them."""
+
+
+class Recorder:
+    """Counts and logs. Owned by one sidecar."""
+
+    def __init__(self, metrics: Metrics, log: Log, *, agent: str, decisions: Which = "all") -> None:
+        self.metrics = metrics
+        self.log = log
+        self._agent = agent
+        self._log_allowed = decisions == "all"
+        self._log_refused = decisions != "none"
+        self._seconds = {d: metrics.histogram(names.REQUEST_SECONDS, (d,)) for d in ("outbound", "inbound")}
+
+    def decision(
+        self,
+        direction: str,
+        peer: str,
+        backend: str,
+        method: str,
+        name: str | None,
+        decision: Decision,
+    ) -> None:
+        """One message was decided."""
+        reason = decision.reason
+        label = method if method in METHODS or method in _TRANSPORT else "other"
+        self.metrics.count(names.REQUESTS, (direction, backend, label, reason))
+        if decision.observed:
+            self.metrics.count(names.OBSERVED, (direction, backend, reason))
+        refusal = not decision.allowed or decision.observed
+        if self._log_refused if refusal else self._log_allowed:
+            self.log.write(
+                "decision",
+                allowed=decision.allowed,
+                reason=reason,
+                direction=direction,
+                agent=self._agent,
+                peer=peer,
+                backend=backend,
+                method=method,
+                name=name,
+                rule=decision.rule,
+                observed=decision.observed or None,
+            )
+
+    def hidden(self, direction: str, peer: str, backend: str, kind: str, count: int) -> None:
+        """A list left without some of its items."""
+        self.metrics.count(names.HIDDEN_ITEMS, (direction, backend, kind), count)
+        if self._log_refused:
+            self.log.write(
+                "hidden",
+                direction=direction,
+                agent=self._agent,
+                peer=peer,
+                backend=backend,
+                kind=kind,
+                count=count,
+            )
+
+    def refused_message(self, side: str, peer: str, reason: Reason, detail: str) -> None:
+        """A message that could not be read safely. `side` is `client` or `upstream`."""
+        self.metrics.count(names.REFUSED_MESSAGES, (side, reason))
+        self.log.write(
+            "refused_message", side=side, agent=self._agent, peer=peer, reason=reason, detail=detail
+        )
+
+    def upstream_failure(self, backend: str, destination: str, reason: Reason, detail: str) -> None:
+        """A backend did not answer."""
+        self.metrics.count(names.UPSTREAM_FAILURES, (backend, reason))
+        self.log.write(
+            "upstream_failure",
+            agent=self._agent,
+            backend=backend,
+            destination=destination,
+            reason=reason,
+            detail=detail,
+        )
+
+    def handshake(self, side: str, peer: str, reason: Reason, detail: str | None = None) -> None:
+        """A mutual TLS handshake ended; ALLOWED means that it succeeded."""
+        self.metrics.count(names.HANDSHAKES, (side, reason))
+        if reason is not Reason.ALLOWED or self._log_allowed:
+            self.log.write("handshake", side=side, agent=self._agent, peer=peer, reason=reason, detail=detail)
+
+    def seconds(self, direction: str, duration: float) -> None:
+        """A request was answered after `duration` seconds."""
+        self._seconds[direction].observe(duration)
