@@ -111,7 +111,8 @@ class ResponseReader(MessageReader):
     declared would have them taken for the answer to somebody else's next request. Every status is 502.
     """
 
-    __slots__ = ("_expected", "_head_read", "_http10", "_interim", "_line", "_phrase", "_sink", "_status")
+    __slots__ = ("_answer", "_expected", "_http10", "_interim", "_line", "_phrase", "_sink", "_status")
+    _answer: ResponseHead  # the last one handed over
 
     def __init__(self, sink: ResponseSink, limits: HttpLimits) -> None:
         super().__init__(sink, limits, Section(RESPONSE_OPENING, limits.head_bytes))
@@ -120,7 +121,6 @@ class ResponseReader(MessageReader):
         self._interim = 0
         self._line = b""
         self._status, self._phrase, self._http10 = 0, b"", False
-        self._head_read: ResponseHead | None = None
 
     @property
     def between_messages(self) -> bool:
@@ -172,7 +172,7 @@ class ResponseReader(MessageReader):
             self._interim_head(status, headers)
             return position
         keep_alive = length != UNTIL_CLOSE and stays_open(known, self._http10)
-        head = self._head_read = ResponseHead(status, self._phrase, headers, length, keep_alive)
+        head = self._answer = ResponseHead(status, self._phrase, headers, length, keep_alive)
         self._sink.on_response(head)
         if method == "CONNECT" and status < 300:
             self._phase = TUNNEL
@@ -190,15 +190,14 @@ class ResponseReader(MessageReader):
 
     def _end(self, more: bool) -> None:
         """Close the books on a response before the sink is told, who may at once reuse the connection."""
-        head, self._head_read = self._head_read, None
+        head = self._answer
         self._interim = 0
         self._expected.popleft()
-        if head is not None and not head.keep_alive:
+        if not head.keep_alive:
             self._phase = OVER
         if more and (not self._expected or self._phase == OVER):
             self._refuse(self._surplus())
-            if head is not None:
-                head.keep_alive = False
+            head.keep_alive = False
         self._sink.on_response_end()
         if self._refused is not None:
             raise self._refused

@@ -40,12 +40,12 @@ _NAMES_NOTHING = (b"", b"keep-alive", b"close")
 
 def encode_request_head(method: str, target: bytes, headers: Headers) -> bytes:
     """Request line and fields with the blank line. Raises ValueError for a line break in any part."""
-    return _head(b"%b %b HTTP/1.1\r\n" % (method.encode("ascii"), target), headers)
+    return _head(b"%b %b HTTP/1.1" % (method.encode("ascii"), target), headers)
 
 
 def encode_response_head(status: int, reason: bytes, headers: Headers) -> bytes:
     """Status line and fields with the blank line. Raises ValueError for a line break in any part."""
-    return _head(b"HTTP/1.1 %d %b\r\n" % (status, reason), headers)
+    return _head(b"HTTP/1.1 %d %b" % (status, reason), headers)
 
 
 def chunk(data: bytes) -> bytes:
@@ -79,10 +79,7 @@ def _always_kept(name: bytes) -> bool:
 
 
 def _head(start: bytes, headers: Headers) -> bytes:
-    if not headers:
-        head = start + b"\r\n"
-    else:
-        head = b"%b%b\r\n\r\n" % (start, b"\r\n".join(map(b": ".join, headers)))
+    head = b"\r\n".join([start, *map(b": ".join, headers), b"\r\n"])
     lines = len(headers) + 2
     # The last guard against a value that brings its own line break, at the price of three memchr passes.
     if head.count(b"\n") != lines or head.count(b"\r") != lines or 0 in head:

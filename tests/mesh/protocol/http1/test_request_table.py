@@ -267,6 +267,7 @@ READ_REQUESTS: list[tuple[str, bytes, int, bytes, int]] = [
     ),
     ("Upgrade that Connection does not name", post(b"Upgrade: websocket"), 0, b"", 1),
     ("HTTP/1.0 without Host", b"GET / HTTP/1.0\r\n\r\n", 0, b"", 1),
+    ("HTTP/1.0 in absolute form without Host", b"GET http://a/ HTTP/1.0\r\n\r\n", 0, b"", 1),
     ("OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 0, b"", 1),
     ("raw characters of browsers in a query", get(b"/a?b={c}|d^[e]`\\"), 0, b"", 1),
     ("absolute form", get(b"http://a:80/x", host=b"A"), 0, b"", 1),
