@@ -54,7 +54,7 @@ class RequestReader(MessageReader):
         self._sink = sink
         self._keep_alive = True
         # The last request line, what it says, and the Host that agreed with it: clients repeat them.
-        self._line = b""
+        self._line: bytes | None = None
         self._host: bytes | None = None
         self._method, self._target, self._http10 = "", b"", False
 
@@ -119,7 +119,7 @@ class ResponseReader(MessageReader):
         self._sink = sink
         self._expected: deque[str] = deque()
         self._interim = 0
-        self._line = b""
+        self._line: bytes | None = None
         self._status, self._phrase, self._http10 = 0, b"", False
 
     @property

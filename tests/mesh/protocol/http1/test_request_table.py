@@ -119,6 +119,8 @@ REFUSED_REQUESTS: list[tuple[str, bytes, Reason]] = [
     ("delete character in a value", post(b"X: a\x7f"), HEADER),
     # The request line.
     ("CRLF before the request", b"\r\n" + get(b"/"), MALFORMED),
+    ("empty request line", b"\r\nHost: a\r\n\r\n", MALFORMED),
+    ("nothing but a blank line", b"\r\n\r\n", MALFORMED),
     ("space before the request", b" " + get(b"/"), MALFORMED),
     ("TLS instead of HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01", MALFORMED),
     ("method in lower case", b"post / HTTP/1.1\r\nHost: a\r\n\r\n", MALFORMED),

@@ -92,6 +92,8 @@ REFUSED_RESPONSES: list[tuple[str, str, bytes, Reason]] = [
     ("another protocol", "GET", answer(line=b"ICY 200 OK"), MALFORMED),
     ("HTTP/0.9 body", "GET", b"<html>hello</html>", MALFORMED),
     ("CRLF before the response", "GET", b"\r\n" + answer(b"Content-Length: 0"), MALFORMED),
+    ("empty status line", "GET", b"\r\nContent-Length: 0\r\n\r\n", MALFORMED),
+    ("nothing but a blank line", "GET", b"\r\n\r\n", MALFORMED),
     ("bare LF", "GET", b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", MALFORMED),
     ("folded value", "GET", answer(b"X: a", b" b"), HEADER),
     ("space before the colon", "GET", answer(b"Content-Length : 5"), HEADER),
