@@ -88,12 +88,11 @@ def _environment(pod: Pod, parameters: Parameters, settings: InjectionSettings) 
         table.ENV_LISTEN_TELEMETRY: f"{everywhere}:{ports.telemetry}",
         table.ENV_APPLICATION_HOST: table.ENV_APPLICATION_HOST.default,
         table.ENV_APPLICATION_PORTS: ",".join(map(str, application_ports(pod))),
+        table.ENV_POLICIES: POLICY_PATH,
         table.ENV_LOG_DECISIONS: _DECISIONS[parameters[table.LOG_LEVEL.name].value],
     }
     if with_identity:
         values[table.ENV_IDENTITY_SOCKET] = f"unix://{IDENTITY_PATH}/{settings.identity.socket}"
-    if settings.policy_config_map:
-        values[table.ENV_POLICIES] = POLICY_PATH
     if settings.limits:
         values[table.ENV_LIMITS] = json.dumps(settings.limits, sort_keys=True)
     fields = {

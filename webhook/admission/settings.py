@@ -74,9 +74,10 @@ class InjectionSettings:
 
     identity: Identity = field(default_factory=Identity)
 
-    policy_config_map: str = ""
-    """The ConfigMap, in the pod's own namespace, that holds its policies; empty for none. A pod whose
-    namespace has no such ConfigMap waits for it: without policies nothing would be allowed anyway."""
+    policy_config_map: str = "outrider-policies"
+    """The ConfigMap, in the pod's own namespace, that holds its policies. A pod whose namespace has no such
+    ConfigMap waits for it: without policies nothing would be allowed anyway. Empty where the image itself
+    holds them."""
 
     cluster_domain: str = "cluster.local"
     """The DNS domain of the cluster, for the API server's full name in NO_PROXY."""

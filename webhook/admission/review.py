@@ -1,0 +1,121 @@
+"""AdmissionReview v1 in, AdmissionReview v1 out: what the API server asks, and what it is told.
+
+There are two ways of saying no. A request that is no AdmissionReview is the caller's fault and gets an HTTP
+error (`ReviewMalformed`). A pod that must not run is a proper answer, with `allowed: false` and a sentence that
+reaches whoever created it, directly or as the event of a ReplicaSet.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+import msgspec
+
+from mesh.protocol import strict_json
+from mesh.reasons import Reason
+from mesh.settings.table import VERSION
+from webhook.admission.documents import AdmissionReply, AdmissionRequest, AdmissionResponse, AdmissionReview
+from webhook.admission.inject import inject
+from webhook.admission.outcome import Injection, Namespace, Outcome, Problem, Refusal, Skipped
+from webhook.admission.settings import InjectionSettings
+
+API_VERSION = "admission.k8s.io/v1"
+KIND = "AdmissionReview"
+
+
+class ReviewMalformed(Exception):
+    """Whoever called sent no AdmissionReview v1; the text says why, for them to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An outcome with the reply that tells it. `result` and `reason` are the labels of the counter."""
+
+    reply: AdmissionReply
+    result: str
+    reason: Reason
+
+
+def read_review(body: bytes) -> AdmissionRequest:
+    """The request inside an AdmissionReview v1.
+
+    Raises:
+        ReviewMalformed: the body is not JSON, or no AdmissionReview of a version that is understood here.
+    """
+    try:
+        document = strict_json.parse(body).value
+    except strict_json.JsonRefused as error:
+        raise ReviewMalformed(f"The body is not JSON: {error.detail}.") from error
+    try:
+        review = msgspec.convert(document, AdmissionReview)
+    except msgspec.ValidationError as error:
+        raise ReviewMalformed(f"The body is no AdmissionReview: {error}.") from error
+    named = (review.get("apiVersion"), review.get("kind"))
+    if named != (API_VERSION, KIND):
+        raise ReviewMalformed(f"The body must be {KIND} of {API_VERSION}, not {named[1]} of {named[0]}.")
+    request = review.get("request")
+    if request is None or not request.get("uid"):
+        raise ReviewMalformed("The AdmissionReview has no request with a uid.")
+    return request
+
+
+def concerns(request: AdmissionRequest) -> bool:
+    """Does the request create a pod? Everything else is let through without a look."""
+    kind = request.get("kind") or {}
+    what = (kind.get("group", ""), kind.get("version"), kind.get("kind"))
+    return (
+        what == ("", "v1", "Pod") and request.get("operation") == "CREATE" and not request.get("subResource")
+    )
+
+
+def admit(request: AdmissionRequest, namespace: Namespace, settings: InjectionSettings) -> Outcome:
+    """What becomes of the pod that a request creates."""
+    return inject(request.get("object") or {}, namespace, settings)
+
+
+def untouched() -> Skipped:
+    """The outcome for a request that `concerns` does not pick."""
+    reason = Reason.NOT_A_POD_CREATION
+    return Skipped(reason, reason.sentence)
+
+
+def unknown_namespace(detail: str) -> Refusal:
+    """The outcome where the namespace cannot be looked up: closed, because it may require a sidecar."""
+    return Refusal.of([Problem(Reason.NAMESPACE_UNKNOWN, detail)])
+
+
+def answer(request: AdmissionRequest, outcome: Outcome) -> Answer:
+    """The reply that tells `outcome` to the API server.
+
+    A dry run gets the same reply, but is counted apart: nothing was injected.
+    """
+    result = _result(outcome)
+    response: AdmissionResponse = {
+        "uid": request["uid"],
+        "allowed": not isinstance(outcome, Refusal),
+        "auditAnnotations": {"decision": result, "reason": str(outcome.reason), "version": VERSION},
+    }
+    if isinstance(outcome, Injection):
+        if outcome.patch:
+            response["patchType"] = "JSONPatch"
+            response["patch"] = base64.b64encode(msgspec.json.encode(outcome.patch)).decode()
+        if outcome.warnings:
+            response["warnings"] = [f"outrider: {warning}" for warning in outcome.warnings]
+    elif isinstance(outcome, Refusal):
+        message = f"outrider refuses this pod ({outcome.reason}): {outcome.sentence}"
+        response["status"] = {"code": 403, "reason": "Forbidden", "message": message}
+    elif outcome.reason in _SKIPS_WORTH_A_WARNING:
+        response["warnings"] = [f"outrider: no sidecar ({outcome.reason})"]
+    counted = "dry_run" if request.get("dryRun") else result
+    return Answer({"apiVersion": API_VERSION, "kind": KIND, "response": response}, counted, outcome.reason)
+
+
+# Skipped although the namespace enables injection: silence would look like protection.
+_SKIPS_WORTH_A_WARNING = frozenset({Reason.HOST_NETWORK, Reason.MIRROR_POD, Reason.WINDOWS_POD})
+
+
+def _result(outcome: Outcome) -> str:
+    if isinstance(outcome, Injection):
+        return "injected"
+    return "refused" if isinstance(outcome, Refusal) else "skipped"

@@ -1,0 +1,252 @@
+"""The platform's settings file: YAML to `InjectionSettings` and the namespaces that it describes.
+
+Read with the same strictness as policies: unknown keys, ambiguous values and impossible ones are all reported at
+once, each with its line, and nothing takes effect while one remains.
+
+    image: registry.example/outrider/sidecar@sha256:…
+    identity: {volume: csi, socket: spire-agent.sock}
+    defaults: {memory-limit: 512Mi}
+    namespaces:                     # only without a cluster to ask
+      agents: {labels: {outrider.dev/injection: required}}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from mesh.policy import yaml_tree
+from mesh.policy.errors import ErrorLog, PolicyError, shown
+from mesh.policy.fields import (
+    INVALID,
+    Field,
+    Invalid,
+    Place,
+    Reader,
+    Sheet,
+    choice,
+    describe,
+    integer,
+    list_of,
+    read_object,
+    read_text,
+    text,
+)
+from mesh.policy.scalars import plain_integer
+from mesh.policy.yaml_tree import Node, Scalar
+from mesh.settings.table import PREFIX
+from webhook.admission.outcome import Namespace
+from webhook.admission.parameters import PARAMETERS
+from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_DECIMAL = re.compile(r"[0-9]{1,12}\.[0-9]{1,6}")
+
+
+class SettingsInvalid(Exception):
+    """Whoever wrote the settings file is at fault; nothing of it takes effect. `errors` holds every fault."""
+
+    def __init__(self, errors: tuple[PolicyError, ...]) -> None:
+        super().__init__("\n".join(map(str, errors)))
+        self.errors = errors
+
+
+class PullPolicy(StrEnum):
+    """When the node pulls the sidecar's image."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """What a settings file says. `namespaces` is None where the file does not speak of them, so that a cluster
+    must be asked."""
+
+    injection: InjectionSettings
+    namespaces: Mapping[str, Namespace] | None = None
+
+
+def parse_settings(source: str, file: str) -> SettingsFile:
+    """Read the text of a settings file; `file` is its name for error messages.
+
+    Raises:
+        SettingsInvalid: with every fault.
+    """
+    log = ErrorLog(file)
+    nodes = yaml_tree.read_documents(source, log)
+    if len(nodes) > 1:
+        log.add(nodes[1].line, "", "one document expected")
+    values = read_object(nodes[0], Place(Sheet(log), ""), _FIELDS) if nodes else {}
+    errors = tuple(log.listed())
+    if errors or values is None:
+        raise SettingsInvalid(errors)
+    namespaces = values.pop("namespaces", None)
+    given = {_ATTRIBUTES[key]: value for key, value in values.items() if value is not None}
+    return SettingsFile(InjectionSettings(**given), namespaces)
+
+
+def _matching(pattern: re.Pattern[str], meant: str) -> Reader:
+    def check(value: str) -> str | None:
+        return None if pattern.fullmatch(value) else f"{shown(value)} is not {meant}"
+
+    return text(check)
+
+
+def _filled(value: str) -> str | None:
+    return None if value.strip() else "must not be empty"
+
+
+def _absolute(value: str) -> str | None:
+    return None if value.startswith("/") else f"{shown(value)} is not an absolute path"
+
+
+def _file_name(value: str) -> str | None:
+    return None if value and "/" not in value and value != ".." else f"{shown(value)} is not a file name"
+
+
+def _no_proxy_entry(value: str) -> str | None:
+    if not value.strip() or "," in value or value == "*":
+        return f"{shown(value)} is not one host, domain or CIDR block; * would switch the sidecar off"
+    return None
+
+
+def _config_map(node: Node, place: Place) -> str | Invalid:
+    value = read_text(node, place)
+    if isinstance(value, Invalid) or value == "" or _NAME.fullmatch(value):
+        return value
+    return place.error(node, f'{shown(value)} is not the name of a ConfigMap; "" means none')
+
+
+def _section(fields: Mapping[str, Field], make: Callable[..., Any]) -> Reader:
+    """A mapping whose values are the arguments of `make`; absent ones keep its defaults."""
+
+    def read(node: Node, place: Place) -> Any:
+        values = read_object(node, place, fields)
+        if values is None or INVALID in values.values():
+            return INVALID
+        return make(
+            **{_ATTRIBUTES.get(key, key): value for key, value in values.items() if value is not None}
+        )
+
+    return read
+
+
+def _plain(read: Reader, make: Callable[[Any], Any]) -> Reader:
+    """What `read` returns, made into the type that the settings want."""
+
+    def made(node: Node, place: Place) -> Any:
+        value = read(node, place)
+        return INVALID if isinstance(value, Invalid) else make(value)
+
+    return made
+
+
+def _ports(node: Node, place: Place) -> Ports | Invalid:
+    # An unprivileged process cannot bind below 1024.
+    fields = dict.fromkeys(("forward", "inbound", "telemetry"), Field(integer(1024, 65535)))
+    ports: Ports | Invalid = _section(fields, Ports)(node, place)
+    if isinstance(ports, Ports) and len({ports.forward, ports.inbound, ports.telemetry}) < 3:
+        return place.error(node, "forward, inbound and telemetry must differ from one another")
+    return ports
+
+
+def _strings(node: Node, place: Place) -> dict[str, str] | Invalid:
+    if not isinstance(node, yaml_tree.Mapping):
+        return place.error(node, f"expected a mapping, found {describe(node)}")
+    read = {entry.key: read_text(entry.value, place.child(entry.key)) for entry in node.entries}
+    return {key: value for key, value in read.items() if isinstance(value, str)}
+
+
+def _limits(node: Node, place: Place) -> dict[str, int | float] | Invalid:
+    if not isinstance(node, yaml_tree.Mapping):
+        return place.error(node, f"expected a mapping, found {describe(node)}")
+    limits: dict[str, int | float] = {}
+    for entry in node.entries:
+        raw = entry.value.text if isinstance(entry.value, Scalar) and entry.value.plain else ""
+        whole = plain_integer(raw)
+        if whole is not None and whole >= 0:
+            limits[entry.key] = whole
+        elif _DECIMAL.fullmatch(raw):
+            limits[entry.key] = float(raw)
+        else:
+            found = describe(entry.value)
+            place.child(entry.key).report(f"expected a number, not negative, found {found}", entry.line)
+    return limits
+
+
+def _parameter(check: Callable[[str], str | None], allowed: str) -> Reader:
+    def fault(value: str) -> str | None:
+        problem = check(value)
+        return None if problem is None else f"{shown(value)} {problem}; allowed: {allowed}"
+
+    return text(fault)
+
+
+def _defaults(node: Node, place: Place) -> dict[str, str] | Invalid:
+    values = read_object(node, place, _DEFAULTS)
+    if values is None or INVALID in values.values():
+        return INVALID
+    return {PREFIX + key: value for key, value in values.items() if value is not None}
+
+
+def _namespaces(node: Node, place: Place) -> dict[str, Namespace] | Invalid:
+    if not isinstance(node, yaml_tree.Mapping):
+        return place.error(node, f"expected a mapping, found {describe(node)}")
+    fields = {"labels": Field(_strings, {}), "annotations": Field(_strings, {})}
+    namespaces = {}
+    for entry in node.entries:
+        values = read_object(entry.value, place.child(entry.key), fields)
+        if values is not None and INVALID not in values.values():
+            namespaces[entry.key] = Namespace(entry.key, values["labels"], values["annotations"])
+    return namespaces
+
+
+# Keys of the file that are spelled otherwise as attributes.
+_ATTRIBUTES = {
+    "image": "image",
+    "imagePullPolicy": "image_pull_policy",
+    "imagePullSecrets": "image_pull_secrets",
+    "uid": "uid",
+    "ports": "ports",
+    "listenHost": "listen_host",
+    "identity": "identity",
+    "hostPath": "host_path",
+    "policyConfigMap": "policy_config_map",
+    "clusterDomain": "cluster_domain",
+    "noProxy": "no_proxy",
+    "limits": "limits",
+    "defaults": "defaults",
+    "ignoredNamespaces": "ignored_namespaces",
+}
+
+_DEFAULTS = {
+    setting.name.removeprefix(PREFIX): Field(_parameter(setting.values.problem, setting.values.allowed))
+    for setting in PARAMETERS
+}
+_IDENTITY = {
+    "volume": Field(choice(IdentityVolume)),
+    "socket": Field(text(_file_name)),
+    "hostPath": Field(text(_absolute)),
+}
+_FIELDS = {
+    "image": Field(text(_filled)),
+    "imagePullPolicy": Field(_plain(choice(PullPolicy), str)),
+    "imagePullSecrets": Field(list_of(_matching(_NAME, "the name of a Secret"))),
+    "uid": Field(integer(1, 2**31 - 1)),
+    "ports": Field(_ports),
+    "listenHost": Field(text(_filled)),
+    "identity": Field(_section(_IDENTITY, Identity)),
+    "policyConfigMap": Field(_config_map),
+    "clusterDomain": Field(_matching(_DOMAIN, "a DNS domain")),
+    "noProxy": Field(list_of(text(_no_proxy_entry))),
+    "limits": Field(_limits),
+    "defaults": Field(_defaults),
+    "ignoredNamespaces": Field(_plain(list_of(_matching(_NAME, "the name of a namespace")), frozenset)),
+    "namespaces": Field(_namespaces),
+}
