@@ -37,7 +37,9 @@ AGENT = "agent"
 class Sidecar:
     """Everything that one process holds. `start`, then `serve` until a signal, then `drain`."""
 
-    def __init__(self, config: SidecarConfig, documents: Documents) -> None:
+    def __init__(
+        self, config: SidecarConfig, documents: Documents, provider: IdentityProvider | None = None
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.config = config
         self._clock = loop.time
@@ -65,6 +67,7 @@ class Sidecar:
             application=Application(config.application.host, config.application.ports),
         )
         self._listeners: dict[str, Listener] = {}
+        self._source = provider
         self._provider: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._register_gauges()
@@ -81,9 +84,13 @@ class Sidecar:
         await self._listen("inbound", listen.inbound, self._inbound_connection)
         self._dialer.own = frozenset(_split(listener.address) for listener in self._listeners.values())
         self._ticker.start()
-        addresses = {name: listener.address for name, listener in self._listeners.items()}
-        self._register_ready(addresses)
-        return addresses
+        self._announce()
+        return self.addresses
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Listener -> bound `host:port`."""
+        return {name: listener.address for name, listener in self._listeners.items()}
 
     async def _listen(
         self, name: str, address: Address | None, make: Callable[[Listener], asyncio.Protocol]
@@ -95,10 +102,9 @@ class Sidecar:
         self._listeners[name] = listener
 
     def _watch_identity(self) -> None:
-        provider = _provider(self.config)
-        if provider is not None:
+        if self._source is not None:
             self.identity.subscribe(self._identity_changed)
-            self._provider = spawn(provider.run(self.identity.publish), name="identity provider")
+            self._provider = spawn(self._source.run(self.identity.publish), name="identity provider")
 
     async def _first_identity(self) -> None:
         """Nothing is accepted before there is an SVID: plain text is never a fallback."""
@@ -164,11 +170,11 @@ class Sidecar:
         seconds = self.identity.seconds_to_expiry(utc_now())
         return {} if seconds is None else {(): seconds}
 
-    def _register_ready(self, addresses: dict[str, str]) -> None:
+    def _announce(self) -> None:
         # What start-up made lives as long as the process: take it out of the collector's rounds.
         gc.collect()
         gc.freeze()
-        self.log.write("ready", policies=list(self.pipeline.policy.policies), **addresses)
+        self.log.write("ready", policies=list(self.pipeline.policy.policies), **self.addresses)
 
     # Serve, drain, stop.
 
@@ -251,7 +257,8 @@ class _Closed(asyncio.Protocol):
         transport.abort()
 
 
-def _provider(config: SidecarConfig) -> IdentityProvider | None:
+def identity_provider(config: SidecarConfig) -> IdentityProvider | None:
+    """The source of identity that the configuration names."""
     if config.identity.provider is Provider.NONE:
         return None
     # Imported here because py-spiffe and grpc cost 30 MB: only who uses the Workload API pays for it.
