@@ -71,3 +71,10 @@ def only_container(pod: Pod) -> str | None:
     """The name of the application's container, where there is exactly one."""
     containers = pod["spec"]["containers"]
     return containers[0]["name"] if len(containers) == 1 else None
+
+
+def is_injected(pod: Pod) -> bool:
+    """Does the pod hold anything that only injection adds?"""
+    init = pod["spec"].get("initContainers") or ()
+    labels = pod["metadata"].get("labels") or {}
+    return POD_INJECTED.name in labels or any(container["name"] == SIDECAR_CONTAINER for container in init)

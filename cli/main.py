@@ -1,0 +1,72 @@
+"""`outrider`: one program, one subcommand per task.
+
+A subcommand is a module with `configure(parser)` and `run(arguments) -> exit code`, registered by one line in
+`COMMANDS`. Only the module of the command that runs is imported, so that `outrider inject` need not pay for what
+a demo imports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from mesh.settings.table import VERSION
+
+
+class CommandModule(Protocol):
+    """What the module of a subcommand offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's own options."""
+        ...
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do it; the exit code is 0 for success, 1 for a refusal, 2 for bad input."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A subcommand: its name, the module that does it, and what `outrider --help` says."""
+
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS = (
+    Command("inject", "cli.inject", "add the sidecar to the pods in manifests"),
+    Command("uninject", "cli.uninject", "take the sidecar out of the pods in manifests"),
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the subcommand that `arguments` (by default those of the process) name; returns its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="outrider", description="A sidecar mesh for AI agents.")
+    parser.add_argument("--version", action="version", version=f"outrider {VERSION}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    asked = next((argument for argument in given if not argument.startswith("-")), None)
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(command.name, help=command.summary, description=command.summary)
+        if command.name == asked:
+            module = cast("CommandModule", importlib.import_module(command.module))
+            module.configure(subparser)
+            subparser.set_defaults(run=module.run)
+    parsed = parser.parse_args(given)
+    try:
+        code = int(parsed.run(parsed))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is still buffered must not be flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
