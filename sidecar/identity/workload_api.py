@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -102,6 +103,8 @@ class _Stream:
         self._thread.join()
 
     def _run(self) -> None:
+        # gRPC writes its own notices to stderr, where the sidecar writes JSON lines; failures come as errors.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         from spiffe.errors import PySpiffeError
 
         try:
