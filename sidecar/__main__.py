@@ -26,6 +26,7 @@ INVALID = 2
 async def run(config: SidecarConfig, documents: Documents) -> int:
     """Start, serve, drain."""
     sidecar = Sidecar(config, documents, identity_provider(config))
+    sidecar.handle_signals()
     try:
         await sidecar.start()
     except OSError as error:

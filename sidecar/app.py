@@ -80,6 +80,8 @@ class Sidecar:
         await self._listen("telemetry", listen.telemetry, self._health_connection)
         self._watch_identity()
         await self._first_identity()
+        if self._stop.is_set():
+            return self.addresses
         await self._listen("forward", listen.forward, self._outbound_connection)
         await self._listen("inbound", listen.inbound, self._inbound_connection)
         self._dialer.own = frozenset(_split(listener.address) for listener in self._listeners.values())
@@ -178,11 +180,14 @@ class Sidecar:
 
     # Serve, drain, stop.
 
-    async def serve(self) -> None:
-        """Until SIGTERM or SIGINT."""
+    def handle_signals(self) -> None:
+        """Let SIGTERM and SIGINT end `serve`, also while the first SVID is awaited."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+
+    async def serve(self) -> None:
+        """Until `stop`."""
         sweeper = spawn(self._sweep(), name="pool sweeper")
         await self._stop.wait()
         sweeper.cancel()

@@ -1,0 +1,53 @@
+"""What the documentation says is what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from mesh.policy.load import load_texts
+from mesh.reasons import SENTENCES, Reason
+from sidecar.config import load_config
+from sidecar.limits import Limits
+from sidecar.telemetry.names import METRICS
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_reference_page_is_what_the_tables_say() -> None:
+    spec = importlib.util.spec_from_file_location("build_reference", ROOT / "docs" / "build_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert written == module.reference(), "run python docs/build_reference.py"
+
+
+def test_every_reason_has_a_sentence() -> None:
+    assert SENTENCES.keys() == set(Reason)
+    assert all(sentence.endswith(".") for sentence in SENTENCES.values())
+
+
+def test_metric_names_are_distinct_and_follow_the_conventions() -> None:
+    assert len({metric.name for metric in METRICS}) == len(METRICS)
+    for metric in METRICS:
+        assert metric.name.startswith("outrider_")
+        assert metric.name.endswith("_total") is (metric.kind == "counter")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/sidecar.md"])
+def test_the_examples_of_a_page_are_valid(page: str, tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for number, block in enumerate(blocks):
+        if "apiVersion:" in block:
+            load_texts([(f"{page}[{number}]", block)])
+            continue
+        path = tmp_path / "sidecar.yaml"
+        path.write_text(block, encoding="utf-8")
+        config = load_config(path, {})
+        assert config.limits == Limits()
