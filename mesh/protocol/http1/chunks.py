@@ -10,14 +10,21 @@ import re
 from collections.abc import Callable
 
 from mesh.protocol.http1.errors import HttpRefused
-from mesh.protocol.http1.fields import parse_field
+from mesh.protocol.http1.fields import TOKEN, parse_field
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.section import BLANK_LINE, CRLF, TRAILER_OPENING, Section
 from mesh.reasons import Reason
 
-# Eight digits reach 4 GiB and cannot overflow anybody. An extension follows without white space before it.
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})(;[\t -~\x80-\xff]*+)?\r\n")
+# Eight digits reach 4 GiB and cannot overflow anybody. Extensions stand without the white space that the RFC
+# calls bad.
+_QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'
+_EXTENSION = rb";" + TOKEN + rb"++(?:=(?:" + TOKEN + rb"++|" + _QUOTED + rb"))?+"
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})((?:" + _EXTENSION + rb")++)?\r\n")
+# What a size line may begin with, somewhat wider: the whole line is looked at when it is there.
 _SIZE_LINE_BEGINNING = re.compile(rb"[0-9A-Fa-f]{1,8}(?:;[\t -~\x80-\xff]*+)?\r?")
+
+# Decide on framing and routing, and so come too late in a trailer (RFC 9110, section 6.5.1).
+_NEVER_TRAILERS = frozenset({b"content-length", b"host", b"transfer-encoding"})
 
 _SIZE, _DATA, _DATA_END, _TRAILERS = range(4)
 
@@ -140,5 +147,8 @@ class ChunkedBody:
             if len(lines) > self._limits.headers:
                 raise HttpRefused(Reason.HTTP_HEAD_TOO_LARGE, "there are more trailers than limits.headers")
             for line in lines:
-                parse_field(line)
+                if parse_field(line)[0] in _NEVER_TRAILERS:
+                    raise HttpRefused(
+                        Reason.HTTP_BAD_HEADER, "a trailer would change the framing or the host"
+                    )
         return after

@@ -18,6 +18,8 @@ TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 # begins with white space (obs-fold) has no name and does not match.
 _FIELD = re.compile(rb"(" + TOKEN + rb"++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)")
 
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+
 # Kept out of the memo: credentials should not outlive their request, and what is new every time is no gain.
 _NOT_KEPT = frozenset(
     {
@@ -72,12 +74,19 @@ FIELD_LINES = FieldLines()
 
 
 def parse_field(line: bytes) -> tuple[bytes, bytes]:
-    """Name in lower case and value of a field line. Raises HttpRefused(HTTP_BAD_HEADER)."""
+    """Name in lower case and value of a field line.
+
+    Raises HttpRefused(HTTP_BAD_HEADER), or HTTP_AMBIGUOUS_LENGTH for a tab beside a length or coding: white
+    space to the RFC, part of the value to some parsers.
+    """
     match = _FIELD.fullmatch(line)
     if match is None:
         raise HttpRefused(Reason.HTTP_BAD_HEADER, _what_is_wrong(line))
-    name, value = match.groups()
-    return name.lower(), value.rstrip(b" \t")
+    raw, value = match.groups()
+    name = raw.lower()
+    if name in _FRAMING and b"\t" in line:
+        raise HttpRefused(Reason.HTTP_AMBIGUOUS_LENGTH, f"there is a tab in {name.decode('ascii')}")
+    return name, value.rstrip(b" \t")
 
 
 def settle_repeated(headers: Headers, known: dict[bytes, bytes]) -> None:
