@@ -150,7 +150,7 @@ def mutated(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
 
 
 cuts = st.lists(st.integers(0, 600), max_size=8)
-FUZZ = settings(max_examples=400, deadline=None)
+FUZZ = settings(max_examples=300, deadline=None)
 
 
 @FUZZ
