@@ -7,6 +7,8 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from bench import cores, identity, machine, report, trust, upstream
@@ -49,37 +51,30 @@ def main() -> int:
 
 def _measure(folder: Path, plan: Plan, names: list[str], stations: list[str]) -> str:
     left_out: list[str] = []
-    proxies = _available([proxy for proxy in PROXIES if proxy.name in names], left_out)
+
+    def leave_out(sentence: str) -> None:
+        _say(f"!! LEFT OUT: {sentence}")
+        left_out.append(sentence)
+
+    proxies = _available([proxy for proxy in PROXIES if proxy.name in names], leave_out)
     variants = VARIANTS if "outrider" in names else ()
     placed = cores.choose(cores.available())
-    files, authority = trust.issue(folder)
-    circumstances = machine.describe(placed, proxies)
-    with identity.serving(authority, folder, left_out, wanted="outrider" in names) as socket:
-        behind = upstream.start(folder / "upstream", files, core=placed.upstream)
-        try:
-            run = Run(
-                folder,
-                plan,
-                placed,
-                files.with_socket(socket),
-                behind,
-                proxies,
-                variants,
-                _say,
-                left_out=left_out,
-            )
-            for station in STATIONS:
-                if station.name in stations:
-                    run.station(station)
-        finally:
-            behind.stop()
     lines = (
-        *circumstances,
+        *machine.describe(placed, proxies),
         f"Profile {plan.name}: medians of {plan.repetitions} rounds for CPU at saturation.",
     )
-    return report.render(
-        run.results, (Direct(), *proxies, *variants), report.Circumstances(lines, tuple(left_out))
-    )
+    files = trust.issue(folder)
+    with ExitStack() as stack:
+        socket = stack.enter_context(identity.serving(folder, placed.load, leave_out))
+        behind = upstream.start(folder / "upstream", files, core=placed.upstream)
+        stack.callback(behind.stop)
+        files = files.with_socket(socket)
+        run = Run(folder, plan, placed, files, behind, proxies, variants, _say, leave_out)
+        for station in STATIONS:
+            if station.name in stations:
+                run.station(station)
+    shown = (Direct(), *proxies, *variants)
+    return report.render(run.results, shown, report.Circumstances(lines, tuple(left_out)))
 
 
 def _default_proxies(*, quick: bool) -> list[str]:
@@ -87,14 +82,13 @@ def _default_proxies(*, quick: bool) -> list[str]:
     return [proxy.name for proxy in PROXIES if not quick or proxy.name in QUICK_PROXIES]
 
 
-def _available(wanted: list[Proxy], left_out: list[str]) -> tuple[Proxy, ...]:
+def _available(wanted: list[Proxy], leave_out: Callable[[str], None]) -> tuple[Proxy, ...]:
     found = []
     for proxy in wanted:
         try:
             proxy.available()
         except Missing as missing:
-            _say(f"!! LEFT OUT: {proxy.name}: {missing}")
-            left_out.append(f"{proxy.name}: {missing}")
+            leave_out(f"{proxy.name}: {missing}")
         else:
             found.append(proxy)
     return tuple(found)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from bench import payloads
 from bench.load import Endpoint
-from bench.proxies.base import HOST, Proxy, Site
+from bench.proxies.base import AUTHORITY, Proxy, Site
 
 TIMEOUT = 5.0
 POLL_SECONDS = 0.001
@@ -58,7 +58,7 @@ def check(proxy: Proxy, site: Site, endpoint: Endpoint) -> None:
     """Check a granted call, a refused one and the list through a proxy; raises ProbeFailed."""
 
     def answer(path: str, body: bytes) -> tuple[int, bytes]:
-        return ask(endpoint, payloads.http_request(proxy.target(site, path), HOST, body))
+        return ask(endpoint, payloads.http_request(proxy.target(site, path), AUTHORITY, body))
 
     status, body = answer(payloads.CALL_PATH, payloads.tools_call(500))
     if status != 200 or body != payloads.call_answer():

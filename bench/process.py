@@ -7,12 +7,13 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
 POLL_SECONDS = 0.001
+START_SECONDS = 15.0
 STOP_SECONDS = 5.0
 
 
@@ -54,17 +55,21 @@ class Process:
             tail = self.log.read_text(encoding="utf-8", errors="replace")[-1500:]
             raise ProcessFailed(f"{self._name} ended with {self._popen.returncode}:\n{tail}")
 
-    def wait_for_port(self, port: int, seconds: float = 15.0) -> None:
+    def wait_for_port(self, port: int) -> None:
         """Wait until something accepts connections on the loopback port; raises ProcessFailed."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        self._wait(lambda: _listens(port), f"listen on {port}")
+
+    def wait_for_path(self, path: Path) -> None:
+        """Wait until a file or socket is there; raises ProcessFailed."""
+        self._wait(path.exists, f"make {path.name}")
+
+    def _wait(self, done: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not done():
             self.check_alive()
-            with socket.socket() as probe:
-                probe.settimeout(1)
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"{self._name} does not {what} within {START_SECONDS:g} s")
             time.sleep(POLL_SECONDS)
-        raise ProcessFailed(f"{self._name} does not listen on {port} after {seconds:g} s")
 
     def stop(self) -> None:
         """Ask it to end, then make it; its children follow their parent or are ended too."""
@@ -84,6 +89,12 @@ class Process:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:

@@ -19,7 +19,7 @@ from bench.load import Endpoint, LoadFailed
 from bench.measure import Subject
 from bench.plan import Plan
 from bench.process import Process, ProcessFailed, free_port
-from bench.proxies.base import HOST, Proxy, Site
+from bench.proxies.base import AUTHORITY, Proxy, Site
 from bench.proxies.direct import Direct
 from bench.stations import Job, Station
 from bench.trust import Trust
@@ -41,7 +41,7 @@ class Standing:
 
 @dataclass(slots=True)
 class Run:
-    """Everything a run needs to know, and what it found: results, and what had to be left out."""
+    """Everything a run needs to know, and what it found."""
 
     folder: Path
     plan: Plan
@@ -51,8 +51,8 @@ class Run:
     proxies: tuple[Proxy, ...]
     variants: tuple[Proxy, ...]
     say: Callable[[str], None]
+    leave_out: Callable[[str], None]
     results: Results = field(default_factory=Results)
-    left_out: list[str] = field(default_factory=list)
     _out: set[tuple[str, str]] = field(default_factory=set)  # proxies that did not start at a station
 
     def station(self, station: Station) -> None:
@@ -81,7 +81,7 @@ class Run:
                         for job in memory if repetition == 0 else ():
                             self._try(station, job, standing)
                 except FAILURES as failure:
-                    self._leave_out(f"{proxy.name} at {station.name}: {failure}")
+                    self.leave_out(f"{proxy.name} at {station.name}: {failure}")
                     self._out.add((station.name, proxy.name))
 
     def _still_in(self, station: Station, proxies: tuple[Proxy, ...]) -> list[Proxy]:
@@ -100,7 +100,7 @@ class Run:
             if not station.events:
                 probe.check(proxy, standing.site, standing.subject.endpoint)
         except FAILURES as failure:
-            self._leave_out(f"{proxy.name} at {station.name}: {failure}")
+            self.leave_out(f"{proxy.name} at {station.name}: {failure}")
             return None
         return standing
 
@@ -117,12 +117,12 @@ class Run:
         try:
             self._measure(station, job, standing)
         except FAILURES as failure:
-            self._leave_out(f"{standing.proxy.name} at {station.name}, {job.name}: {failure}")
+            self.leave_out(f"{standing.proxy.name} at {station.name}, {job.name}: {failure}")
 
     def _measure(self, station: Station, job: Job, standing: Standing) -> None:
         target = standing.proxy.target(standing.site, job.path + job.query(self.plan))
         request = standing.site.folder / "request"
-        request.write_bytes(payloads.http_request(target, HOST, job.body))
+        request.write_bytes(payloads.http_request(target, AUTHORITY, job.body))
         figures = job.action(standing.subject, request, self.plan)
         self.results.add(standing.proxy.name, f"{station.name}/{job.name}", figures)
 
@@ -144,7 +144,7 @@ class Run:
         with Process(command, core=self.cores.proxy, log=site.folder / "log") as process:
             endpoint = Endpoint(site.listen, self._client_trust(station, direct=False))
             path = f"{payloads.EVENTS_PATH}?count=1" if station.events else payloads.CALL_PATH
-            request = payloads.http_request(proxy.target(site, path), HOST, payloads.tools_call(500))
+            request = payloads.http_request(proxy.target(site, path), AUTHORITY, payloads.tools_call(500))
             probe.wait_until_answering(endpoint, request, process.check_alive, READY_SECONDS)
             ready_ms = 1000 * (time.perf_counter() - started)
             yield Standing(proxy, site, Subject(process.pid, endpoint, self.cores), ready_ms)
@@ -161,7 +161,3 @@ class Run:
     def _client_trust(self, station: Station, *, direct: bool) -> Trust | None:
         """What the client uses for TLS: as the proxy wants it; without one, as the upstream does."""
         return self.trust if (station.tls_out if direct else station.tls_in) else None
-
-    def _leave_out(self, sentence: str) -> None:
-        self.say(f"!! LEFT OUT: {sentence}")
-        self.left_out.append(sentence)

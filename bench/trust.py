@@ -14,7 +14,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mesh.identity.ca import Authority, key_usage, make_authority
@@ -25,6 +30,7 @@ PEER = f"spiffe://{TRUST_DOMAIN}/ns/agents/sa/orchestrator"
 SERVER = f"spiffe://{TRUST_DOMAIN}/ns/tools/sa/mcp-github"
 SERVER_HOST = "github.tools.svc"
 LIFETIME = timedelta(hours=12)
+AUTHORITY_CERTIFICATE, AUTHORITY_KEY = "authority.crt", "authority.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +57,28 @@ class Trust:
         return replace(self, socket=socket)
 
 
-def issue(folder: Path) -> tuple[Trust, Authority]:
+def issue(folder: Path) -> Trust:
     """Make an authority and the SVIDs, and write them into `folder`."""
-    authority = make_authority(TRUST_DOMAIN, datetime.now(UTC), LIFETIME)
-    root = folder / "authority.pem"
+    authority = make_authority(TRUST_DOMAIN, datetime.now(UTC), 2 * LIFETIME)
+    root = folder / AUTHORITY_CERTIFICATE
     root.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
+    (folder / AUTHORITY_KEY).write_bytes(
+        authority.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
     agent, peer, server = (
         _credentials(authority, folder / name, spiffe_id)
         for name, spiffe_id in (("agent", AGENT), ("peer", PEER), ("server", SERVER))
     )
-    return Trust(root, agent, peer, server), authority
+    return Trust(root, agent, peer, server)
+
+
+def load_authority(folder: Path) -> Authority:
+    """The authority that `issue` made, for another process of the run."""
+    key = load_pem_private_key((folder / AUTHORITY_KEY).read_bytes(), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError(f"{AUTHORITY_KEY} holds no elliptic curve key")
+    certificate = x509.load_pem_x509_certificate((folder / AUTHORITY_CERTIFICATE).read_bytes())
+    return Authority(TRUST_DOMAIN, certificate, key)
 
 
 def _credentials(authority: Authority, stem: Path, spiffe_id: str) -> Credentials:

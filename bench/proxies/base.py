@@ -11,6 +11,7 @@ from bench.trust import SERVER_HOST, Trust
 
 HOST = SERVER_HOST  # what clients call the upstream
 PORT = 8080
+AUTHORITY = f"{HOST}:{PORT}"  # the Host field, which must agree with an absolute-form target
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +51,4 @@ def origin_form(path: str) -> str:
 
 def absolute_form(path: str) -> str:
     """The target that a forward proxy expects (RFC 9112, 3.2.2)."""
-    return f"http://{HOST}:{PORT}{path}"
+    return f"http://{AUTHORITY}{path}"

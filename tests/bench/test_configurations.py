@@ -15,7 +15,7 @@ from mesh.policy.principal import Principal
 
 @pytest.fixture
 def trust(tmp_path: Path) -> Trust:
-    return issue(tmp_path)[0].with_socket("unix:///agent.sock")
+    return issue(tmp_path).with_socket("unix:///agent.sock")
 
 
 def site(tmp_path: Path, trust: Trust, *, tls_in: bool = False, tls_out: bool = False) -> Site:
