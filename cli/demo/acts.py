@@ -1,0 +1,113 @@
+"""The story: what is tried, one act after the other. Each act shows what it saw and returns its findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cli.demo import judgements
+from cli.demo.admission import admit
+from cli.demo.cast import ERAS, IMPOSTOR, MODERN, NOTES_HOST, SPARE_HOST, TRIAGE, UNKNOWN_HOST, url
+from cli.demo.documents import pod
+from cli.demo.findings import Finding
+from cli.demo.judgements import EVERY_TOOL, PROMPT, REFUSED, RESOURCE, calls
+from cli.demo.screen import Screen
+from cli.demo.stage import Stage
+from cli.demo.visits import Visit
+from cli.demo.yaml_diff import diff
+from mesh.reasons import Reason
+
+Findings = list[Finding]
+
+
+def pod_gets_a_sidecar(screen: Screen) -> Findings:
+    """Admission, without a cluster."""
+    screen.heading("The agent's pod, before and after admission")
+    admitted = admit(pod())
+    screen.diff(diff(admitted.before, admitted.after, width=screen.width - 2, hidden=_HIDDEN))
+    return _show(screen, admitted.findings)
+
+
+# Fields of the sidecar's container that add nothing to the picture.
+_HIDDEN = frozenset({"imagePullPolicy", "readinessProbe", "livenessProbe", "terminationMessagePolicy"})
+
+
+async def agent_sees_less(screen: Screen, stage: Stage) -> tuple[Findings, dict[str, Visit]]:
+    """The same server, asked directly and through the sidecar by clients of both eras."""
+    screen.heading("What the server has, and what the agent sees of it")
+    with screen.progress("asking the server"):
+        direct = await stage.neighbour.visit(stage.direct, MODERN)
+        sessions = {era: await stage.agent.visit(url(NOTES_HOST), era, *calls(era)) for era in ERAS}
+    visits = [direct, *sessions.values()]
+    screen.table(
+        ["", "the server has", *(f"agent sees, MCP {visit.version}" for visit in sessions.values())],
+        [[name, *("yes" if _has(visit, name) else "" for visit in visits)] for name in _ROWS],
+    )
+    found = [*judgements.seen_directly(direct)]
+    for visit in sessions.values():
+        found.extend(judgements.seen_by_agent(visit))
+    return _show(screen, found), sessions
+
+
+_ROWS = (*EVERY_TOOL, PROMPT, RESOURCE)
+
+
+def _has(visit: Visit, name: str) -> bool:
+    return name in (*visit.tools, *visit.prompts, *visit.resources)
+
+
+async def agent_may_do_less(screen: Screen, stage: Stage, sessions: dict[str, Visit]) -> Findings:
+    """Calls that the policy allows, and calls that it does not."""
+    screen.heading("What the agent may do")
+    found: Findings = []
+    for era, visit in sessions.items():
+        found.extend(judgements.done_by_agent(visit, era))
+    line = await stage.triage.logged(event="decision", name=REFUSED, allowed=False)
+    after = await stage.neighbour.visit(stage.direct, MODERN, ("list_notes", {}))
+    found += [judgements.reason_logged(line), *judgements.left_behind(after, list(sessions))]
+    return _show(screen, found)
+
+
+async def both_ends_know_each_other(screen: Screen, stage: Stage) -> Findings:
+    """Identities on the connection between the sidecars."""
+    screen.heading("Who talked to whom: mutual TLS between the sidecars")
+    allowed = Reason.ALLOWED.value
+    found = judgements.peers(
+        await stage.notes.logged(event="handshake", side="inbound", reason=allowed),
+        await stage.triage.logged(event="handshake", side="outbound", reason=allowed),
+        await stage.notes.logged(event="decision", peer=TRIAGE.spiffe_id, name="read_note", allowed=True),
+        stage.notes.log,
+    )
+    return _show(screen, found)
+
+
+async def wrong_identities_fail(screen: Screen, stage: Stage) -> Findings:
+    """No identity, an identity that nobody granted anything, and a server that is not who it should be."""
+    screen.heading("Wrong identities")
+    with screen.progress("trying to get in"):
+        bare = await stage.neighbour.visit(f"http://127.0.0.1:{stage.ports.notes_mtls}/mcp", MODERN)
+        refused = await stage.notes.logged(event="handshake", reason=Reason.TLS_HANDSHAKE.value)
+        impostor = await stage.impostor_agent.visit(url(NOTES_HOST), MODERN)
+        peer = await stage.notes.logged(event="decision", peer=IMPOSTOR.spiffe_id, allowed=False)
+        fake = await stage.agent.visit(url(SPARE_HOST), MODERN)
+        broken = await stage.triage.logged(
+            event="handshake", side="outbound", reason=Reason.PEER_WRONG_IDENTITY.value
+        )
+    found = [
+        *judgements.without_identity(bare, refused),
+        *judgements.impostor(impostor, peer),
+        *judgements.fake_server(fake, broken),
+    ]
+    return _show(screen, found)
+
+
+async def elsewhere_is_closed(screen: Screen, stage: Stage) -> Findings:
+    """Egress: a host that no document names."""
+    screen.heading(f"Everything else: {UNKNOWN_HOST}, which no document declares")
+    visit = await stage.agent.visit(url(UNKNOWN_HOST), MODERN)
+    return _show(screen, judgements.unknown_destination(visit))
+
+
+def _show(screen: Screen, findings: Iterable[Finding]) -> Findings:
+    shown = list(findings)
+    screen.findings(shown)
+    return shown

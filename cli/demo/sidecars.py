@@ -1,0 +1,127 @@
+"""The sidecars of the demo: the file that each reads, and what its log tells.
+
+A sidecar beside an agent listens as the agent's HTTP proxy (`forward`); one beside a server listens for mutual
+TLS (`inbound`). It is one program; which of the two it does is a matter of its file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cli.demo.cast import Workload
+from cli.demo.documents import policy_file
+from cli.demo.processes import Part, PartFailed, Parts, Record
+from mesh.reasons import Reason
+
+READY_SECONDS = 5.0
+LOG_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What one sidecar is for. `forward` and `inbound` are loopback ports; None switches a listener off."""
+
+    workload: Workload
+    forward: int | None = None
+    inbound: int | None = None
+    application: int | None = None
+    """The port of the server that inbound traffic is for."""
+    connect: dict[str, int] = field(default_factory=dict)
+    """Loopback ports that stand for `host:port` names, in place of the cluster's DNS."""
+
+
+def configuration(role: Role, folder: Path, socket: Path) -> dict[str, Any]:
+    """The sidecar's file; in a pod the same keys come from variables that admission sets."""
+    workload = role.workload
+    return {
+        "agent": {
+            "namespace": workload.namespace,
+            "name": workload.name,
+            "labels": {"app": workload.name},
+        },
+        "identity": {"provider": "workload-api", "socket": f"unix://{socket}"},
+        "listen": {
+            "forward": _address(role.forward),
+            "inbound": _address(role.inbound),
+            "telemetry": "127.0.0.1:0",
+        },
+        "application": {"ports": [] if role.application is None else [role.application]},
+        "policies": [str(policy_file(folder, workload))],
+        "connect": {name: _address(port) for name, port in role.connect.items()},
+        "log": {"decisions": "all"},
+    }
+
+
+def _address(port: int | None) -> str | None:
+    return None if port is None else f"127.0.0.1:{port}"
+
+
+class Sidecar:
+    """A sidecar that is ready, and its log."""
+
+    def __init__(self, role: Role, part: Part, ready: Record) -> None:
+        self.role = role
+        self.telemetry: str = ready["telemetry"]
+        self._part = part
+
+    @classmethod
+    async def start(cls, parts: Parts, role: Role, folder: Path, socket: Path) -> Sidecar:
+        """Write its file, run it, and return when it is ready by its own word. Raises PartFailed."""
+        name = f"sidecar-{role.workload.name}"
+        file = folder / f"{name}.yaml"
+        file.write_text(
+            yaml.safe_dump(configuration(role, folder, socket), sort_keys=False), encoding="utf-8"
+        )
+        part = await parts.start(name, "sidecar", "--config", str(file))
+        sidecar = cls(role, part, await part.find(lambda record: record.get("event") == "ready"))
+        status = await http_status(sidecar.telemetry, "/readyz")
+        if status != 200:
+            raise PartFailed(name, f"said that it is ready, but /readyz answers {status}", "")
+        return sidecar
+
+    @property
+    def proxy(self) -> str:
+        """What HTTP_PROXY is set to in the container beside it."""
+        return f"http://{_address(self.role.forward)}"
+
+    @property
+    def log(self) -> list[Record]:
+        """Every line of its log so far."""
+        return self._part.records
+
+    async def logged(self, **fields: Any) -> Record:
+        """The first log line, past or to come, with these fields; an empty record if none comes.
+
+        A log line may come a moment after the answer that it is about, because lines are written in batches.
+        """
+        try:
+            return await self._part.find(lambda record: has(record, fields), within=LOG_SECONDS)
+        except PartFailed:
+            return {}
+
+
+def has(record: Record, fields: Record) -> bool:
+    """Whether `record` holds all of `fields`."""
+    return all(record.get(name) == value for name, value in fields.items())
+
+
+def reason_of(record: Record) -> Reason | None:
+    """The reason code of a log line; None where it has none."""
+    return Reason(record["reason"]) if "reason" in record else None
+
+
+async def http_status(address: str, path: str) -> int:
+    """The status of one plain GET at `host:port`. Raises OSError, and TimeoutError when nothing answers."""
+    host, _, port = address.rpartition(":")
+    async with asyncio.timeout(READY_SECONDS):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
+        line = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+    return int(line.split()[1])

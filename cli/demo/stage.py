@@ -1,0 +1,157 @@
+"""Everything that runs in the demo, started at once where nothing depends on anything else.
+
+    agent's client --HTTP_PROXY--> its sidecar ==mutual TLS==> sidecar of notes ---> notes (MCP server)
+    impostor's client ------------> its sidecar ==mutual TLS==> sidecar of notes
+                  the agent's sidecar ==mutual TLS==> sidecar of fake-notes (at the address of notes-spare)
+    a client beside the server ----------------------------------------------------> notes
+
+Each sidecar takes its identity from the embedded identity server, at a Unix socket of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.demo.cast import (
+    FAKE_NOTES,
+    IMPOSTOR,
+    NOTES,
+    NOTES_HOST,
+    PORT,
+    SPARE_HOST,
+    TRIAGE,
+    TRUST_DOMAIN,
+    WORKLOADS,
+)
+from cli.demo.documents import write_policies
+from cli.demo.processes import Parts
+from cli.demo.sidecars import Role, Sidecar
+from cli.demo.visits import Visitor
+
+Started = Callable[[str], None]
+"""Told of each part that has started, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Loopback ports that were free a moment ago."""
+
+    notes: int
+    notes_mtls: int
+    fake_mtls: int
+    triage_proxy: int
+    impostor_proxy: int
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Taken all at once, so that no two are the same."""
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in cls.__dataclass_fields__]
+        ports = [one.getsockname()[1] for one in sockets]
+        for one in sockets:
+            one.close()
+        return cls(*ports)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The demo's processes, all of them ready."""
+
+    ports: Ports
+    triage: Sidecar
+    notes: Sidecar
+    impostor: Sidecar
+    agent: Visitor
+    """The agent's client: all that it knows of Outrider is HTTP_PROXY."""
+    impostor_agent: Visitor
+    neighbour: Visitor
+    """A client beside the server, with no proxy and no identity."""
+
+    @property
+    def direct(self) -> str:
+        """The MCP server itself, as only its own pod reaches it."""
+        return f"http://127.0.0.1:{self.ports.notes}/mcp"
+
+
+def roles(ports: Ports) -> tuple[Role, Role, Role, Role]:
+    """The four sidecars: triage, notes, impostor, fake-notes."""
+    notes, spare = f"{NOTES_HOST}:{PORT}", f"{SPARE_HOST}:{PORT}"
+    names = {notes: ports.notes_mtls, spare: ports.fake_mtls}
+    return (
+        Role(TRIAGE, forward=ports.triage_proxy, connect=names),
+        Role(NOTES, inbound=ports.notes_mtls, application=ports.notes),
+        Role(IMPOSTOR, forward=ports.impostor_proxy, connect=names),
+        # Behind it the real server answers: but for the identity, the fake would work.
+        Role(FAKE_NOTES, inbound=ports.fake_mtls, application=ports.notes),
+    )
+
+
+async def open_stage(
+    parts: Parts, folder: Path, sockets: Path, policies: Mapping[str, str], started: Started
+) -> Stage:
+    """Start everything; returns when all of it is ready. Raises PartFailed."""
+    write_policies(folder, policies)
+    ports = Ports.free()
+    opening = _Opening(parts, folder, sockets, started)
+    sidecars, _, agent, impostor, neighbour = await asyncio.gather(
+        opening.identity_and_sidecars(roles(ports)),
+        opening.notes(ports.notes),
+        opening.visitor("client-triage", _proxied(ports.triage_proxy)),
+        opening.visitor("client-impostor", _proxied(ports.impostor_proxy)),
+        opening.visitor("client-neighbour", {}),
+    )
+    triage, notes, impostor_sidecar, _ = sidecars
+    return Stage(ports, triage, notes, impostor_sidecar, agent, impostor, neighbour)
+
+
+def _proxied(port: int) -> dict[str, str]:
+    """What admission sets in the containers of a pod, and all that a client knows of its sidecar."""
+    return {"HTTP_PROXY": f"http://127.0.0.1:{port}"}
+
+
+class _Opening:
+    """Starts the parts, and tells of each."""
+
+    def __init__(self, parts: Parts, folder: Path, sockets: Path, started: Started) -> None:
+        self._parts = parts
+        self._folder = folder
+        self._sockets = sockets
+        self._started = started
+
+    async def identity_and_sidecars(self, wanted: tuple[Role, ...]) -> list[Sidecar]:
+        """First who vouches for identities, then who asks for one."""
+        await self._identity()
+        return await asyncio.gather(*(self._sidecar(role) for role in wanted))
+
+    async def _identity(self) -> None:
+        named = [f"{one.spiffe_id}={self._socket(one.name)}" for one in WORKLOADS]
+        options = [option for name in named for option in ("--workload", name)]
+        part = await self._parts.start(
+            "identity", "webhook.identity", "--trust-domain", TRUST_DOMAIN, *options
+        )
+        await part.find(lambda record: record.get("event") == "ready")
+        self._started(f"identity server of the trust domain {TRUST_DOMAIN}: {len(WORKLOADS)} workloads")
+
+    async def _sidecar(self, role: Role) -> Sidecar:
+        sidecar = await Sidecar.start(self._parts, role, self._folder, self._socket(role.workload.name))
+        does = "the agent's HTTP proxy" if role.forward else "mutual TLS in front of the server"
+        port = role.forward or role.inbound
+        self._started(f"sidecar of {role.workload.name}: {does}, 127.0.0.1:{port}; /readyz says 200")
+        return sidecar
+
+    def _socket(self, workload: str) -> Path:
+        return self._sockets / f"{workload}.sock"
+
+    async def notes(self, port: int) -> None:
+        hosts = [
+            option for host in (NOTES_HOST, SPARE_HOST) for option in ("--host-header", f"{host}:{PORT}")
+        ]
+        part = await self._parts.start("notes", "cli.demo.notes", "--port", str(port), *hosts)
+        await part.find(lambda record: record.get("event") == "ready")
+        self._started(f"MCP server notes, of the SDK, 127.0.0.1:{port}")
+
+    async def visitor(self, name: str, variables: Mapping[str, str]) -> Visitor:
+        return await Visitor.start(self._parts, name, variables)
