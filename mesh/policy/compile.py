@@ -23,14 +23,15 @@ def compile_policy(documents: Documents, *, labels: Mapping[str, str], namespace
     backends = tuple(b for b in documents.backends if b.namespace in (None, namespace))
     selected = [p for p in documents.policies if p.namespace in (None, namespace) and _selects(p, labels)]
     selected.sort(key=lambda policy: policy.name)
-    return Policy(backends, tuple(_compile(policy) for policy in selected))
+    return Policy(backends, tuple(compile_rules(policy) for policy in selected))
 
 
 def _selects(policy: AgentPolicy, labels: Mapping[str, str]) -> bool:
     return all(labels.get(name) == value for name, value in policy.match_labels)
 
 
-def _compile(policy: AgentPolicy) -> AgentRules:
+def compile_rules(policy: AgentPolicy) -> AgentRules:
+    """The rules of one policy, each with the label that decisions cite."""
     label = f"AgentPolicy/{policy.name}"
     inbound = policy.inbound
     return AgentRules(

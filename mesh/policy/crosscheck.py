@@ -83,9 +83,7 @@ def _unique_names(documents: list[Declared]) -> None:
         groups.setdefault((document.kind, document.name), []).append(document)
     for (kind, name), group in groups.items():
         for earlier, later in _clashes(group):
-            later.report(
-                "metadata.name", f"there is a {kind} {name} already at {earlier.where()}; rename one"
-            )
+            later.report("metadata.name", f"{kind} {name} exists already, at {earlier.where()}; rename one")
 
 
 def _unique_destinations(backends: list[Declared]) -> None:

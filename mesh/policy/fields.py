@@ -87,14 +87,12 @@ class Field:
     missing: str = ""
 
 
-def describe(node: Node) -> str:
+def describe(node: Scalar | Sequence | yaml_tree.Mapping) -> str:
     """What was found, for messages that say what was expected."""
     if isinstance(node, yaml_tree.Mapping):
         return "a mapping"
     if isinstance(node, Sequence):
         return "a list"
-    if isinstance(node, Broken):
-        return "a refused value"
     if node.plain and read_as(node.text) == "null":
         return "nothing"
     return shown(node.text)

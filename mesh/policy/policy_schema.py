@@ -168,7 +168,9 @@ def read_inbound(node: Node, place: Place) -> InboundRule | Invalid:
 def read_labels(node: Node, place: Place) -> tuple[tuple[str, str], ...] | Invalid:
     """`matchLabels`: label names and values as Kubernetes has them."""
     if not isinstance(node, yaml_tree.Mapping):
-        return INVALID if isinstance(node, yaml_tree.Broken) else place.error(node, _not_labels(node))
+        if isinstance(node, yaml_tree.Broken):
+            return INVALID
+        return place.error(node, f"expected a mapping of labels, found {describe(node)}")
     labels = []
     for entry in node.entries:
         below = place.child(entry.key)
@@ -176,10 +178,6 @@ def read_labels(node: Node, place: Place) -> tuple[tuple[str, str], ...] | Inval
             below.error(entry.value, "not a label name; allowed: [prefix/]name of A-Z a-z 0-9 . _ -")
         labels.append((entry.key, _read_label_value(entry.value, below)))
     return INVALID if any(value is INVALID for _, value in labels) else tuple(labels)
-
-
-def _not_labels(node: Node) -> str:
-    return f"expected a mapping of labels, found {describe(node)}"
 
 
 def _label_value_fault(value: str) -> str | None:

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from mesh.policy.decision import INBOUND, Decision, Inbound
+from mesh.reasons import Reason
+
+
+def test_a_decision_is_observed_only_when_it_says_so() -> None:
+    assert Decision(True, Reason.ALLOWED, "x").observed is False
+
+
+def test_a_decision_cannot_be_changed() -> None:
+    decision = Decision(False, Reason.TOOL_DENIED, "x")
+    with pytest.raises(FrozenInstanceError):
+        decision.allowed = True  # type: ignore[misc]
+
+
+def test_inbound_is_a_target_with_a_name() -> None:
+    assert isinstance(INBOUND, Inbound)
+    assert repr(INBOUND) == "INBOUND"

@@ -1,0 +1,69 @@
+"""The reference in docs/policy.md says what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mesh.policy import INBOUND, HttpRequest, Principal, compile_policy, load_texts
+from mesh.policy.backend_schema import BACKEND_FIELDS, TLS_FIELDS
+from mesh.policy.policy_schema import INBOUND_FIELDS, OUTBOUND_FIELDS, POLICY_FIELDS
+
+TEXT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+ME = Principal("spiffe://cluster.local/ns/agents/sa/triage")
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_yaml_block_loads(block: str) -> None:
+    documents = load_texts([("docs/policy.md", block)])
+    assert documents.policies
+
+
+def test_there_are_examples() -> None:
+    assert len(BLOCKS) >= 3
+
+
+@pytest.mark.parametrize(
+    "field",
+    sorted(
+        {*BACKEND_FIELDS, *TLS_FIELDS, *POLICY_FIELDS, *OUTBOUND_FIELDS, *INBOUND_FIELDS, "allow", "deny"}
+    ),
+)
+def test_every_field_has_a_row(field: str) -> None:
+    assert re.search(rf"^\| `(?:[a-z]+\.)?{field}(?:\.[A-Za-z]+)?` \|", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "allowed"),
+    [
+        ("tools/call", "search_issues", True),
+        ("tools/call", "list_secrets", False),
+        ("tools/call", "create_issue", False),
+        ("prompts/get", "review", False),
+        ("resources/read", "repo://acme/readme", True),
+        ("resources/read", "repo://acme/../other/x", False),
+    ],
+)
+def test_the_read_only_agent_behaves_as_its_table_says(method: str, name: str, allowed: bool) -> None:
+    policy = compile_policy(load_texts([("a", BLOCKS[0])]), labels={"app": "triage"}, namespace="agents")
+    target = policy.route("mcp-github.tools.svc.cluster.local", 8080, "/mcp").backend
+    assert target is not None
+    assert policy.decide(ME, target, method, name).allowed is allowed
+    assert not policy.egress("example.com", 443).allowed
+    assert not policy.server_request(ME, target, "sampling").allowed
+
+
+def test_the_server_lets_in_whom_its_text_names() -> None:
+    policy = compile_policy(load_texts([("a", BLOCKS[1])]), labels={"app": "payments"}, namespace="tools")
+    orchestrator = Principal("spiffe://cluster.local/ns/agents/sa/orchestrator")
+    monitoring = Principal("spiffe://cluster.local/ns/x/sa/monitoring")
+    page = HttpRequest("GET", "/metrics")
+    assert policy.decide(orchestrator, INBOUND, "tools/call", "pay").allowed
+    assert not policy.decide(orchestrator, INBOUND, "tools/call", "refund_all").allowed
+    assert not policy.decide(orchestrator, INBOUND, "http", http=page).allowed
+    assert policy.decide(monitoring, INBOUND, "http", http=page).allowed
+    assert not policy.decide(monitoring, INBOUND, "tools/call", "pay").allowed
+    assert not policy.decide(ME, INBOUND, "ping").allowed
