@@ -1,0 +1,84 @@
+"""How the answer to what a policy refuses reads: like that of a server which does not have the thing.
+
+A denial is a JSON-RPC error in an ordinary HTTP answer: clients of the handshake era end their session at a
+4xx. For hidden tools, prompts and resources it is what the specification has servers say of unknown ones, so
+that a caller cannot tell refused from absent. What has no such answer gets a code of ours, outside the range
+that JSON-RPC and MCP reserve (-32768 to -32000), with the reason in words.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mesh.protocol.jsonrpc import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    JsonRpcRefused,
+    error_response,
+)
+from mesh.protocol.mcp.errors import RESOURCE_NOT_FOUND, McpRefused
+from mesh.protocol.mcp.subjects import Subject, SubjectKind
+from mesh.protocol.strict_json import JsonRefused
+from mesh.reasons import Reason
+
+POLICY_CODES: Final = {
+    Reason.BACKEND_NOT_GRANTED: -31001,
+    Reason.PEER_NOT_ALLOWED: -31002,
+    Reason.NO_INBOUND_RULE: -31003,
+    Reason.EGRESS_DENIED: -31004,
+    Reason.PATH_NOT_DECLARED: -31005,
+    Reason.PROTOCOL_NOT_ALLOWED: -31006,
+    Reason.SERVER_REQUEST_REFUSED: -31007,
+    Reason.BATCH_REFUSED: -31008,
+}
+"""Codes of ours for refusals that no code of the specification describes."""
+OTHER_POLICY_CODE: Final = -31000
+
+
+def denial(
+    id: str | int | None,
+    reason: Reason,
+    subject: Subject | None,
+    modern: bool,
+    *,
+    method: str | None = None,
+) -> dict[str, Any]:
+    """The error that answers request `id` when a policy refuses it for `reason`.
+
+    `subject` is what was refused, None if it was the method, peer or destination; `modern` is the era of the
+    request; `method` is told in the answer where it was the method.
+    """
+    if reason is Reason.UNKNOWN_METHOD:
+        return error_response(
+            id, METHOD_NOT_FOUND, f"Method not found: {method}" if method else "Method not found"
+        )
+    if subject is None or reason in POLICY_CODES:
+        return error_response(
+            id, POLICY_CODES.get(reason, OTHER_POLICY_CODE), reason.sentence, {"reason": str(reason)}
+        )
+    if subject.kind is SubjectKind.TOOL:
+        return error_response(id, INVALID_PARAMS, f"Unknown tool: {subject.name}")
+    if subject.kind is SubjectKind.PROMPT:
+        return error_response(id, INVALID_PARAMS, f"Unknown prompt: {subject.name}")
+    code = INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
+    return error_response(id, code, "Resource not found", {"uri": subject.name})
+
+
+def denial_status(response: dict[str, Any], modern: bool) -> int:
+    """The HTTP status that carries a `denial`: 200, or 404 for unknown methods, as 2026-07-28 demands."""
+    return 404 if modern and response["error"]["code"] == METHOD_NOT_FOUND else 200
+
+
+def refusal(
+    refused: JsonRefused | JsonRpcRefused | McpRefused, id: str | int | None = None
+) -> tuple[int, dict[str, Any]]:
+    """HTTP status and error for a message that could not be read; `id` is the request's, where known."""
+    if isinstance(refused, McpRefused):
+        return refused.http_status, error_response(id, refused.code, refused.detail, refused.data)
+    data = {"reason": str(refused.reason)}
+    if isinstance(refused, JsonRefused):
+        return 400, error_response(None, PARSE_ERROR, f"Parse error: {refused.detail}", data)
+    known = refused.id if id is None else id
+    return 400, error_response(known, INVALID_REQUEST, f"Invalid Request: {refused.detail}", data)
