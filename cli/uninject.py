@@ -7,7 +7,6 @@ nothing tells whose they are.
 from __future__ import annotations
 
 import argparse
-import copy
 from collections.abc import Callable
 
 from cli import rewriting
@@ -15,6 +14,7 @@ from cli.manifests import Manifest
 from cli.rewriting import Verdict
 from cli.workloads import Workload
 from mesh.reasons import Reason
+from webhook.admission.inject import unshared
 from webhook.admission.patch import same
 from webhook.admission.settings_file import SettingsFile
 from webhook.admission.shape import PodMalformed, as_pod
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     def prepare(settings: SettingsFile, _manifests: list[Manifest]) -> Callable[[Workload, str], Verdict]:
         def decide(workload: Workload, _where: str) -> Verdict:
             try:
-                pod = copy.deepcopy(as_pod(workload.pod))
+                pod = unshared(as_pod(workload.pod))
             except PodMalformed as error:
                 return Verdict("refused", told=f" ({Reason.POD_MALFORMED}): {error}")
             if not is_injected(pod):

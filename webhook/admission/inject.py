@@ -8,7 +8,6 @@ same whoever calls it and however often.
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
@@ -56,7 +55,7 @@ def inject(pod: dict[str, Any], namespace: Namespace, settings: InjectionSetting
 def _inject(
     original: Pod, namespace: Namespace, settings: InjectionSettings, obstacles: list[Problem]
 ) -> Outcome:
-    pod = copy.deepcopy(original)
+    pod: Pod = unshared(original)
     own_uid = UID_RANGE_ANNOTATION not in namespace.annotations
     strip(pod)
     parameters, invalid = resolve(pod, namespace, settings)
@@ -70,6 +69,15 @@ def _inject(
     _annotate(pod, status)
     _add(pod, sidecar(pod, parameters, settings, own_uid=own_uid), settings)
     return Injection(pod, difference(original, pod), status, said)
+
+
+def unshared(value: Any) -> Any:
+    """A copy of a JSON document in which no two places are the same object, as YAML aliases make them."""
+    if isinstance(value, dict):
+        return {key: unshared(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [unshared(item) for item in value]
+    return value
 
 
 def _set_proxy_variables(pod: Pod, settings: InjectionSettings) -> tuple[list[Problem], list[str]]:

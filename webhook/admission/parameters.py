@@ -101,7 +101,8 @@ def _unknown(name: str, kind: Kind) -> str:
     """Says where a misplaced name belongs, or which names there are."""
     for row in TABLE:
         if row.name == name:
-            return f"a {row.kind.value}, and no {kind.value}"
+            article = "an" if row.kind is Kind.ANNOTATION else "a"
+            return f"{article} {row.kind.value}, and no {kind.value}"
     known = sorted(
         row.name.removeprefix(PREFIX) for row in TABLE if row.kind is kind and row.name.startswith(PREFIX)
     )

@@ -1,7 +1,8 @@
 """JSON Patch (RFC 6902): the difference between two documents, as small as a linear walk makes it.
 
-Objects are compared key by key. Of two arrays the common head and tail stay untouched and what lies between is
-compared place by place, so that one container put first costs one `add` and no array is replaced whole: other
+Objects are compared key by key, and arrays of things with names (containers, volumes, variables) name by name, as
+Kubernetes itself merges them. Of other arrays the common head and tail stay untouched and what lies between is
+compared place by place. So one container put first costs one `add` and no array is replaced whole: other
 admission webhooks patch the same arrays.
 """
 
@@ -37,7 +38,13 @@ def _compare(old: object, new: object, path: str, patch: Patch) -> None:
     if isinstance(old, dict) and isinstance(new, dict):
         _compare_objects(old, new, path, patch)
     elif isinstance(old, list) and isinstance(new, list):
-        _compare_arrays(old, new, path, patch)
+        before, after = _names(old), _names(new)
+        if before and after and [n for n in before if n in after] == [n for n in after if n in before]:
+            _compare_named(
+                dict(zip(before, old, strict=True)), dict(zip(after, new, strict=True)), path, patch
+            )
+        else:
+            _compare_arrays(old, new, path, patch)
     elif not same(old, new):
         patch.append({"op": "replace", "path": path, "value": new})
 
@@ -54,6 +61,26 @@ def _compare_objects(old: dict[str, Any], new: dict[str, Any], path: str, patch:
             patch.append({"op": "add", "path": place, "value": value})
 
 
+def _names(items: list[Any]) -> dict[str, None] | None:
+    """The names of `items` in their order, if each of them has one of its own."""
+    names = [item.get("name") for item in items if isinstance(item, dict)]
+    distinct = dict.fromkeys(name for name in names if isinstance(name, str))
+    return distinct if len(distinct) == len(items) else None
+
+
+def _compare_named(old: dict[str, Any], new: dict[str, Any], path: str, patch: Patch) -> None:
+    # From the back, so that the places of what is still to be removed do not move.
+    for place, name in reversed(list(enumerate(old))):
+        if name not in new:
+            patch.append({"op": "remove", "path": f"{path}/{place}"})
+    # From the front, so that everything before `place` is as in `new` already.
+    for place, (name, item) in enumerate(new.items()):
+        if name in old:
+            _compare(old[name], item, f"{path}/{place}", patch)
+        else:
+            patch.append({"op": "add", "path": f"{path}/{place}", "value": item})
+
+
 def _compare_arrays(old: list[Any], new: list[Any], path: str, patch: Patch) -> None:
     shorter = min(len(old), len(new))
     head = 0
@@ -66,7 +93,6 @@ def _compare_arrays(old: list[Any], new: list[Any], path: str, patch: Patch) -> 
     both = min(old_end, new_end)
     for place in range(head, both):
         _compare(old[place], new[place], f"{path}/{place}", patch)
-    # From the back, so that the places of what is still to be removed do not move.
     patch.extend({"op": "remove", "path": f"{path}/{place}"} for place in range(old_end - 1, both - 1, -1))
     patch.extend(
         {"op": "add", "path": f"{path}/{place}", "value": new[place]} for place in range(both, new_end)

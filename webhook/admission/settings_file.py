@@ -36,7 +36,7 @@ from mesh.policy.fields import (
     text,
 )
 from mesh.policy.scalars import plain_integer
-from mesh.policy.yaml_tree import Node, Scalar
+from mesh.policy.yaml_tree import Broken, Entry, Node, Scalar
 from mesh.settings.table import PREFIX
 from webhook.admission.outcome import Namespace
 from webhook.admission.parameters import PARAMETERS
@@ -137,6 +137,15 @@ def _section(fields: Mapping[str, Field], make: Callable[..., Any]) -> Reader:
     return read
 
 
+def _entries(node: Node, place: Place) -> tuple[Entry, ...] | Invalid:
+    """The entries of a mapping whose keys are free."""
+    if isinstance(node, yaml_tree.Mapping):
+        return node.entries
+    if isinstance(node, Broken):
+        return INVALID
+    return place.error(node, f"expected a mapping, found {describe(node)}")
+
+
 def _plain(read: Reader, make: Callable[[Any], Any]) -> Reader:
     """What `read` returns, made into the type that the settings want."""
 
@@ -157,24 +166,26 @@ def _ports(node: Node, place: Place) -> Ports | Invalid:
 
 
 def _strings(node: Node, place: Place) -> dict[str, str] | Invalid:
-    if not isinstance(node, yaml_tree.Mapping):
-        return place.error(node, f"expected a mapping, found {describe(node)}")
-    read = {entry.key: read_text(entry.value, place.child(entry.key)) for entry in node.entries}
+    entries = _entries(node, place)
+    if isinstance(entries, Invalid):
+        return entries
+    read = {entry.key: read_text(entry.value, place.child(entry.key)) for entry in entries}
     return {key: value for key, value in read.items() if isinstance(value, str)}
 
 
 def _limits(node: Node, place: Place) -> dict[str, int | float] | Invalid:
-    if not isinstance(node, yaml_tree.Mapping):
-        return place.error(node, f"expected a mapping, found {describe(node)}")
+    entries = _entries(node, place)
+    if isinstance(entries, Invalid):
+        return entries
     limits: dict[str, int | float] = {}
-    for entry in node.entries:
+    for entry in entries:
         raw = entry.value.text if isinstance(entry.value, Scalar) and entry.value.plain else ""
         whole = plain_integer(raw)
         if whole is not None and whole >= 0:
             limits[entry.key] = whole
         elif _DECIMAL.fullmatch(raw):
             limits[entry.key] = float(raw)
-        else:
+        elif not isinstance(entry.value, Broken):
             found = describe(entry.value)
             place.child(entry.key).report(f"expected a number, not negative, found {found}", entry.line)
     return limits
@@ -196,11 +207,12 @@ def _defaults(node: Node, place: Place) -> dict[str, str] | Invalid:
 
 
 def _namespaces(node: Node, place: Place) -> dict[str, Namespace] | Invalid:
-    if not isinstance(node, yaml_tree.Mapping):
-        return place.error(node, f"expected a mapping, found {describe(node)}")
+    entries = _entries(node, place)
+    if isinstance(entries, Invalid):
+        return entries
     fields = {"labels": Field(_strings, {}), "annotations": Field(_strings, {})}
     namespaces = {}
-    for entry in node.entries:
+    for entry in entries:
         values = read_object(entry.value, place.child(entry.key), fields)
         if values is not None and INVALID not in values.values():
             namespaces[entry.key] = Namespace(entry.key, values["labels"], values["annotations"])
