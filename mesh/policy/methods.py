@@ -1,7 +1,9 @@
 """Which MCP methods a decision is about, and what of.
 
 Three kinds: methods that name a subject (a tool, prompt or resource), methods of the base protocol that any
-grant carries, and all others, which could carry anything. 2024-11-05 to 2026-07-28 and the tasks extension.
+grant carries, and all others, which could carry anything. 2024-11-05 to 2026-07-28, the tasks and the skills
+extension. Not derived from the table of the protocol, so that a method added there grants nothing here before
+somebody has thought about it; a test compares the two.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ SUBJECT_METHODS: dict[str, Section] = {
     "resources/subscribe": Section.RESOURCES,
     "resources/unsubscribe": Section.RESOURCES,
     "resources/templates/list": Section.RESOURCES,
+    "skills/get": Section.RESOURCES,
 }
 
 # What `total` calls the kinds of subjects.
@@ -49,6 +52,7 @@ BASE_METHODS = frozenset(
         "prompts/list",
         "resources/list",
         "resources/templates/list",
+        "skills/list",
         "completion/complete",
         "subscriptions/listen",
         "tasks/get",

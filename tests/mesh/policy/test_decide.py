@@ -121,7 +121,7 @@ def test_the_base_protocol_comes_with_any_grant(policy: Policy, method: str) -> 
     )
 
 
-@pytest.mark.parametrize("method", ["skills/get", "tools/Call", "sampling/createMessage", ""])
+@pytest.mark.parametrize("method", ["skills/put", "tools/Call", "sampling/createMessage", ""])
 def test_unknown_methods_are_refused_unless_the_rule_lets_them_pass(
     compiled: Compile, backend: Make, agent_policy: Make, policy: Policy, method: str
 ) -> None:
