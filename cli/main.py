@@ -39,6 +39,7 @@ class Command:
 
 
 COMMANDS = (
+    Command("demo", "cli.demo.command", "a real agent, MCP server and sidecars on this machine, each claim checked"),
     Command("inject", "cli.inject", "add the sidecar to the pods in manifests"),
     Command("uninject", "cli.uninject", "take the sidecar out of the pods in manifests"),
 )

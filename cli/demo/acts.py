@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from cli.demo import judgements
 from cli.demo.admission import admit
 from cli.demo.cast import ERAS, IMPOSTOR, MODERN, NOTES_HOST, SPARE_HOST, TRIAGE, UNKNOWN_HOST, url
-from cli.demo.documents import pod
+from cli.demo.documents import pod, write_pods
 from cli.demo.findings import Finding
 from cli.demo.judgements import EVERY_TOOL, PROMPT, REFUSED, RESOURCE, calls
 from cli.demo.screen import Screen
@@ -19,10 +20,11 @@ from mesh.reasons import Reason
 Findings = list[Finding]
 
 
-def pod_gets_a_sidecar(screen: Screen) -> Findings:
+def pod_gets_a_sidecar(screen: Screen, folder: Path) -> Findings:
     """Admission, without a cluster."""
     screen.heading("The agent's pod, before and after admission")
     admitted = admit(pod())
+    write_pods(folder, admitted.before, admitted.after)
     screen.diff(diff(admitted.before, admitted.after, width=screen.width - 2, hidden=_HIDDEN))
     return _show(screen, admitted.findings)
 
@@ -42,9 +44,7 @@ async def agent_sees_less(screen: Screen, stage: Stage) -> tuple[Findings, dict[
         ["", "the server has", *(f"agent sees, MCP {visit.version}" for visit in sessions.values())],
         [[name, *("yes" if _has(visit, name) else "" for visit in visits)] for name in _ROWS],
     )
-    found = [*judgements.seen_directly(direct)]
-    for visit in sessions.values():
-        found.extend(judgements.seen_by_agent(visit))
+    found = [*judgements.seen_directly(direct), *judgements.seen_by_agent(list(sessions.values()))]
     return _show(screen, found), sessions
 
 
@@ -58,9 +58,7 @@ def _has(visit: Visit, name: str) -> bool:
 async def agent_may_do_less(screen: Screen, stage: Stage, sessions: dict[str, Visit]) -> Findings:
     """Calls that the policy allows, and calls that it does not."""
     screen.heading("What the agent may do")
-    found: Findings = []
-    for era, visit in sessions.items():
-        found.extend(judgements.done_by_agent(visit, era))
+    found = [*judgements.done_by_agent(sessions)]
     line = await stage.triage.logged(event="decision", name=REFUSED, allowed=False)
     after = await stage.neighbour.visit(stage.direct, MODERN, ("list_notes", {}))
     found += [judgements.reason_logged(line), *judgements.left_behind(after, list(sessions))]
@@ -71,13 +69,12 @@ async def both_ends_know_each_other(screen: Screen, stage: Stage) -> Findings:
     """Identities on the connection between the sidecars."""
     screen.heading("Who talked to whom: mutual TLS between the sidecars")
     allowed = Reason.ALLOWED.value
-    found = judgements.peers(
-        await stage.notes.logged(event="handshake", side="inbound", reason=allowed),
-        await stage.triage.logged(event="handshake", side="outbound", reason=allowed),
-        await stage.notes.logged(event="decision", peer=TRIAGE.spiffe_id, name="read_note", allowed=True),
-        stage.notes.log,
-    )
-    return _show(screen, found)
+    inbound = await stage.notes.logged(event="handshake", side="inbound", reason=allowed)
+    outbound = await stage.triage.logged(event="handshake", side="outbound", reason=allowed)
+    decision = await stage.notes.logged(event="decision", peer=TRIAGE.spiffe_id, name="read_note")
+    # The last call of the last session: when it is logged, all that came before is.
+    await stage.notes.logged(len(ERAS), event="decision", name="write_note")
+    return _show(screen, judgements.peers(inbound, outbound, decision, stage.notes.log))
 
 
 async def wrong_identities_fail(screen: Screen, stage: Stage) -> Findings:
@@ -86,16 +83,16 @@ async def wrong_identities_fail(screen: Screen, stage: Stage) -> Findings:
     with screen.progress("trying to get in"):
         bare = await stage.neighbour.visit(f"http://127.0.0.1:{stage.ports.notes_mtls}/mcp", MODERN)
         refused = await stage.notes.logged(event="handshake", reason=Reason.TLS_HANDSHAKE.value)
-        impostor = await stage.impostor_agent.visit(url(NOTES_HOST), MODERN)
+        impostor = await stage.impostor.visit(url(NOTES_HOST), MODERN)
         peer = await stage.notes.logged(event="decision", peer=IMPOSTOR.spiffe_id, allowed=False)
         fake = await stage.agent.visit(url(SPARE_HOST), MODERN)
-        broken = await stage.triage.logged(
-            event="handshake", side="outbound", reason=Reason.PEER_WRONG_IDENTITY.value
-        )
+        wrong = Reason.PEER_WRONG_IDENTITY.value
+        broken = await stage.triage.logged(event="handshake", side="outbound", reason=wrong)
+        await stage.fake_notes.logged(event="handshake")
     found = [
         *judgements.without_identity(bare, refused),
         *judgements.impostor(impostor, peer),
-        *judgements.fake_server(fake, broken),
+        *judgements.fake_server(fake, broken, stage.fake_notes.log),
     ]
     return _show(screen, found)
 

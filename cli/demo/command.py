@@ -27,12 +27,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Play. 0 when every statement held, 1 when one did not or a part failed, 130 after Ctrl-C."""
+    """Play. 0 when every statement held, 1 when one did not or a part failed, 130 when it was stopped."""
     screen = Screen()
     try:
         with _folder(options.keep) as folder:
-            return asyncio.run(play(screen, folder, documents.policies(), kept=options.keep is not None))
-    except KeyboardInterrupt:
+            return asyncio.run(play(screen, folder, documents.policies(), kept=options.keep))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         screen.summary("Stopped; every process of the demo has ended.", good=False)
         return INTERRUPTED
 
@@ -48,7 +48,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-async def play(screen: Screen, folder: Path, policies: Mapping[str, str], *, kept: bool = False) -> int:
+async def play(screen: Screen, folder: Path, policies: Mapping[str, str], *, kept: Path | None = None) -> int:
     """Play the story with these policies (text by workload name) and their files in `folder`."""
     began = time.monotonic()
     _end_on_sigterm()
@@ -65,7 +65,7 @@ async def play(screen: Screen, folder: Path, policies: Mapping[str, str], *, kep
     except TimeoutError:
         screen.failure(f"The demo was not over after {TOTAL_SECONDS:g} seconds", "")
         return NOT_HELD
-    return _sum_up(screen, found, time.monotonic() - began, folder if kept else None)
+    return _sum_up(screen, found, time.monotonic() - began, kept)
 
 
 def _end_on_sigterm() -> None:
@@ -79,7 +79,7 @@ async def _story(screen: Screen, folder: Path, policies: Mapping[str, str]) -> l
     # Socket paths have at most 104 bytes, so sockets get a short folder of their own.
     with tempfile.TemporaryDirectory(prefix="outrider-") as sockets:
         async with Parts(folder / "logs") as parts:
-            found = acts.pod_gets_a_sidecar(screen)
+            found = acts.pod_gets_a_sidecar(screen, folder)
             screen.heading("Starting")
             with screen.progress("starting the parts"):
                 stage = await open_stage(parts, folder, Path(sockets), policies, screen.started)
@@ -111,7 +111,8 @@ def _next_steps(kept: Path | None) -> Iterator[tuple[str, str]]:
             "keep the policies, the sidecars' files and the logs, to read and to change",
         )
     else:
-        yield str(kept / "policies" / "triage.yaml"), "the agent's policy"
-        yield str(kept / "logs"), "the logs; sidecar-*.yaml beside it are the sidecars' files"
+        yield f"{kept}/policies/triage.yaml", "the agent's policy"
+        yield f"{kept}/sidecar-triage.yaml", "its sidecar's file, for python -m sidecar --config FILE"
+        yield f"{kept}/logs", "what every process wrote"
     yield "outrider inject -f FILE", "add the sidecar to your own manifests"
     yield "docs/policy.md", "what a policy can say"

@@ -36,5 +36,11 @@ def write_policies(folder: Path, texts: Mapping[str, str]) -> None:
         path.write_text(texts[workload.name], encoding="utf-8")
 
 
+def write_pods(folder: Path, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Write the pod as its developer wrote it and as it left admission."""
+    for name, document in (("pod.yaml", before), ("pod-injected.yaml", after)):
+        (folder / name).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
 def _text(name: str) -> str:
     return files("cli.demo").joinpath("yaml", name).read_text(encoding="utf-8")

@@ -35,7 +35,7 @@ def shown(value: Any) -> str:
     if value is None or value == "":
         return "nothing"
     if isinstance(value, dict):
-        return " ".join(f"{key}={one}" for key, one in value.items()) or "nothing"
+        return " ".join(f"{key}={shown(one)}" for key, one in value.items()) or "nothing"
     if isinstance(value, (tuple, list, set, frozenset)):
-        return ", ".join(str(one) for one in value) or "nothing"
-    return str(value)
+        return ", ".join(shown(one) for one in value) or "nothing"
+    return str(value).lower() if isinstance(value, bool) else str(value)

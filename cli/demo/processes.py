@@ -7,10 +7,12 @@ line, with a bound, and ends at once when the process does. What a process wrote
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,22 +45,20 @@ class Part:
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
         self.lines: list[str] = []
+        self.records: list[Record] = []
         self._process = process
         self._log = log
         self._news = asyncio.Condition()
         self._ended = False
         self._listening = spawn(self._listen(), name=f"listen to {name}")
 
-    @property
-    def records(self) -> list[Record]:
-        """The lines so far that are JSON objects."""
-        return [record for line in self.lines if (record := parse_record(line)) is not None]
-
-    async def find(self, match: Callable[[Record], bool], *, within: float = START_SECONDS) -> Record:
-        """The first record, past or to come, that matches. Raises PartFailed."""
+    async def find(
+        self, match: Callable[[Record], bool], *, within: float = START_SECONDS, number: int = 1
+    ) -> Record:
+        """The first record, or the `number`th, past or to come, that matches. Raises PartFailed."""
         try:
             async with asyncio.timeout(within), self._news:
-                while (found := next(filter(match, self.records), None)) is None:
+                while (found := next(islice(filter(match, self.records), number - 1, None), None)) is None:
                     if self._ended:
                         raise self._failure(f"ended with exit code {self._process.returncode}")
                     await self._news.wait()
@@ -101,9 +101,11 @@ class Part:
         async for line in stream:
             text = line.decode("utf-8", "replace")
             write(text)
-            async with self._news:
-                self.lines.append(text.rstrip("\n"))
-                self._news.notify_all()
+            self.lines.append(text.rstrip("\n"))
+            if (record := parse_record(text)) is not None:
+                self.records.append(record)
+                async with self._news:
+                    self._news.notify_all()
 
     def _failure(self, what: str) -> PartFailed:
         return PartFailed(self.name, what, "\n".join(self.lines[-SHOWN_LINES:]))
@@ -142,6 +144,16 @@ class Parts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.gather(*(part.end() for part in self._parts))
+
+
+@contextlib.asynccontextmanager
+async def together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group that ends with its first failure, and raises that as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 def environment(inherited: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ do is to write marks that the output's encoding has.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 
@@ -48,10 +49,6 @@ class Screen:
         """A numbered heading."""
         self._console.print()
         self._console.print(Text.assemble((f"{next(self._numbers)} ", "cyan"), (title, "bold cyan")))
-
-    def say(self, text: str) -> None:
-        """A paragraph."""
-        self._console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
 
     def progress(self, text: str) -> AbstractContextManager[object]:
         """A spinner while the context lasts; nothing where there is no terminal."""
@@ -112,9 +109,16 @@ class Screen:
             self._detail(line, "red")
 
     def _line(self, mark: str, mark_style: str, text: str, style: str) -> None:
-        grid = Table.grid(padding=(0, 1, 0, 0))
-        grid.add_row(Text(mark, mark_style), Text(text, style))
-        self._console.print(Padding(grid, (0, 0, 0, 2), expand=False))
+        first, *others = self._wrapped(text, indent=3 + len(mark))
+        self._console.print(Text.assemble("  ", (mark, mark_style), " ", (first, style)))
+        for line in others:
+            self._console.print(Text(f"{' ' * (3 + len(mark))}{line}", style))
 
     def _detail(self, text: str, style: str) -> None:
-        self._console.print(Padding(Text(text, style), (0, 0, 0, 4), expand=False))
+        for line in self._wrapped(text, indent=4):
+            self._console.print(Text(f"    {line}", style))
+
+    def _wrapped(self, text: str, *, indent: int) -> list[str]:
+        """Lines that fit behind the indent. SPIFFE IDs and rules are not broken at their hyphens."""
+        width = max(self._console.width - indent, 20)
+        return textwrap.wrap(text, width, break_on_hyphens=False) or [""]

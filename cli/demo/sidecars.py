@@ -16,7 +16,6 @@ import yaml
 from cli.demo.cast import Workload
 from cli.demo.documents import policy_file
 from cli.demo.processes import Part, PartFailed, Parts, Record
-from mesh.reasons import Reason
 
 READY_SECONDS = 5.0
 LOG_SECONDS = 3.0
@@ -79,10 +78,16 @@ class Sidecar:
         )
         part = await parts.start(name, "sidecar", "--config", str(file))
         sidecar = cls(role, part, await part.find(lambda record: record.get("event") == "ready"))
-        status = await http_status(sidecar.telemetry, "/readyz")
-        if status != 200:
-            raise PartFailed(name, f"said that it is ready, but /readyz answers {status}", "")
+        await sidecar._check_ready()
         return sidecar
+
+    async def _check_ready(self) -> None:
+        try:
+            answer = str(await http_status(self.telemetry, "/readyz"))
+        except OSError as error:
+            answer = repr(error)
+        if answer != "200":
+            raise PartFailed(self._part.name, f"said that it is ready, but /readyz answers {answer}", "")
 
     @property
     def proxy(self) -> str:
@@ -94,13 +99,13 @@ class Sidecar:
         """Every line of its log so far."""
         return self._part.records
 
-    async def logged(self, **fields: Any) -> Record:
-        """The first log line, past or to come, with these fields; an empty record if none comes.
+    async def logged(self, times: int = 1, /, **fields: Any) -> Record:
+        """The log line, past or to come, that has these fields for the `times`th time; empty if none comes.
 
         A log line may come a moment after the answer that it is about, because lines are written in batches.
         """
         try:
-            return await self._part.find(lambda record: has(record, fields), within=LOG_SECONDS)
+            return await self._part.find(lambda record: has(record, fields), within=LOG_SECONDS, number=times)
         except PartFailed:
             return {}
 
@@ -108,11 +113,6 @@ class Sidecar:
 def has(record: Record, fields: Record) -> bool:
     """Whether `record` holds all of `fields`."""
     return all(record.get(name) == value for name, value in fields.items())
-
-
-def reason_of(record: Record) -> Reason | None:
-    """The reason code of a log line; None where it has none."""
-    return Reason(record["reason"]) if "reason" in record else None
 
 
 async def http_status(address: str, path: str) -> int:

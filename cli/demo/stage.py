@@ -10,7 +10,6 @@ Each sidecar takes its identity from the embedded identity server, at a Unix soc
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,9 +27,9 @@ from cli.demo.cast import (
     WORKLOADS,
 )
 from cli.demo.documents import write_policies
-from cli.demo.processes import Parts
+from cli.demo.processes import Parts, together
 from cli.demo.sidecars import Role, Sidecar
-from cli.demo.visits import Visitor
+from cli.demo.visits import Program, Visitor
 
 Started = Callable[[str], None]
 """Told of each part that has started, in words."""
@@ -63,12 +62,12 @@ class Stage:
     ports: Ports
     triage: Sidecar
     notes: Sidecar
-    impostor: Sidecar
-    agent: Visitor
-    """The agent's client: all that it knows of Outrider is HTTP_PROXY."""
-    impostor_agent: Visitor
-    neighbour: Visitor
-    """A client beside the server, with no proxy and no identity."""
+    fake_notes: Sidecar
+    agent: Program
+    """All that it knows of Outrider is HTTP_PROXY, which admission sets in a pod."""
+    impostor: Program
+    neighbour: Program
+    """Beside the server, with no proxy and no identity."""
 
     @property
     def direct(self) -> str:
@@ -96,20 +95,20 @@ async def open_stage(
     write_policies(folder, policies)
     ports = Ports.free()
     opening = _Opening(parts, folder, sockets, started)
-    sidecars, _, agent, impostor, neighbour = await asyncio.gather(
-        opening.identity_and_sidecars(roles(ports)),
-        opening.notes(ports.notes),
-        opening.visitor("client-triage", _proxied(ports.triage_proxy)),
-        opening.visitor("client-impostor", _proxied(ports.impostor_proxy)),
-        opening.visitor("client-neighbour", {}),
+    async with together() as group:
+        opened = group.create_task(opening.identity_and_sidecars(roles(ports)))
+        visitor = group.create_task(Visitor.start(parts))
+        group.create_task(opening.notes(ports.notes))
+    triage, notes, impostor, fake_notes = opened.result()
+    return Stage(
+        ports,
+        triage,
+        notes,
+        fake_notes,
+        agent=Program(visitor.result(), {"HTTP_PROXY": triage.proxy}),
+        impostor=Program(visitor.result(), {"HTTP_PROXY": impostor.proxy}),
+        neighbour=Program(visitor.result(), {}),
     )
-    triage, notes, impostor_sidecar, _ = sidecars
-    return Stage(ports, triage, notes, impostor_sidecar, agent, impostor, neighbour)
-
-
-def _proxied(port: int) -> dict[str, str]:
-    """What admission sets in the containers of a pod, and all that a client knows of its sidecar."""
-    return {"HTTP_PROXY": f"http://127.0.0.1:{port}"}
 
 
 class _Opening:
@@ -124,7 +123,9 @@ class _Opening:
     async def identity_and_sidecars(self, wanted: tuple[Role, ...]) -> list[Sidecar]:
         """First who vouches for identities, then who asks for one."""
         await self._identity()
-        return await asyncio.gather(*(self._sidecar(role) for role in wanted))
+        async with together() as group:
+            tasks = [group.create_task(self._sidecar(role)) for role in wanted]
+        return [task.result() for task in tasks]
 
     async def _identity(self) -> None:
         named = [f"{one.spiffe_id}={self._socket(one.name)}" for one in WORKLOADS]
@@ -137,9 +138,9 @@ class _Opening:
 
     async def _sidecar(self, role: Role) -> Sidecar:
         sidecar = await Sidecar.start(self._parts, role, self._folder, self._socket(role.workload.name))
-        does = "the agent's HTTP proxy" if role.forward else "mutual TLS in front of the server"
+        does = "HTTP proxy of its agent" if role.forward else "mutual TLS in front of its server"
         port = role.forward or role.inbound
-        self._started(f"sidecar of {role.workload.name}: {does}, 127.0.0.1:{port}; /readyz says 200")
+        self._started(f"sidecar of {role.workload.name}: {does}, 127.0.0.1:{port}, /readyz answers 200")
         return sidecar
 
     def _socket(self, workload: str) -> Path:
@@ -151,7 +152,4 @@ class _Opening:
         ]
         part = await self._parts.start("notes", "cli.demo.notes", "--port", str(port), *hosts)
         await part.find(lambda record: record.get("event") == "ready")
-        self._started(f"MCP server notes, of the SDK, 127.0.0.1:{port}")
-
-    async def visitor(self, name: str, variables: Mapping[str, str]) -> Visitor:
-        return await Visitor.start(self._parts, name, variables)
+        self._started(f"MCP server notes, of the mcp SDK: plain HTTP, 127.0.0.1:{port}")

@@ -1,15 +1,20 @@
 """`python -m cli.demo.visitor`: an MCP client of the SDK, with nothing of Outrider in it.
 
-Each line on standard input is a visit: a URL, the era to speak, and the tools to call. Each line on standard
-output says what came of it. Whether there is a proxy in between is for the SDK's HTTP client to find out from
-HTTP_PROXY, as it does for everybody.
+Each line on standard input is a visit: a URL, the era to speak, the tools to call, and the environment of the
+workload that makes it. Each line on standard output says what came of it. Whether there is a proxy in between is
+for the SDK's HTTP client to find out from HTTP_PROXY when a session begins, as it does for everybody.
+
+One process makes the visits of every workload, because importing the SDK takes longer than all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx2
@@ -59,14 +64,26 @@ def _first(group: BaseException) -> BaseException:
     return group
 
 
-async def main() -> None:
+@contextlib.contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """The process's environment with `variables`, while the context lasts."""
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
+
+
+def main() -> None:
     """Answer each line until there are no more."""
     print(json.dumps({"event": "ready"}), flush=True)
-    while line := await asyncio.to_thread(sys.stdin.readline):
+    for line in sys.stdin:
         asked = json.loads(line)
-        told = await visit(asked["url"], asked["mode"], asked["calls"])
+        with environment(asked["variables"]):
+            told = asyncio.run(visit(asked["url"], asked["mode"], asked["calls"]))
         print(json.dumps({"event": "visit", "number": asked["number"], **told}), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,23 +54,36 @@ class Visit:
 
 
 class Visitor:
-    """A client process, which makes one visit after the other."""
+    """The client process, which makes one visit after the other."""
 
     def __init__(self, part: Part) -> None:
         self._part = part
         self._asked = 0
 
     @classmethod
-    async def start(cls, parts: Parts, name: str, variables: Mapping[str, str]) -> Visitor:
-        """Run the client with `variables` in its environment; returns when it is ready. Raises PartFailed."""
-        part = await parts.start(name, "cli.demo.visitor", variables=variables)
+    async def start(cls, parts: Parts) -> Visitor:
+        """Run the client; returns when it is ready. Raises PartFailed."""
+        part = await parts.start("client", "cli.demo.visitor")
         await part.find(lambda record: record.get("event") == "ready")
         return cls(part)
 
-    async def visit(self, url: str, mode: str, *calls: Call) -> Visit:
-        """One session at `url`. Raises PartFailed when the process itself gives up."""
+    async def visit(self, variables: Mapping[str, str], url: str, mode: str, calls: Sequence[Call]) -> Visit:
+        """One session at `url`, with `variables` in the environment. Raises PartFailed."""
         self._asked += 1
         number = self._asked
-        await self._part.tell({"number": number, "url": url, "mode": mode, "calls": calls})
+        asked = {"number": number, "variables": variables, "url": url, "mode": mode, "calls": calls}
+        await self._part.tell(asked)
         told = await self._part.find(lambda record: record.get("number") == number, within=VISIT_SECONDS)
         return Visit.read(told)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What runs in one container: the client, with what that container has in its environment."""
+
+    visitor: Visitor
+    variables: Mapping[str, str]
+
+    async def visit(self, url: str, mode: str, *calls: Call) -> Visit:
+        """One session at `url`. Raises PartFailed when the client process itself gives up."""
+        return await self.visitor.visit(self.variables, url, mode, calls)
