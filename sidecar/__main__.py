@@ -15,7 +15,7 @@ import uvloop
 
 from mesh.policy.documents import Documents
 from mesh.policy.errors import PolicyInvalid
-from sidecar.app import Sidecar, bind_error, identity_provider
+from sidecar.app import Sidecar, bind_error
 from sidecar.config import SidecarConfig, load_config
 from sidecar.environment import CONFIG_VARIABLE
 from sidecar.policies import load_files
@@ -25,7 +25,7 @@ INVALID = 2
 
 async def run(config: SidecarConfig, documents: Documents) -> int:
     """Start, serve, drain."""
-    sidecar = Sidecar(config, documents, identity_provider(config))
+    sidecar = Sidecar(config, documents)
     sidecar.handle_signals()
     try:
         await sidecar.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import socket
 from collections.abc import Callable
 
 from mesh.policy.compile import compile_policy
@@ -40,6 +39,7 @@ class Sidecar:
     def __init__(
         self, config: SidecarConfig, documents: Documents, provider: IdentityProvider | None = None
     ) -> None:
+        """`provider`: where identity comes from; by default what the configuration says."""
         loop = asyncio.get_running_loop()
         self.config = config
         self._clock = loop.time
@@ -67,7 +67,7 @@ class Sidecar:
             application=Application(config.application.host, config.application.ports),
         )
         self._listeners: dict[str, Listener] = {}
-        self._source = provider
+        self._source = provider or identity_provider(config, self._identity_problem)
         self._provider: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._register_gauges()
@@ -122,6 +122,9 @@ class Sidecar:
             waiting.cancel()
             stopping.cancel()
             unsubscribe()
+
+    def _identity_problem(self, sentence: str) -> None:
+        self.log.write("identity_problem", detail=sentence)
 
     def _identity_changed(self, identity: Identity) -> None:
         self.metrics.count(names.IDENTITY_ROTATIONS)
@@ -262,14 +265,15 @@ class _Closed(asyncio.Protocol):
         transport.abort()
 
 
-def identity_provider(config: SidecarConfig) -> IdentityProvider | None:
-    """The source of identity that the configuration names."""
-    if config.identity.provider is Provider.NONE:
+def identity_provider(config: SidecarConfig, problem: Callable[[str], None]) -> IdentityProvider | None:
+    """The source of identity that the configuration names; it tells `problem` why it has to wait."""
+    socket = config.identity.socket
+    if config.identity.provider is Provider.NONE or socket is None:
         return None
     # Imported here because py-spiffe and grpc cost 30 MB: only who uses the Workload API pays for it.
     from sidecar.identity.workload_api import WorkloadApiProvider
 
-    return WorkloadApiProvider(config.identity.socket, spiffe_id=config.identity.spiffe_id)
+    return WorkloadApiProvider(socket, choose=config.identity.spiffe_id, on_problem=problem)
 
 
 def _agent_name(config: SidecarConfig) -> str:
@@ -291,4 +295,4 @@ def _split(address: str) -> tuple[str, int]:
 
 def bind_error(error: OSError) -> str:
     """A sentence for an address that cannot be bound."""
-    return f"cannot listen: {error.strerror or error}; is another process on that port of {socket.gethostname()}?"
+    return f"cannot listen: {error.strerror or error}; is another process on that port?"

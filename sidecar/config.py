@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,14 @@ from mesh.policy.fields import (
     read_text,
     text,
 )
-from mesh.policy.yaml_tree import Node, Scalar
+from mesh.policy.yaml_tree import Broken, Node, Scalar
 from sidecar.environment import overlay
 from sidecar.limits import LIMIT_NAMES, Limits
 
 Address = tuple[str, int]
+
+ENDPOINT_VARIABLE = "SPIFFE_ENDPOINT_SOCKET"
+"""Where SPIFFE says a workload finds its Workload API (SPIFFE Workload Endpoint, section 4)."""
 
 
 class Provider(StrEnum):
@@ -119,6 +122,14 @@ def load_config(path: Path | None, environment: Mapping[str, str]) -> SidecarCon
     if tree is None:
         log.add(1, "", "the configuration is empty")
     config = None if tree is None else _read(tree, path.parent if path else Path(), log)
+    if (
+        config is not None
+        and config.identity.provider is Provider.WORKLOAD_API
+        and not config.identity.socket
+    ):
+        if not (socket := environment.get(ENDPOINT_VARIABLE)):
+            log.add(1, "identity.socket", f"missing; set it, or {ENDPOINT_VARIABLE} in the environment")
+        config = replace(config, identity=replace(config.identity, socket=socket))
     errors = tuple(log.listed())
     if errors or config is None:
         raise PolicyInvalid(errors)
@@ -171,6 +182,8 @@ def _address(node: Node, place: Place) -> Address | Invalid | None:
 
 def _strings(node: Node, place: Place) -> dict[str, str] | Invalid:
     """A mapping of names to strings."""
+    if isinstance(node, Broken):
+        return INVALID
     if not isinstance(node, yaml_tree.Mapping):
         return place.error(node, f"expected a mapping, found {describe(node)}")
     values: dict[str, str] = {}
@@ -194,6 +207,8 @@ def _connect(node: Node, place: Place) -> dict[str, str] | Invalid:
 
 def _seconds_or_size(node: Node, place: Place) -> float | Invalid:
     """A number of seconds (fractions allowed) or bytes, not negative."""
+    if isinstance(node, Broken):
+        return INVALID
     raw = node.text if isinstance(node, Scalar) and node.plain else ""
     if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", raw):
         return place.error(node, f"expected a number, not negative, found {describe(node)}")

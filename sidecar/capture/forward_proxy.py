@@ -7,7 +7,7 @@ inspected, requests are in origin form and the destination is the tunnel's; Node
 from __future__ import annotations
 
 from mesh.protocol.http1.errors import HttpRefused
-from mesh.protocol.http1.heads import RequestHead, header
+from mesh.protocol.http1.heads import RequestHead
 from mesh.protocol.http1.target import Target, absolute_form, host_header
 from mesh.reasons import Reason
 
@@ -20,7 +20,7 @@ def where_to(head: RequestHead, tunnel: tuple[str, int] | None) -> Target:
         return absolute_form(head.target)
     if head.target[:1] != b"/":
         raise HttpRefused(Reason.HTTP_BAD_TARGET, "a request inside a tunnel must be in origin form")
-    host, port = host_header(header(head.headers, b"host") or b"")
+    host, port = host_header(head.fields.get(b"host", b""))
     if (host, port or 80) != tunnel:
         raise HttpRefused(Reason.HTTP_BAD_HOST, "Host is not the tunnel's destination")
     return Target("http", tunnel[0], tunnel[1], head.target)

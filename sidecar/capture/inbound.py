@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mesh.protocol.http1.errors import HttpRefused
-from mesh.protocol.http1.heads import RequestHead, header
+from mesh.protocol.http1.heads import RequestHead
 from mesh.protocol.http1.target import absolute_form, host_header
 from mesh.reasons import Reason
 
@@ -29,6 +29,6 @@ def where_to(head: RequestHead, application: Application) -> tuple[int, bytes]:
         target = absolute_form(target).path
     if not application.ports:
         raise HttpRefused(Reason.UPSTREAM_UNREACHABLE, "no application port is configured", 503)
-    value = header(head.headers, b"host")
+    value = head.fields.get(b"host")
     port = host_header(value)[1] if value else None
     return (port if port in application.ports else application.ports[0]), target

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections import deque
 from collections.abc import Iterable
 from typing import cast
 
@@ -50,17 +49,23 @@ class TlsTransport(asyncio.Transport):
     )
 
     _transport: asyncio.Transport
-    _incoming: ssl.MemoryBIO
-    _outgoing: ssl.MemoryBIO
-    _ssl: ssl.SSLObject
 
-    def __init__(self, inner: asyncio.Protocol, *, server_side: bool) -> None:
+    def __init__(
+        self,
+        inner: asyncio.Protocol,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        server_hostname: str | None = None,
+    ) -> None:
         super().__init__()
         self._inner = inner
         self._server_side = server_side
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
         self._state = HANDSHAKE
         self._paused = False  # the inner protocol wants no data now
-        self._held: deque[memoryview] = deque()  # arrived, not yet decrypted
+        self._held: list[memoryview] = []  # arrived, not yet decrypted
         self._corked = False  # records wait for the end of a delivery, to leave in one write
         self._served = False  # the inner protocol got data
         self._stop: ssl.SSLError | bool = (
@@ -205,7 +210,7 @@ class TlsTransport(asyncio.Transport):
             if not self._incoming.pending:
                 if not self._held:
                     break
-                self._incoming.write(self._held.popleft())
+                self._incoming.write(self._held.pop(0))
             plain = self._read_record()
             if plain:
                 found.append(plain)

@@ -30,8 +30,8 @@ OnProblem = Callable[[str], None]
 class WorkloadApiProvider:
     """Publishes the SVID and bundles of the Workload API at `socket` ("unix:///run/spire/agent.sock").
 
-    choose      the SPIFFE ID or the hint of the SVID to take where there are several; None takes the first,
-                which the specification calls the default identity.
+    spiffe_id   which SVID to take where there are several: its SPIFFE ID, or the hint that goes with it. None
+                takes the first, which the specification calls the default identity.
     on_problem  told in a sentence of each failure: no socket, no identity yet, a message that cannot be used.
     """
 
@@ -39,13 +39,13 @@ class WorkloadApiProvider:
         self,
         socket: str,
         *,
-        choose: str | None = None,
+        spiffe_id: str | None = None,
         on_problem: OnProblem = lambda sentence: None,
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._socket = socket
-        self._choose = choose
+        self._wanted = spiffe_id
         self._on_problem = on_problem
         self._backoff = backoff or Backoff()
         self._sleep = sleep
@@ -58,7 +58,7 @@ class WorkloadApiProvider:
 
         def take(message: Any) -> None:
             try:
-                publish(read_identity(message, self._choose, self._on_problem))
+                publish(read_identity(message, self._wanted, self._on_problem))
             except IdentityInvalid as invalid:
                 self._on_problem(f"the Workload API sent an identity that cannot be used: {invalid}")
             else:
@@ -147,12 +147,12 @@ class _Stream:
             self._loop.call_soon_threadsafe(what, argument)
 
 
-def read_identity(message: Any, choose: str | None, on_problem: OnProblem) -> Identity:
+def read_identity(message: Any, wanted: str | None, on_problem: OnProblem) -> Identity:
     """Read an X509SVIDResponse; raises IdentityInvalid when the SVID or its own bundle cannot be used.
 
     A federated bundle that is malformed is reported and left out: its domain is not trusted, ours goes on.
     """
-    chosen = _choose(message.svids, choose)
+    chosen = _choose(message.svids, wanted)
     svid = X509Svid.parse(chosen.x509_svid, chosen.x509_svid_key)
     if str(svid.spiffe_id) != chosen.spiffe_id:
         raise SvidInvalid(f"the SVID announced as {chosen.spiffe_id} is that of {svid.spiffe_id}")
@@ -169,9 +169,9 @@ def read_identity(message: Any, choose: str | None, on_problem: OnProblem) -> Id
     return Identity(svid, bundles)
 
 
-def _choose(svids: Sequence[Any], choose: str | None) -> Any:
+def _choose(svids: Sequence[Any], wanted: str | None) -> Any:
     for svid in svids:
-        if choose is None or choose in (svid.spiffe_id, svid.hint):
+        if wanted is None or wanted in (svid.spiffe_id, svid.hint):
             return svid
     there = ", ".join(svid.spiffe_id for svid in svids) or "none"
-    raise SvidInvalid(f"no SVID has the identity or hint {choose!r}; there are: {there}")
+    raise SvidInvalid(f"no SVID has the identity or hint {wanted!r}; there are: {there}")

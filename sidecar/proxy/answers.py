@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from mesh.protocol.http1.heads import CHUNKED, UNTIL_CLOSE, Headers, RequestHead, ResponseHead
-from mesh.protocol.http1.write import LAST_CHUNK, chunk, encode_response_head, end_to_end
+from mesh.protocol.http1.heads import CHUNKED, UNTIL_CLOSE, RequestHead, ResponseHead
+from mesh.protocol.http1.lines import LeavingLines
+from mesh.protocol.http1.write import LAST_CHUNK, chunk
 from mesh.protocol.sse import SseEvent, SseReader, SseRefused, encode_event
 from mesh.reasons import Reason
 
@@ -39,26 +40,37 @@ class Answer(Protocol):
     def end(self) -> bytes: ...
 
 
+_LINES = LeavingLines(frozenset({b"content-length"}))
+
+CHUNKED_LINE = b"transfer-encoding: chunked\r\n"
+CLOSE_LINE = b"connection: close\r\n"
+
+
+def _encode_head(head: ResponseHead, framing: bytes, *, closes: bool) -> bytes:
+    """Status line and the fields that travel on, with our own framing."""
+    return b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (
+        head.status,
+        head.reason,
+        _LINES.encode(head.headers, head.fields.get(b"connection")),
+        framing,
+        CLOSE_LINE if closes else b"",
+    )
+
+
 class PassedAnswer:
     """Head and body as they come; only the framing is ours."""
 
     __slots__ = ("_chunks", "_head", "begun", "closes", "endless")
 
     def __init__(self, head: ResponseHead, request: RequestHead, *, closing: bool) -> None:
-        headers = [h for h in end_to_end(head.headers) if h[0] != b"content-length"]
         length = head.body_length
         unknown = length in (CHUNKED, UNTIL_CLOSE)
         self._chunks = unknown and not request.http10
         self.closes = closing or (unknown and request.http10)
         self.endless = False
         self.begun = False
-        if self._chunks:
-            headers.append((b"transfer-encoding", b"chunked"))
-        elif not unknown:
-            headers.extend(_length_field(head, request, length))
-        if self.closes:
-            headers.append((b"connection", b"close"))
-        self._head = encode_response_head(head.status, head.reason, headers)
+        framing = CHUNKED_LINE if self._chunks else b"" if unknown else _length_line(head, request, length)
+        self._head = _encode_head(head, framing, closes=self.closes)
 
     def begin(self) -> bytes:
         self.begun = True
@@ -71,13 +83,14 @@ class PassedAnswer:
         return LAST_CHUNK if self._chunks else b""
 
 
-def _length_field(head: ResponseHead, request: RequestHead, length: int) -> Headers:
+def _length_line(head: ResponseHead, request: RequestHead, length: int) -> bytes:
     """Content-Length where the status allows one; what HEAD and 304 announce is kept (RFC 9110, 8.6)."""
-    if head.status == 204 or head.status < 200:
-        return []
+    if head.status == 204:
+        return b""
     if request.method == "HEAD" or head.status == 304:
-        return [h for h in head.headers if h[0] == b"content-length"]
-    return [(b"content-length", b"%d" % length)]
+        announced = head.fields.get(b"content-length")
+        return b"" if announced is None else b"content-length: %b\r\n" % announced
+    return b"content-length: %d\r\n" % length
 
 
 class JsonAnswer:
@@ -111,11 +124,7 @@ class JsonAnswer:
         parts = self._parts
         body = self._filter(parts[0] if len(parts) == 1 else b"".join(parts))
         self.begun = True
-        headers = [h for h in end_to_end(self._head.headers) if h[0] != b"content-length"]
-        headers.append((b"content-length", b"%d" % len(body)))
-        if self.closes:
-            headers.append((b"connection", b"close"))
-        return encode_response_head(self._head.status, self._head.reason, headers) + body
+        return _encode_head(self._head, b"content-length: %d\r\n" % len(body), closes=self.closes) + body
 
 
 class EventStreamAnswer:
@@ -138,12 +147,7 @@ class EventStreamAnswer:
         self.closes = closing or request.http10
         self.endless = True
         self.begun = False
-        headers = [h for h in end_to_end(head.headers) if h[0] != b"content-length"]
-        if self._chunks:
-            headers.append((b"transfer-encoding", b"chunked"))
-        if self.closes:
-            headers.append((b"connection", b"close"))
-        self._head = encode_response_head(head.status, head.reason, headers)
+        self._head = _encode_head(head, CHUNKED_LINE if self._chunks else b"", closes=self.closes)
 
     def begin(self) -> bytes:
         self.begun = True

@@ -1,7 +1,7 @@
 """One accepted connection: requests in, answers out, one exchange at a time.
 
-Requests that a client sends ahead (pipelining) wait until the answer before them is out; they are kept within a
-bound, and beyond it the connection is not read.
+Requests that a client sends ahead (pipelining) wait in the reader until the answer before them is out; beyond a
+bound the connection is not read.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from sidecar.proxy.listener import Listener
 
 TLS_HANDSHAKE_RECORD = 0x16
-MAX_BACKLOG = 256
-"""Events of requests sent ahead that are kept before reading stops."""
+MAX_HELD = 64 * 1024
+"""Bytes of requests sent ahead that are kept before reading stops."""
 
 
 @dataclass(slots=True)
@@ -47,14 +47,12 @@ class Downstream(asyncio.Protocol):
     """The protocol of an accepted connection."""
 
     __slots__ = (
-        "_backlog",
         "_closing",
         "_exchange",
         "_listener",
         "_pipeline",
         "_reader",
         "_relay",
-        "_replaying",
         "_wants_tls_check",
         "channel",
         "deadline",
@@ -68,8 +66,6 @@ class Downstream(asyncio.Protocol):
         self.channel = channel
         self._reader = RequestReader(self, pipeline.http_limits)
         self._exchange: Exchange | None = None
-        self._backlog: list[RequestHead | bytes | None] = []
-        self._replaying = False
         self._relay: Relay | None = None
         self._wants_tls_check = False
         self._closing = False
@@ -94,10 +90,17 @@ class Downstream(asyncio.Protocol):
         if self._exchange is not None or self._reader.between_messages:
             # A head must arrive within the limit as a whole; a body only has to keep coming.
             self._expect_more()
+        reader = self._reader
         try:
-            self._reader.feed(data)
+            reader.feed(data)
         except HttpRefused as refused:
             self._refuse(refused)
+            return
+        if reader is not self._reader or self._relay is not None:
+            if rest := reader.unread():
+                self.data_received(rest)
+        elif reader.held > MAX_HELD:
+            self.read_on(False)
 
     def eof_received(self) -> bool:
         return False
@@ -111,7 +114,6 @@ class Downstream(asyncio.Protocol):
             exchange.client_gone()
         if self._relay is not None:
             self._relay.client_gone()
-        self._backlog.clear()
 
     def pause_writing(self) -> None:
         if self._exchange is not None:
@@ -128,36 +130,21 @@ class Downstream(asyncio.Protocol):
     # What the reader says.
 
     def on_request(self, head: RequestHead) -> None:
-        if self._exchange is None and not self._backlog:
-            self._start(head)
-        else:
-            self._keep(head)
-
-    def on_body(self, data: bytes) -> None:
-        if self._exchange is not None and not self._backlog:
-            self._exchange.request_body(data)
-        elif self._backlog:
-            self._keep(data)
-
-    def on_request_end(self) -> None:
-        if self._exchange is not None and not self._backlog:
-            self.deadline = NEVER
-            self._exchange.request_end()
-        elif self._backlog:
-            self._keep(None)
-
-    def _start(self, head: RequestHead) -> None:
+        self._reader.pause()
         if not head.keep_alive and head.method != "CONNECT":
             # On a CONNECT the field is about the proxy's connection, which the tunnel then takes over.
             self._closing = True
         self._exchange = exchange = Exchange(self, self._pipeline, head)
         exchange.begin()
 
-    def _keep(self, item: RequestHead | bytes | None) -> None:
-        """`item` belongs to a request that was sent ahead: a head, a piece of a body, or None for its end."""
-        self._backlog.append(item)
-        if len(self._backlog) > MAX_BACKLOG:
-            self.read_on(False)
+    def on_body(self, data: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.request_body(data)
+
+    def on_request_end(self) -> None:
+        self.deadline = NEVER
+        if self._exchange is not None:
+            self._exchange.request_end()
 
     # What the exchange asks for.
 
@@ -194,28 +181,13 @@ class Downstream(asyncio.Protocol):
             self.transport.close()
             return
         self._rest()
-        if self._backlog and not self._replaying:
-            self._replay()
-
-    def _replay(self) -> None:
-        """Take up requests that were sent ahead, one after the other."""
-        self._replaying = True
-        backlog = self._backlog
-        while backlog and not self._closing:
-            item = backlog[0]
-            if isinstance(item, RequestHead) and self._exchange is not None:
-                break
-            del backlog[0]
-            if isinstance(item, RequestHead):
-                self._start(item)
-            elif self._exchange is None:
-                continue
-            elif item is None:
-                self._exchange.request_end()
-            else:
-                self._exchange.request_body(item)
-        self._replaying = False
-        if not backlog:
+        held = self._reader.held
+        try:
+            self._reader.resume()
+        except HttpRefused as refused:
+            self._refuse(refused)
+            return
+        if held > MAX_HELD >= self._reader.held:
             self.read_on(True)
 
     def open_tunnel(self, tunnel: Tunnel) -> None:

@@ -64,4 +64,4 @@ def answer_server(plan: Plan, error: dict[str, Any], pool: Pool) -> None:
 
 def _as_post(plan: Plan) -> Any:
     head = plan.head
-    return type(head)("POST", head.target, head.headers, 0, True, False, False)
+    return type(head)("POST", head.target, head.headers, 0, True, False, False, head.fields)

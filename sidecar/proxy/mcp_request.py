@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mesh.policy.compile import Policy
 from mesh.policy.decision import Decision
-from mesh.protocol.http1.heads import Headers, all_values
+from mesh.protocol.http1.heads import Headers, RequestHead, all_values
 from mesh.protocol.jsonrpc import (
     INVALID_REQUEST,
     JsonRpcRefused,
@@ -31,6 +31,8 @@ from sidecar.proxy.plan import Id, Plan, Reply
 from sidecar.proxy.replies import rpc_error
 from sidecar.telemetry.record import Recorder
 
+_JSON = b"application/json"
+
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
@@ -44,10 +46,10 @@ def inspect_post(
     plan: Plan, body: bytes, *, policy: Policy, limits: Limits, recorder: Recorder
 ) -> Inspected | Reply:
     """Decide a POST to an MCP endpoint. Fills `plan.pending` and `plan.modern`."""
-    refusal = _check_media(plan.head.headers)
-    if refusal is not None:
-        recorder.refused_message("client", plan.principal.id, *refusal)
-        return rpc_error(415, None, INVALID_REQUEST, *refusal)
+    fault = _check_media(plan.head)
+    if fault is not None:
+        recorder.refused_message("client", plan.principal.id, *fault)
+        return rpc_error(415, None, INVALID_REQUEST, *fault)
     try:
         parsed = parse(body, max_depth=limits.json_depth)
         found, is_batch = messages(parsed.value, max_batch=limits.batch)
@@ -83,21 +85,27 @@ def inspect_messages(
     return Inspected(parsed.canonical, headers)
 
 
-def _check_media(headers: Headers) -> tuple[Reason, str] | None:
-    """Only plain application/json is what servers read alike (protocol notes: every stack refuses the rest)."""
-    types = all_values(headers, b"content-type")
-    if len(types) != 1:
-        return Reason.HTTP_CONTENT_TYPE, f"{len(types)} Content-Type fields"
-    media, _, parameters = types[0].partition(b";")
-    if media.strip().lower() != b"application/json":
-        return Reason.HTTP_CONTENT_TYPE, media.decode("latin-1")
-    charset = parameters.strip().lower().replace(b'"', b"").replace(b" ", b"")
-    if b"charset=" in charset and b"charset=utf-8" not in charset:
-        return Reason.HTTP_CONTENT_TYPE, parameters.decode("latin-1").strip()
-    for value in all_values(headers, b"content-encoding"):
-        if value.strip().lower() not in (b"", b"identity"):
-            return Reason.HTTP_CONTENT_ENCODING, value.decode("latin-1")
+def _check_media(head: RequestHead) -> tuple[Reason, str] | None:
+    """Only plain application/json is what servers read alike: every stack refuses the rest."""
+    media = head.fields.get(b"content-type")
+    if media != _JSON:
+        if media is None:
+            return Reason.HTTP_CONTENT_TYPE, "no Content-Type"
+        if not _is_json(media):
+            return Reason.HTTP_CONTENT_TYPE, media.decode("latin-1")
+    if b"content-encoding" in head.fields:
+        for value in all_values(head.headers, b"content-encoding"):
+            if value.lower() not in (b"", b"identity"):
+                return Reason.HTTP_CONTENT_ENCODING, value.decode("latin-1")
     return None
+
+
+def _is_json(value: bytes) -> bool:
+    media, _, parameters = value.lower().partition(b";")
+    if media.strip() != _JSON:
+        return False
+    charset = parameters.replace(b'"', b"").replace(b" ", b"")
+    return b"charset=" not in charset or b"charset=utf-8" in charset
 
 
 def _decide_all(

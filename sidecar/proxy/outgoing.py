@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mesh.protocol.http1.heads import CHUNKED, Headers
-from mesh.protocol.http1.write import encode_request_head, end_to_end
+from mesh.protocol.http1.lines import LeavingLines
 from sidecar.proxy.plan import Plan, Treatment
 
 _REPLACED = frozenset({b"host", b"content-length", b"expect"})
@@ -14,22 +14,35 @@ _INSPECTED = _REPLACED | {b"accept-encoding"}
 _SPOOFABLE = frozenset({b"x-forwarded-client-cert"})
 """Headers by which applications learn the peer's identity; a peer must not set them itself."""
 
+_LINES = {
+    ("outbound", True): LeavingLines(_INSPECTED),
+    ("outbound", False): LeavingLines(_REPLACED),
+    ("inbound", True): LeavingLines(_INSPECTED | _SPOOFABLE),
+    ("inbound", False): LeavingLines(_REPLACED | _SPOOFABLE),
+}
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
 
 def outgoing(plan: Plan, headers: Headers, body_length: int) -> bytes:
     """Request line and headers: end-to-end fields kept, Host and framing made here.
 
     `body_length`: bytes, or CHUNKED for a body that is streamed.
     """
+    head = plan.head
     inspected = plan.treatment is not Treatment.HTTP
-    dropped = _INSPECTED if inspected else _REPLACED
-    if plan.direction == "inbound":
-        dropped = dropped | _SPOOFABLE
-    fields = [(b"host", plan.authority)]
-    fields += [field for field in end_to_end(headers) if field[0] not in dropped]
-    if inspected:
-        fields.append((b"accept-encoding", b"identity"))
+    lines = _LINES[plan.direction, inspected].encode(headers, head.fields.get(b"connection"))
+    asked = b"accept-encoding: identity\r\n" if inspected else b""
     if body_length == CHUNKED:
-        fields.append((b"transfer-encoding", b"chunked"))
-    elif body_length or plan.head.method in ("POST", "PUT", "PATCH"):
-        fields.append((b"content-length", b"%d" % body_length))
-    return encode_request_head(plan.head.method, plan.path, fields)
+        framing = b"transfer-encoding: chunked\r\n"
+    elif body_length or head.method in _WITH_BODY:
+        framing = b"content-length: %d\r\n" % body_length
+    else:
+        framing = b""
+    return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b%b\r\n" % (
+        head.method.encode(),
+        plan.path,
+        plan.authority,
+        lines,
+        asked,
+        framing,
+    )

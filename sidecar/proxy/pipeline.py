@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from mesh.policy.compile import Policy
 from mesh.policy.decision import INBOUND, Decision, HttpRequest
 from mesh.protocol.http1.errors import HttpRefused
-from mesh.protocol.http1.heads import RequestHead, ResponseHead, header
+from mesh.protocol.http1.heads import RequestHead, ResponseHead
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.reasons import Reason
 from sidecar.capture import forward_proxy
@@ -108,8 +108,10 @@ class Pipeline:
     def _route(self, head: RequestHead, channel: Channel) -> Routed:
         """The remembered route, or a new one."""
         inbound = channel.direction == "inbound"
-        host = header(head.headers, b"host")
-        key = (head.target, host if inbound else channel.tunnel, channel.principal.id if inbound else None)
+        if inbound:
+            key: tuple[object, ...] = (head.target, head.fields.get(b"host"), channel.principal.id)
+        else:
+            key = (head.target, channel.tunnel)
         routed = self._routes.get(key)
         if routed is None:
             routed = self._route_inbound(head, channel) if inbound else self._route_outbound(head, channel)
@@ -125,7 +127,7 @@ class Pipeline:
         port, path = inbound_capture.where_to(head, self._application)
         plain = HttpRequest(head.method, path.partition(b"?")[0].decode("latin-1"))
         http = self.policy.decide(channel.principal, INBOUND, "http", http=plain).allowed
-        authority = header(head.headers, b"host") or b""
+        authority = head.fields.get(b"host", b"")
         return route_inbound(self._application.host, port, path, authority, http_allowed=http)
 
     def _admit_bodiless(self, plan: Plan, routed: Routed) -> Plan | Reply:
@@ -136,7 +138,7 @@ class Pipeline:
                 return replies.problem(405, Reason.HTTP_METHOD, method)
             return plan if plan.treatment is not Treatment.HTTP else self._decide_head(plan, routed)
         if plan.treatment is Treatment.SNIFF:
-            events = b"text/event-stream" in (header(plan.head.headers, b"accept") or b"")
+            events = b"text/event-stream" in plan.head.fields.get(b"accept", b"")
             plan.treatment = Treatment.MCP if events else Treatment.HTTP
         return self._decide_head(plan, routed)
 

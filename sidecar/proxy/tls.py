@@ -97,21 +97,28 @@ def public_client(
     on_failure: OnFailure | None = None,
     handshake_seconds: float = HANDSHAKE_SECONDS,
 ) -> TlsProtocol:
-    """Dial a server of the public web, which proves the name `host` by an ordinary certificate."""
-    return TlsProtocol(
-        inner,
-        context,
-        server_side=False,
-        server_hostname=host,
-        on_failure=on_failure,
-        handshake_seconds=handshake_seconds,
-    )
+    """Dial a server of the public web, which proves the name `host` by an ordinary certificate.
+
+    Raises TlsRefused with TLS_HANDSHAKE when `host` cannot be the name of a server.
+    """
+    try:
+        return TlsProtocol(
+            inner,
+            context,
+            server_side=False,
+            server_hostname=host,
+            on_failure=on_failure,
+            handshake_seconds=handshake_seconds,
+        )
+    except ValueError as wrong:
+        raise TlsRefused(Reason.TLS_HANDSHAKE, f"{host!r} cannot be a server's name: {wrong}") from wrong
 
 
 def public_context(authorities_file: str | None = None) -> ssl.SSLContext:
     """Verify as the public web does, TLS 1.2 or newer; `authorities_file` (PEM) replaces the roots."""
     context = ssl.create_default_context(cafile=authorities_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     return context
 
@@ -146,10 +153,8 @@ class TlsProtocol(TlsTransport, asyncio.Protocol):
 
     __slots__ = (
         "_authorize",
-        "_context",
         "_on_failure",
         "_seconds",
-        "_server_hostname",
         "_timer",
         "_verify",
         "peer",
@@ -169,9 +174,7 @@ class TlsProtocol(TlsTransport, asyncio.Protocol):
         on_failure: OnFailure | None = None,
         handshake_seconds: float = HANDSHAKE_SECONDS,
     ) -> None:
-        super().__init__(inner, server_side=server_side)
-        self._context = context
-        self._server_hostname = server_hostname
+        super().__init__(inner, context, server_side=server_side, server_hostname=server_hostname)
         self._verify = verify
         self._authorize = authorize
         self._on_failure = on_failure
@@ -184,10 +187,6 @@ class TlsProtocol(TlsTransport, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
         self._transport = cast("asyncio.Transport", transport)
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._ssl = self._context.wrap_bio(
-            self._incoming, self._outgoing, self._server_side, self._server_hostname
-        )
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._seconds, self._handshake_took_too_long)
         if not self._server_side:
@@ -264,7 +263,7 @@ class TlsProtocol(TlsTransport, asyncio.Protocol):
     def _handshake(self) -> None:
         while True:
             if self._held:
-                self._incoming.write(self._held.popleft())
+                self._incoming.write(self._held.pop(0))
             try:
                 self._ssl.do_handshake()
             except ssl.SSLWantReadError:
@@ -286,7 +285,7 @@ class TlsProtocol(TlsTransport, asyncio.Protocol):
                 if self._authorize is not None:
                     self._authorize(self.peer.spiffe_id)
         except PeerRefused as refused:
-            self._refuse(TlsRefused(refused.reason, refused.detail))
+            self._refuse(TlsRefused.of(refused))
             return
         except TlsRefused as refused:
             self._refuse(refused)

@@ -21,7 +21,7 @@ _FIELD = re.compile(rb"(" + TOKEN + rb"++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)"
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 # Kept out of the memo: credentials should not outlive their request, and what is new every time is no gain.
-_NOT_KEPT = frozenset(
+NOT_KEPT = frozenset(
     {
         b"authorization",
         b"baggage",
@@ -62,7 +62,7 @@ class FieldLines(dict[bytes, tuple[bytes, bytes]]):
     def __missing__(self, line: bytes) -> tuple[bytes, bytes]:
         """Parse a line not seen yet. Raises HttpRefused(HTTP_BAD_HEADER)."""
         field = parse_field(line)
-        if len(line) <= _KEPT_LINE_BYTES and field[0] not in _NOT_KEPT:
+        if len(line) <= _KEPT_LINE_BYTES and field[0] not in NOT_KEPT:
             if len(self) >= _KEPT_LINES:
                 self.clear()
             self[line] = field

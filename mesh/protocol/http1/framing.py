@@ -68,13 +68,15 @@ def expects_continue(value: bytes, http10: bool) -> bool:
 
 
 def without_upgrade(headers: Headers, fields: Fields) -> Headers:
-    """The fields without Upgrade, which means nothing unless Connection names it.
+    """The fields without Upgrade, where it may be ignored (RFC 9110, section 7.8).
 
-    Raises HttpRefused(HTTP_UPGRADE) if it does.
+    Java's HTTP client offers h2c with every first request and goes on in HTTP/1.1 when nobody takes it up, so that
+    offer is dropped. Raises HttpRefused(HTTP_UPGRADE) for every other protocol, whose client would wait for it.
     """
-    if b"upgrade" in list_members(fields.get(b"connection", b"")):
+    offered = fields[b"upgrade"].lower() != b"h2c"
+    if offered and b"upgrade" in list_members(fields.get(b"connection", b"")):
         raise HttpRefused(Reason.HTTP_UPGRADE, "the request asks for another protocol")
-    return [field for field in headers if field[0] != b"upgrade"]
+    return [field for field in headers if field[0] not in (b"upgrade", b"http2-settings")]
 
 
 def _number(value: bytes) -> int:

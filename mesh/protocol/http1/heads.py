@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Headers = list[tuple[bytes, bytes]]
 """Field lines in the order received: name in lower case, value without surrounding white space."""
@@ -29,6 +29,8 @@ class RequestHead:
     keep_alive: bool
     expects_continue: bool
     http10: bool
+    fields: dict[bytes, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """The headers by name, the last value of each; Connection is joined. For look-ups on the hot path."""
 
 
 @dataclass(slots=True)
@@ -44,16 +46,18 @@ class ResponseHead:
     headers: Headers
     body_length: int
     keep_alive: bool
+    fields: dict[bytes, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """As for a request."""
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:
     """The first value of the field `name` (lower case), or None."""
-    for field, value in headers:
-        if field == name:
+    for known, value in headers:
+        if known == name:
             return value
     return None
 
 
 def all_values(headers: Headers, name: bytes) -> list[bytes]:
     """Every value of the field `name` (lower case), in order."""
-    return [value for field, value in headers if field == name]
+    return [value for known, value in headers if known == name]

@@ -92,6 +92,11 @@ class MessageReader(ABC):
         rest, self._rest = self._rest, b""
         return rest
 
+    @property
+    def held(self) -> int:
+        """How many bytes are kept for later: those behind CONNECT, or since `pause`."""
+        return len(self._rest)
+
     @abstractmethod
     def _start(self, line: bytes) -> None:
         """Read the start line."""

@@ -12,7 +12,6 @@ from typing import Protocol
 
 from mesh.protocol.http1.errors import BAD_GATEWAY, HttpRefused
 from mesh.protocol.http1.framing import (
-    Fields,
     declared_length,
     expects_continue,
     response_length,
@@ -75,7 +74,7 @@ class RequestReader(MessageReader):
             self._host = None
             self._line = line
 
-    def _fields(self, headers: Headers, known: Fields, data: bytes, position: int) -> int:
+    def _fields(self, headers: Headers, known: dict[bytes, bytes], data: bytes, position: int) -> int:
         host = known.get(b"host")
         if host is None or host != self._host:
             check_target(self._method, self._target, host, self._http10)
@@ -83,6 +82,7 @@ class RequestReader(MessageReader):
         http10 = self._http10
         if b"upgrade" in known:
             headers = without_upgrade(headers, known)
+            del known[b"upgrade"]
         length = declared_length(known, http10) or 0
         expects = b"expect" in known and expects_continue(known[b"expect"], http10)
         self._keep_alive = stays_open(known, http10)
@@ -91,7 +91,7 @@ class RequestReader(MessageReader):
             if length:
                 raise HttpRefused(Reason.HTTP_MALFORMED, "a CONNECT request has a body")
         self._sink.on_request(
-            RequestHead(self._method, self._target, headers, length, self._keep_alive, expects, http10)
+            RequestHead(self._method, self._target, headers, length, self._keep_alive, expects, http10, known)
         )
         return self._body(length, data, position)
 
@@ -165,14 +165,14 @@ class ResponseReader(MessageReader):
             raise self._surplus()
         return super()._head(data, position)
 
-    def _fields(self, headers: Headers, known: Fields, data: bytes, position: int) -> int:
+    def _fields(self, headers: Headers, known: dict[bytes, bytes], data: bytes, position: int) -> int:
         status, method = self._status, self._expected[0]
         length = response_length(known, status, method, self._http10)
         if status < 200:
             self._interim_head(status, headers)
             return position
         keep_alive = length != UNTIL_CLOSE and stays_open(known, self._http10)
-        head = self._answer = ResponseHead(status, self._phrase, headers, length, keep_alive)
+        head = self._answer = ResponseHead(status, self._phrase, headers, length, keep_alive, known)
         self._sink.on_response(head)
         if method == "CONNECT" and status < 300:
             self._phase = TUNNEL

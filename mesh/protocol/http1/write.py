@@ -9,7 +9,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 """Ends a chunked body; no trailers."""
 
 # RFC 9110, section 7.6.1. Everything that begins with proxy- goes as well.
-_HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
+HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
 
 # A sender may name any field in Connection and so have the next hop drop it. These carry meaning from end to
 # end: dropping them at a sender's word would change whom or what the message is for.
@@ -35,7 +35,8 @@ _END_TO_END = frozenset(
 )
 _END_TO_END_PREFIXES = (b"mcp-", b"a2a-", b"x-a2a-", b"x-forwarded-", b"x-mcp-")
 _P = ord("p")
-_NAMES_NOTHING = (b"", b"keep-alive", b"close")
+NAMES_NOTHING = frozenset({b"", b"keep-alive", b"close"})
+"""Values of Connection that name no field."""
 
 
 def encode_request_head(method: str, target: bytes, headers: Headers) -> bytes:
@@ -63,12 +64,12 @@ def end_to_end(headers: Headers) -> Headers:
         field
         for field in headers
         # The first byte is looked at because it is cheaper than a call, for every field of every message.
-        if (name := field[0]) not in _HOP_BY_HOP and (name[0] != _P or not name.startswith(b"proxy-"))
+        if (name := field[0]) not in HOP_BY_HOP and (name[0] != _P or not name.startswith(b"proxy-"))
     ]
     if len(kept) == len(headers):
         return kept
     named = b",".join(all_values(headers, b"connection"))
-    if named in _NAMES_NOTHING:
+    if named in NAMES_NOTHING:
         return kept
     dropped = {name for name in list_members(named) if not _always_kept(name)}
     return [field for field in kept if field[0] not in dropped]

@@ -42,7 +42,7 @@ class Watch:
         self.refuse: Exception | None = None
         self.provider = WorkloadApiProvider(
             f"unix://{socket}",
-            choose=choose,
+            spiffe_id=choose,
             on_problem=self.problems.put_nowait,
             backoff=Backoff(first=1, longest=4, draw=lambda: 1.0),
             sleep=self._sleep,
@@ -215,6 +215,29 @@ async def test_cancelling_while_nobody_answers_leaves_no_thread(tmp_path: Path) 
     async with watching(tmp_path / "silent.sock") as watch:
         assert watch.identities.empty()
     silent.close()
+
+
+async def test_cancelling_before_the_channel_is_open_leaves_no_thread(
+    socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def slow_client(path: str) -> Any:
+        opening.set()
+        go_on.wait(10)
+        return SimpleNamespace(close=closed.set)
+
+    monkeypatch.setattr("spiffe.WorkloadApiClient", slow_client)
+    watch = Watch(socket)
+    task = spawn(watch.provider.run(watch.publish), name="provider")
+    await asyncio.to_thread(opening.wait, 10)
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert closed.is_set()
+    assert "workload-api" not in [thread.name for thread in threading.enumerate()]
 
 
 def message(change: Callable[[Any], None] = lambda made: None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -851,6 +852,29 @@ def test_public_servers_are_verified_by_their_name(
         await side.ended.wait()
         await sides[0].ended.wait()
         listener.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("host", ["", ".example", "a" * 300 + ".example", "a\0b"])
+def test_what_cannot_be_a_host_name_is_refused_before_dialling(host: str) -> None:
+    with pytest.raises(TlsRefused) as refused:
+        public_client(asyncio.Protocol(), public_context(), host)
+    assert refused.value.reason is Reason.TLS_HANDSHAKE
+    assert "cannot be a server's name" in refused.value.detail
+
+
+def test_a_write_that_openssl_refuses_ends_the_connection(run: Run) -> None:
+    async def scenario() -> None:
+        async with mesh() as made:
+            _, client = await made.pair()
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.transport.get_extra_info("ssl_object").unwrap()
+            client.transport.write(b"x")
+            await client.ended.wait()
+            assert isinstance(client.lost, TlsRefused)
+            client.transport.resume_reading()
+            client.transport.pause_reading()
 
     run(scenario())
 

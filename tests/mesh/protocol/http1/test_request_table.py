@@ -190,11 +190,7 @@ REFUSED_REQUESTS: list[tuple[str, bytes, Reason]] = [
     ("other expectation", post(b"Expect: 200-ok"), EXPECT),
     ("two expectations", post(b"Expect: 100-continue", b"Expect: 100-continue"), EXPECT),
     ("WebSocket", post(b"Connection: keep-alive, Upgrade", b"Upgrade: websocket"), UPGRADE),
-    (
-        "upgrade to h2c",
-        post(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk"),
-        UPGRADE,
-    ),
+    ("upgrade to h2c or WebSocket", post(b"Connection: Upgrade", b"Upgrade: h2c, websocket"), UPGRADE),
     (
         "upgrade named by a second Connection",
         post(b"Connection: a", b"Connection: upgrade", b"Upgrade: x"),
@@ -275,6 +271,13 @@ READ_REQUESTS: list[tuple[str, bytes, int, bytes, int]] = [
         1,
     ),
     ("Upgrade that Connection does not name", post(b"Upgrade: websocket"), 0, b"", 1),
+    (
+        "offer of h2c",
+        post(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABk"),
+        0,
+        b"",
+        1,
+    ),
     ("HTTP/1.0 without Host", b"GET / HTTP/1.0\r\n\r\n", 0, b"", 1),
     ("HTTP/1.0 in absolute form without Host", b"GET http://a/ HTTP/1.0\r\n\r\n", 0, b"", 1),
     ("OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 0, b"", 1),
