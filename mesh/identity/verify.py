@@ -130,6 +130,7 @@ def _may_sign(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUs
 
 # The library's own policies are those of the public web: they refuse valid SVIDs, such as those without key
 # identifiers. So all is permitted here except what SPIFFE forbids; check_leaf has the rules for leaves.
+# The library refuses signers that are no authority by itself today; that must not depend on its version.
 _SIGNERS = (
     ExtensionPolicy.permit_all()
     .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _is_authority)

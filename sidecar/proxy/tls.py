@@ -110,7 +110,7 @@ def public_client(
             on_failure=on_failure,
             handshake_seconds=handshake_seconds,
         )
-    except ValueError as wrong:
+    except (ValueError, TypeError) as wrong:
         raise TlsRefused(Reason.TLS_HANDSHAKE, f"{host!r} cannot be a server's name: {wrong}") from wrong
 
 
