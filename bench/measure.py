@@ -63,6 +63,11 @@ def costing(subject: Subject, action: Callable[[], T]) -> tuple[T, Cost]:
     return outcome, Cost(spent.total_ns, spent.user_ns / total, max(0, others) / elapsed)
 
 
+def start(pid: int, seconds: float) -> Figures:
+    """From `exec` to the first good answer: time, and CPU, which moves less with the load of the machine."""
+    return {"ready_ms": 1000 * seconds, "cpu_ms": procfs.cpu_time(pid).total_ns / 1_000_000}
+
+
 def busy(subject: Subject, request: Path, plan: Plan) -> Figures:
     """Saturation: every connection always has a request in flight."""
     with subject.load(plan.busy_connections, request) as load:

@@ -44,5 +44,5 @@ QUICK = Plan(
     rate_seconds=1,
     stream_events=3_000,
     paced_events=10,
-    start_repetitions=3,
+    start_repetitions=2,
 )

@@ -52,7 +52,9 @@ MEMORY: tuple[Column, ...] = (
 )
 START: tuple[Column, ...] = (
     ("plain", "plain/start", "ready_ms", 0),
+    ("CPU", "plain/start", "cpu_ms", 0),
     ("mTLS in", "mtls-in/start", "ready_ms", 0),
+    ("CPU", "mtls-in/start", "cpu_ms", 0),
 )
 
 

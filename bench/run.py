@@ -11,12 +11,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import payloads, probe
+from bench import measure, payloads, probe
 from bench.cache import Missing
 from bench.cores import Cores
 from bench.figures import Results
 from bench.load import Endpoint, LoadFailed
-from bench.measure import Subject
+from bench.measure import Figures, Subject
 from bench.plan import Plan
 from bench.process import Process, ProcessFailed, free_port
 from bench.proxies.base import AUTHORITY, Proxy, Site
@@ -36,7 +36,7 @@ class Standing:
     proxy: Proxy
     site: Site
     subject: Subject
-    ready_ms: float
+    start: Figures
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class Run:
             for proxy in self._still_in(station, self.proxies):
                 try:
                     with self._stand(station, proxy) as standing:
-                        self.results.add(proxy.name, f"{station.name}/start", {"ready_ms": standing.ready_ms})
+                        self.results.add(proxy.name, f"{station.name}/start", standing.start)
                         for job in memory if repetition == 0 else ():
                             self._try(station, job, standing)
                 except FAILURES as failure:
@@ -132,13 +132,8 @@ class Run:
         site = self._site(station, proxy)
         command = proxy.command(site)
         if command is None:
-            port = site.upstream
-            yield Standing(
-                proxy,
-                site,
-                Subject(None, Endpoint(port, self._client_trust(station, direct=True)), self.cores),
-                0,
-            )
+            endpoint = Endpoint(site.upstream, self._client_trust(station, direct=True))
+            yield Standing(proxy, site, Subject(None, endpoint, self.cores), {})
             return
         started = time.perf_counter()
         with Process(command, core=self.cores.proxy, log=site.folder / "log") as process:
@@ -146,8 +141,8 @@ class Run:
             path = f"{payloads.EVENTS_PATH}?count=1" if station.events else payloads.CALL_PATH
             request = payloads.http_request(proxy.target(site, path), AUTHORITY, payloads.tools_call(500))
             probe.wait_until_answering(endpoint, request, process.check_alive, READY_SECONDS)
-            ready_ms = 1000 * (time.perf_counter() - started)
-            yield Standing(proxy, site, Subject(process.pid, endpoint, self.cores), ready_ms)
+            start = measure.start(process.pid, time.perf_counter() - started)
+            yield Standing(proxy, site, Subject(process.pid, endpoint, self.cores), start)
 
     def _site(self, station: Station, proxy: Proxy) -> Site:
         listen = free_port()

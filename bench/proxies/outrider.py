@@ -11,7 +11,7 @@ import json
 import sys
 from typing import Any
 
-from bench import payloads
+from bench import cache, payloads
 from bench.cache import Missing
 from bench.process import Command
 from bench.proxies.base import HOST, PORT, Site, absolute_form, origin_form
@@ -43,10 +43,13 @@ class Outrider:
         """Write sidecar.yaml and policies.yaml (JSON is YAML)."""
         configuration, policies = site.folder / "sidecar.yaml", site.folder / "policies.yaml"
         policies.write_text(
-            "\n---\n".join(json.dumps(part, indent=1) for part in documents(site)), encoding="ascii"
+            "\n---\n".join(json.dumps(part, indent=1) for part in documents(tls_out=site.tls_out)),
+            encoding="ascii",
         )
         configuration.write_text(json.dumps(settings(site, self.decisions), indent=1), encoding="ascii")
-        return Command([sys.executable, "-m", "sidecar", "--config", str(configuration)])
+        # An image carries compiled modules; without them a start would compile a hundred of them.
+        compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(cache.folder() / "pycache")}
+        return Command([sys.executable, "-m", "sidecar", "--config", str(configuration)], compiled)
 
     def target(self, site: Site, path: str) -> str:
         """Peers address it by path; the agent uses it as its HTTP proxy."""
@@ -75,9 +78,9 @@ def settings(site: Site, decisions: str) -> Json:
     }
 
 
-def documents(site: Site) -> tuple[Json, Json]:
+def documents(*, tls_out: bool) -> tuple[Json, Json]:
     """The Backend and the policy that grants half of its tools."""
-    tls: Json = {"mode": "Mesh", "identity": SERVER} if site.tls_out else {"mode": "None"}
+    tls: Json = {"mode": "Mesh", "identity": SERVER} if tls_out else {"mode": "None"}
     backend = {"protocol": "MCP", "host": HOST, "port": PORT, "path": "/mcp", "tls": tls}
     tools = {"allow": list(payloads.GRANTED), "deny": ["delete_*"]}
     policy = {
