@@ -25,7 +25,7 @@ class Injection:
     """The pod with its sidecar.
 
     `patch` is an RFC 6902 patch from the pod as it came to `pod`. `status` is what the annotation
-    outrider.dev/status holds. `warnings` are for whoever created the pod, at most 120 characters each.
+    outrider.dev/status holds. `warnings` are for whoever created the pod, at most 110 characters each.
     """
 
     pod: Pod

@@ -197,7 +197,7 @@ def test_warnings_fit_what_the_api_allows(pod, enabled, settings) -> None:
     )
     many = pod(containers=[{"name": "a", "env": [{"name": "NO_PROXY", "value": "x" * 200}]}])
     for one in (long, many):
-        assert all(len(warning) <= 120 for warning in inject(one, enabled, settings).warnings)
+        assert all(len(warning) <= 110 for warning in inject(one, enabled, settings).warnings)
 
 
 def test_the_patch_of_a_plain_pod_adds_and_never_replaces(pod, enabled, settings) -> None:

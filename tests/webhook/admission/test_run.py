@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import ssl
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from webhook.__main__ import main
+from webhook.admission.namespaces import fixed_lookup
+from webhook.admission.run import Serving, follow, serve, stop_on_signal
+from webhook.admission.server import AdmissionServer
+from webhook.admission.serving_tls import CertificateUnusable, ServingCertificate
+
+SETTINGS = 'namespaces: {agents: {labels: {"outrider.dev/injection": required}}}\n'
+
+
+class Lines:
+    """A log that tells when a line of a kind has come."""
+
+    def __init__(self) -> None:
+        self.all: list[dict[str, object]] = []
+        self.changed = asyncio.Event()
+
+    def __call__(self, entry: dict[str, object]) -> None:
+        self.all.append(entry)
+        self.changed.set()
+
+    async def wait_for(self, event: str) -> dict[str, object]:
+        while True:
+            self.changed.clear()
+            for entry in self.all:
+                if entry["event"] == event:
+                    return entry
+            await asyncio.wait_for(self.changed.wait(), 5)
+
+
+def trusting(cert: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(cert))
+
+
+async def test_it_serves_over_tls_follows_the_certificate_and_drains(tmp_path, certificate, settings) -> None:
+    cert, key = certificate(tmp_path, "first")
+    lines, stop = Lines(), asyncio.Event()
+    server = AdmissionServer(settings, fixed_lookup({}), lines)
+    serving = Serving(cert, key, "127.0.0.1", 0, reload_interval=0.01, drain=0.0, grace=1.0)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(serve(server, serving, stop))
+        ready = await lines.wait_for("ready")
+        (address,) = ready["addresses"]
+        for name in ("first", "second"):
+            if name == "second":
+                certificate(tmp_path, name)
+                await lines.wait_for("certificate")
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"https://{address}/healthz", ssl=trusting(cert)) as answer,
+            ):
+                assert answer.status == 200
+        assert server.metrics.certificate_not_after > 0
+        stop.set()
+    assert [entry["event"] for entry in lines.all][-2:] == ["draining", "stopped"]
+
+
+async def test_a_certificate_that_cannot_be_used_is_told_and_the_old_one_stays(
+    tmp_path, certificate, settings
+) -> None:
+    cert, key = certificate(tmp_path, "first")
+    lines = Lines()
+    server = AdmissionServer(settings, fixed_lookup({}), lines)
+    serving = ServingCertificate(cert, key)
+    follow(serving, server)
+    assert lines.all == []
+    cert.write_text("broken")
+    follow(serving, server)
+    assert "cannot be used" in str(lines.all[-1]["error"])
+
+
+async def test_without_a_certificate_nothing_is_served(tmp_path, settings) -> None:
+    server = AdmissionServer(settings, fixed_lookup({}), Lines())
+    with pytest.raises(CertificateUnusable):
+        await serve(server, Serving(tmp_path / "no", tmp_path / "key"), asyncio.Event())
+
+
+async def test_sigterm_stops() -> None:
+    async with stop_on_signal() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(stop.wait(), 5)
+
+
+async def test_the_process_answers_and_exits_with_zero_after_sigterm(tmp_path, certificate) -> None:
+    cert, key = certificate(tmp_path, "process")
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(SETTINGS)
+    command = ["-m", "webhook", "--cert", cert, "--key", key, "--host", "127.0.0.1", "--port", "0"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        *("--settings", settings, "--drain", "0"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        ready = json.loads(await asyncio.wait_for(process.stderr.readline(), 20))
+        body = {
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": {
+                "uid": "u",
+                "kind": {"group": "", "version": "v1", "kind": "Pod"},
+                "operation": "CREATE",
+                "namespace": "agents",
+                "object": {"metadata": {}, "spec": {"containers": [{"name": "agent"}]}},
+            },
+        }
+        url = f"https://{ready['addresses'][0]}/mutate?timeout=5s"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, json=body, ssl=trusting(cert)) as answer,
+        ):
+            assert (await answer.json())["response"]["allowed"] is True
+        process.terminate()
+        _, rest = await asyncio.wait_for(process.communicate(), 20)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    events = [json.loads(line)["event"] for line in rest.splitlines()]
+    assert events == ["admission", "draining", "stopped"]
+    assert process.returncode == 0
+
+
+def test_bad_settings_end_with_two_and_every_fault(tmp_path, capsys) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("uid: 0\nimag: x\n")
+    assert main(["--cert", "c", "--key", "k", "--settings", str(settings)]) == 2
+    error = capsys.readouterr().err
+    assert ":1: uid" in error
+    assert ":2: imag" in error
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_settings_that_cannot_be_read_end_with_two(tmp_path, capsys, content) -> None:
+    path = tmp_path / "settings.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["--cert", "c", "--key", "k", "--settings", str(path)]) == 2
+    assert capsys.readouterr().err
+
+
+def test_without_cluster_and_namespaces_it_says_what_is_missing(monkeypatch, capsys) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert main(["--cert", "c", "--key", "k"]) == 2
+    assert "the settings file has no namespaces" in capsys.readouterr().err
+
+
+def test_in_a_cluster_the_service_account_is_used(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    assert main(["--cert", "c", "--key", "k"]) == 2
+    assert "No such file" in capsys.readouterr().err

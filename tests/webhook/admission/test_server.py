@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from webhook.admission.namespaces import NamespaceUnknown, fixed_lookup
+from webhook.admission.outcome import Namespace
+from webhook.admission.server import MAX_BODY, AdmissionServer, json_line
+
+JSON = {"Content-Type": "application/json"}
+POD = {"metadata": {"generateName": "triage-"}, "spec": {"containers": [{"name": "agent"}]}}
+
+
+def review(**request):
+    request = {
+        "uid": "u-1",
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "operation": "CREATE",
+        "namespace": "agents",
+        "object": POD,
+        **request,
+    }
+    return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
+
+
+@pytest.fixture
+def lines():
+    return []
+
+
+@pytest.fixture
+def server(settings, lines):
+    namespaces = {"agents": Namespace("agents", {"outrider.dev/injection": "required"})}
+    return AdmissionServer(settings, fixed_lookup(namespaces), lines.append, clock=lambda: 0.0)
+
+
+@pytest.fixture
+async def client(server):
+    async with TestClient(TestServer(server.application())) as client:
+        yield client
+
+
+async def test_a_pod_is_patched_whatever_query_the_api_server_adds(client, lines) -> None:
+    answer = await client.post("/mutate?timeout=5s", data=review(), headers=JSON)
+    assert answer.status == 200
+    assert answer.content_type == "application/json"
+    response = (await answer.json())["response"]
+    assert (response["uid"], response["allowed"], response["patchType"]) == ("u-1", True, "JSONPatch")
+    assert lines[-1]["result"] == "injected"
+
+
+async def test_a_charset_behind_the_media_type_is_no_matter(client) -> None:
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    assert (await client.post("/mutate", data=review(), headers=headers)).status == 200
+
+
+async def test_outcomes_are_counted_and_logged(client, lines) -> None:
+    await client.post("/mutate", data=review(), headers=JSON)
+    refused = {**POD, "metadata": {"labels": {"outrider.dev/inject": "false"}}}
+    await client.post("/mutate", data=review(object=refused), headers=JSON)
+    await client.post("/mutate", data=review(dryRun=True), headers=JSON)
+    await client.post("/mutate", data=review(operation="UPDATE"), headers=JSON)
+    await client.post("/mutate", data="{", headers=JSON)
+    metrics = await client.get("/metrics")
+    assert metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    text = await metrics.text()
+    for result, reason in [
+        ("injected", "injected"),
+        ("refused", "opt_out_refused"),
+        ("dry_run", "injected"),
+        ("skipped", "not_a_pod_creation"),
+        ("malformed", "review_malformed"),
+    ]:
+        assert f'outrider_admissions_total{{result="{result}",reason="{reason}"}} 1' in text
+    assert lines[1]["message"].startswith("outrider refuses this pod (opt_out_refused)")
+    assert all(json.loads(json_line(line)) for line in lines)
+
+
+async def test_an_unknown_namespace_closes(client) -> None:
+    answer = await client.post("/mutate", data=review(namespace="elsewhere"), headers=JSON)
+    response = (await answer.json())["response"]
+    assert response["allowed"] is False
+    assert "namespace elsewhere is not in the settings file" in response["status"]["message"]
+    answer = await client.post("/mutate", data=review(namespace=""), headers=JSON)
+    assert (await answer.json())["response"]["auditAnnotations"]["reason"] == "namespace_unknown"
+
+
+async def test_a_lookup_that_fails_closes(settings, lines) -> None:
+    async def failing(_name: str) -> Namespace:
+        raise NamespaceUnknown("the API server is away")
+
+    async with TestClient(
+        TestServer(AdmissionServer(settings, failing, lines.append).application())
+    ) as client:
+        answer = await client.post("/mutate", data=review(), headers=JSON)
+        assert (await answer.json())["response"]["allowed"] is False
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "told"),
+    [
+        ("POST", "/mutate", b"{}", {"Content-Type": "text/plain"}, 415, "must be application/json"),
+        ("POST", "/mutate", b"{}", {}, 415, "must be application/json"),
+        ("POST", "/mutate", b"{", JSON, 400, "is not JSON"),
+        ("POST", "/mutate", b"{}", JSON, 400, "must be AdmissionReview"),
+        ("POST", "/mutate", b" " * (MAX_BODY + 1), JSON, 413, "exceeds 3145728 bytes"),
+        ("GET", "/mutate", None, {}, 405, "takes POST only"),
+        ("GET", "/", None, {}, 404, "There are /mutate"),
+        ("POST", "/healthz", b"", {}, 405, "takes GET, HEAD only"),
+    ],
+)
+async def test_every_error_has_a_body_that_says_what_would_be_right(
+    client, method, path, body, headers, status, told
+) -> None:
+    data = None if body is None else io.BytesIO(body)
+    answer = await client.request(method, path, data=data, headers=headers)
+    assert answer.status == status
+    assert told in await answer.text()
+
+
+async def test_while_draining_health_fails_and_connections_end_with_their_answer(client, server) -> None:
+    assert (await client.get("/healthz")).status == 200
+    server.draining = True
+    health = await client.get("/healthz")
+    assert (health.status, await health.text()) == (503, "draining\n")
+    answer = await client.post("/mutate", data=review(), headers=JSON)
+    assert answer.status == 200
+    assert answer.headers["Connection"] == "close"

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import pytest
+
+from webhook.admission.outcome import Namespace
+from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports
+from webhook.admission.settings_file import SettingsInvalid, parse_settings
+
+EVERYTHING = """
+image: registry.example/sidecar@sha256:abc
+imagePullPolicy: Always
+imagePullSecrets: [registry]
+uid: 2000
+ports: {forward: 16002, inbound: 16443, telemetry: 16020}
+listenHost: "[::]"
+identity: {volume: hostPath, socket: agent.sock, hostPath: /run/spire}
+policyConfigMap: policies
+clusterDomain: corp.lan
+noProxy: [metrics.internal, 10.0.0.0/8]
+limits: {connections: 10, idleSeconds: 1.5}
+defaults: {memory-limit: 512Mi, cpu: "1"}
+ignoredNamespaces: [kube-system]
+namespaces:
+  agents: {labels: {outrider.dev/injection: required}, annotations: {a: b}}
+  other: {}
+"""
+
+
+def test_an_empty_file_leaves_every_default() -> None:
+    assert parse_settings("", "x").injection == InjectionSettings()
+    assert parse_settings("# only a comment\n", "x").namespaces is None
+
+
+def test_every_key_is_read() -> None:
+    read = parse_settings(EVERYTHING, "x")
+    assert read.injection == InjectionSettings(
+        image="registry.example/sidecar@sha256:abc",
+        image_pull_policy="Always",
+        image_pull_secrets=("registry",),
+        uid=2000,
+        ports=Ports(16002, 16443, 16020),
+        listen_host="[::]",
+        identity=Identity(IdentityVolume.HOST_PATH, "agent.sock", "/run/spire"),
+        policy_config_map="policies",
+        cluster_domain="corp.lan",
+        no_proxy=("metrics.internal", "10.0.0.0/8"),
+        limits={"connections": 10, "idleSeconds": 1.5},
+        defaults={"outrider.dev/memory-limit": "512Mi", "outrider.dev/cpu": "1"},
+        ignored_namespaces=frozenset({"kube-system"}),
+    )
+    assert type(read.injection.image_pull_policy) is str
+    assert read.namespaces == {
+        "agents": Namespace("agents", {"outrider.dev/injection": "required"}, {"a": "b"}),
+        "other": Namespace("other"),
+    }
+
+
+def test_parts_of_a_section_keep_the_other_defaults() -> None:
+    read = parse_settings(
+        "identity: {volume: none}\nports: {forward: 2000}\npolicyConfigMap: ''\n", "x"
+    ).injection
+    assert read.identity == Identity(IdentityVolume.NONE)
+    assert read.ports == Ports(forward=2000)
+    assert read.policy_config_map == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("imag: x", "imag: unknown field, did you mean image?"),
+        ("image: ''", "image: must not be empty"),
+        ("uid: 0", "uid: 0 is out of range"),
+        ("ports: {forward: 80}", "ports.forward: 80 is out of range"),
+        ("ports: {forward: 15020}", "must differ"),
+        ("ports: 3", "ports: expected a mapping"),
+        ("identity: {volume: csii}", "did you mean csi?"),
+        ("identity: {socket: ../x}", "is not a file name"),
+        ("identity: {hostPath: x}", "is not an absolute path"),
+        ("policyConfigMap: A_B", "is not the name of a ConfigMap"),
+        ("policyConfigMap: 3", "put it in quotes"),
+        ("clusterDomain: a b", "is not a DNS domain"),
+        ("noProxy: ['*']", "would switch the sidecar off"),
+        ("noProxy: ['a,b']", "is not one host"),
+        ("limits: {a: '1'}", "limits.a: expected a number"),
+        ("limits: {a: -1}", "limits.a: expected a number"),
+        ("limits: [a]", "limits: expected a mapping"),
+        ("limits: {a: *x}", "anchors and aliases are refused"),
+        ("limits: {a: &x 1, b: *x}", "anchors and aliases are refused"),
+        ("limits: &x {a: 1}\ndefaults: *x", "anchors and aliases are refused"),
+        ("limits: {c: !!str 1}", "tags are refused"),
+        ("defaults: {cpu: many}", 'defaults.cpu: "many" is not a quantity; allowed: a positive CPU'),
+        ("defaults: {mode: observe}", "defaults.mode: unknown field"),
+        ("defaults: 3", "defaults: expected a mapping"),
+        ("imagePullPolicy: Sometimes", "allowed: Always, IfNotPresent, Never"),
+        ("imagePullSecrets: [A_B]", "is not the name of a Secret"),
+        ("namespaces: []", "namespaces: expected a mapping"),
+        ("namespaces: {a: {labels: []}}", "namespaces.a.labels: expected a mapping"),
+        ("namespaces: {a: {labels: {x: 1}}}", "put it in quotes"),
+        ("namespaces: {a: {label: {}}}", "did you mean labels?"),
+        ("a: 1\n---\nb: 2", "one document expected"),
+        ("- a", "expected a mapping, found a list"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_a_fault_is_told_with_file_line_and_place(text, told) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        parse_settings(text, "settings.yaml")
+    assert told in str(caught.value)
+    assert str(caught.value).startswith("settings.yaml:")
+
+
+def test_all_faults_come_at_once() -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        parse_settings("uid: 0\nimag: x\nlimits: {a: b}\n", "x")
+    assert [error.line for error in caught.value.errors] == [1, 2, 3]
