@@ -60,9 +60,11 @@ def verdict(workload: Workload, namespace: Namespace, settings: InjectionSetting
     misplaced = tuple(_misplaced(workload))
     if isinstance(outcome, Injection):
         pod = outcome.pod if outcome.patch else None
-        return Verdict("injected", pod, "", (*misplaced, *outcome.warnings))
-    told = f" ({outcome.reason}): {outcome.sentence}"
-    return Verdict("skipped" if isinstance(outcome, Skipped) else "refused", None, told, misplaced)
+        return Verdict("injected", pod, warnings=(*misplaced, *outcome.warnings))
+    if isinstance(outcome, Skipped):
+        return Verdict("skipped", None, (f" ({outcome.reason}): {outcome.sentence}",), misplaced)
+    told = tuple(f" ({problem.reason}): {problem}" for problem in outcome.problems)
+    return Verdict("refused", None, told, misplaced)
 
 
 def namespaces_in(manifests: list[Manifest]) -> dict[str, Namespace]:

@@ -26,11 +26,11 @@ BAD_INPUT = 2
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one workload. `pod` is None where it stays as it is."""
+    """What became of one workload. `pod` is None where it stays as it is; `told` holds why, once per reason."""
 
     result: str
     pod: Any = None
-    told: str = ""
+    told: tuple[str, ...] = ("",)
     warnings: tuple[str, ...] = ()
 
 
@@ -71,7 +71,7 @@ def rewrite(
             verdict = decide(workload, where)
             place = f"{manifest.source}:{manifest.line}: {workload.kind} {where}/{workload.name}"
             rewriting.results[verdict.result] += 1
-            rewriting.report.append(f"{place}: {verdict.result}{verdict.told}")
+            rewriting.report += [f"{place}: {verdict.result}{told}" for told in verdict.told]
             rewriting.report += [f"{place}: warning: {warning}" for warning in verdict.warnings]
             return verdict.pod
 

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
             try:
                 pod = unshared(as_pod(workload.pod))
             except PodMalformed as error:
-                return Verdict("refused", told=f" ({Reason.POD_MALFORMED}): {error}")
+                return Verdict("refused", told=(f" ({Reason.POD_MALFORMED}): {error}",))
             if not is_injected(pod):
                 return Verdict("unchanged")
             uninject(pod, settings.injection)

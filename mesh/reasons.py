@@ -285,5 +285,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.PROXY_CONFLICT: (
         "A container sets a proxy variable that would lead its traffic past the sidecar; remove the variable."
     ),
-    Reason.ANNOTATION_INVALID: "A label or annotation of Outrider is unknown, misplaced or invalid.",
+    Reason.ANNOTATION_INVALID: (
+        "Labels and annotations of Outrider are honoured or refused, never ignored; correct it or remove it."
+    ),
 }

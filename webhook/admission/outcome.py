@@ -50,6 +50,9 @@ class Problem:
     reason: Reason
     detail: str
 
+    def __str__(self) -> str:
+        return f"{self.detail}: {self.reason.sentence}" if self.detail else self.reason.sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -104,7 +104,12 @@ def _unknown(name: str, kind: Kind) -> str:
             article = "an" if row.kind is Kind.ANNOTATION else "a"
             return f"{article} {row.kind.value}, and no {kind.value}"
     known = sorted(
-        row.name.removeprefix(PREFIX) for row in TABLE if row.kind is kind and row.name.startswith(PREFIX)
+        row.name.removeprefix(PREFIX)
+        for row in TABLE
+        if row.kind is kind
+        and row.owner is not Owner.SIDECAR
+        and row.supported
+        and row.name.startswith(PREFIX)
     )
     return f"unknown; allowed: {', '.join(known)}"
 

@@ -25,7 +25,7 @@ def as_pod(document: object) -> Pod:
         PodMalformed: a field that admission reads has another type, or there is no container.
     """
     if not isinstance(document, Mapping):
-        raise PodMalformed("it is no object")
+        raise PodMalformed("there is no object where a pod should be")
     try:
         msgspec.convert(document, Pod)
     except msgspec.ValidationError as error:

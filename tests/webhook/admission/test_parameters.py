@@ -73,7 +73,7 @@ def test_all_annotation_errors_come_at_once(pod, settings) -> None:
     ("labels", "told"),
     [
         ({"outrider.dev/mode": "observe"}, "is a annotation"),
-        ({"outrider.dev/injct": "true"}, "is unknown; allowed: inject, injected"),
+        ({"outrider.dev/injct": "true"}, "is unknown; allowed: inject"),
     ],
 )
 def test_a_label_of_ours_that_is_misplaced_or_misspelt_is_refused(
