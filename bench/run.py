@@ -69,7 +69,7 @@ class Run:
                     self._rounds(station, job, present)
 
     def _fresh(self, station: Station) -> None:
-        """Start each proxy several times; measure memory on the first of them."""
+        """Start each proxy several times; measure memory on the last of them, when caches on disk are warm."""
         memory = [job for job in station.jobs if job.fresh]
         if not memory:
             return
@@ -78,7 +78,7 @@ class Run:
                 try:
                     with self._stand(station, proxy) as standing:
                         self.results.add(proxy.name, f"{station.name}/start", standing.start)
-                        for job in memory if repetition == 0 else ():
+                        for job in memory if repetition == self.plan.start_repetitions - 1 else ():
                             self._try(station, job, standing)
                 except FAILURES as failure:
                     self.leave_out(f"{proxy.name} at {station.name}: {failure}")
