@@ -27,7 +27,7 @@ CALLS = [
     ("read_note", {"id": "2"}),
 ]
 PROGRAMS = ["v1", "v2", "ts1", "ts2"]
-IDS = [7, "7", "", "a b\u00fc", 0, -1, 2**53]
+IDS = [7, "7", "", "a b\u00fc", 0, -1, 2**53 - 1]
 NOTES = [kind for kind in KINDS if kind.records]
 PAGES = [Kind(f"pages-{revision}", "pages", revision) for revision in (LEGACY, MODERN)]
 

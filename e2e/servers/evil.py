@@ -27,6 +27,7 @@ MODERN_FIELDS = {
     "_meta": {"io.modelcontextprotocol/serverInfo": INFO},
 }
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+LATE_SECONDS = 0.3
 PRIMER = b"id: %s\r\ndata: \r\nretry: 50\r\n\r\n"
 
 
@@ -88,8 +89,10 @@ class Evil:
             place = f"http://localhost:{port}/{row.id}/moved".encode()
             writer.write(_plain(307, b"", (b"Location", place)))
         elif row.way == "get-stream":
-            writer.write(_plain(202, b""))
+            # The 202 comes late: one client takes it for the end of its request unless the answer is there first.
             self._queue(asked.headers.get("mcp-session-id")).put_nowait(self._filled(row, asked.message))
+            await asyncio.sleep(LATE_SECONDS)
+            writer.write(_plain(202, b""))
         elif row.way == "resumed":
             event_id = f"event-{next(self.numbers)}"
             writer.write(STREAM_HEAD + PRIMER % event_id.encode())
