@@ -273,7 +273,7 @@ def identity_provider(config: SidecarConfig, problem: Callable[[str], None]) -> 
     # Imported here because py-spiffe and grpc cost 30 MB: only who uses the Workload API pays for it.
     from sidecar.identity.workload_api import WorkloadApiProvider
 
-    return WorkloadApiProvider(socket, choose=config.identity.spiffe_id, on_problem=problem)
+    return WorkloadApiProvider(socket, spiffe_id=config.identity.spiffe_id, on_problem=problem)
 
 
 def _agent_name(config: SidecarConfig) -> str:

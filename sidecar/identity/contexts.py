@@ -16,7 +16,8 @@ from mesh.identity.svid import X509Svid
 from sidecar.identity.provider import Identity
 
 # RFC 7301. Our own name tells mesh TLS, which a sidecar terminates, from TLS of the application that merely
-# passes through the same port. Offered, not demanded: peers of other SPIFFE implementations may come without.
+# passes through the same port. Offered first and not demanded: a server that knows ALPN but not our name would
+# close the connection if it found nothing else to choose, and SPIFFE peers that are no sidecars are welcome.
 MESH_ALPN = "outrider/http/1.1"
 
 
@@ -42,7 +43,7 @@ def _mesh_context(role: int, identity: Identity) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_TICKET
     # A bundle may hold an authority that is not self-signed; verify_peer takes it as an anchor, so must this.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.set_alpn_protocols([MESH_ALPN])
+    context.set_alpn_protocols([MESH_ALPN, "http/1.1"])
     authorities = b"".join(der for bundle in identity.bundles.values() for der in bundle.authorities_der)
     try:
         if authorities:

@@ -99,7 +99,7 @@ class JsonAnswer:
     __slots__ = ("_filter", "_head", "_limit", "_parts", "_size", "begun", "closes", "endless")
 
     def __init__(
-        self, head: ResponseHead, transform: Callable[[bytes], bytes], *, limit: int, closing: bool
+        self, head: ResponseHead, transform: Callable[[bytes, int], bytes], *, limit: int, closing: bool
     ) -> None:
         self._head = head
         self._filter = transform
@@ -122,7 +122,7 @@ class JsonAnswer:
 
     def end(self) -> bytes:
         parts = self._parts
-        body = self._filter(parts[0] if len(parts) == 1 else b"".join(parts))
+        body = self._filter(parts[0] if len(parts) == 1 else b"".join(parts), self._head.status)
         self.begun = True
         return _encode_head(self._head, b"content-length: %d\r\n" % len(body), closes=self.closes) + body
 

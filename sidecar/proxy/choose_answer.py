@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mesh.protocol.http1.heads import RequestHead, ResponseHead, all_values
+from mesh.protocol.http1.heads import ResponseHead, all_values
 from mesh.protocol.sse import SseEvent
 from mesh.reasons import Reason
 from sidecar.proxy.answers import Answer, AnswerRefused, EventStreamAnswer, JsonAnswer, PassedAnswer
 from sidecar.proxy.endpoint import announced_path
-from sidecar.proxy.errand import answer_server
-from sidecar.proxy.mcp_answer import McpAnswers
 from sidecar.proxy.plan import Plan, Treatment
 
 if TYPE_CHECKING:
@@ -20,10 +18,9 @@ if TYPE_CHECKING:
 _NO_RESULT = frozenset({"DELETE", "OPTIONS", "HEAD"})
 
 
-def choose_answer(
-    plan: Plan, head: ResponseHead, request: RequestHead, pipeline: Pipeline, *, closing: bool
-) -> Answer:
+def choose_answer(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
     """The Answer for this response. Raises AnswerRefused for what cannot be inspected."""
+    request = plan.head
     if plan.treatment is Treatment.HTTP:
         return PassedAnswer(head, request, closing=closing)
     _refuse_encoded(head)
@@ -33,7 +30,7 @@ def choose_answer(
     if media == b"application/json":
         return _json(plan, head, pipeline, closing=closing)
     if media == b"text/event-stream":
-        return _events(plan, head, request, pipeline, closing=closing)
+        return _events(plan, head, pipeline, closing=closing)
     if head.status == 202 or head.status >= 300:
         # No client takes a result from these; what they say in text is for people.
         return PassedAnswer(head, request, closing=closing)
@@ -55,29 +52,17 @@ def _media_type(head: ResponseHead) -> bytes:
 
 
 def _json(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
-    transform = partial(_answers(plan, pipeline).document, status=head.status)
+    transform = partial(pipeline.answers.document, plan)
     return JsonAnswer(head, transform, limit=pipeline.limits.body_bytes, closing=closing)
 
 
-def _events(
-    plan: Plan, head: ResponseHead, request: RequestHead, pipeline: Pipeline, *, closing: bool
-) -> Answer:
-    answers = _answers(plan, pipeline)
-
+def _events(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
     def transform(event: SseEvent) -> str | None:
         if event.event == "endpoint":
             path = announced_path(event.data or "", plan)
             if path is not None:
                 pipeline.learn_endpoint(plan, path)
-        return answers.event(event)
+        return pipeline.answers.event(plan, event)
 
-    return EventStreamAnswer(
-        head, request, transform, event_bytes=pipeline.limits.event_bytes, closing=closing
-    )
-
-
-def _answers(plan: Plan, pipeline: Pipeline) -> McpAnswers:
-    def to_server(error: dict[str, Any]) -> None:
-        answer_server(plan, error, pipeline.pool)
-
-    return McpAnswers(plan, pipeline.policy, pipeline.limits, pipeline.recorder, to_server)
+    limit = pipeline.limits.event_bytes
+    return EventStreamAnswer(head, plan.head, transform, event_bytes=limit, closing=closing)

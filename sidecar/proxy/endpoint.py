@@ -14,11 +14,11 @@ def announced_path(data: str, plan: Plan) -> str | None:
 
     The specification wants the same origin; an endpoint elsewhere is a new destination and is decided as one.
     """
-    host = plan.destination.host
-    base = f"http://{f'[{host}]' if ':' in host else host}:{plan.destination.port}"
+    host, port = plan.routed.destination[:2]
+    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     try:
-        target = absolute_form(urljoin(base + plan.path.decode("latin-1"), data).encode())
+        target = absolute_form(urljoin(base + plan.routed.path.decode("latin-1"), data).encode())
         path = plain_path(target.path)
     except (HttpRefused, ValueError):
         return None
-    return path if (target.host, target.port) == (host, plan.destination.port) else None
+    return path if (target.host, target.port) == (host, port) else None

@@ -6,6 +6,7 @@ the policy holds the question back from the agent, somebody must answer, or the 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mesh.protocol.http1.heads import Headers, ResponseHead
@@ -48,20 +49,5 @@ def answer_server(plan: Plan, error: dict[str, Any], pool: Pool) -> None:
     headers.append((b"content-type", b"application/json"))
     headers.append((b"accept", b"application/json, text/event-stream"))
     # The head that is written is that of a POST, whatever opened the stream (a GET, often).
-    post = Plan(
-        plan.direction,
-        _as_post(plan),
-        plan.path,
-        plan.authority,
-        plan.principal,
-        plan.target,
-        plan.backend,
-        plan.destination,
-        Treatment.MCP,
-    )
-    pool.acquire(plan.destination, _Errand(outgoing(post, headers, len(body)) + body))
-
-
-def _as_post(plan: Plan) -> Any:
-    head = plan.head
-    return type(head)("POST", head.target, head.headers, 0, True, False, False, head.fields)
+    post = replace(plan, head=replace(plan.head, method="POST"), treatment=Treatment.MCP)
+    pool.acquire(plan.routed.destination, _Errand(outgoing(post, headers, len(body)) + body))

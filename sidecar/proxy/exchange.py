@@ -16,7 +16,7 @@ from mesh.protocol.http1.write import LAST_CHUNK, chunk
 from mesh.reasons import Reason
 from sidecar.proxy import replies
 from sidecar.proxy.answers import Answer, AnswerRefused
-from sidecar.proxy.plan import Outgoing, Plan, Reply, Treatment, Tunnel
+from sidecar.proxy.plan import Plan, Reply, Treatment, Tunnel
 from sidecar.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Exchange:
         if self.head.expects_continue:
             self._client.write(CONTINUE)
         if step.treatment is Treatment.HTTP:
-            self._parts.append(self._pipeline.stream(step).head)
+            self._parts.append(self._pipeline.stream(step))
             self._connect(step)
 
     def request_body(self, data: bytes) -> None:
@@ -120,12 +120,11 @@ class Exchange:
             self._reply(step)
             self._client.exchange_done(self)
             return
-        if isinstance(step, Outgoing):
-            self._parts = [step.head + step.body]
-            self._connect(plan)
+        self._parts = [step]
+        self._connect(plan)
 
     def _connect(self, plan: Plan) -> None:
-        self._connecting = self._pipeline.pool.acquire(plan.destination, self)
+        self._connecting = self._pipeline.pool.acquire(plan.routed.destination, self)
 
     def upstream_ready(self, upstream: Upstream) -> None:
         """The pool has a connection."""
@@ -160,7 +159,7 @@ class Exchange:
         if plan is None or self._upstream is None:
             return
         try:
-            self._answer = self._pipeline.answer(plan, head, self.head)
+            self._answer = self._pipeline.answer(plan, head)
         except AnswerRefused as refused:
             self._refuse_answer(refused.reason, refused.detail)
             return
@@ -208,7 +207,7 @@ class Exchange:
         self._upstream = None
         plan = self._plan
         if plan is not None:
-            self._pipeline.recorder.seconds(plan.direction, self._pipeline.clock() - self._started)
+            self._pipeline.recorder.seconds(plan.routed.direction, self._pipeline.clock() - self._started)
         answer = self._answer
         if answer is not None and answer.closes:
             self._client.close_after_answer()
@@ -228,7 +227,9 @@ class Exchange:
         plan = self._plan
         if plan is None or self._replied:
             return
-        self._pipeline.recorder.upstream_failure(plan.backend, str(plan.destination), reason, detail)
+        self._pipeline.recorder.upstream_failure(
+            plan.routed.backend, str(plan.routed.destination), reason, detail
+        )
         self._give_up(replies.upstream_failed(reason, detail, plan))
 
     def _refuse_answer(self, reason: Reason, detail: str) -> None:
@@ -239,7 +240,9 @@ class Exchange:
         plan = self._plan
         if plan is None:
             return
-        self._pipeline.recorder.upstream_failure(plan.backend, str(plan.destination), reason, detail)
+        self._pipeline.recorder.upstream_failure(
+            plan.routed.backend, str(plan.routed.destination), reason, detail
+        )
         self._give_up(replies.upstream_failed(reason, detail, plan))
 
     def _give_up(self, reply: Reply) -> None:

@@ -8,7 +8,6 @@ to the same `decide` as a call would be, so what is seen and what may be called 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from mesh.policy.compile import Policy
@@ -22,28 +21,24 @@ from mesh.protocol.strict_json import JsonRefused, encode, parse
 from mesh.reasons import Reason
 from sidecar.limits import Limits
 from sidecar.proxy.answers import AnswerRefused
+from sidecar.proxy.errand import answer_server
 from sidecar.proxy.plan import Plan
+from sidecar.proxy.pool import Pool
 from sidecar.telemetry.record import Recorder
-
-ServerAnswer = Callable[[dict[str, Any]], None]
-"""Sends a JSON-RPC error back to a server whose request the policy refuses."""
 
 
 class McpAnswers:
-    """Filters the messages that a backend sends for one plan."""
+    """Filters the messages that backends send, each for the plan that it answers."""
 
-    __slots__ = ("_answer_server", "_limits", "_plan", "_policy", "_recorder")
+    __slots__ = ("_limits", "_policy", "_pool", "_recorder")
 
-    def __init__(
-        self, plan: Plan, policy: Policy, limits: Limits, recorder: Recorder, answer_server: ServerAnswer
-    ) -> None:
-        self._plan = plan
+    def __init__(self, policy: Policy, limits: Limits, recorder: Recorder, pool: Pool) -> None:
         self._policy = policy
         self._limits = limits
         self._recorder = recorder
-        self._answer_server = answer_server
+        self._pool = pool
 
-    def document(self, body: bytes, status: int) -> bytes:
+    def document(self, plan: Plan, body: bytes, status: int) -> bytes:
         """A whole JSON body. Below 400 it must be JSON-RPC; an error body may be any strict JSON."""
         if not body:
             return body
@@ -57,12 +52,12 @@ class McpAnswers:
             if status >= 400 and not _looks_like_result(parsed.value):
                 return parsed.canonical
             raise AnswerRefused(refused.reason, refused.detail) from refused
-        values = self._filter_all(found)
+        values = self._filter_all(plan, found)
         if values is None:
             return parsed.canonical
         return encode(values if is_batch else values[0])
 
-    def event(self, event: SseEvent) -> str | None:
+    def event(self, plan: Plan, event: SseEvent) -> str | None:
         """The data of one event as it goes on; None sends the event without data.
 
         An event that cannot be read becomes an error for whoever waits on this stream: dropping it would let
@@ -74,93 +69,96 @@ class McpAnswers:
         try:
             parsed = parse(data.encode(), max_depth=self._limits.json_depth)
             found, is_batch = messages(parsed.value, max_batch=self._limits.batch)
-            values = self._filter_all(found)
+            values = self._filter_all(plan, found)
         except UnicodeEncodeError:
-            return self._unreadable(Reason.JSON_NOT_UTF8, "a lone surrogate")
+            return self._unreadable(plan, Reason.JSON_NOT_UTF8, "a lone surrogate")
         except (JsonRefused, JsonRpcRefused, AnswerRefused) as refused:
-            return self._unreadable(refused.reason, refused.detail)
+            return self._unreadable(plan, refused.reason, refused.detail)
         if values is None:
             return parsed.canonical.decode()
         if not values:
             return None
         return encode(values if is_batch else values[0]).decode()
 
-    def _unreadable(self, reason: Reason, detail: str) -> str | None:
-        plan = self._plan
-        self._recorder.upstream_failure(plan.backend, str(plan.destination), reason, detail)
+    def _unreadable(self, plan: Plan, reason: Reason, detail: str) -> str | None:
+        self._recorder.upstream_failure(plan.routed.backend, str(plan.routed.destination), reason, detail)
         if not plan.pending:
             return None
         message = f"The server's answer was not passed on: {reason.sentence}"
         error = error_response(plan.pending[0], INTERNAL_ERROR, message, {"reason": reason.value})
         return encode(error).decode()
 
-    def _filter_all(self, found: tuple[Message, ...]) -> list[dict[str, Any]] | None:
+    def _filter_all(self, plan: Plan, found: tuple[Message, ...]) -> list[dict[str, Any]] | None:
         """The messages as they go on; None if all go on unchanged."""
         values: list[dict[str, Any]] = []
         changed = False
         for message in found:
-            value = self._filter(message)
+            value = self._filter(plan, message)
             changed = changed or value is not message.value
             if value is not None:
                 values.append(value)
         return values if changed else None
 
-    def _filter(self, message: Message) -> dict[str, Any] | None:
+    def _filter(self, plan: Plan, message: Message) -> dict[str, Any] | None:
         """One message as it goes on, None if it is held back."""
         kind = message.kind
         if kind is Kind.RESULT:
-            return self._result(message)
+            return self._result(plan, message)
         if kind is Kind.REQUEST:
-            return self._server_request(message)
+            return self._server_request(plan, message)
         return message.value
 
-    def _result(self, message: Message) -> dict[str, Any]:
+    def _result(self, plan: Plan, message: Message) -> dict[str, Any]:
         result = message.result
         if not isinstance(result, dict):
             return message.value
         try:
             for asked in input_requests(result):
-                if not self._may_ask(asked.method):
+                if not self._may_ask(plan, asked.method):
                     return error_response(message.id, INTERNAL_ERROR, Reason.SERVER_REQUEST_REFUSED.sentence)
-            filtered = filter_result(result, self._allowed, total=self._total)
+            filtered = filter_result(
+                result,
+                lambda subject: self._allowed(plan, subject),
+                total=lambda kind: self._total(plan, kind),
+            )
         except McpRefused as refused:
             raise AnswerRefused(refused.reason, refused.detail) from refused
         if not filtered.changed:
             return message.value
-        self._record_hidden(filtered.hidden)
+        self._record_hidden(plan, filtered.hidden)
         return {**message.value, "result": filtered.result}
 
-    def _server_request(self, message: Message) -> dict[str, Any] | None:
+    def _server_request(self, plan: Plan, message: Message) -> dict[str, Any] | None:
         """A question of the server's own (up to 2025-11-25). Held back, it must still be answered."""
-        if self._may_ask(message.method or ""):
+        if self._may_ask(plan, message.method or ""):
             return message.value
         text = Reason.SERVER_REQUEST_REFUSED.sentence
-        self._answer_server(error_response(message.id, INTERNAL_ERROR, text))
+        answer_server(plan, error_response(message.id, INTERNAL_ERROR, text), self._pool)
         return None
 
-    def _may_ask(self, method: str) -> bool:
+    def _may_ask(self, plan: Plan, method: str) -> bool:
         """Sampling, elicitation, roots: what servers may ask of the agent is part of the policy."""
-        plan = self._plan
         if plan.target is None or method == "ping":
             return True
         decision = self._policy.server_request(plan.principal, plan.target, method)
-        self._recorder.decision(plan.direction, plan.principal.id, plan.backend, method, None, decision)
+        self._recorder.decision(
+            plan.routed.direction, plan.principal.id, plan.routed.backend, method, None, decision
+        )
         return decision.allowed
 
-    def _allowed(self, subject: Subject) -> bool:
-        target = self._plan.target
+    def _allowed(self, plan: Plan, subject: Subject) -> bool:
+        target = plan.target
         if target is None:
             return True
-        return self._policy.decide(self._plan.principal, target, subject.method, subject.name).allowed
+        return self._policy.decide(plan.principal, target, subject.method, subject.name).allowed
 
-    def _total(self, kind: SubjectKind) -> bool:
-        target = self._plan.target
-        return target is None or self._policy.total(self._plan.principal, target, kind)
+    def _total(self, plan: Plan, kind: SubjectKind) -> bool:
+        target = plan.target
+        return target is None or self._policy.total(plan.principal, target, kind)
 
-    def _record_hidden(self, hidden: tuple[Subject, ...]) -> None:
-        plan = self._plan
+    def _record_hidden(self, plan: Plan, hidden: tuple[Subject, ...]) -> None:
         for kind, count in Counter(subject.kind for subject in hidden).items():
-            self._recorder.hidden(plan.direction, plan.principal.id, plan.backend, kind, count)
+            self._recorder.hidden(plan.routed.direction, plan.principal.id, plan.routed.backend, kind, count)
 
 
 def _looks_like_result(value: Any) -> bool:

@@ -6,8 +6,6 @@ read anything else than what was decided. One refused message refuses its whole 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mesh.policy.compile import Policy
 from mesh.policy.decision import Decision
 from mesh.protocol.http1.heads import Headers, RequestHead, all_values
@@ -34,18 +32,13 @@ from sidecar.telemetry.record import Recorder
 _JSON = b"application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """A body that may leave."""
-
-    body: bytes
-    headers: Headers
-
-
 def inspect_post(
     plan: Plan, body: bytes, *, policy: Policy, limits: Limits, recorder: Recorder
-) -> Inspected | Reply:
-    """Decide a POST to an MCP endpoint. Fills `plan.pending` and `plan.modern`."""
+) -> tuple[bytes, Headers] | Reply:
+    """Decide a POST to an MCP endpoint: its body and headers as they leave, or the refusal.
+
+    Fills `plan.pending` and `plan.modern`.
+    """
     fault = _check_media(plan.head)
     if fault is not None:
         recorder.refused_message("client", plan.principal.id, *fault)
@@ -66,7 +59,7 @@ def inspect_messages(
     *,
     policy: Policy,
     recorder: Recorder,
-) -> Inspected | Reply:
+) -> tuple[bytes, Headers] | Reply:
     """Decide messages that were parsed."""
     headers = plan.head.headers
     try:
@@ -82,7 +75,7 @@ def inspect_messages(
     plan.pending = tuple([m.id for m in found if m.kind is Kind.REQUEST and m.id is not None])
     if plan.modern:
         headers = mirror_headers(found[0], headers)
-    return Inspected(parsed.canonical, headers)
+    return parsed.canonical, headers
 
 
 def _check_media(head: RequestHead) -> tuple[Reason, str] | None:
@@ -128,16 +121,16 @@ def _decide(
 ) -> tuple[Decision, Subject | None] | None:
     """The first refusal of what one message asks for; None if all is allowed."""
     method = message.method or ""
-    target = plan.target
+    routed, target = plan.routed, plan.target
     assert target is not None  # noqa: S101 - a plan that is inspected has a target
     asked = subjects(method, message.params)
     if not asked:
         decision = policy.decide(plan.principal, target, method)
-        recorder.decision(plan.direction, plan.principal.id, plan.backend, method, None, decision)
+        recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)
         return None if decision.allowed else (decision, None)
     for subject in asked:
         decision = policy.decide(plan.principal, target, subject.method, subject.name, subject.arguments)
-        recorder.decision(plan.direction, plan.principal.id, plan.backend, method, subject.name, decision)
+        recorder.decision(routed.direction, plan.principal.id, routed.backend, method, subject.name, decision)
         if not decision.allowed:
             return decision, subject
     return None

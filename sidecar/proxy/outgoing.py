@@ -28,9 +28,9 @@ def outgoing(plan: Plan, headers: Headers, body_length: int) -> bytes:
 
     `body_length`: bytes, or CHUNKED for a body that is streamed.
     """
-    head = plan.head
+    head, routed = plan.head, plan.routed
     inspected = plan.treatment is not Treatment.HTTP
-    lines = _LINES[plan.direction, inspected].encode(headers, head.fields.get(b"connection"))
+    lines = _LINES[routed.direction, inspected].encode(headers, head.fields.get(b"connection"))
     asked = b"accept-encoding: identity\r\n" if inspected else b""
     if body_length == CHUNKED:
         framing = b"transfer-encoding: chunked\r\n"
@@ -40,8 +40,8 @@ def outgoing(plan: Plan, headers: Headers, body_length: int) -> bytes:
         framing = b""
     return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b%b\r\n" % (
         head.method.encode(),
-        plan.path,
-        plan.authority,
+        routed.path,
+        routed.authority,
         lines,
         asked,
         framing,

@@ -6,7 +6,7 @@
     route         to a Backend, and how its traffic is treated              `routing`
     parse         strictly, where the treatment looks inside                `inspect` -> `mcp_request`
     decide        one function for calls and for items of lists             Policy.decide
-    forward       re-serialised, over a pooled connection                   `Outgoing`, `pool`
+    forward       re-serialised, over a pooled connection                   `outgoing`, `pool`
     the answer    parsed, lists filtered, event by event                    `answer` -> `mcp_answer`
     record        a counter and a log line for each decision                `recorder`
 
@@ -31,11 +31,12 @@ from sidecar.proxy import replies
 from sidecar.proxy.answers import Answer
 from sidecar.proxy.choose_answer import choose_answer
 from sidecar.proxy.connect import tunnel_to
-from sidecar.proxy.mcp_request import Inspected, inspect_post
+from sidecar.proxy.mcp_answer import McpAnswers
+from sidecar.proxy.mcp_request import inspect_post
 from sidecar.proxy.outgoing import outgoing
-from sidecar.proxy.plan import Outgoing, Plan, Reply, Treatment, Tunnel
+from sidecar.proxy.plan import Plan, Reply, Routed, Treatment, Tunnel
 from sidecar.proxy.pool import Dialer, Pool
-from sidecar.proxy.routing import Routed, route_inbound, route_outbound
+from sidecar.proxy.routing import route_inbound, route_outbound
 from sidecar.proxy.sniff import looks_like_json, pending_ids, speaks_json_rpc
 from sidecar.telemetry.record import Recorder
 
@@ -73,6 +74,7 @@ class Pipeline:
         self.recorder = recorder
         self.clock = clock
         self.draining = False
+        self.answers = McpAnswers(policy, limits, recorder, pool)
         self._application = application
         self._routes: dict[tuple[object, ...], Routed] = {}
         self._endpoints: set[str] = set()
@@ -88,22 +90,10 @@ class Pipeline:
         except HttpRefused as refused:
             self.recorder.refused_message("client", channel.peer, refused.reason, refused.detail)
             return replies.problem(refused.status, refused.reason, refused.detail)
-        plan = Plan(
-            channel.direction,
-            head,
-            routed.path,
-            routed.authority,
-            channel.principal,
-            routed.target,
-            routed.backend,
-            routed.destination,
-            routed.treatment,
-            routed.neighbour,
-            routed.transport,
-        )
+        plan = Plan(head, channel.principal, routed, routed.treatment, routed.target)
         if routed.refusal is not None:
             return self._refuse_destination(plan, routed.refusal)
-        return self._admit_bodiless(plan, routed)
+        return self._admit_bodiless(plan)
 
     def _route(self, head: RequestHead, channel: Channel) -> Routed:
         """The remembered route, or a new one."""
@@ -130,41 +120,46 @@ class Pipeline:
         authority = head.fields.get(b"host", b"")
         return route_inbound(self._application.host, port, path, authority, http_allowed=http)
 
-    def _admit_bodiless(self, plan: Plan, routed: Routed) -> Plan | Reply:
+    def _admit_bodiless(self, plan: Plan) -> Plan | Reply:
         """What is decided by destination alone, before there is a body; a POST of JSON-RPC is decided later."""
         method = plan.head.method
         if method not in _BODILESS:
             if plan.treatment is Treatment.MCP and method != "POST":
                 return replies.problem(405, Reason.HTTP_METHOD, method)
-            return plan if plan.treatment is not Treatment.HTTP else self._decide_head(plan, routed)
+            return plan if plan.treatment is not Treatment.HTTP else self._decide_head(plan)
         if plan.treatment is Treatment.SNIFF:
             events = b"text/event-stream" in plan.head.fields.get(b"accept", b"")
             plan.treatment = Treatment.MCP if events else Treatment.HTTP
-        return self._decide_head(plan, routed)
+        return self._decide_head(plan)
 
-    def _decide_head(self, plan: Plan, routed: Routed) -> Plan | Reply:
-        decision = self._ask(plan, routed.plain_path)
-        method = "stream" if plan.transport else "http"
-        self.recorder.decision(
-            plan.direction, plan.principal.id, plan.backend, method, routed.plain_path, decision
-        )
+    def _decide_head(self, plan: Plan) -> Plan | Reply:
+        """Decide by the head alone, and say so."""
+        routed = plan.routed
+        decision = self._ask(plan)
+        self._record(plan, "stream" if routed.transport else "http", decision)
         if decision.allowed:
             return plan
-        return replies.refused_destination(decision.reason, str(plan.destination), ())
+        return replies.refused_destination(decision.reason, str(routed.destination), ())
 
-    def _ask(self, plan: Plan, path: str) -> Decision:
+    def _ask(self, plan: Plan) -> Decision:
         """May this request pass, leaving aside what JSON-RPC it carries?"""
+        routed = plan.routed
         if plan.target is None:
-            return self.policy.egress(plan.destination.host, plan.destination.port, path)
-        if plan.transport:
+            return self.policy.egress(routed.destination.host, routed.destination.port, routed.plain_path)
+        if routed.transport:
             return self.policy.decide(plan.principal, plan.target, "ping")
-        request = HttpRequest(plan.head.method, path)
+        request = HttpRequest(plan.head.method, routed.plain_path)
         return self.policy.decide(plan.principal, plan.target, "http", http=request)
+
+    def _record(self, plan: Plan, method: str, decision: Decision) -> None:
+        routed = plan.routed
+        self.recorder.decision(
+            routed.direction, plan.principal.id, routed.backend, method, routed.plain_path, decision
+        )
 
     def _refuse_destination(self, plan: Plan, refusal: tuple[Reason, str]) -> Plan | Reply:
         """Refused for good; a JSON-RPC caller's body is read first, so that it gets an answer to its id."""
-        decision = self.policy.egress(plan.destination.host, plan.destination.port, refusal[1])
-        self.recorder.decision(plan.direction, plan.principal.id, plan.backend, "http", refusal[1], decision)
+        self._record(plan, "http", self._ask(plan))
         if plan.head.method == "POST" and looks_like_json(plan.head.headers):
             plan.refusal = refusal
             plan.treatment = Treatment.SNIFF
@@ -173,47 +168,47 @@ class Pipeline:
 
     # The body of a request.
 
-    def stream(self, plan: Plan) -> Outgoing:
-        """A request whose body is passed on as it comes: only its head is made."""
-        return Outgoing(outgoing(plan, plan.head.headers, plan.head.body_length), b"")
+    def stream(self, plan: Plan) -> bytes:
+        """The head of a request whose body is passed on as it comes."""
+        return outgoing(plan, plan.head.headers, plan.head.body_length)
 
-    def inspect(self, plan: Plan, body: bytes) -> Outgoing | Reply:
-        """A request whose body is here as a whole."""
+    def inspect(self, plan: Plan, body: bytes) -> bytes | Reply:
+        """The whole request as it leaves, from one whose body is here as a whole."""
+        head = plan.head
         if plan.refusal is not None:
             return replies.refused_destination(*plan.refusal, pending_ids(body, self.limits))
-        if plan.head.method in _BODILESS and not body:
-            return Outgoing(outgoing(plan, plan.head.headers, 0), b"")
-        if plan.head.method in _BODILESS:
-            return replies.problem(400, Reason.HTTP_MALFORMED, f"{plan.head.method} with a body")
-        if plan.treatment is Treatment.SNIFF and not speaks_json_rpc(plan.head.headers, body):
-            return self._pass_sniffed(plan, body)
-        plan.treatment = Treatment.MCP
-        plan.target = plan.neighbour or plan.target
+        if head.method in _BODILESS:
+            if body:
+                return replies.problem(400, Reason.HTTP_MALFORMED, f"{head.method} with a body")
+            return outgoing(plan, head.headers, 0)
+        if plan.treatment is Treatment.SNIFF:
+            if not speaks_json_rpc(head.headers, body):
+                return self._pass_sniffed(plan, body)
+            plan.treatment = Treatment.MCP
+            plan.target = plan.routed.neighbour
         step = inspect_post(plan, body, policy=self.policy, limits=self.limits, recorder=self.recorder)
-        if isinstance(step, Inspected):
-            return Outgoing(outgoing(plan, step.headers, len(step.body)), step.body)
-        return step
+        if isinstance(step, Reply):
+            return step
+        body, headers = step
+        return outgoing(plan, headers, len(body)) + body
 
-    def _pass_sniffed(self, plan: Plan, body: bytes) -> Outgoing | Reply:
+    def _pass_sniffed(self, plan: Plan, body: bytes) -> bytes | Reply:
         """Not JSON-RPC beside an MCP endpoint (OAuth's token and registration endpoints): plain HTTP."""
         plan.treatment = Treatment.HTTP
-        path = plan.path.partition(b"?")[0].decode("latin-1")
-        decision = self._ask(plan, path)
-        self.recorder.decision(plan.direction, plan.principal.id, plan.backend, "http", path, decision)
-        if not decision.allowed:
-            return replies.refused_destination(decision.reason, str(plan.destination), ())
-        return Outgoing(outgoing(plan, plan.head.headers, len(body)), body)
+        step = self._decide_head(plan)
+        return step if isinstance(step, Reply) else outgoing(plan, plan.head.headers, len(body)) + body
 
     # The answer.
 
-    def answer(self, plan: Plan, head: ResponseHead, request: RequestHead) -> Answer:
+    def answer(self, plan: Plan, head: ResponseHead) -> Answer:
         """How this answer goes back. Raises AnswerRefused."""
-        closing = self.draining or not request.keep_alive
-        return choose_answer(plan, head, request, self, closing=closing)
+        closing = self.draining or not plan.head.keep_alive
+        return choose_answer(plan, head, self, closing=closing)
 
     def learn_endpoint(self, plan: Plan, path: str) -> None:
         """An HTTP+SSE server told where its messages go (MCP 2024-11-05, HTTP with SSE)."""
         if len(self._endpoints) >= MAX_ENDPOINTS:
             self._endpoints.clear()
-        self._endpoints.add(f"{plan.destination.host}:{plan.destination.port}{path}")
+        destination = plan.routed.destination
+        self._endpoints.add(f"{destination.host}:{destination.port}{path}")
         self._routes.clear()

@@ -27,28 +27,41 @@ class Treatment(Enum):
     """Passed on as it streams."""
 
 
-@dataclass(slots=True)
-class Plan:
-    """Where one request goes, on whose behalf, and how it is treated."""
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where requests with one target go: all that does not depend on the single request."""
 
     direction: str
     """`outbound` or `inbound`."""
-    head: RequestHead
     path: bytes
     """Origin-form target for the backend."""
+    plain_path: str
+    """The path alone, for decisions and logs."""
     authority: bytes
     """Value of the Host header for the backend."""
-    principal: Principal
+    destination: Destination
     target: Backend | Inbound | None
     """What `decide` is asked about; None for a destination that is no Backend."""
     backend: str
     """Name for logs and metrics."""
-    destination: Destination
     treatment: Treatment
+    refusal: tuple[Reason, str] | None = None
+    """Set where the policy lets nothing pass to this target."""
     neighbour: Backend | Inbound | None = None
-    """What JSON-RPC is decided as where plain HTTP may pass too."""
+    """What JSON-RPC on this path is decided as: the MCP endpoint beside it."""
     transport: bool = False
     """Part of MCP's own transport: allowed wherever the base protocol is."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """One request: where it goes, on whose behalf, and how it is treated."""
+
+    head: RequestHead
+    principal: Principal
+    routed: Routed
+    treatment: Treatment
+    target: Backend | Inbound | None
     pending: tuple[Id, ...] = ()
     """Ids of the requests in the body that wait for an answer."""
     modern: bool = False
@@ -65,14 +78,6 @@ class Reply:
     body: bytes
     content_type: bytes = b"application/json"
     headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A request as it leaves."""
-
-    head: bytes
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)

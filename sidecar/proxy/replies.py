@@ -85,7 +85,7 @@ def refused_body(reason: Reason, plan: Plan, limit: int) -> Reply:
 def upstream_failed(reason: Reason, detail: str, plan: Plan) -> Reply:
     """The backend failed; says where and why."""
     status = _UPSTREAM_STATUS.get(reason, 502)
-    where = f"{plan.backend} at {plan.destination}: {detail}"
+    where = f"{plan.routed.backend} at {plan.routed.destination}: {detail}"
     if plan.pending:
         return rpc_error(status, plan.pending[0], OTHER_POLICY_CODE, reason, where)
     return problem(status, reason, where)

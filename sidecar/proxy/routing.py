@@ -5,39 +5,17 @@ The answer depends only on the policy and the target's bytes, so it is remembere
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mesh.policy.compile import Policy
-from mesh.policy.decision import INBOUND, Inbound
+from mesh.policy.decision import INBOUND
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.protocol.http1.target import Target, plain_path
-from mesh.reasons import Reason
-from sidecar.proxy.plan import Treatment
+from sidecar.proxy.plan import Routed, Treatment
 from sidecar.proxy.pool import Destination, TlsMode
 
 UNDECLARED = "undeclared"
 """Backend name in logs and metrics of destinations that are no Backend."""
 
 _WELL_KNOWN = ("/.well-known/oauth-", "/.well-known/openid-configuration")
-
-
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """Where requests with one target go."""
-
-    path: bytes
-    authority: bytes
-    destination: Destination
-    target: Backend | Inbound | None
-    backend: str
-    treatment: Treatment
-    plain_path: str
-    refusal: tuple[Reason, str] | None = None
-    """Set where the policy lets nothing pass to this target."""
-    neighbour: Backend | Inbound | None = None
-    """What JSON-RPC on this path is decided as: the MCP endpoint beside it."""
-    transport: bool = False
-    """Part of MCP's own transport: allowed wherever the base protocol is."""
 
 
 def route_outbound(policy: Policy, target: Target, learned: frozenset[str] | set[str]) -> Routed:
@@ -55,26 +33,28 @@ def route_outbound(policy: Policy, target: Target, learned: frozenset[str] | set
     neighbour = mcp_neighbour(policy, target)
     if backend is not None:
         return Routed(
+            "outbound",
             target.path,
+            path,
             authority,
             destination_of(backend, target),
             backend,
             backend.name,
             _treatment(backend, neighbour),
-            path,
             neighbour=neighbour,
             transport=backend.protocol is BackendProtocol.MCP,
         )
     if neighbour is not None and path.startswith(_WELL_KNOWN):
         # OAuth metadata (RFC 9728, RFC 8414) lies beside the MCP endpoint, and a client cannot do without.
         return Routed(
+            "outbound",
             target.path,
+            path,
             authority,
             destination_of(neighbour, target),
             neighbour,
             neighbour.name,
             Treatment.SNIFF,
-            path,
             neighbour=neighbour,
             transport=True,
         )
@@ -113,7 +93,9 @@ def _undeclared(policy: Policy, target: Target, authority: bytes) -> Routed:
     destination = Destination(
         target.host, target.port, TlsMode.PUBLIC if public else TlsMode.NONE, target.host if public else ""
     )
-    return Routed(target.path, authority, destination, None, UNDECLARED, Treatment.HTTP, path, refusal)
+    return Routed(
+        "outbound", target.path, path, authority, destination, None, UNDECLARED, Treatment.HTTP, refusal
+    )
 
 
 def destination_of(backend: Backend, target: Target) -> Destination:
@@ -139,13 +121,14 @@ def route_inbound(host: str, port: int, path: bytes, authority: bytes, *, http_a
     plain = plain_path(path) if path != b"*" else "*"
     well_known = plain.startswith(_WELL_KNOWN)
     return Routed(
+        "inbound",
         path,
+        plain,
         authority,
         Destination(host, port),
         INBOUND,
         "application",
         Treatment.SNIFF if http_allowed or well_known else Treatment.MCP,
-        plain,
         neighbour=INBOUND,
         transport=well_known or not http_allowed,
     )

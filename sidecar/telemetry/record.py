@@ -66,7 +66,7 @@ class Recorder:
     def hidden(self, direction: str, peer: str, backend: str, kind: str, count: int) -> None:
         """A list left without some of its items."""
         self.metrics.count(names.HIDDEN_ITEMS, (direction, backend, kind), count)
-        if self._log_refused:
+        if self._log_allowed:
             self.log.write(
                 "hidden",
                 direction=direction,
