@@ -39,7 +39,11 @@ class Command:
 
 
 COMMANDS = (
-    Command("demo", "cli.demo.command", "a real agent, MCP server and sidecars on this machine, each claim checked"),
+    Command(
+        "demo",
+        "cli.demo.command",
+        "the whole idea, on this machine and checked",
+    ),
     Command("inject", "cli.inject", "add the sidecar to the pods in manifests"),
     Command("uninject", "cli.uninject", "take the sidecar out of the pods in manifests"),
 )

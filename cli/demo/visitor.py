@@ -39,9 +39,9 @@ async def visit(url: str, mode: str, calls: list[tuple[str, dict[str, str]]]) ->
             for name, arguments in calls:
                 told["outcomes"].append(await _call(client, name, arguments))
     except* MCPError as group:
-        told["failed"] = str(_first(group))
+        told["failed"] = str(first_failure(group))
     except* (httpx2.HTTPError, TimeoutError) as group:
-        told["failed"] = repr(_first(group))
+        told["failed"] = repr(first_failure(group))
     return told
 
 
@@ -57,8 +57,8 @@ def _text(result: CallToolResult) -> str:
     return "".join(block.text for block in result.content if isinstance(block, TextContent))
 
 
-def _first(group: BaseException) -> BaseException:
-    """The SDK's task groups wrap an error several times."""
+def first_failure(group: BaseException) -> BaseException:
+    """The error itself: the SDK's task groups wrap it several times."""
     while isinstance(group, BaseExceptionGroup):
         group = group.exceptions[0]
     return group

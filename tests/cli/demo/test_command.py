@@ -1,0 +1,117 @@
+"""The demo as a whole, with its real processes."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cli.demo import command
+from cli.demo.command import HELD, INTERRUPTED, NOT_HELD, play
+from cli.demo.documents import policies
+from cli.demo.screen import Screen
+
+
+def outrider(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "cli.main", "demo", *arguments]
+
+
+def screen() -> tuple[Screen, io.StringIO]:
+    output = io.StringIO()
+    return Screen(Console(file=output, highlight=False)), output
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_every_statement_of_the_demo_holds(tmp_path: Path) -> None:
+    done = subprocess.run(
+        outrider("--keep", str(tmp_path)), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (HELD, ""), done.stdout
+    told = flat(done.stdout)
+    for sentence in (
+        "✓ Clients of both eras see the three tools that the policy grants",
+        "error -32602: Unknown tool: delete_note",
+        "handshake side=inbound peer=spiffe://demo.outrider/ns/agents/sa/triage reason=allowed",
+        "reason=peer_not_allowed",
+        "The server proved an identity other than the Backend's tls.identity.",
+        "a Backend document with this host and port, named under outbound of an AgentPolicy, would allow it.",
+        "statements held, in",
+        "outrider inject -f",
+    ):
+        assert sentence in told
+    assert "✗" not in told
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert {"pod.yaml", "pod-injected.yaml", "sidecar-triage.yaml"} <= {
+        one.name for one in tmp_path.iterdir()
+    }
+    assert (tmp_path / "logs" / "sidecar-notes.log").stat().st_size > 0
+
+
+async def test_a_policy_that_grants_too_much_turns_the_demo_red(tmp_path: Path) -> None:
+    granted = policies()["triage"].replace("write_note]", "write_note, delete_note]")
+    shown, output = screen()
+    assert await play(shown, tmp_path, {**policies(), "triage": granted}) == NOT_HELD
+    told = flat(output.getvalue())
+    assert "✗ Clients of both eras see the three tools that the policy grants" in told
+    assert "✗ delete_note is refused, in words that do not say that there is such a tool" in told
+    assert "seen: MCP 2025-11-25: deleted incident-42" in told
+    assert "statements did not hold" in told
+    assert "statements held" not in told
+
+
+async def test_a_sidecar_that_does_not_start_is_shown_with_its_words(tmp_path: Path) -> None:
+    shown, output = screen()
+    assert await play(shown, tmp_path, {**policies(), "notes": "kind: Nonsense"}) == NOT_HELD
+    told = flat(output.getvalue())
+    assert "✗ sidecar-notes ended with exit code 2" in told
+    assert "notes.yaml:1" in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_stopped_ends_its_processes(tmp_path: Path, number: signal.Signals) -> None:
+    with subprocess.Popen(
+        outrider("--keep", str(tmp_path)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stdout is not None
+        while "identity server" not in (line := demo.stdout.readline()):
+            assert line, "the demo ended too early"
+        children = child_processes(demo.pid)
+        demo.send_signal(number)
+        _, errors = demo.communicate(timeout=30)
+    assert (demo.returncode, errors) == (INTERRUPTED, "")
+    assert children
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def child_processes(pid: int) -> list[int]:
+    """Of the process; skips where the system does not tell."""
+    try:
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    except FileNotFoundError:
+        pytest.skip("needs /proc")
+    return [int(child) for child in told.split()]
+
+
+def test_the_folder_of_a_demo_goes_with_it_unless_it_is_kept(tmp_path: Path) -> None:
+    with command._folder(None) as folder:
+        assert folder.is_dir()
+    assert not folder.exists()
+    with command._folder(tmp_path / "new" / "one") as kept:
+        assert kept.is_dir()
+    assert kept.is_dir()
+
+
+def test_keep_is_a_path() -> None:
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    assert parser.parse_args([]).keep is None
+    assert parser.parse_args(["--keep", "x"]).keep == Path("x")

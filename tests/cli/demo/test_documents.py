@@ -1,0 +1,89 @@
+"""The YAML files of the demo, read as Outrider reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from cli.demo.cast import (
+    FAKE_NOTES,
+    IMPOSTOR,
+    NOTES,
+    NOTES_HOST,
+    PORT,
+    SPARE_HOST,
+    TRIAGE,
+    UNKNOWN_HOST,
+    WORKLOADS,
+    Workload,
+)
+from cli.demo.documents import pod, policies, policy_file, write_pods, write_policies
+from mesh.policy.compile import compile_policy
+from mesh.policy.decision import INBOUND
+from mesh.policy.load import load_texts
+from mesh.policy.principal import Principal
+from mesh.reasons import Reason
+
+
+def compiled(workload: Workload):
+    documents = load_texts([(f"{workload.name}.yaml", policies()[workload.name])])
+    return compile_policy(documents, labels={"app": workload.name}, namespace=workload.namespace)
+
+
+def test_the_agent_may_not_delete() -> None:
+    policy = compiled(TRIAGE)
+    backend = policy.route(NOTES_HOST, PORT, "/mcp").backend
+    asked = {
+        tool: policy.decide(Principal(TRIAGE.spiffe_id), backend, "tools/call", tool).reason
+        for tool in ("list_notes", "read_note", "write_note", "delete_note")
+    }
+    assert asked.pop("delete_note") is Reason.TOOL_NOT_GRANTED
+    assert set(asked.values()) == {Reason.ALLOWED}
+
+
+def test_both_addresses_of_the_server_must_prove_the_same_identity() -> None:
+    policy = compiled(TRIAGE)
+    for host in (NOTES_HOST, SPARE_HOST):
+        backend = policy.route(host, PORT, "/mcp").backend
+        assert backend is not None
+        assert backend.tls.identity == NOTES.spiffe_id
+
+
+def test_the_unknown_host_is_declared_nowhere() -> None:
+    assert compiled(TRIAGE).egress(UNKNOWN_HOST, PORT, "/mcp").reason is Reason.EGRESS_DENIED
+
+
+def test_the_server_lets_the_agent_in_and_nobody_else() -> None:
+    policy = compiled(NOTES)
+    decisions = {
+        workload.name: policy.decide(Principal(workload.spiffe_id), INBOUND, "tools/list").reason
+        for workload in WORKLOADS
+    }
+    assert decisions.pop(TRIAGE.name) is Reason.ALLOWED_BASE_PROTOCOL
+    assert set(decisions.values()) == {Reason.PEER_NOT_ALLOWED}
+
+
+def test_impostor_and_fake_let_themselves_do_everything() -> None:
+    policy = compiled(IMPOSTOR)
+    backend = policy.route(NOTES_HOST, PORT, "/mcp").backend
+    assert policy.decide(Principal(IMPOSTOR.spiffe_id), backend, "tools/call", "delete_note").allowed
+    assert (
+        compiled(FAKE_NOTES).decide(Principal(TRIAGE.spiffe_id), INBOUND, "tools/call", "delete_note").allowed
+    )
+
+
+def test_the_pod_knows_nothing_of_outrider() -> None:
+    assert "outrider" not in yaml.safe_dump(pod())
+
+
+def test_files_are_written_where_the_sidecars_look_for_them(tmp_path: Path) -> None:
+    write_policies(tmp_path, policies())
+    for workload in WORKLOADS:
+        assert policy_file(tmp_path, workload).read_text(encoding="utf-8") == policies()[workload.name]
+
+
+def test_pods_are_written_as_yaml(tmp_path: Path) -> None:
+    write_pods(tmp_path, {"kind": "Pod"}, {"kind": "Pod", "more": 1})
+    assert yaml.safe_load((tmp_path / "pod.yaml").read_text(encoding="utf-8")) == {"kind": "Pod"}
+    assert yaml.safe_load((tmp_path / "pod-injected.yaml").read_text(encoding="utf-8"))["more"] == 1

@@ -1,0 +1,63 @@
+"""The sidecars' files."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import yaml
+
+from cli.demo.cast import NOTES, TRIAGE
+from cli.demo.sidecars import Role, configuration, has, http_status
+from cli.demo.stage import Ports, roles
+from sidecar.config import SidecarConfig, load_config
+
+
+def read(role: Role, folder: Path) -> SidecarConfig:
+    file = folder / "sidecar.yaml"
+    file.write_text(yaml.safe_dump(configuration(role, folder, folder / "a.sock")), encoding="utf-8")
+    return load_config(file, {})
+
+
+def test_every_role_makes_a_file_that_the_sidecar_accepts(tmp_path: Path) -> None:
+    for role in roles(Ports(1, 2, 3, 4, 5)):
+        config = read(role, tmp_path)
+        assert config.agent.name == role.workload.name
+        assert config.identity.socket == f"unix://{tmp_path}/a.sock"
+
+
+def test_a_sidecar_beside_an_agent_is_a_proxy_that_knows_where_names_lead(tmp_path: Path) -> None:
+    config = read(Role(TRIAGE, forward=4, connect={"notes.tools.svc:8080": 2}), tmp_path)
+    assert config.listen.forward == ("127.0.0.1", 4)
+    assert config.listen.inbound is None
+    assert config.connect == {"notes.tools.svc:8080": "127.0.0.1:2"}
+
+
+def test_a_sidecar_beside_a_server_listens_for_peers_only(tmp_path: Path) -> None:
+    config = read(Role(NOTES, inbound=2, application=1), tmp_path)
+    assert config.listen.forward is None
+    assert config.listen.inbound == ("127.0.0.1", 2)
+    assert config.application.ports == (1,)
+
+
+def test_free_ports_are_different_ones() -> None:
+    ports = Ports.free()
+    assert len({getattr(ports, name) for name in Ports.__dataclass_fields__}) == 5
+
+
+def test_a_log_line_has_the_fields_or_it_has_not() -> None:
+    assert has({"event": "decision", "allowed": False}, {"allowed": False})
+    assert not has({"event": "decision"}, {"allowed": False})
+
+
+async def test_the_status_of_an_answer_is_read() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        assert await http_status(f"127.0.0.1:{port}", "/readyz") == 503
