@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from cryptography import x509
 from cryptography.x509.verification import Store
 
+from mesh.identity.certificate import load_certificate
 from mesh.identity.der import split_der
 from mesh.identity.errors import BundleInvalid, IdentityInvalid, SpiffeIdInvalid
 from mesh.identity.spiffe_id import parse_trust_domain
@@ -46,8 +47,6 @@ class TrustBundle:
 
 def _authority(trust_domain: str, der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError as malformed:
-        raise BundleInvalid(
-            f"bundle of {trust_domain}: a certificate cannot be read: {malformed}"
-        ) from malformed
+        return load_certificate(der)
+    except IdentityInvalid as malformed:
+        raise BundleInvalid(f"bundle of {trust_domain}: {malformed}") from malformed

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
+from mesh.identity.certificate import load_certificate
 from mesh.identity.der import split_der
 from mesh.identity.errors import IdentityInvalid, PeerRefused, SvidInvalid
 from mesh.identity.leaf import check_leaf
@@ -33,8 +34,8 @@ class X509Svid:
         """
         try:
             chain_der = split_der(chain) if isinstance(chain, bytes) else chain
-            certificates = [x509.load_der_x509_certificate(der) for der in chain_der]
-        except (IdentityInvalid, ValueError) as malformed:
+            certificates = [load_certificate(der) for der in chain_der]
+        except IdentityInvalid as malformed:
             raise SvidInvalid(f"the certificate chain cannot be read: {malformed}") from malformed
         if not certificates:
             raise SvidInvalid("the certificate chain is empty")

@@ -22,7 +22,8 @@ from cryptography.x509.verification import (
 )
 
 from mesh.identity.bundle import TrustBundle
-from mesh.identity.errors import PeerRefused
+from mesh.identity.certificate import load_certificate
+from mesh.identity.errors import IdentityInvalid, PeerRefused
 from mesh.identity.leaf import check_leaf, check_signer
 from mesh.identity.spiffe_id import SpiffeId
 from mesh.reasons import Reason
@@ -62,9 +63,9 @@ def verify_chain(
 
 def _load(chain_der: Sequence[bytes]) -> list[x509.Certificate]:
     try:
-        return [x509.load_der_x509_certificate(der) for der in chain_der]
-    except ValueError as malformed:
-        raise PeerRefused(Reason.PEER_BAD_LEAF, f"the chain cannot be read: {malformed}") from malformed
+        return [load_certificate(der) for der in chain_der]
+    except IdentityInvalid as malformed:
+        raise PeerRefused(Reason.PEER_BAD_LEAF, str(malformed)) from malformed
 
 
 def _store_of(identity: SpiffeId, bundles: Mapping[str, TrustBundle]) -> Store:

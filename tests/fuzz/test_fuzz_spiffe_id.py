@@ -7,16 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.identity.bundle import TrustBundle
-from mesh.identity.ca import make_authority
+from mesh.identity.ca import make_authority, make_intermediate
 from mesh.identity.der import split_der
-from mesh.identity.errors import IdentityInvalid, PeerRefused, SpiffeIdInvalid
+from mesh.identity.errors import IdentityInvalid, PeerRefused, SpiffeIdInvalid, SvidInvalid
 from mesh.identity.issue import new_svid
 from mesh.identity.spiffe_id import SpiffeId
+from mesh.identity.svid import X509Svid
 from mesh.identity.verify import verify_peer
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 AUTHORITY = make_authority("a.example", NOW, timedelta(days=1))
 SVID = new_svid(AUTHORITY, SpiffeId("a.example", "/ns/x/sa/y"), NOW, timedelta(hours=1))
+INTERMEDIATE = make_intermediate(AUTHORITY, NOW, timedelta(hours=2))
+DEEP_SVID = new_svid(INTERMEDIATE, SpiffeId("a.example", "/ns/x/sa/y"), NOW, timedelta(hours=1))
 SEEDS = ["spiffe://a.example/ns/x/sa/y", "spiffe://a", "spiffe://a/b/c.d/_-", "spiffe://1.2.3.4/..."]
 GRAMMAR = re.compile(r"spiffe://[a-z0-9._-]{1,255}(/(?!\.{1,2}(/|\Z))[a-zA-Z0-9._-]+)*", re.ASCII)
 
@@ -80,3 +83,22 @@ def test_a_mutated_certificate_never_proves_another_identity(leaf: bytes) -> Non
     except PeerRefused:
         return
     assert identity == SVID.spiffe_id
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated_bytes(DEEP_SVID.chain_der[1]))
+def test_a_mutated_signer_never_proves_another_identity(signer: bytes) -> None:
+    try:
+        identity = verify_peer((DEEP_SVID.chain_der[0], signer), {"a.example": AUTHORITY.bundle}, NOW)
+    except PeerRefused:
+        return
+    assert identity == DEEP_SVID.spiffe_id
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated_bytes(b"".join(DEEP_SVID.chain_der)), mutated_bytes(DEEP_SVID.key_pkcs8_der))
+def test_an_svid_is_read_or_refused(chain: bytes, key: bytes) -> None:
+    try:
+        X509Svid.parse(chain, key)
+    except SvidInvalid:
+        return
