@@ -128,7 +128,7 @@ class Sidecar:
 
     def _identity_changed(self, identity: Identity) -> None:
         self.metrics.count(names.IDENTITY_ROTATIONS)
-        self._pool.sweep()
+        self._pool.renew()
         self.log.write(
             "identity",
             spiffe_id=str(identity.svid.spiffe_id),

@@ -27,6 +27,11 @@ INTERNAL_ERROR: Final = -32603
 
 _MEMBERS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
 
+# Member names found harmless: a bounded memo of a pure function, since objects of one kind repeat theirs.
+_WITHOUT_LOOKALIKE: set[tuple[tuple[str, ...], frozenset[str]]] = set()
+_MEMO_ENTRIES = 256
+_MEMO_CHARACTERS = 512
+
 
 class Kind(Enum):
     """What a message is (JSON-RPC 2.0, sections 4 and 5)."""
@@ -107,9 +112,16 @@ def error_response(id: str | int | None, code: int, message: str, data: Any = No
 
 def find_lookalike(members: Iterable[str], known: frozenset[str]) -> str | None:
     """A member that is none of `known` but would be if case were ignored, as some decoders do; else None."""
-    for name in members:
+    names = tuple(members)
+    if (names, known) in _WITHOUT_LOOKALIKE:
+        return None
+    for name in names:
         if name not in known and name.casefold() in known:
             return name
+    if sum(map(len, names)) <= _MEMO_CHARACTERS:
+        if len(_WITHOUT_LOOKALIKE) >= _MEMO_ENTRIES:
+            _WITHOUT_LOOKALIKE.clear()
+        _WITHOUT_LOOKALIKE.add((names, known))
     return None
 
 

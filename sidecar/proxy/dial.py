@@ -46,10 +46,6 @@ class NetworkDialer:
         self._authorities_file = authorities_file
         self._handshake = handshake
 
-    @property
-    def generation(self) -> int:
-        return self._identity.generation
-
     @cached_property
     def _public(self) -> ssl.SSLContext:
         return public_context(self._authorities_file)

@@ -63,11 +63,6 @@ class Dialer(Protocol):
 
     async def dial(self, destination: Destination, protocol: asyncio.Protocol) -> None: ...
 
-    @property
-    def generation(self) -> int:
-        """Grows with each new SVID or bundle; connections of an older one are not used again."""
-        ...
-
 
 class Pool:
     """All connections to all backends."""
@@ -83,6 +78,7 @@ class Pool:
         self._idle: dict[Destination, list[tuple[Upstream, float]]] = {}
         self._home: dict[Upstream, Destination] = {}
         self._open: dict[Destination, int] = {}
+        self._generation = 0
 
     def acquire(self, destination: Destination, waiter: Waiter) -> asyncio.Task[None] | None:
         """Hand `waiter` a connection now, or start connecting and return that task.
@@ -116,11 +112,11 @@ class Pool:
         return None
 
     def _current(self, upstream: Upstream, now: float) -> bool:
-        return upstream.generation == self._dialer.generation and now < upstream.expires
+        return upstream.generation == self._generation and now < upstream.expires
 
     async def _connect(self, destination: Destination, waiter: Waiter) -> None:
         upstream = Upstream(self._http, self, self._clock, self._limits.upstream_idle_seconds)
-        upstream.generation = self._dialer.generation
+        upstream.generation = self._generation
         self._open[destination] = self._open.get(destination, 0) + 1
         self._home[upstream] = destination
         try:
@@ -171,6 +167,11 @@ class Pool:
             idle[:] = [entry for entry in idle if entry[0] is not upstream]
 
     # Housekeeping.
+
+    def renew(self) -> None:
+        """There is a new SVID or bundle: no connection made before is given out again."""
+        self._generation += 1
+        self.sweep()
 
     def sweep(self) -> None:
         """Close what has been idle too long or belongs to an older identity; called now and then."""

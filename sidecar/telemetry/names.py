@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Metric:
-    """One metric family."""
+    """One metric family. Compared by identity, because it is half of the key of every count."""
 
     name: str
     kind: str

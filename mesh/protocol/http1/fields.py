@@ -20,13 +20,13 @@ _FIELD = re.compile(rb"(" + TOKEN + rb"++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)"
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
-# Kept out of the memo: credentials should not outlive their request, and what is new every time is no gain.
+# Kept out of the memo: credentials should not outlive their request, and what is new every time is no gain. A
+# Date is new every second only, and many answers carry the same.
 NOT_KEPT = frozenset(
     {
         b"authorization",
         b"baggage",
         b"cookie",
-        b"date",
         b"last-event-id",
         b"proxy-authorization",
         b"set-cookie",
