@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+import yaml
+
+from cli.main import main
+
+POD = """apiVersion: v1
+kind: Pod
+metadata: {name: triage, labels: {outrider.dev/inject: "true"}}
+spec: {containers: [{name: agent, image: a}]}
+"""
+
+
+def run(*arguments: str) -> int:
+    return main(["inject", *arguments])
+
+
+def test_standard_input_is_read(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(POD))
+    assert run("-f", "-") == 0
+    out, report = capsys.readouterr()
+    assert yaml.safe_load(out)["spec"]["initContainers"][0]["name"] == "outrider-sidecar"
+    assert report == "<stdin>:1: Pod default/triage: injected\n1 injected\n"
+
+
+def test_folders_are_read_by_name_and_other_files_are_left_alone(tmp_path, capsys) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "b.yaml").write_text(POD.replace("triage", "second"))
+    (tmp_path / "sub" / "a.yml").write_text(POD.replace("triage", "third"))
+    (tmp_path / "a.json").write_text('{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "first"}}')
+    (tmp_path / "README.md").write_text("{")
+    assert run("-f", str(tmp_path)) == 0
+    names = [one["metadata"]["name"] for one in yaml.safe_load_all(capsys.readouterr().out)]
+    assert names == ["first", "second", "third"]
+
+
+def test_several_files_come_out_in_their_order(tmp_path, capsys) -> None:
+    for name in ("b", "a"):
+        (tmp_path / name).write_text(POD.replace("triage", name))
+    run("-f", str(tmp_path / "b"), "-f", str(tmp_path / "a"))
+    assert [one["metadata"]["name"] for one in yaml.safe_load_all(capsys.readouterr().out)] == ["b", "a"]
+
+
+def test_when_something_is_refused_nothing_is_written(tmp_path, capsys) -> None:
+    bad = POD.replace("containers:", "hostNetwork: true, containers:")
+    (tmp_path / "x.yaml").write_text(f"{POD}---\n{bad}")
+    assert run("-f", str(tmp_path)) == 1
+    out, report = capsys.readouterr()
+    assert out == ""
+    assert "refused (host_network): " in report
+    assert report.endswith("1 injected, 1 refused\n")
+
+
+def test_a_diff_shows_only_what_changes(tmp_path, capsys) -> None:
+    (tmp_path / "x.yaml").write_text(POD + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n")
+    assert run("-f", str(tmp_path / "x.yaml"), "--diff") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "+    outrider.dev/injected: 'true'" in lines
+    assert not [line for line in lines if line.startswith("-") and not line.startswith("---")]
+    assert not [line for line in lines if "Service" in line]
+
+
+@pytest.mark.parametrize(
+    ("labels", "result"),
+    [
+        ("outrider.dev/injection=enabled", "injected"),
+        ("a=b,outrider.dev/injection=disabled", "refused (namespace_disabled)"),
+        ("", "injected"),
+    ],
+)
+def test_labels_of_namespaces_can_be_given(tmp_path, capsys, labels, result) -> None:
+    (tmp_path / "x.yaml").write_text(POD)
+    run("-f", str(tmp_path), "--namespace-labels", labels)
+    assert f"Pod default/triage: {result}" in capsys.readouterr().err
+
+
+def test_labels_that_are_none_are_refused(capsys) -> None:
+    with pytest.raises(SystemExit):
+        run("-f", "-", "--namespace-labels", "enabled")
+    assert "'enabled' is not KEY=VALUE" in capsys.readouterr().err
+
+
+def test_namespaces_in_the_input_and_in_the_settings_count(tmp_path, capsys) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text('namespaces: {a: {labels: {"outrider.dev/injection": required}}}\n')
+    pods = tmp_path / "pods"
+    pods.mkdir()
+    pod = POD.replace('labels: {outrider.dev/inject: "true"}', "namespace: NS")
+    namespace = (
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: b, labels: {outrider.dev/injection: enabled}}\n"
+    )
+    documents = [pod.replace("NS", "a"), pod.replace("NS", "b"), pod.replace("NS", "c"), namespace]
+    (pods / "x.yaml").write_text("---\n".join(documents))
+    run("-f", str(pods), "--settings", str(settings))
+    report = capsys.readouterr().err
+    assert "a/triage: injected" in report
+    assert "b/triage: injected" in report
+    assert "c/triage: skipped (not_opted_in)" in report
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: 1\nb: [\n", ":3: not valid YAML: "),
+        ("a: 1\na: 2\n", ":2: not valid YAML: key 'a' stands twice"),
+        ("a: &x [*x]\n", ":1: an alias expands without measure"),
+        ("a: !!python/object:os.system x\n", ":1: not valid YAML: could not determine a constructor"),
+        ("a: " + "[" * 101 + "]" * 101, ":1: nested deeper than 100 levels"),
+        ("a: \x00\n", "not valid YAML"),
+        ("a: !!int x\n", "not valid YAML"),
+        ("? [a]\n: b\n", "not valid YAML"),
+    ],
+)
+def test_what_is_no_yaml_ends_with_two_and_the_line(tmp_path, capsys, text, told) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    assert run("-f", str(tmp_path / "x.yaml")) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert told in error
+    assert error.startswith(str(tmp_path / "x.yaml"))
+
+
+def test_aliases_that_multiply_are_refused_before_they_fill_memory(tmp_path, capsys) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    (tmp_path / "x.yaml").write_text("\n".join(lines))
+    assert run("-f", str(tmp_path)) == 2
+    assert "an alias expands without measure" in capsys.readouterr().err
+
+
+def test_a_pod_whose_containers_share_an_alias_is_written_out(tmp_path, capsys) -> None:
+    text = POD.replace(
+        "[{name: agent, image: a}]",
+        "[{name: a, env: &e [{name: NO_PROXY, value: x}]}, {name: b, env: *e}]",
+    )
+    (tmp_path / "x.yaml").write_text(text)
+    assert run("-f", str(tmp_path)) == 0
+    out = capsys.readouterr().out
+    assert "&" not in out
+    first, second = yaml.safe_load(out)["spec"]["containers"]
+    assert first["env"] == second["env"]
+
+
+@pytest.mark.parametrize("path", ["missing.yaml", "bytes.yaml"])
+def test_a_file_that_cannot_be_read_ends_with_two(tmp_path, capsys, path) -> None:
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
+    assert run("-f", str(tmp_path / path)) == 2
+    assert path in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, b"\xff", b"uid: 0\n"])
+def test_settings_that_cannot_be_used_end_with_two(tmp_path, capsys, content) -> None:
+    settings = tmp_path / "settings.yaml"
+    if content is not None:
+        settings.write_bytes(content)
+    (tmp_path / "x.yaml").write_text(POD)
+    assert run("-f", str(tmp_path / "x.yaml"), "--settings", str(settings)) == 2
+    assert "settings.yaml:1: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# nothing\n", "---\n---\n", "3\n", "[1]\n", "kind: 3\n", "kind: List\n"]
+)
+def test_input_without_pods_passes(tmp_path, capsys, text) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    assert run("-f", str(tmp_path)) == 0
+    assert capsys.readouterr().err == "no pods found\n"
+
+
+def test_documents_without_pods_keep_their_own_text(tmp_path, capsys) -> None:
+    text = (
+        "# licence é 😀\n---\n# about\nkind: ConfigMap   # 😀\ndata: {a: 'b', on: 012}\n---\nkind: Service\n"
+    )
+    (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
+    run("-f", str(tmp_path))
+    assert capsys.readouterr().out == text
+
+
+def test_directives_do_not_end_up_inside_a_document(tmp_path, capsys) -> None:
+    (tmp_path / "x.yaml").write_text("%YAML 1.1\n---\nkind: ConfigMap\n...\n---\nkind: Service\n")
+    run("-f", str(tmp_path))
+    assert capsys.readouterr().out == "kind: ConfigMap\n---\nkind: Service\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("12:30", "12:30"),
+        ("2020-01-01", "2020-01-01"),
+        ("'1e3'", "1e3"),
+        ("1e3", 1000.0),
+        ("0755", 493),
+        ("'y'", "y"),
+        ("'null'", "null"),
+        ("=", "="),
+        (".5", 0.5),
+        ('"a\\nb\\n"', "a\nb\n"),
+        ("'0o17'", "0o17"),
+        ("'<<'", "<<"),
+        ("1_000", 1000),
+        (".inf", float("inf")),
+    ],
+)
+def test_values_keep_their_type_when_a_document_is_written_anew(tmp_path, capsys, written, read) -> None:
+    (tmp_path / "x.yaml").write_text(POD.replace("image: a", f"image: a, future: {written}"))
+    run("-f", str(tmp_path))
+    out = capsys.readouterr().out
+    assert yaml.safe_load(out)["spec"]["containers"][0]["future"] == read
