@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cli.demo.admission import admit
+import pytest
+
+from cli.demo.admission import admit, changes
 from cli.demo.documents import pod
 
 
@@ -21,3 +23,19 @@ def test_a_pod_that_opts_out_makes_the_statements_fail() -> None:
     assert (first.holds, first.seen) == (False, "pod_opted_out")
     assert not second.holds
     assert admitted.after == opted_out
+
+
+@pytest.mark.parametrize(
+    ("after", "changed"),
+    [
+        ({"image": "a", "env": [{"name": "X", "value": "1"}, {"name": "HTTP_PROXY", "value": "b"}]}, []),
+        ({"image": "b", "env": [{"name": "X", "value": "1"}]}, ["image"]),
+        ({"image": "a", "env": [{"name": "X", "value": "1"}], "command": ["c"]}, ["command"]),
+        ({"image": "a", "env": [{"name": "X", "value": "2"}]}, ["env"]),
+        ({"image": "a", "env": [{"name": "X", "value": "1"}, {"name": "OTHER", "value": "b"}]}, ["env"]),
+        ({"image": "a"}, ["env"]),
+    ],
+)
+def test_whatever_is_no_new_proxy_variable_is_a_change(after: dict[str, object], changed: list[str]) -> None:
+    before = {"image": "a", "env": [{"name": "X", "value": "1"}]}
+    assert [*changes(before, after)] == changed

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from cli.demo import command
-from cli.demo.command import HELD, INTERRUPTED, NOT_HELD, play
+from cli.demo.command import BAD_INPUT, HELD, INTERRUPTED, NOT_HELD, play
 from cli.demo.documents import policies
 from cli.demo.screen import Screen
 
@@ -32,6 +32,7 @@ def flat(text: str) -> str:
 
 
 def test_every_statement_of_the_demo_holds(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "new" / "one"
     done = subprocess.run(
         outrider("--keep", str(tmp_path)), capture_output=True, text=True, timeout=120, check=False
     )
@@ -105,9 +106,24 @@ def test_the_folder_of_a_demo_goes_with_it_unless_it_is_kept(tmp_path: Path) -> 
     with command._folder(None) as folder:
         assert folder.is_dir()
     assert not folder.exists()
-    with command._folder(tmp_path / "new" / "one") as kept:
-        assert kept.is_dir()
+    with command._folder(tmp_path) as kept:
+        assert kept == tmp_path.resolve()
     assert kept.is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_bad_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("", encoding="ascii")
+    assert command.run(argparse.Namespace(keep=tmp_path / "file" / "folder")) == BAD_INPUT
+    assert "Not a directory" in flat(capsys.readouterr().out)
+
+
+async def test_a_demo_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "TOTAL_SECONDS", 0.05)
+    shown, output = screen()
+    assert await play(shown, tmp_path, policies()) == NOT_HELD
+    assert "not over after 0.05 seconds" in flat(output.getvalue())
 
 
 def test_keep_is_a_path() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.demo import processes
 from cli.demo.processes import PartFailed, Parts, environment, parse_record, together
 from sidecar.tasks import spawn
 
@@ -120,6 +121,31 @@ async def test_the_first_failure_comes_out_as_it_is_and_ends_the_others() -> Non
     with pytest.raises(PartFailed, match="one failed"):
         await both()
     assert ended == ["the other"]
+
+
+async def test_a_part_that_reads_no_more_cannot_be_told_anything(tmp_path: Path) -> None:
+    async with Parts(tmp_path) as parts:
+        part = await parts.start("listing", "json.tool", "--no-such-option")
+        with pytest.raises(PartFailed, match="ended"):
+            await part.find(ready)
+        with pytest.raises(PartFailed, match="does not listen any more"):
+            await part.tell({"number": 1})
+
+
+async def test_a_part_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "stubborn_part.py"
+    module.write_text(
+        "import json, os, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print(json.dumps({'event': 'ready', 'pid': os.getpid()}))\n"
+        "time.sleep(60)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(processes, "END_SECONDS", 0.05)
+    async with Parts(tmp_path) as parts:
+        found = await (await parts.start("stubborn", "stubborn_part")).find(ready)
+    assert not alive(found["pid"])
 
 
 def test_proxies_and_sidecar_settings_of_the_user_are_not_inherited() -> None:

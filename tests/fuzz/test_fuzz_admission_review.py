@@ -1,0 +1,63 @@
+"""Whatever reaches the webhook: an answer that can be sent, or `ReviewMalformed`."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from webhook.admission.outcome import Namespace
+from webhook.admission.review import ReviewMalformed, admit, answer, concerns, read_review, untouched
+from webhook.admission.settings import InjectionSettings
+
+POD = {
+    "metadata": {"labels": {"a": "b"}, "annotations": {"outrider.dev/cpu": "1"}},
+    "spec": {"containers": [{"name": "agent", "env": [{"name": "NO_PROXY", "value": "x"}]}], "volumes": None},
+}
+REQUEST = {
+    "uid": "u",
+    "kind": {"group": "", "version": "v1", "kind": "Pod"},
+    "operation": "CREATE",
+    "namespace": "agents",
+    "object": POD,
+}
+SEED = json.dumps(
+    {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": REQUEST}
+).encode()
+SPLICES = [
+    b"",
+    b"null",
+    b"{}",
+    b"[]",
+    b'"x"',
+    b"1",
+    b"true",
+    b'"name":',
+    b"}",
+    b"\xff",
+    b'{"a":1,"a":2}',
+    b"NaN",
+]
+
+mutated = st.builds(
+    lambda begin, length, splice: SEED[:begin] + splice + SEED[begin + length :],
+    st.integers(0, len(SEED)),
+    st.integers(0, 30),
+    st.sampled_from(SPLICES),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated | st.binary(max_size=100))
+def test_any_body_is_answered_or_told_to_be_malformed(body) -> None:
+    try:
+        request = read_review(body)
+    except ReviewMalformed:
+        return
+    namespace = Namespace("agents", {"outrider.dev/injection": "required"})
+    outcome = admit(request, namespace, InjectionSettings()) if concerns(request) else untouched()
+    reply = msgspec.json.decode(msgspec.json.encode(answer(request, outcome).reply))
+    assert reply["response"]["uid"] == request["uid"]
+    assert ("status" in reply["response"]) is not reply["response"]["allowed"]
