@@ -46,14 +46,14 @@ def _findings(before: dict[str, Any], outcome: Outcome, after: dict[str, Any]) -
         expected=(SIDECAR_CONTAINER,),
         seen=tuple(one["name"] for one in after["spec"].get("initContainers", ())),
     )
-    changed = tuple(_changes(before["spec"]["containers"][0], after["spec"]["containers"][0]))
+    changed = tuple(changes(before["spec"]["containers"][0], after["spec"]["containers"][0]))
     yield equal("In the agent's own container only proxy variables are new", expected=(), seen=changed)
     again = _inject(after)
     patch = again.patch if isinstance(again, Injection) else again.reason
     yield equal("A second admission of the same pod changes nothing", expected=[], seen=patch)
 
 
-def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+def changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     """What differs between two states of a container, besides proxy variables that were added."""
     for key in {**before, **after}:
         if key != "env" and before.get(key) != after.get(key):

@@ -18,7 +18,7 @@ from cli.demo.screen import Screen
 from cli.demo.stage import open_stage
 
 TOTAL_SECONDS = 90.0
-HELD, NOT_HELD, INTERRUPTED = 0, 1, 130
+HELD, NOT_HELD, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Play. 0 when every statement held, 1 when one did not or a part failed, 130 when it was stopped."""
+    """Play. 0 when every statement held, 1 when one did not or a part failed, 130 when it was stopped.
+
+    2 when there can be no folder to keep things in.
+    """
     screen = Screen()
+    try:
+        if options.keep is not None:
+            options.keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        screen.failure(f"--keep {options.keep}: {error.strerror}", "")
+        return BAD_INPUT
     try:
         with _folder(options.keep) as folder:
             return asyncio.run(play(screen, folder, documents.policies(), kept=options.keep))
@@ -41,7 +50,6 @@ def run(options: argparse.Namespace) -> int:
 def _folder(keep: Path | None) -> Iterator[Path]:
     """Where the demo's files go: the folder that is to be kept, or one that goes with the demo."""
     if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
         yield keep.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="outrider-demo-") as folder:
@@ -112,7 +120,7 @@ def _next_steps(kept: Path | None) -> Iterator[tuple[str, str]]:
         )
     else:
         yield f"{kept}/policies/triage.yaml", "the agent's policy"
-        yield f"{kept}/sidecar-triage.yaml", "its sidecar's file, for python -m sidecar --config FILE"
+        yield f"{kept}/sidecar-triage.yaml", "what its sidecar was started with"
         yield f"{kept}/logs", "what every process wrote"
     yield "outrider inject -f FILE", "add the sidecar to your own manifests"
     yield "docs/policy.md", "what a policy can say"
