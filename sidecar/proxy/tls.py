@@ -1,7 +1,7 @@
 """TLS between a plain transport and a protocol: one connection, either side, on `ssl.MemoryBIO`.
 
 Towards the network a TlsProtocol is a protocol, towards the `inner` protocol it is the transport (its other
-half, sidecar.identity.tls_transport); being both saves a call per write. The inner protocol hears of nothing
+half, sidecar.proxy.tls_transport); being both saves a call per write. The inner protocol hears of nothing
 before the handshake is complete *and* the peer's identity is verified, so whatever it gets is from a peer
 that proved who it is.
 
@@ -23,7 +23,7 @@ from mesh.identity.verify import VerifiedPeer
 from mesh.reasons import Reason
 from sidecar.identity.holder import IdentityHolder
 from sidecar.identity.refused import TlsRefused, TlsTruncated, explain
-from sidecar.identity.tls_transport import CLOSING, HANDSHAKE, LOST, OPEN, REFUSED, TlsTransport
+from sidecar.proxy.tls_transport import CLOSING, HANDSHAKE, LOST, OPEN, REFUSED, TlsTransport
 
 __all__ = [
     "TlsProtocol",
