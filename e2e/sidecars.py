@@ -21,7 +21,6 @@ from e2e.processes import spawn
 VERSION = "outrider.dev/v1alpha1"
 NAMESPACE = "agents"
 LABELS = {"app": "e2e"}
-EVERYTHING_ALLOWED = {kind: {"allow": ["*"]} for kind in ("tools", "prompts", "resources")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +70,10 @@ def policy(*outbound: Mapping[str, Any], egress: str = "deny", mode: str = "enfo
     return {"apiVersion": VERSION, "kind": "AgentPolicy", "metadata": _metadata("e2e"), "spec": spec}
 
 
-def allow_all(name: str, **more: Any) -> dict[str, Any]:
-    """An outbound rule that grants a Backend whole, methods of later revisions and extensions included."""
-    return {"backend": name, **EVERYTHING_ALLOWED, "unknownMethods": "allow", **more}
+def allow_all(name: str) -> dict[str, Any]:
+    """An outbound rule that grants an MCP Backend whole, methods of later revisions and extensions included."""
+    everything = {kind: {"allow": ["*"]} for kind in ("tools", "prompts", "resources")}
+    return {"backend": name, **everything, "unknownMethods": "allow"}
 
 
 def _metadata(name: str) -> dict[str, str]:

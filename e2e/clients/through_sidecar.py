@@ -26,9 +26,10 @@ def documents(url: str) -> list[Any]:
     assert place.port is not None
     path = place.path or "/"
     backends = [sidecars.backend("subject", place.port, path, host=place.hostname)]
+    rules = [sidecars.allow_all("subject")]
     if path != "/":
         backends.append(sidecars.backend("beside", place.port, "/", protocol="HTTP", host=place.hostname))
-    rules = [sidecars.allow_all(document["metadata"]["name"]) for document in backends]
+        rules.append({"backend": "beside"})
     return [*backends, sidecars.policy(*rules, egress="allow")]
 
 
