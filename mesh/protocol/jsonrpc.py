@@ -8,12 +8,12 @@ refused. Members that JSON-RPC does not know are let be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
 from typing import Any, Final
 
 import msgspec
 
+from mesh.protocol.lookalikes import KnownNames
 from mesh.reasons import Reason
 
 MAX_BATCH: Final = 50
@@ -25,7 +25,7 @@ METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 
-_MEMBERS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+_MEMBERS = KnownNames("jsonrpc", "id", "method", "params", "result", "error")
 
 # Member names found harmless: a bounded memo of a pure function, since objects of one kind repeat theirs.
 _WITHOUT_LOOKALIKE: set[tuple[tuple[str, ...], frozenset[str]]] = set()
@@ -76,10 +76,9 @@ def classify(value: Any) -> Message:
     """The one message in `value`, as mesh.protocol.strict_json.parse made it. Raises JsonRpcRefused."""
     if type(value) is not dict:
         raise JsonRpcRefused(Reason.JSONRPC_INVALID, "a message is an object")
-    if not value.keys() <= _MEMBERS:
-        lookalike = find_lookalike(value, _MEMBERS)
-        if lookalike is not None:
-            raise _refused(value, Reason.JSONRPC_INVALID, f"the member {lookalike!r} differs in case only")
+    lookalike = _MEMBERS.lookalike(value)
+    if lookalike is not None:
+        raise _refused(value, Reason.JSONRPC_INVALID, f"the member {lookalike!r} differs in case only")
     if value.get("jsonrpc") != "2.0":
         raise _refused(value, Reason.JSONRPC_INVALID, 'jsonrpc is not "2.0"')
     if "method" in value:
@@ -108,21 +107,6 @@ def error_response(id: str | int | None, code: int, message: str, data: Any = No
     if data is not None:
         error["data"] = data
     return {"jsonrpc": "2.0", "id": id, "error": error}
-
-
-def find_lookalike(members: Iterable[str], known: frozenset[str]) -> str | None:
-    """A member that is none of `known` but would be if case were ignored, as some decoders do; else None."""
-    names = tuple(members)
-    if (names, known) in _WITHOUT_LOOKALIKE:
-        return None
-    for name in names:
-        if name not in known and name.casefold() in known:
-            return name
-    if sum(map(len, names)) <= _MEMO_CHARACTERS:
-        if len(_WITHOUT_LOOKALIKE) >= _MEMO_ENTRIES:
-            _WITHOUT_LOOKALIKE.clear()
-        _WITHOUT_LOOKALIKE.add((names, known))
-    return None
 
 
 def _call(value: dict[str, Any]) -> Message:

@@ -169,7 +169,8 @@ class SseReader:
         except UnicodeDecodeError as error:
             raise SseRefused(Reason.SSE_MALFORMED, f"byte {error.start} of an event is not UTF-8") from error
         lines = text.split(line_end) if line_end else _LINE_END.split(text)
-        if len(text.splitlines()) != len(lines) and text:
+        # The dot, because splitlines does not count what follows the last line end if it is empty.
+        if len((text + ".").splitlines()) != len(lines):
             raw = b""
         return _read_fields(lines, raw)
 

@@ -15,6 +15,7 @@ malformed) is read again by a slower reader that finds the reason.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -154,12 +155,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _repeated(pairs: list[tuple[str, Any]]) -> str:
-    seen: set[str] = set()
-    for key, _ in pairs:
-        if key in seen:
-            return key
-        seen.add(key)
-    return ""
+    counts = Counter(key for key, _ in pairs)
+    return max(counts, key=counts.__getitem__)
 
 
 # Numbers become msgspec.Raw, which encodes as the very text it was made of.

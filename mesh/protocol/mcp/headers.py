@@ -46,7 +46,7 @@ _MIRRORED = {row.name: row.mirrored for row in METHODS.values() if row.mirrored 
 _NAME_REQUIRED = frozenset(name for name in _MIRRORED if METHODS[name].extension is None)
 _AGREES_ON_VERSIONS = frozenset({"initialize", "server/discover"})
 _MODERN = frozenset(MODERN_VERSIONS)
-_SENTINEL_START, _SENTINEL_END = b"=?base64?", b"?="
+_SENTINEL = re.compile(rb"=\?base64\?(.*)\?=", re.DOTALL)
 # Visible ASCII with inner spaces and tabs: what a field value carries unharmed (RFC 9110, section 5.5).
 _PLAIN_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
 
@@ -88,13 +88,16 @@ def mirror_headers(message: Message, headers: Headers) -> Headers:
     name = _mirrored_value(message)
     if type(name) is str:
         wanted[NAME_HEADER] = name
+    fields = dict(headers)
+    if len(fields) == len(headers) and _agree(fields, wanted):
+        return headers
     mirrored: Headers = []
     for field, value in headers:
         if field not in _MIRRORS:
             mirrored.append((field, value))
         elif field in wanted:
             text = wanted.pop(field)
-            mirrored.append((field, value if decode_value(value) == text else encode_value(text)))
+            mirrored.append((field, value if _says(value, text) else encode_value(text)))
     mirrored += [(field, encode_value(text)) for field, text in wanted.items()]
     return headers if mirrored == headers else mirrored
 
@@ -103,24 +106,36 @@ def encode_value(text: str) -> bytes:
     """`text` as a header value: itself where ASCII carries it unharmed, else its UTF-8 in base64."""
     if _PLAIN_VALUE.fullmatch(text):
         value = text.encode("ascii")
-        if not (value.startswith(_SENTINEL_START) and value.endswith(_SENTINEL_END)):
+        if not _SENTINEL.fullmatch(value):
             return value
-    return _SENTINEL_START + b64encode(text.encode()) + _SENTINEL_END
+    return b"=?base64?" + b64encode(text.encode()) + b"?="
 
 
 def decode_value(value: bytes) -> str | None:
     """The text that a header value stands for; None if it stands for none, so that it equals no body."""
     if not value.isascii():
         return None
-    if not (value.startswith(_SENTINEL_START) and value.endswith(_SENTINEL_END)):
-        return value.decode("ascii")
-    payload = value[len(_SENTINEL_START) : -len(_SENTINEL_END)]
+    sentinel = _SENTINEL.fullmatch(value) if value.startswith(b"=") else None
+    if sentinel is None:
+        return value.decode()
+    payload = sentinel[1]
     try:
         raw = b64decode(payload, validate=True)
         # Spare bits in the last character would let two spellings stand for one text.
         return raw.decode() if b64encode(raw) == payload else None
     except (binascii.Error, UnicodeDecodeError):
         return None
+
+
+def _agree(fields: dict[bytes, bytes], wanted: dict[bytes, str]) -> bool:
+    for field, text in wanted.items():  # noqa: SIM110 - a generator costs more than the rest
+        if not _says(fields.get(field), text):
+            return False
+    return True
+
+
+def _says(value: bytes | None, text: str) -> bool:
+    return value is not None and decode_value(value) == text
 
 
 def _refuse_repeated(headers: Headers) -> None:

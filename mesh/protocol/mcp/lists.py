@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from mesh.protocol.jsonrpc import find_lookalike
+from mesh.protocol.lookalikes import KnownNames
 from mesh.protocol.mcp.errors import malformed
 from mesh.protocol.mcp.methods import PROMPTS_GET, RESOURCES_READ, TEMPLATES_LIST, TOOLS_CALL
 from mesh.protocol.mcp.subjects import Subject, SubjectKind, refuse_lookalike
@@ -22,17 +22,24 @@ MAX_TTL_MS: Final = 60_000
 """How long a client may keep a filtered list, so that a changed policy shows."""
 
 
+# Members of items as the revisions define them.
+_ITEM_MEMBERS = (
+    *("_meta", "annotations", "arguments", "description", "execution", "frontmatter", "icons", "inputSchema"),
+    *("mimeType", "outputSchema", "resources", "size", "title"),
+)
+
+
 class _Inventory(msgspec.Struct, frozen=True):
     """What the items of one list are, and the member that names them."""
 
     kind: SubjectKind
     name: str
     method: str
-    names: frozenset[str]
+    members: KnownNames
 
 
 def _inventory(kind: SubjectKind, name: str, method: str) -> _Inventory:
-    return _Inventory(kind, name, method, frozenset({name}))
+    return _Inventory(kind, name, method, KnownNames(name, harmless=_ITEM_MEMBERS))
 
 
 _INVENTORIES = {
@@ -42,28 +49,7 @@ _INVENTORIES = {
     "resourceTemplates": _inventory(SubjectKind.TEMPLATE, "uriTemplate", TEMPLATES_LIST),
     "skills": _inventory(SubjectKind.RESOURCE, "uri", RESOURCES_READ),
 }
-_LISTS = frozenset(_INVENTORIES)
-# Members of items as the revisions define them; an item with others is looked at for likeness to its name.
-_ITEM_MEMBERS = frozenset(
-    {
-        "_meta",
-        "annotations",
-        "arguments",
-        "description",
-        "execution",
-        "frontmatter",
-        "icons",
-        "inputSchema",
-        "mimeType",
-        "name",
-        "outputSchema",
-        "resources",
-        "size",
-        "title",
-        "uri",
-        "uriTemplate",
-    }
-)
+_LISTS = KnownNames(*_INVENTORIES)
 _CACHE_MEMBERS = frozenset({"cacheScope", "ttlMs", "resultType"})
 
 
@@ -88,15 +74,13 @@ def filter_result(
     McpRefused (MCP_MALFORMED) for a list that is none, and for members that differ from a list's name in case
     only.
     """
-    lists = result.keys() & _LISTS
-    if len(lists) != len(result):
-        refuse_lookalike(result, _LISTS)
-    partial = [name for name in lists if not total(_INVENTORIES[name].kind)]
+    refuse_lookalike(result, _LISTS)
+    partial = [name for name in _INVENTORIES if name in result and not total(_INVENTORIES[name].kind)]
     if not partial:
         return Filtered(result, False, ())
     hidden: list[Subject] = []
     filtered = dict(result)
-    for name in sorted(partial):
+    for name in partial:
         filtered[name] = _filter_items(name, result[name], allowed, hidden)
     if _CACHE_MEMBERS & filtered.keys():
         _keep_private(filtered)
@@ -125,9 +109,7 @@ def _subject(item: Any, inventory: _Inventory) -> Subject:
     """What `item` offers; the name is "" where readers could disagree on it."""
     if type(item) is dict:
         name = item.get(inventory.name)
-        if type(name) is str and (
-            item.keys() <= _ITEM_MEMBERS or find_lookalike(item, inventory.names) is None
-        ):
+        if type(name) is str and inventory.members.lookalike(item) is None:
             return Subject(inventory.kind, name, inventory.method)
     return Subject(inventory.kind, "", inventory.method)
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import msgspec
 
+from mesh.protocol.lookalikes import KnownNames
 from mesh.protocol.mcp.errors import malformed
 from mesh.protocol.mcp.subjects import refuse_lookalike
 
-_RESULT_MEMBERS = frozenset({"inputRequests"})
-_REQUEST_MEMBERS = frozenset({"method", "params"})
+_RESULT_MEMBERS = KnownNames("inputRequests")
+_REQUEST_MEMBERS = KnownNames("method", "params")
 
 
 class ServerRequestKind(StrEnum):

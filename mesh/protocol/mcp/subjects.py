@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from mesh.protocol.jsonrpc import find_lookalike
+from mesh.protocol.lookalikes import KnownNames
 from mesh.protocol.mcp.errors import malformed
 from mesh.protocol.mcp.methods import (
     METHODS,
@@ -23,24 +23,11 @@ from mesh.protocol.mcp.methods import (
 
 __all__ = ["Subject", "SubjectKind", "subjects"]
 
-# Members that params of any method with a subject may have; others are looked at for likeness to these.
-_PARAMS = frozenset(
-    {
-        "_meta",
-        "name",
-        "arguments",
-        "uri",
-        "ref",
-        "argument",
-        "context",
-        "notifications",
-        "task",
-        "inputResponses",
-        "requestState",
-    }
+_PARAMS = KnownNames(
+    "_meta", "name", "arguments", "uri", "ref", "notifications", "task", "inputResponses", "requestState"
 )
-_REFERENCE_MEMBERS = frozenset({"type", "name", "uri"})
-_NOTIFICATION_MEMBERS = frozenset({"resourceSubscriptions", "taskIds"})
+_REFERENCE_MEMBERS = KnownNames("type", "name", "uri")
+_NOTIFICATION_MEMBERS = KnownNames("resourceSubscriptions", "taskIds")
 
 
 class Subject(msgspec.Struct, frozen=True, gc=False):
@@ -72,8 +59,7 @@ def subjects(method: str, params: dict[str, Any] | list[Any] | None) -> tuple[Su
         return ()
     if type(params) is not dict:
         raise malformed(f"params of {method} is not an object")
-    if not params.keys() <= _PARAMS:
-        refuse_lookalike(params, _PARAMS)
+    refuse_lookalike(params, _PARAMS)
     if naming.form is Form.STRING:
         name = params.get(naming.path[0])
         if type(name) is not str:
@@ -87,9 +73,9 @@ def subjects(method: str, params: dict[str, Any] | list[Any] | None) -> tuple[Su
     return _subscribed(naming, params)
 
 
-def refuse_lookalike(members: dict[str, Any], known: frozenset[str]) -> None:
+def refuse_lookalike(members: dict[str, Any], known: KnownNames) -> None:
     """Raise McpRefused if a member would be one of `known` to a reader that ignores case."""
-    lookalike = find_lookalike(members, known)
+    lookalike = known.lookalike(members)
     if lookalike is not None:
         raise malformed(f"the member {lookalike!r} differs from a known one in case only")
 
