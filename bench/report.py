@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from bench.budgets import OURS, verdicts
 from bench.figures import OTHERS_SHARE, Results, Verdict, ratio
 from bench.proxies.base import Proxy
+
+NOISY_SHARE = 0.2  # above this, on average, a run is not to be trusted
 
 Column = tuple[str, str, str, int]  # heading, load, figure, decimals
 
@@ -128,9 +131,7 @@ def ratio_table(results: Results, proxies: Sequence[Proxy], columns: Sequence[Co
 
 def disturbance(results: Results) -> str:
     """How much the machine was shared while CPU was measured, and how far repetitions lie apart."""
-    shares = [
-        value for cell, values in results.values.items() if cell.figure == OTHERS_SHARE for value in values
-    ]
+    shares = _shares(results)
     spreads = [
         spread
         for cell in results.values
@@ -141,10 +142,26 @@ def disturbance(results: Results) -> str:
         return "Nothing was measured."
     return (
         "While CPU was measured at saturation, others (neighbours, kernel threads, the hypervisor) took "
-        f"{100 * max(shares):.0f} % of the proxy's core at most, {100 * sum(shares) / len(shares):.0f} % on "
-        f"average. Repetitions of one CPU figure lie {100 * max(spreads):.0f} % apart at most, "
-        f"{100 * sum(spreads) / len(spreads):.0f} % on average."
+        f"{100 * max(shares):.0f} % of the proxy's core at most, {100 * fmean(shares):.0f} % on average. "
+        f"Repetitions of one CPU figure lie {100 * max(spreads):.0f} % apart at most, "
+        f"{100 * fmean(spreads):.0f} % on average."
     )
+
+
+def warning(results: Results) -> list[str]:
+    """A loud line when the machine was too busy for the verdicts to be trusted, else nothing."""
+    shares = _shares(results)
+    if not shares or fmean(shares) <= NOISY_SHARE:
+        return []
+    return [
+        f"**Noisy: others took {100 * fmean(shares):.0f} % of the proxy's core. Repeat on a quiet machine.**"
+    ]
+
+
+def _shares(results: Results) -> list[float]:
+    return [
+        value for cell, values in results.values.items() if cell.figure == OTHERS_SHARE for value in values
+    ]
 
 
 def left_out(sentences: Sequence[str]) -> str:

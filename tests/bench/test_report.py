@@ -58,3 +58,10 @@ def test_of_a_log_only_the_last_line_is_repeated_and_only_once() -> None:
     sentence = "outrider at plain: python -m sidecar ended with 2:\nsome lines\nlisten: not an address\n"
     shown = "- **outrider at plain: python -m sidecar ended with 2: listen: not an address**"
     assert report.left_out([sentence, sentence, "haproxy: not there"]) == f"{shown}\n- **haproxy: not there**"
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.05, False), (0.2, False), (0.56, True)])
+def test_a_noisy_machine_is_warned_of(share: float, warned: bool) -> None:
+    found = Results()
+    found.add("nginx", "plain/call busy", {"cpu_us": 16.0, "others_share": share})
+    assert ("**Noisy" in report.render(found, PROXIES, report.Circumstances((), ()))) is warned
