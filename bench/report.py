@@ -74,6 +74,7 @@ def render(results: Results, proxies: Sequence[Proxy], circumstances: Circumstan
     parts = [
         "# Outrider beside other proxies",
         *circumstances.lines,
+        *warning(results),
         "## Targets",
         _targets(verdicts(results)),
     ]

@@ -37,7 +37,8 @@ def configuration(site: Site) -> str:
     outbound = f" ssl {mutual}" if site.tls_out else ""
     return (
         "global\n  nbthread 1\n  maxconn 8000\n"
-        "defaults\n  mode http\n  option http-keep-alive\n  option http-no-delay\n  http-reuse always\n  timeout connect 5s\n"
+        "defaults\n  mode http\n  option http-keep-alive\n  option http-no-delay\n  http-reuse always\n"
+        "  timeout connect 5s\n"
         "  timeout client 600s\n  timeout server 600s\n"
         f"frontend in\n  bind 127.0.0.1:{site.listen} backlog 4096{inbound}\n  default_backend out\n"
         f"backend out\n  server upstream 127.0.0.1:{site.upstream} pool-purge-delay 600s{outbound}\n"
