@@ -74,6 +74,12 @@ def dispatched(events: list[SseEvent]) -> Dispatched:
     return [(e.data, e.event, e.id, e.retry) for e in events if e.data is not None]
 
 
+def blanked(events: Dispatched) -> list[tuple[str | None, ...]]:
+    """The same without what some clients take for line ends, whether escaped or blanked."""
+    ends = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|\\\\u(?:000b|000c|001c|001d|001e|0085|2028|2029)")
+    return [tuple(field and ends.sub(" ", field) for field in event) for event in events]
+
+
 def model(stream: bytes) -> Dispatched:
     """HTML, section 9.2.6, line by line and without chunks."""
     text = stream.decode().removeprefix("\ufeff")
@@ -126,7 +132,5 @@ def test_what_leaves_reads_as_what_came(stream: bytes, at: list[int]) -> None:
         return
     passed = b"".join(encode_event(event, data=event.data) for event in events)
     again = SseReader().feed(passed)
-    spaces = str.maketrans(dict.fromkeys("\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029", " "))
-    blanked = [tuple(f and f.translate(spaces) for f in event) for event in dispatched(events)]
-    assert [tuple(f and f.translate(spaces) for f in event) for event in dispatched(again)] == blanked
+    assert blanked(dispatched(again)) == blanked(dispatched(events))
     assert len(passed.decode().splitlines()) == len(re.split("\r\n|\r|\n", passed.decode())) - 1 or not passed

@@ -7,8 +7,8 @@ line:
 Refused here, with HTTP 400 and the code the specification assigns:
 - one of the three headers given twice, or contradicting the body, in whichever era (-32020);
 - the version header missing or different though the body says a version (-32020);
-- Mcp-Method missing in a request whose version header and body agree on a modern version, or Mcp-Name missing
-  where the core protocol requires it: tools/call, prompts/get and resources/read (-32020);
+- Mcp-Method missing in a request whose version header and body agree on a version without handshake, or Mcp-Name
+  missing where the core protocol requires it: tools/call, prompts/get and resources/read (-32020);
 - a version that is not known here (-32022), because what it means by a name cannot be known. server/discover
   and initialize pass with any version: they name nothing, and they are how versions are agreed on.
 
@@ -35,7 +35,13 @@ from mesh.protocol.http1.heads import Headers
 from mesh.protocol.jsonrpc import Kind, Message
 from mesh.protocol.mcp.errors import UNSUPPORTED_VERSION, McpRefused, header_mismatch
 from mesh.protocol.mcp.methods import METHODS
-from mesh.protocol.mcp.versions import KNOWN_VERSIONS, MODERN_VERSIONS, VERSION_HEADER, body_version
+from mesh.protocol.mcp.versions import (
+    KNOWN_VERSIONS,
+    LEGACY_VERSIONS,
+    MODERN_VERSIONS,
+    VERSION_HEADER,
+    body_version,
+)
 from mesh.reasons import Reason
 
 METHOD_HEADER: Final = b"mcp-method"
@@ -45,6 +51,7 @@ _MIRRORS = (VERSION_HEADER, METHOD_HEADER, NAME_HEADER)
 _MIRRORED = {row.name: row.mirrored for row in METHODS.values() if row.mirrored is not None}
 _NAME_REQUIRED = frozenset(name for name in _MIRRORED if METHODS[name].extension is None)
 _AGREES_ON_VERSIONS = frozenset({"initialize", "server/discover"})
+_LEGACY = frozenset(LEGACY_VERSIONS)
 _MODERN = frozenset(MODERN_VERSIONS)
 _SENTINEL = re.compile(rb"=\?base64\?(.*)\?=", re.DOTALL)
 # Visible ASCII with inner spaces and tabs: what a field value carries unharmed (RFC 9110, section 5.5).
@@ -68,7 +75,7 @@ def check_headers(headers: Headers, message: Message) -> None:
     is_request = message.kind is Kind.REQUEST
     if stated is not None:
         _check_version_header(version, stated, is_request)
-    required = is_request and stated in _MODERN
+    required = is_request and stated is not None and stated not in _LEGACY
     _check_method_header(fields.get(METHOD_HEADER), method, required)
     _check_name_header(fields.get(NAME_HEADER), message, required and method in _NAME_REQUIRED)
     if is_request and version is not None and method not in _AGREES_ON_VERSIONS:
