@@ -14,6 +14,7 @@ from pathlib import Path
 from bench import cores, identity, machine, report, trust, upstream
 from bench.cache import Missing
 from bench.plan import FULL, QUICK, Plan
+from bench.process import ProcessFailed
 from bench.proxies.base import Proxy
 from bench.proxies.direct import Direct
 from bench.proxies.envoy import Envoy
@@ -39,7 +40,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="outrider-bench-") as folder:
             text = _measure(Path(folder), plan, names, arguments.stations)
-    except Missing as missing:
+    except (Missing, ProcessFailed) as missing:
         print(f"!! NOTHING MEASURED: {missing}", file=sys.stderr)
         return 2
     text += f"\nTook {time.monotonic() - started:.0f} s.\n"
@@ -87,7 +88,7 @@ def _available(wanted: list[Proxy], leave_out: Callable[[str], None]) -> tuple[P
     for proxy in wanted:
         try:
             proxy.available()
-        except Missing as missing:
+        except (Missing, ProcessFailed) as missing:
             leave_out(f"{proxy.name}: {missing}")
         else:
             found.append(proxy)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import cache, payloads
-from bench.process import Command, Process, free_port
+from bench.process import Command, Process, ProcessFailed, free_port
 from bench.trust import Trust
 
 FOREVER = 1_000_000_000  # requests on one connection: it must not be the upstream that closes one
@@ -40,9 +40,14 @@ def start(folder: Path, trust: Trust, *, core: int) -> Upstream:
         log=folder / "upstream.log",
     )
     source = Process(Command([cache.event_source(), str(events)]), core=core, log=folder / "events.log")
-    for process, port in ((server, plain), (server, mtls), (source, events)):
-        process.wait_for_port(port)
-    return Upstream(plain, mtls, events, (server, source))
+    running = Upstream(plain, mtls, events, (server, source))
+    try:
+        for process, port in ((server, plain), (server, mtls), (source, events)):
+            process.wait_for_port(port)
+    except ProcessFailed:
+        running.stop()
+        raise
+    return running
 
 
 def nginx_frame(folder: Path) -> tuple[str, str]:
