@@ -33,6 +33,8 @@ NPM_PACKAGES = {
     "@modelcontextprotocol/node": "2.1.2",
 }
 BUILD_SECONDS = 600
+# What failed to build in this process: tried once, not once for each test that needs it.
+FAILED: dict[str, str] = {}
 
 
 class Unavailable(Exception):
@@ -118,12 +120,18 @@ def _built(name: str, build: Callable[[Path], None]) -> Path:
     marker = folder / ".complete"
     if marker.exists():
         return folder
+    if name in FAILED:
+        raise Unavailable(FAILED[name])
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _BuildLock(folder.parent / f"{name}.lock"):
         if marker.exists():
             return folder
         shutil.rmtree(folder, ignore_errors=True)
-        build(folder)
+        try:
+            build(folder)
+        except Unavailable as error:
+            FAILED[name] = str(error)
+            raise
         marker.touch()
     return folder
 
