@@ -20,6 +20,7 @@ from mesh.protocol.jsonrpc import (
 from mesh.protocol.mcp.denials import denial, denial_status, refusal
 from mesh.protocol.mcp.errors import McpRefused
 from mesh.protocol.mcp.headers import check_headers, mirror_headers
+from mesh.protocol.mcp.methods import removed_from_modern
 from mesh.protocol.mcp.subjects import Subject, subjects
 from mesh.protocol.mcp.versions import Era, era
 from mesh.protocol.strict_json import JsonRefused, Parsed, encode, parse
@@ -30,6 +31,9 @@ from sidecar.proxy.replies import rpc_error
 from sidecar.telemetry.record import Recorder
 
 _JSON = b"application/json"
+
+REMOVED = "removed"
+"""Asked about in place of a method that 2026-07-28 no longer has: no revision has one of this name."""
 
 
 def inspect_post(
@@ -123,7 +127,13 @@ def _decide(
     method = message.method or ""
     routed, target = plan.routed, plan.target
     assert target is not None  # noqa: S101 - a plan that is inspected has a target
-    asked = subjects(method, message.params)
+    try:
+        asked = subjects(method, message.params)
+    except McpRefused:
+        if not (plan.modern and removed_from_modern(method)):
+            raise
+        # Not the shape that it had, so it is a method that this revision does not know.
+        asked, method = (), REMOVED
     if not asked:
         decision = policy.decide(plan.principal, target, method)
         recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)

@@ -95,7 +95,14 @@ class Pool:
                 f"{self._limits.upstream_connections} connections to {destination} are open",
             )
             return None
-        return spawn(self._connect(destination, waiter), name=f"connect {destination}")
+        upstream = Upstream(self._http, self, self._clock, self._limits.upstream_idle_seconds)
+        upstream.generation = self._generation
+        self._open[destination] = self._open.get(destination, 0) + 1
+        self._home[upstream] = destination
+        task = spawn(self._connect(destination, upstream, waiter), name=f"connect {destination}")
+        # A task that is cancelled before its first turn never runs, so the place is given back from outside.
+        task.add_done_callback(lambda done: self._discard(upstream) if done.cancelled() else None)
+        return task
 
     def _take_idle(self, destination: Destination) -> Upstream | None:
         idle = self._idle.get(destination)
@@ -114,11 +121,7 @@ class Pool:
     def _current(self, upstream: Upstream, now: float) -> bool:
         return upstream.generation == self._generation and now < upstream.expires
 
-    async def _connect(self, destination: Destination, waiter: Waiter) -> None:
-        upstream = Upstream(self._http, self, self._clock, self._limits.upstream_idle_seconds)
-        upstream.generation = self._generation
-        self._open[destination] = self._open.get(destination, 0) + 1
-        self._home[upstream] = destination
+    async def _connect(self, destination: Destination, upstream: Upstream, waiter: Waiter) -> None:
         try:
             async with asyncio.timeout(self._limits.connect_seconds):
                 await self._dialer.dial(destination, upstream)
@@ -133,9 +136,11 @@ class Pool:
                 f"{destination} did not answer within {self._limits.connect_seconds:g} s",
             )
             return
-        except asyncio.CancelledError:
-            self._discard(upstream)
-            raise
+        if upstream not in self._home or not upstream.usable:
+            # The other side closed between the handshake and this turn of the loop.
+            self.lost(upstream)
+            waiter.upstream_failed(Reason.UPSTREAM_RESET, "connection closed as soon as it was made")
+            return
         self._ticker.add(upstream)
         waiter.upstream_ready(upstream)
 

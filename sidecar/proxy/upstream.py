@@ -46,6 +46,7 @@ class Upstream(asyncio.Protocol):
         "_idle_seconds",
         "_keep",
         "_owner",
+        "_paused",
         "_reader",
         "_sink",
         "_started",
@@ -63,6 +64,7 @@ class Upstream(asyncio.Protocol):
         self._reader = ResponseReader(self, limits)
         self._owner = owner
         self._keep = False
+        self._paused = False
         self._sink: AnswerSink | None = None
         self._started = False
         self._answered = False
@@ -111,8 +113,9 @@ class Upstream(asyncio.Protocol):
 
     def read_on(self, wanted: bool) -> None:
         """Backpressure of the client: stop or go on reading the answer."""
-        if self.transport.is_closing():
+        if self._paused is not wanted or self.transport.is_closing():
             return
+        self._paused = not wanted
         if wanted:
             self.transport.resume_reading()
         else:
@@ -144,6 +147,8 @@ class Upstream(asyncio.Protocol):
         if self._answered:
             self._sink = None
             self.deadline = NEVER
+            # A client that was slow to the end must not leave the connection deaf for the next one.
+            self.read_on(True)
             self._owner.released(self, self._keep and self.usable)
 
     def eof_received(self) -> bool:

@@ -146,3 +146,9 @@ def sent_by_server(method: str) -> bool:
     """True if a server may send `method`, in one revision at least."""
     row = METHODS.get(method)
     return row is not None and row.sender is not Sender.CLIENT
+
+
+def removed_from_modern(method: str) -> bool:
+    """True if earlier revisions have `method` and 2026-07-28 does not."""
+    row = METHODS.get(method)
+    return row is not None and Era.MODERN not in row.eras
