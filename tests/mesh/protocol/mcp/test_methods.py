@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from mesh.protocol.mcp.methods import METHODS, Sender, SubjectKind, sent_by_client, sent_by_server
+from mesh.protocol.mcp.methods import (
+    METHODS,
+    Sender,
+    SubjectKind,
+    removed_from_modern,
+    sent_by_client,
+    sent_by_server,
+)
 from mesh.protocol.mcp.versions import Era
 
 
@@ -55,3 +62,10 @@ def test_who_sends_a_method_is_known() -> None:
     assert sent_by_server("ping")
     assert not sent_by_client("x/y")
     assert not sent_by_server("x/y")
+
+
+def test_what_2026_07_28_removed_is_known() -> None:
+    assert removed_from_modern("resources/subscribe")
+    assert removed_from_modern("initialize")
+    assert not removed_from_modern("tools/call")
+    assert not removed_from_modern("acme/unknown")
