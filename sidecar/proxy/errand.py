@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from mesh.protocol.http1.heads import Headers, ResponseHead
 from mesh.protocol.strict_json import encode
 from mesh.reasons import Reason
@@ -49,5 +51,6 @@ def answer_server(plan: Plan, error: dict[str, Any], pool: Pool) -> None:
     headers.append((b"content-type", b"application/json"))
     headers.append((b"accept", b"application/json, text/event-stream"))
     # The head that is written is that of a POST, whatever opened the stream (a GET, often).
-    post = replace(plan, head=replace(plan.head, method="POST"), treatment=Treatment.MCP)
+    head = structs.replace(plan.head, method="POST")
+    post = replace(plan, head=head, treatment=Treatment.MCP)
     pool.acquire(plan.routed.destination, _Errand(outgoing(post, headers, len(body)) + body))

@@ -8,7 +8,6 @@ one that can be smuggled.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +15,7 @@ import httptools
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import UNTIL_CLOSE, RequestHead, ResponseHead

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 Headers = list[tuple[bytes, bytes]]
 """Field lines in the order received: name in lower case, value without surrounding white space."""
@@ -13,8 +15,7 @@ UNTIL_CLOSE = -2
 """body_length of a response that ends where its connection does."""
 
 
-@dataclass(slots=True)
-class RequestHead:
+class RequestHead(msgspec.Struct, eq=False):
     """Request line and fields (RFC 9112, section 3).
 
     `target` is as received, in origin, absolute, authority or asterisk form; it agrees with Host.
@@ -29,12 +30,30 @@ class RequestHead:
     keep_alive: bool
     expects_continue: bool
     http10: bool
-    fields: dict[bytes, bytes] = field(default_factory=dict, compare=False, repr=False)
+    fields: dict[bytes, bytes] = {}
     """The headers by name, the last value of each; Connection is joined. For look-ups on the hot path."""
+    memo: dict[Any, Any] = {}
+    """What was derived from the head but for its Content-Length; shared by requests with the same head."""
+
+    def __eq__(self, other: object) -> bool:
+        """Equal if they say the same; `fields` and `memo` follow from the rest."""
+        return isinstance(other, RequestHead) and self._said() == other._said()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _said(self) -> tuple[object, ...]:
+        return (
+            self.method,
+            self.target,
+            self.headers,
+            self.body_length,
+            self.keep_alive,
+            self.expects_continue,
+            self.http10,
+        )
 
 
-@dataclass(slots=True)
-class ResponseHead:
+class ResponseHead(msgspec.Struct, eq=False):
     """Status line and fields (RFC 9112, section 4).
 
     `body_length` is what follows on this connection: a number of bytes (0 for answers to HEAD, 1xx, 204 and
@@ -46,8 +65,18 @@ class ResponseHead:
     headers: Headers
     body_length: int
     keep_alive: bool
-    fields: dict[bytes, bytes] = field(default_factory=dict, compare=False, repr=False)
-    """As for a request."""
+    fields: dict[bytes, bytes] = {}
+    memo: dict[Any, Any] = {}
+    """Both as for a request."""
+
+    def __eq__(self, other: object) -> bool:
+        """As for a request."""
+        return isinstance(other, ResponseHead) and self._said() == other._said()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _said(self) -> tuple[object, ...]:
+        return (self.status, self.reason, self.headers, self.body_length, self.keep_alive)
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:

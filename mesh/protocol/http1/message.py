@@ -9,6 +9,7 @@ from mesh.protocol.http1.chunks import ChunkedBody
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.fields import FIELD_LINES, settle_repeated
 from mesh.protocol.http1.heads import CHUNKED, Headers
+from mesh.protocol.http1.known_heads import KnownHead, KnownHeads, split_length
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.section import BLANK_LINE, CRLF, Section
 from mesh.reasons import Reason
@@ -30,6 +31,7 @@ class MessageReader(ABC):
     __slots__ = (
         "_bodies",
         "_chunks",
+        "_known",
         "_left",
         "_limits",
         "_paused",
@@ -41,8 +43,9 @@ class MessageReader(ABC):
     )
     _chunks: ChunkedBody  # only in the phase CHUNKS
 
-    def __init__(self, sink: BodySink, limits: HttpLimits, section: Section) -> None:
+    def __init__(self, sink: BodySink, limits: HttpLimits, section: Section, known: KnownHeads) -> None:
         self._bodies = sink
+        self._known = known
         self._limits = limits
         self._section = section
         self._phase = HEAD
@@ -102,8 +105,22 @@ class MessageReader(ABC):
         """Read the start line."""
 
     @abstractmethod
-    def _fields(self, headers: Headers, known: dict[bytes, bytes], data: bytes, position: int) -> int:
-        """Hand over the head and begin its body; the position of the first byte not used."""
+    def _fields(
+        self,
+        headers: Headers,
+        known: dict[bytes, bytes],
+        key: tuple[bytes, bytes],
+        data: bytes,
+        position: int,
+    ) -> int:
+        """Hand over the head and begin its body; the position of the first byte not used.
+
+        `key`: under what to remember the head once it has passed every check.
+        """
+
+    @abstractmethod
+    def _again(self, known: KnownHead, digits: bytes, data: bytes, position: int) -> int:
+        """The same for a head that was read before, with another Content-Length."""
 
     @abstractmethod
     def _end(self, more: bool) -> None:
@@ -127,6 +144,11 @@ class MessageReader(ABC):
             if gathered is None:
                 return position
             section = gathered
+        key, digits = split_length(section)
+        known_head = self._known.get(key, digits)
+        if known_head is not None and len(known_head.headers) < limits.headers:
+            self.body_limit = limits.body_bytes
+            return self._again(known_head, digits, data, position)
         lines = section.split(CRLF)
         try:
             if len(lines) > limits.headers + 1:
@@ -140,7 +162,7 @@ class MessageReader(ABC):
         if len(known) != len(headers):
             settle_repeated(headers, known)
         self.body_limit = limits.body_bytes
-        return self._fields(headers, known, data, position)
+        return self._fields(headers, known, (key, digits), data, position)
 
     def _refuse(self, refused: HttpRefused) -> None:
         self._refused = refused

@@ -8,7 +8,7 @@ by line in the memo of `fields`, all in C, so that it knows to the byte where a 
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from typing import Any, Protocol
 
 from mesh.protocol.http1.errors import BAD_GATEWAY, HttpRefused
 from mesh.protocol.http1.framing import (
@@ -19,6 +19,7 @@ from mesh.protocol.http1.framing import (
     without_upgrade,
 )
 from mesh.protocol.http1.heads import UNTIL_CLOSE, Headers, RequestHead, ResponseHead
+from mesh.protocol.http1.known_heads import KNOWN_REQUESTS, KNOWN_RESPONSES, KnownHead
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.message import CHUNKS, CLOSE, HEAD, LENGTH, OVER, TUNNEL, MessageReader
 from mesh.protocol.http1.section import REQUEST_OPENING, RESPONSE_OPENING, Section
@@ -49,7 +50,7 @@ class RequestReader(MessageReader):
     __slots__ = ("_host", "_http10", "_keep_alive", "_line", "_method", "_sink", "_target")
 
     def __init__(self, sink: RequestSink, limits: HttpLimits) -> None:
-        super().__init__(sink, limits, Section(REQUEST_OPENING, limits.head_bytes))
+        super().__init__(sink, limits, Section(REQUEST_OPENING, limits.head_bytes), KNOWN_REQUESTS)
         self._sink = sink
         self._keep_alive = True
         # The last request line, what it says, and the Host that agreed with it: clients repeat them.
@@ -74,24 +75,47 @@ class RequestReader(MessageReader):
             self._host = None
             self._line = line
 
-    def _fields(self, headers: Headers, known: dict[bytes, bytes], data: bytes, position: int) -> int:
+    def _fields(
+        self,
+        headers: Headers,
+        known: dict[bytes, bytes],
+        key: tuple[bytes, bytes],
+        data: bytes,
+        position: int,
+    ) -> int:
         host = known.get(b"host")
         if host is None or host != self._host:
             check_target(self._method, self._target, host, self._http10)
             self._host = host
-        http10 = self._http10
+        method, target, http10 = self._method, self._target, self._http10
         if b"upgrade" in known:
             headers = without_upgrade(headers, known)
-            del known[b"upgrade"]
+            known = dict(headers)
         length = declared_length(known, http10) or 0
         expects = b"expect" in known and expects_continue(known[b"expect"], http10)
-        self._keep_alive = stays_open(known, http10)
-        if self._method == "CONNECT":
-            self._keep_alive = False
+        keep_alive = stays_open(known, http10)
+        memo: dict[Any, Any] = {}
+        if method == "CONNECT":
+            keep_alive = False
             if length:
                 raise HttpRefused(Reason.HTTP_MALFORMED, "a CONNECT request has a body")
+        elif length >= 0 and not expects:
+            start = (method, target, http10)
+            self._known.keep(*key, start, headers, known, keep_alive=keep_alive, memo=memo)
+        self._keep_alive = keep_alive
         self._sink.on_request(
-            RequestHead(self._method, self._target, headers, length, self._keep_alive, expects, http10, known)
+            RequestHead(method, target, headers, length, keep_alive, expects, http10, known, memo)
+        )
+        return self._body(length, data, position)
+
+    def _again(self, known: KnownHead, digits: bytes, data: bytes, position: int) -> int:
+        method, target, http10 = known.start
+        self._method, self._keep_alive = method, known.keep_alive
+        self._line = None
+        headers, fields = known.with_length(digits)
+        length = int(digits) if digits else 0
+        self._sink.on_request(
+            RequestHead(method, target, headers, length, known.keep_alive, False, http10, fields, known.memo)
         )
         return self._body(length, data, position)
 
@@ -115,7 +139,7 @@ class ResponseReader(MessageReader):
     _answer: ResponseHead  # the last one handed over
 
     def __init__(self, sink: ResponseSink, limits: HttpLimits) -> None:
-        super().__init__(sink, limits, Section(RESPONSE_OPENING, limits.head_bytes))
+        super().__init__(sink, limits, Section(RESPONSE_OPENING, limits.head_bytes), KNOWN_RESPONSES)
         self._sink = sink
         self._expected: deque[str] = deque()
         self._interim = 0
@@ -165,20 +189,47 @@ class ResponseReader(MessageReader):
             raise self._surplus()
         return super()._head(data, position)
 
-    def _fields(self, headers: Headers, known: dict[bytes, bytes], data: bytes, position: int) -> int:
+    def _fields(
+        self,
+        headers: Headers,
+        known: dict[bytes, bytes],
+        key: tuple[bytes, bytes],
+        data: bytes,
+        position: int,
+    ) -> int:
         status, method = self._status, self._expected[0]
         length = response_length(known, status, method, self._http10)
         if status < 200:
             self._interim_head(status, headers)
             return position
-        keep_alive = length != UNTIL_CLOSE and stays_open(known, self._http10)
-        head = self._answer = ResponseHead(status, self._phrase, headers, length, keep_alive, known)
+        open_after = stays_open(known, self._http10)
+        memo: dict[Any, Any] = {}
+        start = (status, self._phrase, self._http10)
+        self._known.keep(*key, start, headers, known, keep_alive=open_after, memo=memo)
+        head = ResponseHead(
+            status, self._phrase, headers, length, open_after and length != UNTIL_CLOSE, known, memo
+        )
+        return self._response(head, method, data, position)
+
+    def _again(self, known: KnownHead, digits: bytes, data: bytes, position: int) -> int:
+        status, phrase, http10 = known.start
+        method = self._expected[0]
+        headers, fields = known.with_length(digits)
+        # Framing is decided anew: it depends on the request that is answered.
+        length = response_length(fields, status, method, http10)
+        keep_alive = known.keep_alive and length != UNTIL_CLOSE
+        head = ResponseHead(status, phrase, headers, length, keep_alive, fields, known.memo)
+        return self._response(head, method, data, position)
+
+    def _response(self, head: ResponseHead, method: str, data: bytes, position: int) -> int:
+        """Hand over a final response and begin its body."""
+        self._answer = head
         self._sink.on_response(head)
-        if method == "CONNECT" and status < 300:
+        if method == "CONNECT" and head.status < 300:
             self._phase = TUNNEL
             self._sink.on_response_end()
             return position
-        return self._body(length, data, position)
+        return self._body(head.body_length, data, position)
 
     def _interim_head(self, status: int, headers: Headers) -> None:
         if status == 101:

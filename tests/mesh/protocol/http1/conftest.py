@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import RequestHead, ResponseHead
