@@ -15,21 +15,24 @@ from sidecar.proxy.plan import Plan, Treatment
 if TYPE_CHECKING:
     from sidecar.proxy.pipeline import Pipeline
 
+EVENTS = b"text/event-stream"
+
 _NO_RESULT = frozenset({"DELETE", "OPTIONS", "HEAD"})
 
 
 def choose_answer(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
     """The Answer for this response. Raises AnswerRefused for what cannot be inspected."""
     request = plan.head
-    if plan.treatment is Treatment.HTTP:
+    media = _media_type(head)
+    if plan.treatment is Treatment.HTTP or (plan.treatment is Treatment.SNIFF and media != EVENTS):
+        # No client of MCP takes a result from here: it waits on its own POST, or on an event stream.
         return PassedAnswer(head, request, closing=closing)
     _refuse_encoded(head)
     if head.body_length == 0 or request.method in _NO_RESULT:
         return PassedAnswer(head, request, closing=closing)
-    media = _media_type(head)
     if media == b"application/json":
         return _json(plan, head, pipeline, closing=closing)
-    if media == b"text/event-stream":
+    if media == EVENTS:
         return _events(plan, head, pipeline, closing=closing)
     if head.status == 202 or head.status >= 300:
         # No client takes a result from these; what they say in text is for people.

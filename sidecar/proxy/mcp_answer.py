@@ -22,8 +22,9 @@ from mesh.reasons import Reason
 from sidecar.limits import Limits
 from sidecar.proxy.answers import AnswerRefused
 from sidecar.proxy.errand import answer_server
-from sidecar.proxy.plan import Plan
+from sidecar.proxy.plan import Plan, Treatment
 from sidecar.proxy.pool import Pool
+from sidecar.proxy.sniff import is_message
 from sidecar.telemetry.record import Recorder
 
 
@@ -64,7 +65,7 @@ class McpAnswers:
         the client wait for ever, and passing it would let the server hide what it sent.
         """
         data = event.data or ""
-        if event.event == "endpoint":
+        if event.event == "endpoint" or (plan.treatment is Treatment.SNIFF and not _may_be_json_rpc(data)):
             return data
         try:
             parsed = parse(data.encode(), max_depth=self._limits.json_depth)
@@ -159,6 +160,16 @@ class McpAnswers:
     def _record_hidden(self, plan: Plan, hidden: tuple[Subject, ...]) -> None:
         for kind, count in Counter(subject.kind for subject in hidden).items():
             self._recorder.hidden(plan.routed.direction, plan.principal.id, plan.routed.backend, kind, count)
+
+
+def _may_be_json_rpc(data: str) -> bool:
+    """Asked of events where plain HTTP may pass: could a client take this for a message?"""
+    if not data.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        return is_message(parse(data.encode()).value)
+    except (JsonRefused, UnicodeEncodeError):
+        return True
 
 
 def _looks_like_result(value: Any) -> bool:

@@ -7,7 +7,8 @@ read anything else than what was decided. One refused message refuses its whole 
 from __future__ import annotations
 
 from mesh.policy.compile import Policy
-from mesh.policy.decision import Decision
+from mesh.policy.decision import Decision, Inbound
+from mesh.policy.documents import Backend
 from mesh.protocol.http1.heads import Headers, RequestHead, all_values
 from mesh.protocol.jsonrpc import (
     INVALID_REQUEST,
@@ -98,11 +99,9 @@ def _check_media(head: RequestHead) -> tuple[Reason, str] | None:
 
 
 def _is_json(value: bytes) -> bool:
-    media, _, parameters = value.lower().partition(b";")
-    if media.strip() != _JSON:
-        return False
-    charset = parameters.replace(b'"', b"").replace(b" ", b"")
-    return b"charset=" not in charset or b"charset=utf-8" in charset
+    media, *parameters = value.lower().split(b";")
+    charsets = [p.strip() for p in parameters if b"charset" in p]
+    return media.strip() == _JSON and charsets in ([], [b"charset=utf-8"], [b'charset="utf-8"'])
 
 
 def _decide_all(
@@ -112,6 +111,9 @@ def _decide_all(
     denials: dict[int, dict[str, object]] = {}
     for index, message in enumerate(found):
         if message.method is None:
+            # The answer to a question of the server's: it names nothing, but only who is granted may give it.
+            if not policy.decide(plan.principal, _target(plan), "ping").allowed:
+                denials[index] = {}
             continue
         refused = _decide(plan, message, policy, recorder)
         if refused is not None:
@@ -125,8 +127,7 @@ def _decide(
 ) -> tuple[Decision, Subject | None] | None:
     """The first refusal of what one message asks for; None if all is allowed."""
     method = message.method or ""
-    routed, target = plan.routed, plan.target
-    assert target is not None  # noqa: S101 - a plan that is inspected has a target
+    routed, target = plan.routed, _target(plan)
     try:
         asked = subjects(method, message.params)
     except McpRefused:
@@ -144,6 +145,11 @@ def _decide(
         if not decision.allowed:
             return decision, subject
     return None
+
+
+def _target(plan: Plan) -> Backend | Inbound:
+    assert plan.target is not None  # noqa: S101 - a plan that is inspected has a target
+    return plan.target
 
 
 def _refused(

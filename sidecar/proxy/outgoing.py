@@ -8,17 +8,25 @@ from sidecar.proxy.plan import Plan, Treatment
 
 _REPLACED = frozenset({b"host", b"content-length", b"expect"})
 
-_INSPECTED = _REPLACED | {b"accept-encoding"}
+_SNIFFED = _REPLACED | {b"accept-encoding"}
 """A compressed answer could not be inspected, so none is asked for."""
+
+_INSPECTED = _SNIFFED | {b"content-type"}
+"""The body leaves as plain JSON in UTF-8 whatever parameters its media type came with."""
 
 _SPOOFABLE = frozenset({b"x-forwarded-client-cert"})
 """Headers by which applications learn the peer's identity; a peer must not set them itself."""
 
+_DROPPED = {Treatment.HTTP: _REPLACED, Treatment.SNIFF: _SNIFFED, Treatment.MCP: _INSPECTED}
 _LINES = {
-    ("outbound", True): LeavingLines(_INSPECTED),
-    ("outbound", False): LeavingLines(_REPLACED),
-    ("inbound", True): LeavingLines(_INSPECTED | _SPOOFABLE),
-    ("inbound", False): LeavingLines(_REPLACED | _SPOOFABLE),
+    (direction, treatment): LeavingLines(dropped | (_SPOOFABLE if direction == "inbound" else frozenset()))
+    for direction in ("outbound", "inbound")
+    for treatment, dropped in _DROPPED.items()
+}
+_ASKED = {
+    Treatment.HTTP: b"",
+    Treatment.SNIFF: b"accept-encoding: identity\r\n",
+    Treatment.MCP: b"accept-encoding: identity\r\n",
 }
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
@@ -28,10 +36,11 @@ def outgoing(plan: Plan, headers: Headers, body_length: int) -> bytes:
 
     `body_length`: bytes, or CHUNKED for a body that is streamed.
     """
-    head, routed = plan.head, plan.routed
-    inspected = plan.treatment is not Treatment.HTTP
-    lines = _LINES[routed.direction, inspected].encode(headers, head.fields.get(b"connection"))
-    asked = b"accept-encoding: identity\r\n" if inspected else b""
+    head, routed, treatment = plan.head, plan.routed, plan.treatment
+    lines = _LINES[routed.direction, treatment].encode(headers, head.fields.get(b"connection"))
+    asked = _ASKED[treatment]
+    if treatment is Treatment.MCP and body_length:
+        asked += b"content-type: application/json\r\n"
     if body_length == CHUNKED:
         framing = b"transfer-encoding: chunked\r\n"
     elif body_length or head.method in _WITH_BODY:

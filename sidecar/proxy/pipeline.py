@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from mesh.policy.compile import Policy
 from mesh.policy.decision import INBOUND, Decision, HttpRequest
 from mesh.protocol.http1.errors import HttpRefused
-from mesh.protocol.http1.heads import RequestHead, ResponseHead
+from mesh.protocol.http1.heads import RequestHead, ResponseHead, all_values
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.reasons import Reason
 from sidecar.capture import forward_proxy
@@ -49,7 +49,18 @@ MAX_REMEMBERED = 1024
 MAX_ENDPOINTS = 64
 """Endpoints of HTTP+SSE servers that are remembered."""
 
-_BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_TRANSPORT = frozenset({"GET", "DELETE"})
+"""What MCP itself does without a body: listen to a stream, end a session."""
+
+
+def _is_transport(head: RequestHead, routed: Routed) -> bool:
+    """Whether a peer's request is what MCP clients send: only that is allowed without a grant of plain HTTP."""
+    if routed.treatment is Treatment.SNIFF:
+        return head.method == "GET"  # OAuth metadata
+    if head.method == "DELETE":
+        return b"mcp-session-id" in head.fields
+    accepted = b",".join(all_values(head.headers, b"accept")).lower()
+    return head.method == "GET" and b"text/event-stream" in accepted
 
 
 class Pipeline:
@@ -93,7 +104,7 @@ class Pipeline:
         plan = Plan(head, channel.principal, routed, routed.treatment, routed.target)
         if routed.refusal is not None:
             return self._refuse_destination(plan, routed.refusal)
-        return self._admit_bodiless(plan)
+        return self._admit_routed(plan)
 
     def _route(self, head: RequestHead, channel: Channel) -> Routed:
         """The remembered route, or a new one."""
@@ -120,16 +131,17 @@ class Pipeline:
         authority = head.fields.get(b"host", b"")
         return route_inbound(self._application.host, port, path, authority, http_allowed=http)
 
-    def _admit_bodiless(self, plan: Plan) -> Plan | Reply:
-        """What is decided by destination alone, before there is a body; a POST of JSON-RPC is decided later."""
-        method = plan.head.method
-        if method not in _BODILESS:
-            if plan.treatment is Treatment.MCP and method != "POST":
-                return replies.problem(405, Reason.HTTP_METHOD, method)
-            return plan if plan.treatment is not Treatment.HTTP else self._decide_head(plan)
-        if plan.treatment is Treatment.SNIFF:
-            events = b"text/event-stream" in plan.head.fields.get(b"accept", b"")
-            plan.treatment = Treatment.MCP if events else Treatment.HTTP
+    def _admit_routed(self, plan: Plan) -> Plan | Reply:
+        """What the head alone decides; a request with a body that is looked into is decided when it is here."""
+        head, treatment = plan.head, plan.treatment
+        if treatment is Treatment.MCP:
+            if head.method == "POST":
+                return plan
+            if head.method not in _TRANSPORT:
+                return replies.problem(405, Reason.HTTP_METHOD, head.method)
+            return self._decide_head(plan)
+        if treatment is Treatment.SNIFF and head.body_length != 0:
+            return plan
         return self._decide_head(plan)
 
     def _decide_head(self, plan: Plan) -> Plan | Reply:
@@ -146,7 +158,7 @@ class Pipeline:
         routed = plan.routed
         if plan.target is None:
             return self.policy.egress(routed.destination.host, routed.destination.port, routed.plain_path)
-        if routed.transport:
+        if routed.transport and (routed.direction == "outbound" or _is_transport(plan.head, routed)):
             return self.policy.decide(plan.principal, plan.target, "ping")
         request = HttpRequest(plan.head.method, routed.plain_path)
         return self.policy.decide(plan.principal, plan.target, "http", http=request)
@@ -177,26 +189,24 @@ class Pipeline:
         head = plan.head
         if plan.refusal is not None:
             return replies.refused_destination(*plan.refusal, pending_ids(body, self.limits))
-        if head.method in _BODILESS:
+        if plan.treatment is Treatment.SNIFF:
+            if not speaks_json_rpc(head, body):
+                # Where the head had no body it was decided already.
+                decided = self._decide_head(plan) if head.body_length else plan
+                if isinstance(decided, Reply):
+                    return decided
+                return outgoing(plan, head.headers, len(body)) + body
+            plan.treatment = Treatment.MCP
+            plan.target = plan.routed.neighbour
+        if head.method != "POST":
             if body:
                 return replies.problem(400, Reason.HTTP_MALFORMED, f"{head.method} with a body")
             return outgoing(plan, head.headers, 0)
-        if plan.treatment is Treatment.SNIFF:
-            if not speaks_json_rpc(head.headers, body):
-                return self._pass_sniffed(plan, body)
-            plan.treatment = Treatment.MCP
-            plan.target = plan.routed.neighbour
         step = inspect_post(plan, body, policy=self.policy, limits=self.limits, recorder=self.recorder)
         if isinstance(step, Reply):
             return step
         body, headers = step
         return outgoing(plan, headers, len(body)) + body
-
-    def _pass_sniffed(self, plan: Plan, body: bytes) -> bytes | Reply:
-        """Not JSON-RPC beside an MCP endpoint (OAuth's token and registration endpoints): plain HTTP."""
-        plan.treatment = Treatment.HTTP
-        step = self._decide_head(plan)
-        return step if isinstance(step, Reply) else outgoing(plan, plan.head.headers, len(body)) + body
 
     # The answer.
 

@@ -1,16 +1,28 @@
-"""Is this JSON-RPC? Asked beside MCP endpoints, where plain HTTP may pass and a hidden tools/call may not."""
+"""Is this JSON-RPC? Asked beside MCP endpoints, where plain HTTP may pass and a hidden tools/call may not.
+
+The question is not what we would read but what the most lenient server might: one that takes any media type with
+"json" in it, folds the case of member names, or guesses the encoding from the first bytes. Whatever such a server
+could take for JSON-RPC goes to the strict treatment, which refuses what it cannot read.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from mesh.protocol.http1.heads import Headers, all_values
+from mesh.protocol.http1.heads import Headers, RequestHead, all_values
 from mesh.protocol.jsonrpc import JsonRpcRefused, Kind, messages
 from mesh.protocol.strict_json import JsonRefused, parse
 from sidecar.limits import Limits
 from sidecar.proxy.plan import Id
 
-_FORM = b"application/x-www-form-urlencoded"
+_OPENINGS = b"{[\x00\xef\xfe\xff"
+"""First bytes of JSON in some encoding: an object or array, UTF-16 or UTF-32, or a byte order mark."""
+
+_WHITE_SPACE = b" \t\r\n"
+_FORM_TYPE = re.compile(rb"application/x-www-form-urlencoded(;\s*charset=utf-8)?", re.IGNORECASE)
+_FORM = re.compile(rb"[A-Za-z0-9%+&=*._~!'()/:,;@$?-]*")
+_IDENTITY = (b"", b"identity")
 
 
 def looks_like_json(headers: Headers) -> bool:
@@ -18,25 +30,37 @@ def looks_like_json(headers: Headers) -> bool:
     return any(b"json" in value.lower() for value in all_values(headers, b"content-type"))
 
 
-def speaks_json_rpc(headers: Headers, body: bytes) -> bool:
-    """True unless the body surely is no JSON-RPC: a form, or strict JSON without any JSON-RPC member.
-
-    What cannot be parsed strictly counts as JSON-RPC, so that it is refused by the MCP treatment.
-    """
+def speaks_json_rpc(head: RequestHead, body: bytes) -> bool:
+    """True unless the body surely is no JSON-RPC."""
     if not body:
         return False
-    types = all_values(headers, b"content-type")
-    if len(types) == 1 and types[0].partition(b";")[0].strip().lower() == _FORM:
+    if any(value.lower() not in _IDENTITY for value in all_values(head.headers, b"content-encoding")):
+        return True
+    if _FORM_TYPE.fullmatch(head.fields.get(b"content-type", b"")) and _FORM.fullmatch(body):
+        return False
+    opening = body.lstrip(_WHITE_SPACE)[:1]
+    if opening not in _OPENINGS and not looks_like_json(head.headers):
         return False
     try:
         value = parse(body).value
     except JsonRefused:
         return True
-    return any(map(_is_message, value if isinstance(value, list) else [value]))
+    return is_message(value)
 
 
-def _is_message(value: Any) -> bool:
-    return isinstance(value, dict) and not value.keys().isdisjoint(("jsonrpc", "method", "params"))
+def is_message(value: Any) -> bool:
+    """Whether a lenient reader could take this JSON for a JSON-RPC message, or for a batch with one in it."""
+    return any(map(_may_be_message, value)) if isinstance(value, list) else _may_be_message(value)
+
+
+def _may_be_message(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    members = {name.casefold(): item for name, item in value.items()}
+    if "jsonrpc" in members:
+        return True
+    called = isinstance(members.get("method"), str) and not members.keys().isdisjoint(("id", "params"))
+    return called or ("id" in members and not members.keys().isdisjoint(("result", "error")))
 
 
 def pending_ids(body: bytes, limits: Limits) -> tuple[Id, ...]:
