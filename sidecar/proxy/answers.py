@@ -48,13 +48,11 @@ CLOSE_LINE = b"connection: close\r\n"
 
 def _encode_head(head: ResponseHead, framing: bytes, *, closes: bool) -> bytes:
     """Status line and the fields that travel on, with our own framing."""
-    return b"HTTP/1.1 %d %b\r\n%b%b%b\r\n" % (
-        head.status,
-        head.reason,
-        _LINES.encode(head.headers, head.fields.get(b"connection")),
-        framing,
-        CLOSE_LINE if closes else b"",
-    )
+    start = head.memo.get(_encode_head)
+    if start is None:
+        lines = _LINES.encode(head.headers, head.fields.get(b"connection"))
+        start = head.memo[_encode_head] = b"HTTP/1.1 %d %b\r\n%b" % (head.status, head.reason, lines)
+    return b"%b%b%b\r\n" % (start, framing, CLOSE_LINE if closes else b"")
 
 
 class PassedAnswer:

@@ -27,6 +27,9 @@ from sidecar.proxy.pool import Pool
 from sidecar.proxy.sniff import is_message
 from sidecar.telemetry.record import Recorder
 
+_NO_LIST = frozenset({"content", "isError", "structuredContent", "_meta", "resultType"})
+"""Members of what most results are, the result of a tool: with these alone there is nothing to filter."""
+
 
 class McpAnswers:
     """Filters the messages that backends send, each for the plan that it answers."""
@@ -111,7 +114,7 @@ class McpAnswers:
 
     def _result(self, plan: Plan, message: Message) -> dict[str, Any]:
         result = message.result
-        if not isinstance(result, dict):
+        if not isinstance(result, dict) or result.keys() <= _NO_LIST:
             return message.value
         try:
             for asked in input_requests(result):

@@ -23,7 +23,7 @@ from mesh.protocol.mcp.errors import McpRefused
 from mesh.protocol.mcp.headers import check_headers, mirror_headers
 from mesh.protocol.mcp.methods import removed_from_modern
 from mesh.protocol.mcp.subjects import Subject, subjects
-from mesh.protocol.mcp.versions import Era, era
+from mesh.protocol.mcp.versions import LEGACY_VERSIONS, VERSION_HEADER, Era, body_version, era
 from mesh.protocol.strict_json import JsonRefused, Parsed, encode, parse
 from mesh.reasons import Reason
 from sidecar.limits import Limits
@@ -32,6 +32,7 @@ from sidecar.proxy.replies import rpc_error
 from sidecar.telemetry.record import Recorder
 
 _JSON = b"application/json"
+_LEGACY = frozenset(version.encode() for version in LEGACY_VERSIONS)
 
 REMOVED = "removed"
 """Asked about in place of a method that 2026-07-28 no longer has: no revision has one of this name."""
@@ -68,9 +69,10 @@ def inspect_messages(
     """Decide messages that were parsed."""
     headers = plan.head.headers
     try:
-        for message in found:
-            check_headers(headers, message)
-        plan.modern = era(headers, found[0]) is Era.MODERN
+        if not (_says_nothing(plan.head) and all(body_version(m) is None for m in found)):
+            for message in found:
+                check_headers(headers, message)
+            plan.modern = era(headers, found[0]) is Era.MODERN
         denials = _decide_all(plan, found, policy, recorder)
     except McpRefused as refused:
         ident = next((m.id for m in found if m.kind is Kind.REQUEST), None)
@@ -83,7 +85,31 @@ def inspect_messages(
     return parsed.canonical, headers
 
 
+def _says_nothing(head: RequestHead) -> bool:
+    """Whether the head has none of the headers of 2026-07-28, and at most names an earlier revision.
+
+    With a body that states no version either there is nothing to compare; so it is for every client of the
+    handshake era, whose heads repeat.
+    """
+    known = head.memo.get(_says_nothing)
+    if known is None:
+        version = all_values(head.headers, VERSION_HEADER)
+        known = b"mcp-method" not in head.fields and b"mcp-name" not in head.fields
+        known = known and (not version or (len(version) == 1 and version[0] in _LEGACY))
+        head.memo[_says_nothing] = known
+    return bool(known)
+
+
 def _check_media(head: RequestHead) -> tuple[Reason, str] | None:
+    """What is wrong with the media type, worked out once for a head."""
+    memo = head.memo
+    if _check_media not in memo:
+        memo[_check_media] = _media_fault(head)
+    fault: tuple[Reason, str] | None = memo[_check_media]
+    return fault
+
+
+def _media_fault(head: RequestHead) -> tuple[Reason, str] | None:
     """Only plain application/json is what servers read alike: every stack refuses the rest."""
     media = head.fields.get(b"content-type")
     if media != _JSON:

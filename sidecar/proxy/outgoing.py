@@ -37,7 +37,12 @@ def outgoing(plan: Plan, headers: Headers, body_length: int) -> bytes:
     `body_length`: bytes, or CHUNKED for a body that is streamed.
     """
     head, routed, treatment = plan.head, plan.routed, plan.treatment
-    lines = _LINES[routed.direction, treatment].encode(headers, head.fields.get(b"connection"))
+    key = (routed.direction, treatment)
+    lines = head.memo.get(key) if headers is head.headers else None
+    if lines is None:
+        lines = _LINES[key].encode(headers, head.fields.get(b"connection"))
+        if headers is head.headers:
+            head.memo[key] = lines
     asked = _ASKED[treatment]
     if treatment is Treatment.MCP and body_length:
         asked += b"content-type: application/json\r\n"
