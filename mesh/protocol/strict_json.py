@@ -80,8 +80,8 @@ def parse(body: bytes, *, max_depth: int = MAX_DEPTH) -> Parsed:
 def _has_more_openings(body: bytes, most: int) -> bool:
     """Whether more than `most` brackets and braces open anywhere, strings included.
 
-    A search for one byte runs at memory speed, a count of it goes byte by byte; and most bodies have few. For short
-    bodies two counts are cheaper than a dozen searches.
+    A search for one byte runs at memory speed, a count of it goes byte by byte; and most bodies have few. For
+    short bodies two counts are cheaper than a dozen searches.
     """
     if len(body) < _SHORT_BYTES:
         return body.count(b"{") + body.count(b"[") > most

@@ -69,22 +69,23 @@ def filter_result(
 ) -> Filtered:
     """Take out of the lists in `result` what is not `allowed`; `result` itself is left as it is.
 
-    `total(kind)` says that all of a kind is allowed, which saves asking. Where it is not, a result that may
-    be cached (2026-07-28) becomes private to this caller and short-lived, even if nothing was hidden. Raises
-    McpRefused (MCP_MALFORMED) for a list that is none, and for members that differ from a list's name in case
-    only.
+    Every item is asked about, so that what is seen and what may be called cannot differ. `total(kind)` says that
+    every well-formed name of a kind is allowed, to this caller as to any: unless it is and nothing was hidden, a
+    result that may be cached (2026-07-28) becomes private to this caller and short-lived. Raises McpRefused
+    (MCP_MALFORMED) for a list that is none, and for members that differ from a list's name in case only.
     """
     refuse_lookalike(result, _LISTS)
-    partial = [name for name in _INVENTORIES if name in result and not total(_INVENTORIES[name].kind)]
-    if not partial:
+    present = [name for name in _INVENTORIES if name in result]
+    if not present:
         return Filtered(result, False, ())
     hidden: list[Subject] = []
     filtered = dict(result)
-    for name in partial:
+    for name in present:
         filtered[name] = _filter_items(name, result[name], allowed, hidden)
-    if _CACHE_MEMBERS & filtered.keys():
+    shared = not hidden and all(total(_INVENTORIES[name].kind) for name in present)
+    if not shared and _CACHE_MEMBERS & filtered.keys():
         _keep_private(filtered)
-    changed = bool(hidden) or filtered != result
+    changed = bool(hidden) or (not shared and filtered != result)
     return Filtered(filtered if changed else result, changed, tuple(hidden))
 
 

@@ -91,17 +91,15 @@ def test_several_lists_in_one_result_are_all_filtered() -> None:
     assert {subject.kind for subject in filtered.hidden} == {TOOL, PROMPT}
 
 
-def test_what_is_wholly_allowed_is_not_asked_about() -> None:
-    def unasked(subject: Subject) -> bool:
-        raise AssertionError(subject)
-
-    result = {"tools": [tool("a"), tool(None)], "cacheScope": "public", "ttlMs": 10**9}
-    assert filter_result(result, unasked, total=lambda kind: True).result is result
+def test_what_is_wholly_allowed_may_be_shared() -> None:
+    result = {"tools": [tool("a")], "cacheScope": "public", "ttlMs": 10**9}
+    assert run(result, "a", total=(TOOL,)).result is result
 
 
-def test_only_the_kinds_that_are_not_total_are_filtered() -> None:
-    result = {"tools": [tool("x")], "prompts": [{"name": "x"}]}
-    assert run(result, total=(TOOL,)).result == {"tools": [tool("x")], "prompts": []}
+def test_an_item_that_is_not_allowed_is_hidden_even_where_its_kind_is_wholly_allowed() -> None:
+    result = {"tools": [tool("a"), tool("\u202ea")], "cacheScope": "public", "ttlMs": 10**9}
+    filtered = run(result, "a", total=(TOOL,)).result
+    assert filtered == {"tools": [tool("a")], "cacheScope": "private", "ttlMs": 60_000}
 
 
 @pytest.mark.parametrize(
