@@ -11,7 +11,7 @@ from mesh.policy.decision import Decision
 from mesh.protocol.mcp.methods import METHODS
 from mesh.reasons import Reason
 from sidecar.telemetry import names
-from sidecar.telemetry.log import Log
+from sidecar.telemetry.log import Log, encode_fields
 from sidecar.telemetry.metrics import Metrics
 
 _TRANSPORT = frozenset({"http", "stream", "connect"})
@@ -19,6 +19,12 @@ _TRANSPORT = frozenset({"http", "stream", "connect"})
 
 Which = Literal["all", "refused", "none"]
 """Which decisions get a log line; counters count all of them."""
+
+
+MAX_LINES = 512
+"""Decision lines that are kept encoded: an agent asks for the same things again and again."""
+
+MAX_LINE_BYTES = 2048
 
 
 class Recorder:
@@ -30,6 +36,7 @@ class Recorder:
         self._agent = agent
         self._log_allowed = decisions == "all"
         self._log_refused = decisions != "none"
+        self._lines: dict[tuple[object, ...], bytes] = {}
         self._seconds = {d: metrics.histogram(names.REQUEST_SECONDS, (d,)) for d in ("outbound", "inbound")}
 
     def decision(
@@ -49,19 +56,32 @@ class Recorder:
             self.metrics.count(names.OBSERVED, (direction, backend, reason))
         refusal = not decision.allowed or decision.observed
         if self._log_refused if refusal else self._log_allowed:
-            self.log.write(
-                "decision",
-                allowed=decision.allowed,
-                reason=reason,
-                direction=direction,
-                agent=self._agent,
-                peer=peer,
-                backend=backend,
-                method=method,
-                name=name,
-                rule=decision.rule,
-                observed=decision.observed or None,
-            )
+            key = (direction, peer, backend, method, name, decision.rule, reason, decision.observed)
+            rest = self._lines.get(key)
+            if rest is None:
+                rest = self._decision_line(direction, peer, backend, method, name, decision)
+                if len(self._lines) >= MAX_LINES:
+                    self._lines.clear()
+                if len(rest) <= MAX_LINE_BYTES:
+                    self._lines[key] = rest
+            self.log.write_encoded(rest)
+
+    def _decision_line(
+        self, direction: str, peer: str, backend: str, method: str, name: str | None, decision: Decision
+    ) -> bytes:
+        fields = {
+            "allowed": decision.allowed,
+            "reason": decision.reason,
+            "direction": direction,
+            "agent": self._agent,
+            "peer": peer,
+            "backend": backend,
+            "method": method,
+            "name": name,
+            "rule": decision.rule,
+            "observed": decision.observed or None,
+        }
+        return encode_fields("decision", fields)
 
     def hidden(self, direction: str, peer: str, backend: str, kind: str, count: int) -> None:
         """A list left without some of its items."""
