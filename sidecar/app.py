@@ -225,12 +225,16 @@ def _accept_mesh(sidecar: Sidecar, listener: Listener) -> asyncio.Protocol:
     recorder = sidecar.recorder
 
     def failed(refused: TlsRefused) -> None:
+        listener.shaking_hands -= 1
         recorder.handshake("inbound", "unknown", refused.reason, refused.detail)
 
-    accepted = _Accepted(sidecar, listener)
+    if listener.full:
+        recorder.handshake("inbound", "unknown", Reason.TOO_MANY_CONNECTIONS)
+        return _Closed()
+    listener.shaking_hands += 1
     try:
         return mesh_server(
-            accepted,
+            _Accepted(sidecar, listener),
             sidecar.identity,
             on_failure=failed,
             handshake_seconds=sidecar.config.limits.handshake_seconds,
@@ -248,6 +252,7 @@ class _Accepted(asyncio.Protocol):
         self._listener = listener
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._listener.shaking_hands -= 1
         peer = str(transport.get_extra_info("peer_id"))
         sidecar = self._sidecar
         sidecar.recorder.handshake("inbound", peer, Reason.ALLOWED)

@@ -168,6 +168,11 @@ class Downstream(asyncio.Protocol):
     def close_after_answer(self) -> None:
         self._closing = True
 
+    def hang_up(self) -> None:
+        """Close once what was written is out: the client goes on sending what nobody wants."""
+        self._closing = True
+        self.transport.close()
+
     def abort(self) -> None:
         """Cut the connection: the client has seen part of an answer that cannot be completed."""
         self.transport.abort()
@@ -241,11 +246,14 @@ class Downstream(asyncio.Protocol):
         """What came is no HTTP that can be read safely: answer once and close."""
         self._pipeline.recorder.refused_message("client", self.channel.peer, refused.reason, refused.detail)
         exchange, self._exchange = self._exchange, None
+        self._closing = True
         if exchange is not None:
             exchange.client_gone()
-        self._closing = True
-        if exchange is None or not exchange.streaming:
-            self.write(replies.encode_refused(refused))
+            if exchange.begun:
+                # Part of an answer is out; anything more would be read as its rest.
+                self.transport.close()
+                return
+        self.write(replies.encode_refused(refused))
         self.transport.close()
 
     def drain(self) -> None:

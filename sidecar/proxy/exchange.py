@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that may be sent twice (RFC 9110, section 9.2.1)."""
+
 HIGH_WATER = 64 * 1024
 """Bytes of a streamed request body that may wait for a backend's connection."""
 
@@ -42,6 +45,7 @@ class Exchange:
         "_plan",
         "_replied",
         "_request_done",
+        "_retry",
         "_size",
         "_started",
         "_upstream",
@@ -61,6 +65,7 @@ class Exchange:
         self._connecting: asyncio.Task[None] | None = None
         self._request_done = False
         self._replied = False
+        self._retry: bytes | None = None
         self._started = pipeline.clock()
 
     # The request.
@@ -88,7 +93,7 @@ class Exchange:
         if self._replied or plan is None:
             # The answer is given; what is left of the body is read and dropped, within its limit.
             if self._size > self._pipeline.limits.body_bytes:
-                self._client.close_after_answer()
+                self._client.hang_up()
             return
         if plan.treatment is Treatment.HTTP:
             self._send(chunk(data) if self.head.body_length < 0 else data)
@@ -132,7 +137,10 @@ class Exchange:
         self._upstream = upstream
         upstream.serve(self, self.head.method)
         parts, self._parts = self._parts, []
-        upstream.write(parts[0] if len(parts) == 1 else b"".join(parts))
+        request = parts[0] if len(parts) == 1 else b"".join(parts)
+        if upstream.reused and not self.head.body_length and self.head.method in _SAFE:
+            self._retry = request
+        upstream.write(request)
         if not self._request_done:
             self._client.read_on(True)
 
@@ -158,6 +166,7 @@ class Exchange:
         plan = self._plan
         if plan is None or self._upstream is None:
             return
+        self._retry = None
         try:
             self._answer = self._pipeline.answer(plan, head)
         except AnswerRefused as refused:
@@ -215,8 +224,9 @@ class Exchange:
         if self._request_done:
             self._client.exchange_done(self)
         else:
+            # Answered before the request was here: what is left of it is read and dropped, because closing now
+            # could reset the connection under an answer that the client has not read yet.
             self._client.close_after_answer()
-            self._client.exchange_done(self)
 
     # What can go wrong.
 
@@ -226,6 +236,11 @@ class Exchange:
         self._upstream = None
         plan = self._plan
         if plan is None or self._replied:
+            return
+        if self._retry is not None and reason is Reason.UPSTREAM_RESET:
+            # The server closed an idle connection at the moment of its reuse; a safe request may be sent again.
+            self._parts, self._retry = [self._retry], None
+            self._connect(plan)
             return
         self._pipeline.recorder.upstream_failure(
             plan.routed.backend, str(plan.routed.destination), reason, detail
@@ -275,6 +290,11 @@ class Exchange:
     @property
     def request_complete(self) -> bool:
         return self._request_done
+
+    @property
+    def begun(self) -> bool:
+        """True once the client has been sent any part of an answer."""
+        return self._replied or (self._answer is not None and self._answer.begun)
 
     @property
     def streaming(self) -> bool:

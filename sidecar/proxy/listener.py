@@ -39,6 +39,8 @@ class Listener:
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._emptied: asyncio.Event = asyncio.Event()
+        self.shaking_hands = 0
+        """Connections accepted whose peer is not known yet; they count against the limit too."""
 
     async def start(self, host: str, port: int) -> None:
         """Bind and listen. Raises OSError when the address is taken."""
@@ -56,8 +58,12 @@ class Listener:
     def count(self) -> int:
         return len(self._connections)
 
+    @property
+    def full(self) -> bool:
+        return len(self._connections) + self.shaking_hands >= self._limit
+
     def opened(self, connection: Connection) -> None:
-        if len(self._connections) >= self._limit or self.draining:
+        if self.full or self.draining:
             connection.transport.abort()
             return
         keep_alive(connection.transport.get_extra_info("socket"))

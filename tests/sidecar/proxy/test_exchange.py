@@ -433,3 +433,61 @@ async def test_a_refused_server_request_is_answered_to_the_server_and_hidden_fro
     assert (await answered)["id"] == "s1"
     assert b"sampling" not in stream
     assert b"id: 7\n" in stream
+
+
+async def test_an_answer_before_the_end_of_an_upload_reaches_the_client() -> None:
+    answered = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno")
+        await writer.drain()
+        answered.set()
+        await reader.read()
+
+    async with serving(script) as backend, sidecar_for(backend.port) as (_, port), client_of(port) as client:
+        await client.send(
+            b"POST http://plain.tools.svc:8081/up HTTP/1.1\r\nhost: plain.tools.svc:8081\r\n"
+            b"content-length: 100000\r\n\r\n" + b"x" * 1000
+        )
+        await asyncio.wait_for(answered.wait(), 5)
+        status, _, body = await client.answer()
+        await client.send(b"x" * 99000)
+        closed = await asyncio.wait_for(client.reader.read(), 5)
+    assert (status, body, closed) == (403, b"no", b"")
+
+
+async def test_a_safe_request_is_sent_again_when_an_idle_connection_turns_out_to_be_closed() -> None:
+    requests: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        await writer.drain()
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+
+    async with serving(script) as backend, sidecar_for(backend.port) as (_, port), client_of(port) as client:
+        get = b"GET http://plain.tools.svc:8081/%d HTTP/1.1\r\nhost: plain.tools.svc:8081\r\n\r\n"
+        answers = []
+        for number in range(2):
+            await client.send(get % number)
+            answers.append(await client.answer())
+    assert [(status, body) for status, _, body in answers] == [(200, b"ok")] * 2
+    assert [head.split(b" ")[1] for head in requests] == [b"/0", b"/1", b"/1"]
+
+
+async def test_a_call_is_never_sent_twice() -> None:
+    calls = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        while True:
+            await read_request(reader)
+            calls += 1
+            if calls == 2:
+                return
+            writer.write(json_answer(result({})))
+
+    async with serving(script) as backend, sidecar_for(backend.port) as (_, port), client_of(port) as client:
+        statuses = [(await client.rpc(call("search", n)))[0] for n in range(2)]
+    assert (statuses, calls) == ([200, 502], 2)
