@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any, Literal
 
 from mesh.policy.compile import compile_policy
@@ -73,6 +74,10 @@ class Lines:
 
     def write(self, event: str, **fields: object) -> None:
         self.lines.append((event, fields))
+
+    def write_encoded(self, rest: bytes) -> None:
+        fields = json.loads(b"{" + rest)
+        self.lines.append((fields.pop("event"), fields))
 
     def events(self) -> list[str]:
         return [event for event, _ in self.lines]

@@ -129,8 +129,7 @@ def test_hop_by_hop_fields_stay_behind_and_the_others_keep_their_order() -> None
 
 
 def test_repeated_fields_are_kept_apart() -> None:
-    head = response_head(content_length="0")
-    head.headers += [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+    head = ResponseHead(200, b"OK", [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")], 0, True)
     sent, _ = parts(PassedAnswer(head, GET, closing=False))
     assert b"set-cookie: a=1\r\nset-cookie: b=2\r\n" in sent
 
@@ -170,8 +169,7 @@ def test_a_json_answer_is_sent_with_the_length_of_what_is_left() -> None:
 def test_a_json_answer_over_the_limit_is_refused_before_it_is_kept(pieces: list[bytes]) -> None:
     answer = JsonAnswer(response_head(), lambda body, status: body, limit=10, closing=False)
     with pytest.raises(AnswerRefused) as refused:
-        for piece in pieces:
-            answer.body(piece)
+        parts(answer, *pieces)
     assert refused.value.reason is Reason.HTTP_BODY_TOO_LARGE
     assert "10 bytes" in refused.value.detail
     assert not answer.begun

@@ -1,0 +1,58 @@
+"""The endpoint that an HTTP+SSE server announces: followed on its own origin only."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidecar.proxy.endpoint import announced_path
+from sidecar.proxy.plan import Plan, Routed, Treatment
+from sidecar.proxy.pool import Destination
+from tests.support.fakes import AGENT, request_head
+
+
+def plan(host: str = "github.tools.svc", port: int = 8080, path: bytes = b"/mcp/sse?a=1") -> Plan:
+    destination = Destination(host, port)
+    routed = Routed("outbound", path, "/mcp/sse", b"x", destination, None, "github", Treatment.MCP)
+    return Plan(request_head("GET http://x/sse", host="x"), AGENT, routed, Treatment.MCP, None)
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        ("/messages", "/messages"),
+        ("/messages?session=1", "/messages"),
+        ("messages", "/mcp/messages"),
+        ("?session=1", "/mcp/sse"),
+        ("http://github.tools.svc:8080/m", "/m"),
+        ("HTTP://GITHUB.tools.svc:8080/m", "/m"),
+        ("//github.tools.svc:8080/m", "/m"),
+        ("../m", "/m"),
+        ("http://github.tools.svc/m", None),
+        ("http://github.tools.svc:8081/m", None),
+        ("http://evil.example.com/m", None),
+        ("//evil.example.com/m", None),
+        ("https://github.tools.svc:8080/m", "/m"),
+        ("http://user@github.tools.svc:8080/m", None),
+        ("javascript:alert(1)", None),
+        ("/a/%2e%2e/admin", None),
+        ("/a%2fb", None),
+        ("/a//b", None),
+        ("/a b", None),
+        ("/\u00e9", None),
+        ("http://[::1", None),
+        ("\ud800", None),
+    ],
+)
+def test_an_endpoint_is_a_path_of_the_same_origin_that_reads_in_one_way(data: str, path: str | None) -> None:
+    assert announced_path(data, plan()) == path
+
+
+@pytest.mark.parametrize(
+    ("data", "path"), [("/m", "/m"), ("http://[fd00::1]:8080/m", "/m"), ("http://[fd00::2]:8080/m", None)]
+)
+def test_a_server_may_be_an_ipv6_address(data: str, path: str | None) -> None:
+    assert announced_path(data, plan("fd00::1")) == path
+
+
+def test_no_data_is_the_stream_itself() -> None:
+    assert announced_path("", plan()) == "/mcp/sse"
