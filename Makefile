@@ -31,8 +31,8 @@ bench: $(DEV_READY)  ## measure against other proxies, side by side
 e2e: $(DEV_READY)  ## real SDKs, servers and the MCP conformance suite
 	$(BIN)/python -m pytest -q e2e
 
-fuzz: $(DEV_READY)  ## the fuzz targets, longer than in the suite
-	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q tests/fuzz
+fuzz: $(DEV_READY)  ## the fuzz targets, longer than in the suite and at random
+	OUTRIDER_FUZZ=20 $(BIN)/python -m pytest -q tests/fuzz
 
 lock:  ## pin every dependency again (needs uv)
 	for set in sidecar: sidecar-spire:spire cli:cli dev:dev; do \

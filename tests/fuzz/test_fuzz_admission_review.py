@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import examples
 from webhook.admission.outcome import Namespace
 from webhook.admission.review import ReviewMalformed, admit, answer, concerns, read_review, untouched
 from webhook.admission.settings import InjectionSettings
@@ -49,7 +50,7 @@ mutated = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(mutated | st.binary(max_size=100))
 def test_any_body_is_answered_or_told_to_be_malformed(body) -> None:
     try:

@@ -22,6 +22,7 @@ from mesh.protocol.http1.heads import UNTIL_CLOSE, RequestHead, ResponseHead
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.reader import RequestReader, ResponseReader
 from mesh.protocol.http1.target import absolute_form, authority_form, host_header, plain_path
+from tests.support.fuzzing import examples
 
 LIMITS = HttpLimits(head_bytes=512, headers=12, body_bytes=64, chunk_line_bytes=24, interim=2)
 
@@ -150,7 +151,7 @@ def mutated(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
 
 
 cuts = st.lists(st.integers(0, 600), max_size=8)
-FUZZ = settings(max_examples=300, deadline=None)
+FUZZ = settings(max_examples=examples(300), deadline=None)
 
 
 @FUZZ

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mesh.protocol.strict_json import JsonRefused, parse
+from tests.support.fuzzing import examples
 
 SEEDS = [
     b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"q":"\xc3\xa9\\n"}}}',
@@ -82,7 +83,7 @@ def reading(text: bytes) -> Any:
     return json.loads(text.decode(), object_pairs_hook=unique, parse_float=finite, parse_constant=no_constant)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(mutated() | st.binary(max_size=40) | st.lists(st.sampled_from(FRAGMENTS), max_size=8).map(b"".join))
 @example(body=b'{"a":1,"\\u0061":2}')
 @example(body=b"[1]\x0b")
@@ -96,7 +97,7 @@ def test_what_is_accepted_has_one_reading(body: bytes) -> None:
     parsed.canonical.decode()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(alphabet='[]{}",:\\1 ', max_size=30))
 def test_brackets_in_any_order_are_read_or_refused(text: str) -> None:
     try:

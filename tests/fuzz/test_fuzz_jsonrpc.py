@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mesh.protocol.jsonrpc import JsonRpcRefused, Kind, messages
+from tests.support.fuzzing import examples
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
@@ -35,7 +36,7 @@ MEMBERS = {
 }
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(near_messages | st.lists(near_messages, max_size=4) | values)
 def test_each_message_is_of_exactly_one_kind(value: Any) -> None:
     try:

@@ -12,6 +12,7 @@ from cli.inject import verdict
 from cli.kubernetes_yaml import dump
 from cli.manifests import ManifestInvalid, read_manifests
 from cli.rewriting import rewrite
+from tests.support.fuzzing import examples
 from webhook.admission.outcome import Namespace
 from webhook.admission.settings import InjectionSettings
 
@@ -57,7 +58,7 @@ def decide(workload, where):
     return verdict(workload, namespace, InjectionSettings())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(mutated | st.text(max_size=200))
 def test_any_text_is_documents_or_told_with_its_line(text) -> None:
     with contextlib.suppress(ManifestInvalid):

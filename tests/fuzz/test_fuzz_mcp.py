@@ -18,6 +18,7 @@ from mesh.protocol.mcp.server_requests import input_requests
 from mesh.protocol.mcp.subjects import Subject, subjects
 from mesh.protocol.mcp.tasks import created_task, finished_result, task_ids
 from mesh.protocol.mcp.versions import body_version, era
+from tests.support.fuzzing import examples
 
 words = st.sampled_from(
     ["a", "secret", "tools/call", "ref/prompt", "ref/resource", "x:{y}", "2026-07-28", "2099-01-01", ""]
@@ -70,7 +71,7 @@ objects = st.dictionaries(keys, values, max_size=6)
 methods = st.sampled_from([*METHODS, "acme/unknown"])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(methods, objects | st.lists(values, max_size=2) | st.none())
 def test_params_are_read_or_refused(method: str, params: Any) -> None:
     naming = METHODS[method].naming if method in METHODS else None
@@ -82,7 +83,7 @@ def test_params_are_read_or_refused(method: str, params: Any) -> None:
         assert all(type(task) is str for task in task_ids(method, params))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(objects, st.sets(words))
 def test_results_are_filtered_or_refused(result: dict[str, Any], allowed: set[str]) -> None:
     def may(subject: Subject) -> bool:
@@ -111,7 +112,7 @@ header_values = words.map(str.encode) | st.binary(max_size=6) | st.just(b"=?base
 header_names = st.sampled_from([b"mcp-protocol-version", b"mcp-method", b"mcp-name", b"mcp-param-x", b"host"])
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(methods, objects, words, st.lists(st.tuples(header_names, header_values), max_size=5))
 def test_headers_that_pass_agree_with_the_body(
     method: str, params: dict[str, Any], version: str, headers: Headers

@@ -17,6 +17,7 @@ from mesh.policy import (
     load_texts,
     yaml_tree,
 )
+from tests.support.fuzzing import examples
 
 SEEDS = [
     """\
@@ -148,7 +149,7 @@ def check(text: str) -> Documents | None:
     return None
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(mutated() | assembled() | st.text(max_size=200))
 def test_any_text_loads_or_is_invalid(text: str) -> None:
     documents = check(text)
@@ -160,7 +161,7 @@ def test_any_text_loads_or_is_invalid(text: str) -> None:
             policy.decide(Principal("spiffe://a/b"), backend, "tools/call", text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(mutated() | assembled())
 def test_any_text_loads_or_is_invalid_with_the_pure_parser(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -168,7 +169,7 @@ def test_any_text_loads_or_is_invalid_with_the_pure_parser(text: str) -> None:
         check(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_as_text_load_or_are_invalid(data: bytes) -> None:
     check(data.decode("latin-1"))

@@ -14,6 +14,7 @@ from mesh.identity.issue import new_svid
 from mesh.identity.spiffe_id import SpiffeId
 from mesh.identity.svid import X509Svid
 from mesh.identity.verify import verify_peer
+from tests.support.fuzzing import examples
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 AUTHORITY = make_authority("a.example", NOW, timedelta(days=1))
@@ -44,7 +45,7 @@ def mutated_bytes(draw: st.DrawFn, seed: bytes) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.one_of(mutated_text(), st.text(max_size=40), st.text(max_size=40).map("spiffe://".__add__)))
 def test_an_id_is_accepted_exactly_when_the_grammar_matches(text: str) -> None:
     try:
@@ -56,7 +57,7 @@ def test_an_id_is_accepted_exactly_when_the_grammar_matches(text: str) -> None:
         assert str(parsed) == text
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.one_of(st.binary(max_size=64), mutated_bytes(AUTHORITY.der + SVID.chain_der[0])))
 def test_what_is_split_is_all_there(data: bytes) -> None:
     try:
@@ -66,7 +67,7 @@ def test_what_is_split_is_all_there(data: bytes) -> None:
     assert b"".join(parts) == data
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(mutated_bytes(AUTHORITY.der))
 def test_a_bundle_is_read_or_refused(data: bytes) -> None:
     try:
@@ -75,7 +76,7 @@ def test_a_bundle_is_read_or_refused(data: bytes) -> None:
         return
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(mutated_bytes(SVID.chain_der[0]))
 def test_a_mutated_certificate_never_proves_another_identity(leaf: bytes) -> None:
     try:
@@ -85,7 +86,7 @@ def test_a_mutated_certificate_never_proves_another_identity(leaf: bytes) -> Non
     assert identity == SVID.spiffe_id
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(mutated_bytes(DEEP_SVID.chain_der[1]))
 def test_a_mutated_signer_never_proves_another_identity(signer: bytes) -> None:
     try:
@@ -95,7 +96,7 @@ def test_a_mutated_signer_never_proves_another_identity(signer: bytes) -> None:
     assert identity == DEEP_SVID.spiffe_id
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(mutated_bytes(b"".join(DEEP_SVID.chain_der)), mutated_bytes(DEEP_SVID.key_pkcs8_der))
 def test_an_svid_is_read_or_refused(chain: bytes, key: bytes) -> None:
     try:

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mesh.protocol.sse import SseEvent, SseReader, SseRefused, encode_event
+from tests.support.fuzzing import examples
 
 FRAGMENTS = [
     *(
@@ -105,7 +106,7 @@ def model(stream: bytes) -> Dispatched:
     return found
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(streams, cuts)
 @example(stream=b"data: x\n\r", at=[])
 @example(stream=b": c\r\rdata: x\r\r\n\n", at=[4, 5])
@@ -124,7 +125,7 @@ def unfinished(stream: bytes) -> int:
     return len(stream) - ends[-1] if ends else len(stream)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(streams, cuts)
 def test_what_leaves_reads_as_what_came(stream: bytes, at: list[int]) -> None:
     events = read(split(stream, at))
