@@ -1,0 +1,103 @@
+"""`python -m sidecar` as a process: what an operator sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+POLICY = """
+apiVersion: outrider.dev/v1alpha1
+kind: AgentPolicy
+metadata: {name: triage}
+spec: {egress: allow}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "policies.yaml").write_text(POLICY, encoding="utf-8")
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "sidecar.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def start(path: Path) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OUTRIDER_")}
+    command = [sys.executable, "-m", "sidecar", "--config", str(path)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def events(process: subprocess.Popen[str]) -> Iterator[dict[str, str]]:
+    assert process.stderr is not None
+    return map(json.loads, process.stderr)
+
+
+LISTEN = 'listen: {forward: "127.0.0.1:0", telemetry: "127.0.0.1:0"}\npolicies: [policies.yaml]\n'
+
+
+def test_it_says_where_it_listens_and_ends_well_on_sigterm(folder: Path) -> None:
+    with start(write(folder, LISTEN)) as process:
+        ready = next(line for line in events(process) if line["event"] == "ready")
+        host, _, port = ready["forward"].rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=5):
+            process.send_signal(signal.SIGTERM)
+            stopped = next(line for line in events(process) if line["event"] == "stopped")
+        assert process.wait(10) == 0
+    assert ready["policies"] == ["AgentPolicy/triage"]
+    assert stopped["complete"] is True
+
+
+def test_every_fault_of_the_policies_is_told_and_nothing_starts(folder: Path) -> None:
+    (folder / "policies.yaml").write_text(POLICY.replace("allow", "perhaps") + "  x: 1\n", encoding="utf-8")
+    with start(write(folder, LISTEN)) as process:
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "policies.yaml:" in told
+    assert '"event"' not in told
+
+
+def test_every_fault_of_the_file_is_told(folder: Path) -> None:
+    with start(write(folder, "listen: 7\nlimits: {headers: many}\n")) as process:
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "sidecar.yaml:1: listen" in told
+    assert "sidecar.yaml:2: limits.headers" in told
+    assert "policies: missing" in told
+
+
+def test_a_file_that_is_not_there_is_told(folder: Path) -> None:
+    with start(folder / "nothing.yaml") as process:
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "nothing.yaml: cannot be read" in told
+
+
+def test_an_address_in_use_is_told(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = LISTEN.replace('forward: "127.0.0.1:0"', f'forward: "127.0.0.1:{port}"')
+        with start(write(folder, text)) as process:
+            _, told = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "another process on that port" in told
+
+
+def test_while_it_waits_for_an_svid_it_says_why_and_can_be_ended(folder: Path) -> None:
+    identity = f'identity: {{provider: workload-api, socket: "unix://{folder}/none.sock"}}\n'
+    with start(write(folder, LISTEN + identity)) as process:
+        problem = next(line for line in events(process) if line["event"] == "identity_problem")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert "none.sock" in problem["detail"]
