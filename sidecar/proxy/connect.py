@@ -36,7 +36,7 @@ def tunnel_to(head: RequestHead, channel: Channel, policy: Policy, recorder: Rec
             return replies.problem(403, decision.reason, where)
         return Tunnel(host, port, Destination(host, port), UNDECLARED, inspected=False)
     opaque = next((b for b in backends if _may_be_opaque(b)), None)
-    if opaque is not None:
+    if opaque is not None and not any(b.protocol is BackendProtocol.MCP for b in backends):
         decision = policy.decide(channel.principal, opaque, "connect")
         recorder.decision(channel.direction, channel.principal.id, opaque.name, "connect", where, decision)
         if not decision.allowed:

@@ -59,7 +59,10 @@ class McpAnswers:
         values = self._filter_all(plan, found)
         if values is None:
             return parsed.canonical
-        return encode(values if is_batch else values[0])
+        if values:
+            return encode(values if is_batch else values[0])
+        # A question in place of an answer, and one that was held back: whoever asked must not be left waiting.
+        raise AnswerRefused(Reason.SERVER_REQUEST_REFUSED, "a request in place of an answer")
 
     def event(self, plan: Plan, event: SseEvent) -> str | None:
         """The data of one event as it goes on; None sends the event without data.
@@ -68,7 +71,7 @@ class McpAnswers:
         the client wait for ever, and passing it would let the server hide what it sent.
         """
         data = event.data or ""
-        if event.event == "endpoint" or (plan.treatment is Treatment.SNIFF and not _may_be_json_rpc(data)):
+        if event.event == "endpoint" or not self._is_inspected(plan, event, data):
             return data
         try:
             parsed = parse(data.encode(), max_depth=self._limits.json_depth)
@@ -83,6 +86,13 @@ class McpAnswers:
         if not values:
             return None
         return encode(values if is_batch else values[0]).decode()
+
+    def _is_inspected(self, plan: Plan, event: SseEvent, data: str) -> bool:
+        """Whether the data of an event has to be JSON-RPC: not where plain HTTP may pass, nor in an event of
+        another type, which no client takes for a message, unless it looks like one all the same."""
+        if plan.treatment is Treatment.MCP and event.event in (None, "", "message"):
+            return True
+        return _may_be_json_rpc(data)
 
     def _unreadable(self, plan: Plan, reason: Reason, detail: str) -> str | None:
         self._recorder.upstream_failure(plan.routed.backend, str(plan.routed.destination), reason, detail)
@@ -110,6 +120,8 @@ class McpAnswers:
             return self._result(plan, message)
         if kind is Kind.REQUEST:
             return self._server_request(plan, message)
+        if kind is Kind.NOTIFICATION and isinstance(message.params, dict):
+            return self._notification(plan, message, message.params)
         return message.value
 
     def _result(self, plan: Plan, message: Message) -> dict[str, Any]:
@@ -131,6 +143,14 @@ class McpAnswers:
             return message.value
         self._record_hidden(plan, filtered.hidden)
         return {**message.value, "result": filtered.result}
+
+    def _notification(self, plan: Plan, message: Message, params: dict[str, Any]) -> dict[str, Any] | None:
+        """The state of a task may ask for input, as a result may (tasks extension, notifications/tasks)."""
+        try:
+            allowed = all(self._may_ask(plan, asked.method) for asked in input_requests(params))
+        except McpRefused as refused:
+            raise AnswerRefused(refused.reason, refused.detail) from refused
+        return message.value if allowed else None
 
     def _server_request(self, plan: Plan, message: Message) -> dict[str, Any] | None:
         """A question of the server's own (up to 2025-11-25). Held back, it must still be answered."""

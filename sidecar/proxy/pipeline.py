@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from mesh.policy.compile import Policy
 from mesh.policy.decision import INBOUND, Decision, HttpRequest
+from mesh.policy.documents import Backend
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import RequestHead, ResponseHead, all_values
 from mesh.protocol.http1.limits import HttpLimits
@@ -88,7 +89,7 @@ class Pipeline:
         self.answers = McpAnswers(policy, limits, recorder, pool)
         self._application = application
         self._routes: dict[tuple[object, ...], Routed] = {}
-        self._endpoints: set[str] = set()
+        self._endpoints: dict[str, Backend | None] = {}
 
     # The head of a request.
 
@@ -198,6 +199,10 @@ class Pipeline:
                 return outgoing(plan, head.headers, len(body)) + body
             plan.treatment = Treatment.MCP
             plan.target = plan.routed.neighbour
+            if plan.target is None:
+                return replies.problem(
+                    403, Reason.PROTOCOL_NOT_ALLOWED, "JSON-RPC beside several MCP Backends"
+                )
         if head.method != "POST":
             if body:
                 return replies.problem(400, Reason.HTTP_MALFORMED, f"{head.method} with a body")
@@ -217,8 +222,13 @@ class Pipeline:
 
     def learn_endpoint(self, plan: Plan, path: str) -> None:
         """An HTTP+SSE server told where its messages go (MCP 2024-11-05, HTTP with SSE)."""
+        destination, backend = plan.routed.destination, plan.target
+        if not isinstance(backend, Backend):
+            return
+        key = f"{destination.host}:{destination.port}{path}"
+        known = self._endpoints.get(key, backend)
         if len(self._endpoints) >= MAX_ENDPOINTS:
             self._endpoints.clear()
-        destination = plan.routed.destination
-        self._endpoints.add(f"{destination.host}:{destination.port}{path}")
+        # A path that two Backends claim would be decided by the rules of either, so it belongs to none.
+        self._endpoints[key] = backend if known is backend else None
         self._routes.clear()

@@ -5,6 +5,8 @@ The answer depends only on the policy and the target's bytes, so it is remembere
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mesh.policy.compile import Policy
 from mesh.policy.decision import INBOUND
 from mesh.policy.documents import Backend, BackendProtocol
@@ -12,14 +14,17 @@ from mesh.protocol.http1.target import Target, plain_path
 from sidecar.proxy.plan import Routed, Treatment
 from sidecar.proxy.pool import Destination, TlsMode
 
+Endpoints = Mapping[str, Backend | None]
+"""`host:port/path` that an HTTP+SSE server announced -> its Backend; None where two Backends claim it."""
+
 UNDECLARED = "undeclared"
 """Backend name in logs and metrics of destinations that are no Backend."""
 
 _WELL_KNOWN = ("/.well-known/oauth-", "/.well-known/openid-configuration")
 
 
-def route_outbound(policy: Policy, target: Target, learned: frozenset[str] | set[str]) -> Routed:
-    """Route an agent's request. `learned`: paths that HTTP+SSE servers announced as endpoints.
+def route_outbound(policy: Policy, target: Target, learned: Endpoints) -> Routed:
+    """Route an agent's request. `learned`: what HTTP+SSE servers announced as endpoints.
 
     Raises HttpRefused for a path on a declared host that could be read as another path.
     """
@@ -29,8 +34,10 @@ def route_outbound(policy: Policy, target: Target, learned: frozenset[str] | set
     if not route.host_declared:
         return _undeclared(policy, target, authority)
     path = plain_path(target.path)
-    backend = route.backend or _announced(policy, target, path, learned)
-    neighbour = mcp_neighbour(policy, target)
+    backend = route.backend or learned.get(f"{target.host}:{target.port}{path}")
+    beside = [b for b in policy.backends_at(target.host, target.port) if b.protocol is BackendProtocol.MCP]
+    # What JSON-RPC beside an MCP endpoint is decided as; beside several it would be anybody's guess.
+    neighbour = beside[0] if len(beside) == 1 else None
     if backend is not None:
         return Routed(
             "outbound",
@@ -40,20 +47,20 @@ def route_outbound(policy: Policy, target: Target, learned: frozenset[str] | set
             destination_of(backend, target),
             backend,
             backend.name,
-            _treatment(backend, neighbour),
+            _treatment(backend, beside_mcp=bool(beside)),
             neighbour=neighbour,
             transport=backend.protocol is BackendProtocol.MCP,
         )
-    if neighbour is not None and path.startswith(_WELL_KNOWN):
+    if beside and path.startswith(_WELL_KNOWN):
         # OAuth metadata (RFC 9728, RFC 8414) lies beside the MCP endpoint, and a client cannot do without.
         return Routed(
             "outbound",
             target.path,
             path,
             authority,
-            destination_of(neighbour, target),
-            neighbour,
-            neighbour.name,
+            destination_of(beside[0], target),
+            beside[0],
+            beside[0].name,
             Treatment.SNIFF,
             neighbour=neighbour,
             transport=True,
@@ -61,27 +68,11 @@ def route_outbound(policy: Policy, target: Target, learned: frozenset[str] | set
     return _undeclared(policy, target, authority)
 
 
-def _treatment(backend: Backend, neighbour: Backend | None) -> Treatment:
+def _treatment(backend: Backend, *, beside_mcp: bool) -> Treatment:
     """Beside an MCP endpoint nothing that looks like JSON-RPC may slip past its policy."""
     if backend.protocol is BackendProtocol.MCP:
         return Treatment.MCP
-    return Treatment.HTTP if neighbour is None else Treatment.SNIFF
-
-
-def _announced(
-    policy: Policy, target: Target, path: str, learned: frozenset[str] | set[str]
-) -> Backend | None:
-    if f"{target.host}:{target.port}{path}" not in learned:
-        return None
-    return mcp_neighbour(policy, target)
-
-
-def mcp_neighbour(policy: Policy, target: Target) -> Backend | None:
-    """The MCP Backend with this host and port, whatever its path."""
-    for backend in policy.backends_at(target.host, target.port):
-        if backend.protocol is BackendProtocol.MCP:
-            return backend
-    return None
+    return Treatment.SNIFF if beside_mcp else Treatment.HTTP
 
 
 def _undeclared(policy: Policy, target: Target, authority: bytes) -> Routed:

@@ -202,9 +202,10 @@ class Upstream(asyncio.Protocol):
             self._sink.answer_body(data)
 
     def on_response_end(self) -> None:
-        self._answered = True
         if self._sink is not None:
             self._sink.answer_end()
+        # Only now: if the sink failed, the connection that is torn down for it must still be told as a failure.
+        self._answered = True
 
     # The end of an exchange.
 

@@ -9,7 +9,7 @@ from mesh.protocol.http1.target import Target, absolute_form
 from mesh.reasons import Reason
 from sidecar.proxy.plan import Routed, Treatment
 from sidecar.proxy.pool import Destination, TlsMode
-from sidecar.proxy.routing import UNDECLARED, authority_of, route_inbound, route_outbound
+from sidecar.proxy.routing import UNDECLARED, Endpoints, authority_of, route_inbound, route_outbound
 from tests.support.fakes import policy_of
 
 ID = "spiffe://test.mesh/ns/tools/sa/github"
@@ -57,8 +57,8 @@ spec:
 DENY, ALLOW = policy_of(policy()), policy_of(policy("allow"))
 
 
-def route(url: str, learned: frozenset[str] = frozenset()) -> Routed:
-    return route_outbound(DENY, absolute_form(url.encode()), learned)
+def route(url: str, learned: Endpoints | None = None) -> Routed:
+    return route_outbound(DENY, absolute_form(url.encode()), learned or {})
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_what_is_not_declared_is_refused_with_its_name(url: str, reason: Reason)
 
 
 def test_open_egress_opens_unknown_hosts_and_no_other_path_of_known_ones() -> None:
-    unknown = route_outbound(ALLOW, absolute_form(b"http://evil.example.com/"), frozenset())
-    known = route_outbound(ALLOW, absolute_form(b"http://github.tools.svc:8080/admin"), frozenset())
+    unknown = route_outbound(ALLOW, absolute_form(b"http://evil.example.com/"), {})
+    known = route_outbound(ALLOW, absolute_form(b"http://github.tools.svc:8080/admin"), {})
     assert unknown.refusal is None
     assert known.refusal is not None
     assert known.refusal[0] is Reason.PATH_NOT_DECLARED
@@ -150,12 +150,12 @@ def test_open_egress_opens_unknown_hosts_and_no_other_path_of_known_ones() -> No
 def test_a_path_of_a_declared_host_that_could_be_read_as_another_is_refused(path: str) -> None:
     target = Target("http", "github.tools.svc", 8080, path.encode())
     with pytest.raises(HttpRefused) as refused:
-        route_outbound(ALLOW, target, frozenset())
+        route_outbound(ALLOW, target, {})
     assert refused.value.reason is Reason.HTTP_BAD_TARGET
 
 
 def test_paths_of_undeclared_hosts_are_their_own_affair() -> None:
-    routed = route_outbound(ALLOW, absolute_form(b"http://other.example.com/a/../b"), frozenset())
+    routed = route_outbound(ALLOW, absolute_form(b"http://other.example.com/a/../b"), {})
     assert (routed.refusal, routed.path) == (None, b"/a/../b")
 
 
@@ -194,14 +194,14 @@ def test_well_known_paths_of_a_plain_host_belong_to_its_backend() -> None:
     ("path", "accepted"), [("/messages", True), ("/messages/x", False), ("/message", False)]
 )
 def test_an_announced_endpoint_is_treated_as_mcp_and_only_it(path: str, accepted: bool) -> None:
-    learned = frozenset({"github.tools.svc:8080/messages"})
+    learned = {"github.tools.svc:8080/messages": DENY.backends_at("github.tools.svc", 8080)[0]}
     routed = route(f"http://github.tools.svc:8080{path}?session=1", learned)
     assert (routed.refusal is None) is accepted
     assert (routed.treatment is Treatment.MCP) is accepted
 
 
 def test_an_endpoint_announced_by_one_host_opens_nothing_on_another() -> None:
-    learned = frozenset({"github.tools.svc:8080/messages"})
+    learned = {"github.tools.svc:8080/messages": DENY.backends_at("github.tools.svc", 8080)[0]}
     assert route("http://a.wild.svc:8080/messages", learned).refusal is not None
 
 
@@ -244,7 +244,7 @@ def test_the_destination_is_the_requests_host_with_what_its_backend_must_prove(
     ],
 )
 def test_an_undeclared_https_target_is_reached_with_public_tls(url: str, tls: str, name: str) -> None:
-    routed = route_outbound(ALLOW, absolute_form(url.encode()), frozenset())
+    routed = route_outbound(ALLOW, absolute_form(url.encode()), {})
     assert (routed.destination.tls, routed.destination.server_name) == (tls, name)
 
 

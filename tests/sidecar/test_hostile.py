@@ -1,0 +1,195 @@
+"""What a hostile server or a crowded host might do to an agent's side: found by review, kept as tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from typing import Any
+
+import pytest
+
+from tests.support.loopback import (
+    POLICY,
+    answering,
+    call,
+    client_of,
+    json_answer,
+    post,
+    read_request,
+    result,
+    serving,
+    sidecar_for,
+)
+
+NO_QUESTIONS = POLICY.replace(
+    "    prompts: {allow: [greet]}\n", "    prompts: {allow: [greet]}\n    serverRequests: []\n"
+)
+SAMPLING = {"method": "sampling/createMessage", "params": {}}
+
+
+def events(*data: str) -> bytes:
+    body = "".join(data).encode()
+    head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n"
+    return head.format(len(body)).encode() + body
+
+
+async def answer_to_a_call(answer: bytes, policy: str = POLICY) -> tuple[int, bytes]:
+    async with (
+        serving(answering(answer)[0]) as backend,
+        sidecar_for(backend.port, policy=policy) as (_, port),
+    ):
+        async with client_of(port) as client:
+            await client.send(post(call("search")))
+            status, _, body = await client.answer()
+    return status, body
+
+
+async def test_a_question_in_place_of_an_answer_is_a_502_and_no_hung_client() -> None:
+    status, body = await answer_to_a_call(json_answer({"jsonrpc": "2.0", "id": 9, "method": "foo/bar"}))
+    assert (status, json.loads(body)["id"]) == (502, 1)
+    assert json.loads(body)["error"]["data"]["reason"] == "server_request_refused"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param({"jsonrpc": "2.0", "id": 5, **SAMPLING}, id="a request"),
+        pytest.param(
+            {
+                "jsonrpc": "2.0",
+                "method": "notifications/tasks",
+                "params": {"taskId": "t", "status": "input_required", "inputRequests": {"a": SAMPLING}},
+            },
+            id="the state of a task",
+        ),
+        pytest.param(
+            result({"resultType": "input_required", "inputRequests": {"a": SAMPLING}}), id="a result"
+        ),
+    ],
+)
+async def test_questions_that_no_policy_allows_never_reach_the_agent(message: dict[str, Any]) -> None:
+    _, body = await answer_to_a_call(events(f"data: {json.dumps(message)}\n\n"), NO_QUESTIONS)
+    assert b"sampling" not in body
+
+
+@pytest.mark.parametrize("event", ["event: ping\ndata: 2026-11-23\n\n", ": keep-alive\n\n", "event: x\n\n"])
+async def test_events_that_are_no_messages_pass_as_they_are(event: str) -> None:
+    _, body = await answer_to_a_call(events(event, f"data: {json.dumps(result({}))}\n\n"))
+    assert body.startswith(event.encode())
+    assert b'"result":' in body
+
+
+async def test_a_list_in_an_event_of_another_type_is_filtered_all_the_same() -> None:
+    listed = json.dumps(result({"tools": [{"name": "drop"}]}))
+    _, body = await answer_to_a_call(events(f"event: other\ndata: {listed}\n\n"))
+    assert b"drop" not in body
+
+
+CROWDED = """
+apiVersion: outrider.dev/v1alpha1
+kind: Backend
+metadata: {name: narrow}
+spec: {protocol: MCP, host: github.tools.svc, port: 8080, path: /narrow, tls: {mode: None}}
+---
+apiVersion: outrider.dev/v1alpha1
+kind: Backend
+metadata: {name: wide}
+spec: {protocol: MCP, host: github.tools.svc, port: 8080, path: /wide, tls: {mode: None}}
+---
+apiVersion: outrider.dev/v1alpha1
+kind: Backend
+metadata: {name: plain}
+spec: {protocol: HTTP, host: github.tools.svc, port: 8080, path: /plain, tls: {mode: None}}
+---
+apiVersion: outrider.dev/v1alpha1
+kind: AgentPolicy
+metadata: {name: triage}
+spec:
+  outbound:
+  - {backend: narrow, tools: {allow: [search]}}
+  - {backend: wide, tools: {allow: ["*"]}}
+  - {backend: plain}
+"""
+
+
+async def announce_and_call(*announcers: str) -> dict[str, Any]:
+    """Each announcer's stream announces /messages; then a tool that only `wide` grants is called there."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head, body = await read_request(reader)
+            if head.startswith(b"GET"):
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+                writer.write(b"event: endpoint\ndata: /messages\n\n")
+            else:
+                writer.write(json_answer(result({"ran": True}, json.loads(body)["id"])))
+
+    async with contextlib.AsyncExitStack() as stack:
+        backend = await stack.enter_async_context(serving(script))
+        _, port = await stack.enter_async_context(sidecar_for(backend.port, policy=CROWDED))
+        for name in announcers:
+            stream = await stack.enter_async_context(client_of(port))
+            await stream.send(
+                f"GET http://github.tools.svc:8080/{name} HTTP/1.1\r\nhost: github.tools.svc:8080\r\n"
+                "accept: text/event-stream\r\n\r\n".encode()
+            )
+            await stream.head()
+            await anext(stream.chunks())
+        poster = await stack.enter_async_context(client_of(port))
+        await poster.send(post(call("drop"), path="/messages"))
+        answered: dict[str, Any] = json.loads((await poster.answer())[2])
+        return answered
+
+
+async def test_an_announced_endpoint_is_decided_as_the_backend_that_announced_it() -> None:
+    assert (await announce_and_call("narrow"))["error"]["message"] == "Unknown tool: drop"
+    assert (await announce_and_call("wide"))["result"] == {"ran": True}
+
+
+async def test_an_endpoint_that_two_backends_claim_belongs_to_neither() -> None:
+    answered = await announce_and_call("narrow", "wide")
+    assert answered["error"]["data"]["reason"] == "path_not_declared"
+
+
+async def test_json_rpc_beside_several_mcp_backends_is_refused() -> None:
+    script, seen = answering(json_answer({}))
+    async with serving(script) as backend, sidecar_for(backend.port, policy=CROWDED) as (_, port):
+        async with client_of(port) as client:
+            await client.send(post(call("search"), path="/plain"))
+            status, _, body = await client.answer()
+    assert (status, json.loads(body)["reason"], seen) == (403, "protocol_not_allowed", [])
+
+
+async def test_nothing_leaks_when_clients_leave_at_random() -> None:
+    dice = random.Random(7)
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            _, body = await read_request(reader)
+            for _ in range(dice.randrange(4)):
+                await asyncio.sleep(0)
+            if dice.random() < 0.1:
+                return
+            writer.write(json_answer(result({}, json.loads(body)["id"])))
+
+    async def visit(port: int, number: int) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            async with client_of(port) as client:
+                for ident in range(5):
+                    await client.send(post(call("search", f"{number}-{ident}")))
+                    if dice.random() < 0.3:
+                        return
+                    _, _, body = await client.answer()
+                    assert json.loads(body)["id"] == f"{number}-{ident}"
+
+    async with serving(script) as backend, sidecar_for(backend.port) as (sidecar, port):
+        for start in range(0, 400, 100):
+            await asyncio.gather(*(visit(port, start + n) for n in range(100)))
+        async with asyncio.timeout(10):
+            while 'connections{listener="forward"} 0.0' not in (text := sidecar.metrics.exposition()):
+                await asyncio.sleep(0)
+            while 'upstream_connections{state="busy"} 0' not in (text := sidecar.metrics.exposition()):
+                await asyncio.sleep(0)
+    assert "outrider_requests_total" in text
