@@ -31,6 +31,9 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 HIGH_WATER = 64 * 1024
 """Bytes of a streamed request body that may wait for a backend's connection."""
 
+MOST_DROPPED = 8 * 1024 * 1024
+"""Bytes of a body nobody wants that are read all the same, so that the client comes to read its answer."""
+
 
 class Exchange:
     """A request under way. Made by the client's connection, ended by `finish` or `client_gone`."""
@@ -74,6 +77,12 @@ class Exchange:
         """The head is here: decide where it goes, and start at once what need not wait for the body."""
         step = self._pipeline.admit(self.head, self._client.channel)
         if isinstance(step, Reply):
+            if self.head.expects_continue:
+                # The client holds its body back and may never send it, so no other request can follow.
+                self._client.close_after_answer()
+                self._reply(step)
+                self._client.hang_up()
+                return
             self._reply(step)
             return
         if isinstance(step, Tunnel):
@@ -92,17 +101,16 @@ class Exchange:
         plan = self._plan
         if self._replied or plan is None:
             # The answer is given; what is left of the body is read and dropped, within its limit.
-            if self._size > self._pipeline.limits.body_bytes:
+            if self._size > self._pipeline.limits.body_bytes + MOST_DROPPED:
                 self._client.hang_up()
             return
         if plan.treatment is Treatment.HTTP:
             self._send(chunk(data) if self.head.body_length < 0 else data)
             return
         if self._size > self._pipeline.limits.body_bytes:
-            self._reply(
-                replies.refused_body(Reason.HTTP_BODY_TOO_LARGE, plan, self._pipeline.limits.body_bytes)
-            )
+            limit = self._pipeline.limits.body_bytes
             self._client.close_after_answer()
+            self._reply(replies.refused_body(Reason.HTTP_BODY_TOO_LARGE, plan, limit))
             return
         self._parts.append(data)
 
@@ -227,6 +235,7 @@ class Exchange:
             # Answered before the request was here: what is left of it is read and dropped, because closing now
             # could reset the connection under an answer that the client has not read yet.
             self._client.close_after_answer()
+            self._client.read_on(True)
 
     # What can go wrong.
 
@@ -275,6 +284,9 @@ class Exchange:
     def _reply(self, reply: Reply) -> None:
         self._replied = True
         self._client.write(replies.encode(reply, self.head, closing=self._client.closing))
+        if not self._request_done:
+            # It may be paused for a backend that is not there any more; what is left of it is read and dropped.
+            self._client.read_on(True)
 
     # The client's side.
 
@@ -306,7 +318,8 @@ class Exchange:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abandon()
-        self._out.append(LAST_CHUNK)
+        if self._answer is not None:
+            self._out.append(self._answer.end())
         self.flush()
         self._replied = True
         self._client.close_after_answer()

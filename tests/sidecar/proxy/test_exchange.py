@@ -491,3 +491,53 @@ async def test_a_call_is_never_sent_twice() -> None:
     async with serving(script) as backend, sidecar_for(backend.port) as (_, port), client_of(port) as client:
         statuses = [(await client.rpc(call("search", n)))[0] for n in range(2)]
     assert (statuses, calls) == ([200, 502], 2)
+
+
+async def test_a_client_that_waits_for_100_is_refused_without_its_body() -> None:
+    async with serving(answering(b"")[0]) as backend, sidecar_for(backend.port) as (_, port):
+        async with client_of(port) as client:
+            await client.send(
+                b"PUT http://evil.example.com/ HTTP/1.1\r\nhost: evil.example.com\r\n"
+                b"expect: 100-continue\r\ncontent-length: 10\r\n\r\n"
+            )
+            status, fields, _ = await client.answer()
+            rest = await asyncio.wait_for(client.reader.read(), 5)
+    assert (status, fields["connection"], rest) == (403, "close", b"")
+
+
+async def test_a_client_that_waits_for_100_gets_it_and_the_server_is_not_asked() -> None:
+    script, seen = answering(json_answer(result({"content": []})))
+    async with serving(script) as backend, sidecar_for(backend.port) as (_, port), client_of(port) as client:
+        whole = post(call("search"), expect="100-continue")
+        head, body = whole.split(b"\r\n\r\n", 1)
+        await client.send(head + b"\r\n\r\n")
+        interim, _ = await client.head()
+        await client.send(body)
+        status, _, _ = await client.answer()
+    assert (interim, status) == (100, 200)
+    assert b"expect" not in seen[0][0]
+
+
+async def test_an_upload_to_a_backend_that_is_down_is_answered_and_the_rest_is_dropped() -> None:
+    async with serving(answering(b"")[0]) as backend:
+        free = backend.port
+    async with sidecar_for(free) as (_, port), client_of(port) as client:
+        size = 1_000_000
+        await client.send(
+            b"POST http://plain.tools.svc:8081/up HTTP/1.1\r\nhost: plain.tools.svc:8081\r\n"
+            b"content-length: %d\r\n\r\n" % size + b"x" * size
+        )
+        status, _, _ = await client.answer()
+        await client.send(post(call("drop")))
+        again, _, _ = await client.answer()
+    assert (status, again) == (502, 200)
+
+
+async def test_a_body_over_the_limit_says_that_the_connection_ends() -> None:
+    limits = replace(Limits(), body_bytes=1000, drain_seconds=0.5)
+    async with serving(answering(b"")[0]) as backend, sidecar_for(backend.port, limits=limits) as (_, port):
+        async with client_of(port) as client:
+            await client.send(post(call("search", text="x" * 100_000)))
+            status, fields, _ = await client.answer()
+            rest = await asyncio.wait_for(client.reader.read(), 5)
+    assert (status, fields["connection"], rest) == (413, "close", b"")

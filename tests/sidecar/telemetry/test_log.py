@@ -68,7 +68,7 @@ async def test_a_full_pipe_blocks_nobody_and_what_is_lost_is_counted(pipe: tuple
         now = asyncio.get_running_loop().time()
         longest, before = max(longest, now - before), now
     assert lost > 0
-    assert longest < 1
+    assert longest < 5
     assert MAX_BUFFERED_BYTES < 40 * 200 * 250
     # The reader comes back: the writer thread gets rid of what it holds, so that the test leaves no thread.
     os.set_blocking(pipe[0], False)
