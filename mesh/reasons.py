@@ -24,6 +24,7 @@ class Reason(StrEnum):
     RESOURCE_NOT_GRANTED = "resource_not_granted"
     RESOURCE_DENIED = "resource_denied"
     NAME_OUTSIDE_CHARSET = "name_outside_charset"
+    TASK_OF_ANOTHER = "task_of_another"
     UNKNOWN_METHOD = "unknown_method"
     BACKEND_NOT_GRANTED = "backend_not_granted"
     EGRESS_DENIED = "egress_denied"
@@ -141,6 +142,7 @@ SENTENCES: dict[Reason, str] = {
         "The name holds characters that MCP names should not have, so no pattern matches it; "
         "only an exact entry in the policy would."
     ),
+    Reason.TASK_OF_ANOTHER: "The task was made for another caller, so its state and result are not this one's.",
     Reason.UNKNOWN_METHOD: (
         "The method is none that this version knows, so its contents cannot be checked; "
         "unknownMethods: allow in the rule lets such methods pass unchecked."

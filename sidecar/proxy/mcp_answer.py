@@ -16,6 +16,7 @@ from mesh.protocol.mcp.errors import McpRefused
 from mesh.protocol.mcp.lists import filter_result
 from mesh.protocol.mcp.server_requests import input_requests
 from mesh.protocol.mcp.subjects import Subject, SubjectKind
+from mesh.protocol.mcp.tasks import created_task
 from mesh.protocol.sse import SseEvent
 from mesh.protocol.strict_json import JsonRefused, encode, parse
 from mesh.reasons import Reason
@@ -25,6 +26,7 @@ from sidecar.proxy.errand import answer_server
 from sidecar.proxy.plan import Plan, Treatment
 from sidecar.proxy.pool import Pool
 from sidecar.proxy.sniff import is_message
+from sidecar.proxy.task_memory import Task, TaskMemory
 from sidecar.telemetry.record import Recorder
 
 _NO_LIST = frozenset({"content", "isError", "structuredContent", "_meta", "resultType"})
@@ -34,13 +36,14 @@ _NO_LIST = frozenset({"content", "isError", "structuredContent", "_meta", "resul
 class McpAnswers:
     """Filters the messages that backends send, each for the plan that it answers."""
 
-    __slots__ = ("_limits", "_policy", "_pool", "_recorder")
+    __slots__ = ("_limits", "_policy", "_pool", "_recorder", "tasks")
 
     def __init__(self, policy: Policy, limits: Limits, recorder: Recorder, pool: Pool) -> None:
         self._policy = policy
         self._limits = limits
         self._recorder = recorder
         self._pool = pool
+        self.tasks = TaskMemory()
 
     def document(self, plan: Plan, body: bytes, status: int) -> bytes:
         """A whole JSON body. Below 400 it must be JSON-RPC; an error body may be any strict JSON."""
@@ -128,6 +131,9 @@ class McpAnswers:
         result = message.result
         if not isinstance(result, dict) or result.keys() <= _NO_LIST:
             return message.value
+        task_id = created_task(result)
+        if task_id is not None and plan.tool is not None:
+            self.tasks.remember(plan.routed.backend, task_id, Task(plan.principal.id, plan.tool))
         try:
             for asked in input_requests(result):
                 if not self._may_ask(plan, asked.method):

@@ -21,14 +21,16 @@ from mesh.protocol.jsonrpc import (
 from mesh.protocol.mcp.denials import denial, denial_status, refusal
 from mesh.protocol.mcp.errors import McpRefused
 from mesh.protocol.mcp.headers import check_headers, mirror_headers
-from mesh.protocol.mcp.methods import removed_from_modern
-from mesh.protocol.mcp.subjects import Subject, subjects
+from mesh.protocol.mcp.methods import TOOLS_CALL, removed_from_modern
+from mesh.protocol.mcp.subjects import Subject, SubjectKind, subjects
+from mesh.protocol.mcp.tasks import task_ids
 from mesh.protocol.mcp.versions import LEGACY_VERSIONS, VERSION_HEADER, Era, body_version, era
 from mesh.protocol.strict_json import JsonRefused, Parsed, encode, parse
 from mesh.reasons import Reason
 from sidecar.limits import Limits
 from sidecar.proxy.plan import Id, Plan, Reply
 from sidecar.proxy.replies import rpc_error
+from sidecar.proxy.task_memory import Task, TaskMemory
 from sidecar.telemetry.record import Recorder
 
 _JSON = b"application/json"
@@ -39,7 +41,7 @@ REMOVED = "removed"
 
 
 def inspect_post(
-    plan: Plan, body: bytes, *, policy: Policy, limits: Limits, recorder: Recorder
+    plan: Plan, body: bytes, *, policy: Policy, limits: Limits, recorder: Recorder, tasks: TaskMemory
 ) -> tuple[bytes, Headers] | Reply:
     """Decide a POST to an MCP endpoint: its body and headers as they leave, or the refusal.
 
@@ -54,7 +56,7 @@ def inspect_post(
         found, is_batch = messages(parsed.value, max_batch=limits.batch)
     except (JsonRefused, JsonRpcRefused) as refused:
         return _refused(plan, refused, None, recorder)
-    return inspect_messages(plan, parsed, found, is_batch, policy=policy, recorder=recorder)
+    return inspect_messages(plan, parsed, found, is_batch, policy=policy, recorder=recorder, tasks=tasks)
 
 
 def inspect_messages(
@@ -65,6 +67,7 @@ def inspect_messages(
     *,
     policy: Policy,
     recorder: Recorder,
+    tasks: TaskMemory,
 ) -> tuple[bytes, Headers] | Reply:
     """Decide messages that were parsed."""
     headers = plan.head.headers
@@ -73,7 +76,7 @@ def inspect_messages(
             for message in found:
                 check_headers(headers, message)
             plan.modern = era(headers, found[0]) is Era.MODERN
-        denials = _decide_all(plan, found, policy, recorder)
+        denials = _decide_all(plan, found, policy, recorder, tasks)
     except McpRefused as refused:
         ident = next((m.id for m in found if m.kind is Kind.REQUEST), None)
         return _refused(plan, refused, ident, recorder)
@@ -131,7 +134,7 @@ def _is_json(value: bytes) -> bool:
 
 
 def _decide_all(
-    plan: Plan, found: tuple[Message, ...], policy: Policy, recorder: Recorder
+    plan: Plan, found: tuple[Message, ...], policy: Policy, recorder: Recorder, tasks: TaskMemory
 ) -> dict[int, dict[str, object]]:
     """Index of each refused message -> its JSON-RPC error response."""
     denials: dict[int, dict[str, object]] = {}
@@ -141,7 +144,7 @@ def _decide_all(
             if not policy.decide(plan.principal, _target(plan), "ping").allowed:
                 denials[index] = {}
             continue
-        refused = _decide(plan, message, policy, recorder)
+        refused = _decide(plan, message, policy, recorder, tasks)
         if refused is not None:
             decision, subject = refused
             denials[index] = denial(message.id, decision.reason, subject, plan.modern, method=message.method)
@@ -149,7 +152,7 @@ def _decide_all(
 
 
 def _decide(
-    plan: Plan, message: Message, policy: Policy, recorder: Recorder
+    plan: Plan, message: Message, policy: Policy, recorder: Recorder, tasks: TaskMemory
 ) -> tuple[Decision, Subject | None] | None:
     """The first refusal of what one message asks for; None if all is allowed."""
     method = message.method or ""
@@ -161,6 +164,11 @@ def _decide(
             raise
         # Not the shape that it had, so it is a method that this revision does not know.
         asked, method = (), REMOVED
+    for task_id in task_ids(method, message.params):
+        decision = _decide_task(plan, tasks.get(routed.backend, task_id), policy)
+        if not decision.allowed:
+            recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)
+            return decision, None
     if not asked:
         decision = policy.decide(plan.principal, target, method)
         recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)
@@ -170,7 +178,18 @@ def _decide(
         recorder.decision(routed.direction, plan.principal.id, routed.backend, method, subject.name, decision)
         if not decision.allowed:
             return decision, subject
+    if asked[0].kind is SubjectKind.TOOL:
+        plan.tool = asked[0].name
     return None
+
+
+def _decide_task(plan: Plan, task: Task | None, policy: Policy) -> Decision:
+    """May the state of this task be asked for? As its tool may be called, by who called it."""
+    if task is None:
+        return policy.decide(plan.principal, _target(plan), "ping")
+    if task.principal != plan.principal.id:
+        return Decision(False, Reason.TASK_OF_ANOTHER, "")
+    return policy.decide(plan.principal, _target(plan), TOOLS_CALL, task.tool)
 
 
 def _target(plan: Plan) -> Backend | Inbound:

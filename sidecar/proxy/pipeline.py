@@ -207,7 +207,14 @@ class Pipeline:
             if body:
                 return replies.problem(400, Reason.HTTP_MALFORMED, f"{head.method} with a body")
             return outgoing(plan, head.headers, 0)
-        step = inspect_post(plan, body, policy=self.policy, limits=self.limits, recorder=self.recorder)
+        step = inspect_post(
+            plan,
+            body,
+            policy=self.policy,
+            limits=self.limits,
+            recorder=self.recorder,
+            tasks=self.answers.tasks,
+        )
         if isinstance(step, Reply):
             return step
         body, headers = step

@@ -66,6 +66,8 @@ class Plan:
     """Ids of the requests in the body that wait for an answer."""
     modern: bool = False
     """True for the 2026-07-28 revision."""
+    tool: str | None = None
+    """The tool that the body calls, if it calls one."""
     refusal: tuple[Reason, str] | None = None
     """Refused whatever the body says; kept so that the answer can carry the request's id."""
 

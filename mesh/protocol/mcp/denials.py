@@ -54,6 +54,8 @@ def denial(
         return error_response(
             id, METHOD_NOT_FOUND, f"Method not found: {method}" if method else "Method not found"
         )
+    if reason is Reason.TASK_OF_ANOTHER:
+        return error_response(id, INVALID_PARAMS, "Task not found")
     if subject is None or reason in POLICY_CODES:
         return error_response(
             id, POLICY_CODES.get(reason, OTHER_POLICY_CODE), reason.sentence, {"reason": str(reason)}

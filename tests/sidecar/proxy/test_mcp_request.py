@@ -13,6 +13,7 @@ from sidecar.limits import Limits
 from sidecar.proxy.mcp_request import inspect_post
 from sidecar.proxy.plan import Plan, Reply, Routed, Treatment
 from sidecar.proxy.pool import Destination
+from sidecar.proxy.task_memory import TaskMemory
 from sidecar.telemetry import names
 from tests.support.fakes import AGENT, Lines, policy_of, recorder, request_head
 from tests.support.loopback import POLICY
@@ -46,7 +47,9 @@ class Posted:
         self.plan = Plan(self.head, AGENT, routed, Treatment.MCP, target)
         self.recorder, lines = recorder()
         self.lines: Lines = lines
-        self.step = inspect_post(self.plan, raw, policy=policy, limits=Limits(), recorder=self.recorder)
+        self.step = inspect_post(
+            self.plan, raw, policy=policy, limits=Limits(), recorder=self.recorder, tasks=TaskMemory()
+        )
 
     @property
     def leaves(self) -> tuple[bytes, Headers]:
