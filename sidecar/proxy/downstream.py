@@ -142,7 +142,7 @@ class Downstream(asyncio.Protocol):
             self._exchange.request_body(data)
 
     def on_request_end(self) -> None:
-        self.deadline = NEVER
+        self.deadline = self.expires
         if self._exchange is not None:
             self._exchange.request_end()
 
@@ -236,6 +236,9 @@ class Downstream(asyncio.Protocol):
         """The ticker: the client was silent for too long."""
         self.deadline = NEVER
         if self._exchange is not None and self._exchange.request_complete:
+            # The certificates have ended. A call may finish, a stream would go on for ever.
+            if self._exchange.streaming:
+                self._exchange.end_stream()
             return
         if self._reader.between_messages:
             self.transport.close()

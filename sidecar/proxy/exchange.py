@@ -256,6 +256,11 @@ class Exchange:
         )
         self._give_up(replies.upstream_failed(reason, detail, plan))
 
+    def upstream_expired(self) -> None:
+        """The certificates of the backend's connection end under an event stream."""
+        if self.streaming:
+            self.end_stream()
+
     def _refuse_answer(self, reason: Reason, detail: str) -> None:
         """The backend's answer cannot be passed on safely."""
         upstream, self._upstream = self._upstream, None
@@ -314,7 +319,10 @@ class Exchange:
         return self._answer is not None and self._answer.endless
 
     def end_stream(self) -> None:
-        """Drain: end an event stream politely. The client sees a complete answer and may resume elsewhere."""
+        """End an event stream politely, for a drain or because a connection's certificates end.
+
+        The client sees a complete answer and may resume on another connection.
+        """
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abandon()

@@ -27,6 +27,7 @@ class AnswerSink(Protocol):
     def answer_end(self) -> None: ...
     def flush(self) -> None: ...
     def upstream_failed(self, reason: Reason, detail: str) -> None: ...
+    def upstream_expired(self) -> None: ...
     def upstream_writable(self, writable: bool) -> None: ...
 
 
@@ -93,8 +94,8 @@ class Upstream(asyncio.Protocol):
         self.transport.write(data)
 
     def wait_for_ever(self) -> None:
-        """No idle limit for the rest of this answer: it is an event stream."""
-        self.deadline = NEVER
+        """No idle limit for the rest of this answer: it is an event stream. Only the certificates end it."""
+        self.deadline = self.expires
         self._idle_seconds = 0.0
 
     def spend(self) -> None:
@@ -210,7 +211,11 @@ class Upstream(asyncio.Protocol):
     # The end of an exchange.
 
     def expire(self) -> None:
-        """The ticker: nothing came for too long."""
+        """The ticker: nothing came for too long, or a stream outlived the certificates of its connection."""
+        if self.clock() >= self.expires and self._sink is not None and not self._idle_seconds:
+            self.deadline = NEVER
+            self._sink.upstream_expired()
+            return
         self._fail(Reason.UPSTREAM_IDLE_TIMEOUT, f"silent for {self._idle_seconds:g} s")
 
     def _fail(self, reason: Reason, detail: str) -> None:

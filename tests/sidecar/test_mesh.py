@@ -8,7 +8,16 @@ import pytest
 
 from mesh.reasons import Reason
 from sidecar.telemetry import names
-from tests.support.loopback import TOOLS, answering, call, client_of, json_answer, result, serving
+from tests.support.loopback import (
+    TOOLS,
+    answering,
+    call,
+    client_of,
+    json_answer,
+    read_request,
+    result,
+    serving,
+)
 from tests.support.meshed import (
     CLIENT_POLICY,
     GITHUB,
@@ -154,6 +163,35 @@ async def test_an_expired_svid_makes_the_sidecar_unready_and_refuses_with_the_re
         unready = sidecar.unready()
     assert (status, answer["error"]["data"]) == (503, {"reason": "svid_expired"})
     assert unready == ("svid_expired",)
+
+
+@pytest.mark.parametrize("short_lived", ["client", "server"])
+async def test_a_stream_ends_with_the_certificates_of_its_connection_and_not_before(short_lived: str) -> None:
+    mesh = new_mesh()
+    seconds = {"client": 3600.0, "server": 3600.0, short_lived: 3.0}
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: open\n\n")
+        await reader.read()
+
+    async with (
+        serving(script) as backend,
+        server_side(Published(mesh.identity(GITHUB, seconds=seconds["server"])), backend.port) as (
+            _,
+            inbound,
+        ),
+        client_side(Published(mesh.identity(TRIAGE, seconds=seconds["client"])), inbound) as (_, port),
+        client_of(port) as client,
+    ):
+        await client.send(
+            b"GET http://github.tools.svc:8080/mcp HTTP/1.1\r\nhost: github.tools.svc:8080\r\n"
+            b"accept: text/event-stream\r\n\r\n"
+        )
+        status, _ = await client.head()
+        async with asyncio.timeout(10):
+            received = [part async for part in client.chunks()]
+    assert (status, received) == (200, [b": open\n\n"])
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing"])

@@ -83,8 +83,8 @@ class Mesh:
 
     authority: Authority
 
-    def identity(self, spiffe_id: str, *, expired: bool = False) -> Identity:
-        lifetime = timedelta(hours=1)
+    def identity(self, spiffe_id: str, *, expired: bool = False, seconds: float = 3600) -> Identity:
+        lifetime = timedelta(seconds=seconds)
         issued = datetime.now(UTC) - (2 * lifetime if expired else timedelta())
         svid = new_svid(self.authority, SpiffeId.parse(spiffe_id), issued, lifetime)
         bundle = self.authority.bundle
