@@ -348,3 +348,11 @@ def test_no_contents_of_an_answer_are_written_down() -> None:
     answered.event('{"jsonrpc":"2.0","id":1,"result":{"tools":"hunter2"}}')
     assert answered.lines.lines
     assert "hunter2" not in repr(answered.lines.lines)
+
+
+@pytest.mark.parametrize(("policy", "passes"), [(POLICY, True), (CLOSED, False)])
+def test_questions_in_a_notification_about_a_task_are_decided(policy: str, passes: bool) -> None:
+    requests = {"k": {"method": "sampling/createMessage", "params": {}}}
+    state = {"taskId": "t", "status": "input_required", "inputRequests": requests}
+    passed = Answered(policy).event({"jsonrpc": "2.0", "method": "notifications/tasks", "params": state})
+    assert ("inputRequests" in (passed or "")) is passes

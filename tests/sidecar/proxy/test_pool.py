@@ -393,3 +393,42 @@ async def test_closing_the_pool_cuts_what_is_open(make: Callable[..., Pooled]) -
     assert (idle.transport.aborted, busy.transport.aborted) == (True, True)
     assert asker.failed is Reason.UPSTREAM_RESET
     assert pooled.pool.counts() == {("idle",): 0, ("busy",): 0}
+
+
+async def test_the_bound_holds_for_attempts_made_in_one_turn_of_the_loop(
+    make: Callable[..., Pooled],
+) -> None:
+    pooled = make(upstream_connections=2)
+    askers = [Asker() for _ in range(5)]
+    tasks = [pooled.pool.acquire(HERE, asker) for asker in askers]
+    await asyncio.gather(*(task for task in tasks if task is not None))
+    assert [asker.failed for asker in askers] == [None, None] + [Reason.TOO_MANY_CONNECTIONS] * 3
+
+
+async def test_a_connection_lost_before_it_was_handed_over_is_told_as_a_failure(
+    make: Callable[..., Pooled],
+) -> None:
+    pooled = make()
+    dial = pooled.network.dial
+
+    async def and_lose(destination: Destination, protocol: asyncio.Protocol) -> None:
+        await dial(destination, protocol)
+        protocol.connection_lost(ConnectionResetError())
+
+    pooled.network.dial = and_lose  # type: ignore[method-assign]
+    asker = await pooled.ask()
+    assert asker.upstream is None
+    assert asker.failed is Reason.UPSTREAM_RESET
+
+
+async def test_a_connection_whose_last_client_was_slow_reads_again_for_the_next(
+    make: Callable[..., Pooled],
+) -> None:
+    pooled = make()
+    first = await pooled.connection()
+    first.serve(Asker(), "POST")
+    first.read_on(False)
+    first.data_received(KEPT)
+    again = await pooled.connection()
+    again.serve(Asker(), "POST")
+    assert again.transport.paused is False
