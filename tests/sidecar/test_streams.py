@@ -27,6 +27,8 @@ from tests.support.loopback import (
 )
 from tests.support.meshed import GITHUB, TRIAGE, Published, client_side, new_mesh, server_side
 
+LOOPS = ("asyncio", "uvloop")
+
 OPEN_STREAM = (
     b"GET http://github.tools.svc:8080/mcp HTTP/1.1\r\nhost: github.tools.svc:8080\r\n"
     b"accept: text/event-stream\r\n\r\n"
