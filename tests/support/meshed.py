@@ -109,11 +109,12 @@ async def server_side(
 
 @asynccontextmanager
 async def client_side(
-    provider: Published, inbound_port: int, *, policy: str = CLIENT_POLICY
+    provider: Published, inbound_port: int, *, policy: str = CLIENT_POLICY, limits: Limits | None = None
 ) -> AsyncIterator[tuple[Sidecar, int]]:
     """A sidecar beside an agent; gives it and its proxy port."""
     config = _config(provider, ListenSettings(("127.0.0.1", 0), None, ("127.0.0.1", 0)))
     config = replace(config, connect={"github.tools.svc:8080": f"127.0.0.1:{inbound_port}"})
+    config = replace(config, limits=limits or config.limits)
     async with _running(config, policy, provider) as (sidecar, addresses):
         yield sidecar, _port(addresses["forward"])
 

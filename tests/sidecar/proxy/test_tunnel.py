@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
+from sidecar.limits import Limits
 from sidecar.telemetry import names
 from tests.support.loopback import POLICY, Backend, answering, client_of, serving, sidecar_for
+from tests.support.meshed import GITHUB, TRIAGE, Published, client_side, new_mesh
+
+LOOPS = ("asyncio", "uvloop")
 
 OPEN = "apiVersion: outrider.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: open}\nspec: {egress: allow}\n"
 
@@ -15,6 +20,19 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()
+
+
+DATABASE = f"""
+apiVersion: outrider.dev/v1alpha1
+kind: Backend
+metadata: {{name: db}}
+spec: {{protocol: TCP, host: github.tools.svc, port: 8080, tls: {{mode: Mesh, identity: "{GITHUB}"}}}}
+---
+apiVersion: outrider.dev/v1alpha1
+kind: AgentPolicy
+metadata: {{name: triage}}
+spec: {{outbound: [{{backend: db}}]}}
+"""
 
 
 def connect(port: int) -> bytes:
@@ -116,3 +134,37 @@ async def test_drain_lets_an_open_tunnel_go_on_until_its_time_is_up() -> None:
 
     async with serving(echo) as backend:
         assert await run(backend) == b"still here"
+
+
+async def test_a_server_that_speaks_first_is_heard_after_the_200() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        await reader.read()
+
+    async with serving(script) as backend, sidecar_for(backend.port, policy=OPEN) as (_, port):
+        for _ in range(20):
+            async with client_of(port) as client:
+                await client.send(connect(backend.port))
+                assert (await client.head())[0] == 200
+                assert await asyncio.wait_for(client.reader.readline(), 5) == b"220 hello\r\n"
+
+
+async def test_a_server_that_says_nothing_of_tls_in_time_is_a_504() -> None:
+    """A TCP Backend in the mesh: the tunnel is wrapped in mutual TLS, which must come about in time."""
+    limits = replace(Limits(), connect_seconds=0.05, drain_seconds=0.5)
+    silent, _ = answering(b"")
+    identity = Published(new_mesh().identity(TRIAGE))
+    async with (
+        serving(silent) as backend,
+        client_side(identity, backend.port, policy=DATABASE, limits=limits) as (
+            _,
+            port,
+        ),
+    ):
+        async with client_of(port) as client:
+            await client.send(
+                b"CONNECT github.tools.svc:8080 HTTP/1.1\r\nhost: github.tools.svc:8080\r\n\r\n"
+            )
+            status, fields, body = await client.answer()
+    assert (status, fields["connection"]) == (504, "close")
+    assert json.loads(body)["reason"] == "upstream_connect_timeout"
