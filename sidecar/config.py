@@ -32,7 +32,7 @@ from mesh.policy.fields import (
 )
 from mesh.policy.yaml_tree import Broken, Node, Scalar
 from sidecar.environment import overlay
-from sidecar.limits import LIMIT_NAMES, Limits
+from sidecar.limits import LIMIT_NAMES, NO_LIMIT, Limits, least, setting_name
 
 Address = tuple[str, int]
 
@@ -221,6 +221,11 @@ def _limits(node: Node, place: Place) -> Limits | Invalid:
     if values is None or INVALID in values.values():
         return INVALID
     given = {LIMIT_NAMES[name]: value for name, value in values.items() if value is not None}
+    for field_name, value in given.items():
+        off = value == 0 and field_name in NO_LIMIT
+        if value < least(field_name) and not off:
+            below = place.child(setting_name(field_name))
+            return below.error(node, f"{value:g} would let nothing pass; at least {least(field_name):g}")
     whole = {name: value if name.endswith("seconds") else int(value) for name, value in given.items()}
     return Limits(**whole)
 

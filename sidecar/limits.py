@@ -32,7 +32,7 @@ class Limits:
     idle_seconds: float = 300.0
     """A client's connection without a request. 0: none."""
     head_seconds: float = 30.0
-    """From the first byte of a request to its last. 0: none."""
+    """From the first byte of a request's head to its last, and between two pieces of its body. 0: none."""
     connect_seconds: float = 10.0
     """Connecting to a backend, TLS handshake included."""
     upstream_idle_seconds: float = 3600.0
@@ -43,6 +43,19 @@ class Limits:
     """TLS handshake of an accepted connection."""
     drain_seconds: float = 25.0
     """From SIGTERM to the end; below Kubernetes' default grace period of 30 s."""
+
+
+NO_LIMIT = frozenset({"idle_seconds", "head_seconds", "upstream_idle_seconds"})
+"""Limits that 0 switches off."""
+
+LEAST_SECONDS = 0.05
+LEAST: dict[str, int] = {"head_bytes": 256, "body_bytes": 1024, "event_bytes": 1024, "json_depth": 4}
+"""Smallest values that let anything work; 1 for every other number."""
+
+
+def least(field: str) -> float:
+    """The smallest value of a limit, leaving 0 aside."""
+    return LEAST_SECONDS if field.endswith("seconds") else LEAST.get(field, 1)
 
 
 def setting_name(field: str) -> str:

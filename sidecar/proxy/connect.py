@@ -36,7 +36,7 @@ def tunnel_to(head: RequestHead, channel: Channel, policy: Policy, recorder: Rec
             return replies.problem(403, decision.reason, where)
         return Tunnel(host, port, Destination(host, port), UNDECLARED, inspected=False)
     opaque = next((b for b in backends if _may_be_opaque(b)), None)
-    if opaque is not None and not any(b.protocol is BackendProtocol.MCP for b in backends):
+    if opaque is not None and all(_granted_whole(b, channel, policy) for b in backends if b is not opaque):
         decision = policy.decide(channel.principal, opaque, "connect")
         recorder.decision(channel.direction, channel.principal.id, opaque.name, "connect", where, decision)
         if not decision.allowed:
@@ -46,6 +46,13 @@ def tunnel_to(head: RequestHead, channel: Channel, policy: Policy, recorder: Rec
         recorder.refused_message("client", channel.peer, Reason.CONNECT_REFUSED, where)
         return replies.problem(403, Reason.CONNECT_REFUSED, where)
     return Tunnel(host, port, Destination(host, port), backends[0].name, inspected=True)
+
+
+def _granted_whole(backend: Backend, channel: Channel, policy: Policy) -> bool:
+    """Whether a tunnel that reaches this Backend too bypasses nothing: plain HTTP that is granted."""
+    if backend.protocol is not BackendProtocol.HTTP:
+        return False
+    return policy.decide(channel.principal, backend, "connect").allowed
 
 
 def _may_be_opaque(backend: Backend) -> bool:

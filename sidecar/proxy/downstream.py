@@ -49,11 +49,15 @@ class Downstream(asyncio.Protocol):
     __slots__ = (
         "_closing",
         "_exchange",
+        "_exchange_reads",
         "_listener",
         "_pipeline",
         "_reader",
+        "_reading",
         "_relay",
+        "_waiting",
         "_wants_tls_check",
+        "_writable",
         "channel",
         "deadline",
         "expires",
@@ -69,6 +73,10 @@ class Downstream(asyncio.Protocol):
         self._relay: Relay | None = None
         self._wants_tls_check = False
         self._closing = False
+        self._writable = True
+        self._waiting = False  # the next request waits until the client reads its answers
+        self._reading = True
+        self._exchange_reads = True
         self.transport: Any = None
         self.deadline = NEVER
         self.expires = NEVER
@@ -99,8 +107,8 @@ class Downstream(asyncio.Protocol):
         if reader is not self._reader or self._relay is not None:
             if rest := reader.unread():
                 self.data_received(rest)
-        elif reader.held > MAX_HELD:
-            self.read_on(False)
+        else:
+            self._apply_reading()
 
     def eof_received(self) -> bool:
         return False
@@ -116,16 +124,20 @@ class Downstream(asyncio.Protocol):
             self._relay.client_gone()
 
     def pause_writing(self) -> None:
+        self._writable = False
         if self._exchange is not None:
             self._exchange.client_writable(False)
         elif self._relay is not None:
             self._relay.client_writable(False)
 
     def resume_writing(self) -> None:
+        self._writable = True
         if self._exchange is not None:
             self._exchange.client_writable(True)
         elif self._relay is not None:
             self._relay.client_writable(True)
+        elif self._waiting:
+            self._next_request()
 
     # What the reader says.
 
@@ -142,8 +154,8 @@ class Downstream(asyncio.Protocol):
             self._exchange.request_body(data)
 
     def on_request_end(self) -> None:
-        self.deadline = self.expires
         if self._exchange is not None:
+            self.deadline = self.expires
             self._exchange.request_end()
 
     # What the exchange asks for.
@@ -158,8 +170,22 @@ class Downstream(asyncio.Protocol):
             self.transport.write(data)
 
     def read_on(self, wanted: bool) -> None:
-        if self.transport.is_closing():
+        """The exchange, or a tunnel, wants more of what the client sends, or no more for now.
+
+        While the client is paused it cannot be late.
+        """
+        self._exchange_reads = wanted
+        if not wanted:
+            self.deadline = self.expires
+        elif self._exchange is not None and not self._exchange.request_complete:
+            self._expect_more()
+        self._apply_reading()
+
+    def _apply_reading(self) -> None:
+        wanted = self._exchange_reads and self._reader.held <= MAX_HELD
+        if wanted is self._reading or self.transport.is_closing():
             return
+        self._reading = wanted
         if wanted:
             self.transport.resume_reading()
         else:
@@ -185,15 +211,25 @@ class Downstream(asyncio.Protocol):
         if self.closing or self._pipeline.clock() >= self.expires:
             self.transport.close()
             return
+        self._exchange_reads = True
         self._rest()
-        held = self._reader.held
+        if self._writable:
+            self._next_request()
+        else:
+            # The client sends ahead and does not read: its answers must not pile up here.
+            self._waiting = True
+
+    def _next_request(self) -> None:
+        """Take up what was sent ahead."""
+        self._waiting = False
         try:
             self._reader.resume()
         except HttpRefused as refused:
             self._refuse(refused)
             return
-        if held > MAX_HELD >= self._reader.held:
-            self.read_on(True)
+        if self._exchange is None and not self._reader.between_messages and not self._waiting:
+            self._expect_more()
+        self._apply_reading()
 
     def open_tunnel(self, tunnel: Tunnel) -> None:
         """CONNECT was granted: read the HTTP inside, or relay bytes."""

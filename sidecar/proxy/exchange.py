@@ -77,6 +77,8 @@ class Exchange:
         """The head is here: decide where it goes, and start at once what need not wait for the body."""
         step = self._pipeline.admit(self.head, self._client.channel)
         if isinstance(step, Reply):
+            if self.head.method == "CONNECT":
+                self._client.close_after_answer()
             if self.head.expects_continue:
                 # The client holds its body back and may never send it, so no other request can follow.
                 self._client.close_after_answer()

@@ -47,8 +47,13 @@ if TYPE_CHECKING:
 MAX_REMEMBERED = 1024
 """Targets whose route is kept; more than that is somebody trying, and the memory is simply cleared."""
 
-MAX_ENDPOINTS = 64
-"""Endpoints of HTTP+SSE servers that are remembered."""
+MAX_REMEMBERED_BYTES = 512
+"""Target and Host of a route that is kept; who uses longer ones pays for them."""
+
+MAX_ENDPOINTS = 4096
+"""Endpoints of HTTP+SSE servers that are remembered; the oldest are forgotten first."""
+
+MAX_ENDPOINT_CHARACTERS = 512
 
 _TRANSPORT = frozenset({"GET", "DELETE"})
 """What MCP itself does without a body: listen to a stream, end a session."""
@@ -119,7 +124,8 @@ class Pipeline:
             routed = self._route_inbound(head, channel) if inbound else self._route_outbound(head, channel)
             if len(self._routes) >= MAX_REMEMBERED:
                 self._routes.clear()
-            self._routes[key] = routed
+            if len(head.target) + len(head.fields.get(b"host", b"")) <= MAX_REMEMBERED_BYTES:
+                self._routes[key] = routed
         return routed
 
     def _route_outbound(self, head: RequestHead, channel: Channel) -> Routed:
@@ -230,12 +236,12 @@ class Pipeline:
     def learn_endpoint(self, plan: Plan, path: str) -> None:
         """An HTTP+SSE server told where its messages go (MCP 2024-11-05, HTTP with SSE)."""
         destination, backend = plan.routed.destination, plan.target
-        if not isinstance(backend, Backend):
+        if not isinstance(backend, Backend) or len(path) > MAX_ENDPOINT_CHARACTERS:
             return
         key = f"{destination.host}:{destination.port}{path}"
         known = self._endpoints.get(key, backend)
         if len(self._endpoints) >= MAX_ENDPOINTS:
-            self._endpoints.clear()
+            del self._endpoints[next(iter(self._endpoints))]
         # A path that two Backends claim would be decided by the rules of either, so it belongs to none.
         self._endpoints[key] = backend if known is backend else None
         self._routes.clear()

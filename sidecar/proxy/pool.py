@@ -101,8 +101,16 @@ class Pool:
         self._home[upstream] = destination
         task = spawn(self._connect(destination, upstream, waiter), name=f"connect {destination}")
         # A task that is cancelled before its first turn never runs, so the place is given back from outside.
-        task.add_done_callback(lambda done: self._discard(upstream) if done.cancelled() else None)
+        task.add_done_callback(lambda done: self._settle(done, upstream, waiter))
         return task
+
+    def _settle(self, task: asyncio.Task[None], upstream: Upstream, waiter: Waiter) -> None:
+        """Give the place back after an attempt that was cancelled or failed in a way nobody foresaw."""
+        if task.cancelled():
+            self._discard(upstream)
+        elif task.exception() is not None:
+            self._discard(upstream)
+            waiter.upstream_failed(Reason.UPSTREAM_UNREACHABLE, "the attempt failed, see the log")
 
     def _take_idle(self, destination: Destination) -> Upstream | None:
         idle = self._idle.get(destination)

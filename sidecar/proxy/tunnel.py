@@ -32,6 +32,11 @@ class Relay(asyncio.Protocol):
         """Reach the destination; the client hears of success or failure."""
         self._client.read_on(False)
         self._connecting = spawn(self._connect(), name=f"tunnel {self._tunnel.destination}")
+        self._connecting.add_done_callback(self._settle)
+
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._failed(Reason.UPSTREAM_UNREACHABLE, "the attempt failed, see the log")
 
     async def _connect(self) -> None:
         limit = self._pipeline.limits.connect_seconds

@@ -77,13 +77,15 @@ class HealthConnection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        """Answers are small."""
+        """A client that does not read its answers asks for no more of them."""
+        self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Answers are small."""
+        self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
-        self.deadline = self._now() + _IDLE_SECONDS
+        if self._reader.between_messages:
+            self.deadline = self._now() + _IDLE_SECONDS
         try:
             self._reader.feed(data)
         except HttpRefused:
