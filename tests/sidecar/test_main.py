@@ -101,3 +101,11 @@ def test_while_it_waits_for_an_svid_it_says_why_and_can_be_ended(folder: Path) -
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     assert "none.sock" in problem["detail"]
+
+
+def test_roots_that_cannot_be_read_are_told(folder: Path) -> None:
+    (folder / "roots.pem").write_text("no certificates", encoding="utf-8")
+    with start(write(folder, LISTEN + "authorities: roots.pem\n")) as process:
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "roots.pem: no PEM certificates" in told
