@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.__main__ import main
+from sidecar.environment import CONFIG_VARIABLE
+
 POLICY = """
 apiVersion: outrider.dev/v1alpha1
 kind: AgentPolicy
@@ -109,3 +112,54 @@ def test_roots_that_cannot_be_read_are_told(folder: Path) -> None:
         _, told = process.communicate(timeout=20)
     assert process.returncode == 2
     assert "roots.pem: no PEM certificates" in told
+
+
+# What ends before anything listens, without a process of its own.
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No variables of ours around."""
+    for name in list(os.environ):
+        if name.startswith("OUTRIDER_"):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("policies: [missing.yaml]\n", "missing.yaml:1: cannot be read"),
+        ("policies: [policies.yaml]\nunheard: 1\n", "unheard"),
+        ("policies: [policies.yaml]\nlog: {decisions: some}\n", "log.decisions"),
+    ],
+)
+def test_bad_input_exits_2_with_the_fault(
+    folder: Path, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    assert main(["--config", str(write(folder, text))]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_text_exits_2(
+    folder: Path, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "sidecar.yaml"
+    path.write_bytes(b"\xff\xfe")
+    assert main(["--config", str(path)]) == 2
+    assert "sidecar.yaml: cannot be read" in capsys.readouterr().err
+
+
+def test_the_file_may_be_named_by_a_variable(
+    folder: Path, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare.setenv(CONFIG_VARIABLE, str(write(folder, "listen: 7\n")))
+    assert main([]) == 2
+    assert "sidecar.yaml:1: listen" in capsys.readouterr().err
+
+
+def test_with_neither_file_nor_variables_it_says_what_is_missing(
+    bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([]) == 2
+    assert "the configuration is empty" in capsys.readouterr().err

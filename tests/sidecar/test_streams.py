@@ -250,6 +250,29 @@ async def test_http_with_sse_of_2024_11_05_works_and_is_decided() -> None:
     assert messages == [b"/messages?session=1"]
 
 
+async def test_an_endpoint_that_was_asked_for_before_it_was_announced_works_after() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head, _ = await read_request(reader)
+        if head.startswith(b"GET"):
+            writer.write(STREAM_HEAD + b"event: endpoint\ndata: /messages?session=1\n\n")
+            await reader.read()
+        writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+
+    message = post(call("search"), path="/messages?session=1")
+    async with serving(script) as backend, sidecar_for(backend.port) as (_, port):
+        async with client_of(port) as stream, client_of(port) as poster:
+            await poster.send(message)
+            _, _, early = await poster.answer()
+            await stream.send(OPEN_STREAM)
+            await stream.head()
+            await anext(stream.chunks())
+            await poster.send(message)
+            status, _, _ = await poster.answer()
+    assert json.loads(early)["error"]["data"]["reason"] == "path_not_declared"
+    assert status == 202
+
+
 async def test_a_redirect_is_passed_on_and_the_new_hop_is_decided() -> None:
     script, _ = answering(
         b"HTTP/1.1 307 Temporary Redirect\r\nlocation: http://evil.example.com/mcp\r\ncontent-length: 0\r\n\r\n"

@@ -98,11 +98,12 @@ def new_mesh(trust_domain: str = "test.mesh") -> Mesh:
 
 @asynccontextmanager
 async def server_side(
-    provider: Published, application_port: int, *, policy: str = SERVER_POLICY
+    provider: Published, application_port: int, *, policy: str = SERVER_POLICY, limits: Limits | None = None
 ) -> AsyncIterator[tuple[Sidecar, int]]:
     """A sidecar beside a server; gives it and its inbound port."""
     config = _config(provider, ListenSettings(None, ("127.0.0.1", 0), ("127.0.0.1", 0)))
     config = replace(config, application=ApplicationSettings("127.0.0.1", (application_port,)))
+    config = replace(config, limits=limits or config.limits)
     async with _running(config, policy, provider) as (sidecar, addresses):
         yield sidecar, _port(addresses["inbound"])
 

@@ -356,3 +356,27 @@ def test_questions_in_a_notification_about_a_task_are_decided(policy: str, passe
     state = {"taskId": "t", "status": "input_required", "inputRequests": requests}
     passed = Answered(policy).event({"jsonrpc": "2.0", "method": "notifications/tasks", "params": state})
     assert ("inputRequests" in (passed or "")) is passes
+
+
+def test_the_state_of_a_task_that_cannot_be_read_is_held_back() -> None:
+    state = {"taskId": "t", "inputRequests": [1]}
+    passed = Answered(POLICY).event({"jsonrpc": "2.0", "method": "notifications/tasks", "params": state})
+    assert passed is None
+
+
+@pytest.mark.parametrize(
+    ("data", "passes"),
+    [
+        ("2026-11-23", True),
+        ("hello {", True),
+        ('{"progress": 1}', True),
+        ("[1, 2]", True),
+        ('{"half', False),
+        (' {"jsonrpc":"2.0","id":1,"result":{},"method":"x"}', False),
+        ('[{"a":1,"a":2}]', False),
+    ],
+)
+def test_an_event_of_another_type_passes_unless_it_could_be_a_message(data: str, passes: bool) -> None:
+    passed = Answered().event(data, "other")
+    assert (passed == data) is passes
+    assert (passed is None) is not passes
