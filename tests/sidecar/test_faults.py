@@ -454,6 +454,30 @@ async def test_a_server_that_closes_while_idle_costs_no_request() -> None:
 
 
 @pytest.mark.parametrize(
+    "framing", [{"content_length": "100"}, {"transfer_encoding": "chunked"}], ids=["length", "chunked"]
+)
+async def test_a_connection_whose_request_was_never_whole_carries_no_other(framing: dict[str, str]) -> None:
+    """What came next on it would be read as the rest of that request's body."""
+    answered = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        answered.set()
+        if head.startswith(b"POST"):
+            await reader.read()
+
+    async with serving(script) as backend, sidecar_for(backend.port) as (_, port):
+        async with client_of(port) as uploading, client_of(port) as other:
+            await uploading.send(plain("POST", **framing))
+            await asyncio.wait_for(answered.wait(), 5)
+            early, _, _ = await uploading.answer()
+            await other.send(plain())
+            status, _, body = await other.answer()
+        assert (early, status, body, backend.connections) == (200, 200, b"ok", 2)
+
+
+@pytest.mark.parametrize(
     ("answer", "reason"),
     [
         (
