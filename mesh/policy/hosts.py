@@ -15,9 +15,11 @@ def normal_host(value: str) -> str:
     """Lower case, without the trailing dot of a fully qualified name; IP addresses in their shortest form."""
     host = value.lower().removesuffix(".")
     try:
-        return str(ip_address(host))
+        address = ip_address(host)
     except ValueError:
         return host
+    # An IPv4-mapped address reaches the IPv4 address, and so it is spelt in requests too.
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def host_fault(value: str) -> str | None:

@@ -27,6 +27,8 @@ def choose_answer(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing
     if plan.treatment is Treatment.HTTP or (plan.treatment is Treatment.SNIFF and media != EVENTS):
         # No client of MCP takes a result from here: it waits on its own POST, or on an event stream.
         return PassedAnswer(head, request, closing=closing)
+    if plan.treatment is Treatment.SNIFF and not _judge_as_mcp(plan):
+        raise AnswerRefused(Reason.PROTOCOL_NOT_ALLOWED, "an event stream beside several MCP Backends")
     _refuse_encoded(head)
     if head.body_length == 0 or request.method in _NO_RESULT:
         return PassedAnswer(head, request, closing=closing)
@@ -38,6 +40,12 @@ def choose_answer(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing
         # No client takes a result from these; what they say in text is for people.
         return PassedAnswer(head, request, closing=closing)
     raise AnswerRefused(Reason.UPSTREAM_CONTENT_TYPE, f"Content-Type {media.decode('latin-1')!r}")
+
+
+def _judge_as_mcp(plan: Plan) -> bool:
+    """Have what comes on this stream decided by the rules of the MCP endpoint beside it; False if it has none."""
+    plan.target = plan.routed.neighbour
+    return plan.target is not None
 
 
 def _refuse_encoded(head: ResponseHead) -> None:

@@ -22,6 +22,7 @@ _OPENINGS = b"{[\x00\xef\xfe\xff"
 _WHITE_SPACE = b" \t\r\n"
 _FORM_TYPE = re.compile(rb"application/x-www-form-urlencoded(;\s*charset=utf-8)?", re.IGNORECASE)
 _FORM = re.compile(rb"[A-Za-z0-9%+&=*._~!'()/:,;@$?-]*")
+_PLAIN_CHARSETS = (b"utf-8", b"us-ascii", b"iso-8859-1")
 _IDENTITY = (b"", b"identity")
 
 
@@ -36,6 +37,8 @@ def speaks_json_rpc(head: RequestHead, body: bytes) -> bool:
         return False
     if any(value.lower() not in _IDENTITY for value in all_values(head.headers, b"content-encoding")):
         return True
+    if _odd_charset(head.headers):
+        return True
     if _FORM_TYPE.fullmatch(head.fields.get(b"content-type", b"")) and _FORM.fullmatch(body):
         return False
     opening = body.lstrip(_WHITE_SPACE)[:1]
@@ -48,6 +51,16 @@ def speaks_json_rpc(head: RequestHead, body: bytes) -> bool:
     return is_message(value)
 
 
+def _odd_charset(headers: Headers) -> bool:
+    """Whether a server that decodes by charset would read other characters than stand there (UTF-7, say)."""
+    for value in all_values(headers, b"content-type"):
+        for parameter in value.lower().split(b";")[1:]:
+            name, _, charset = parameter.partition(b"=")
+            if b"charset" in name and charset.strip(b" \t\"'") not in _PLAIN_CHARSETS:
+                return True
+    return False
+
+
 def is_message(value: Any) -> bool:
     """Whether a lenient reader could take this JSON for a JSON-RPC message, or for a batch with one in it."""
     return any(map(_may_be_message, value)) if isinstance(value, list) else _may_be_message(value)
@@ -56,11 +69,13 @@ def is_message(value: Any) -> bool:
 def _may_be_message(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
-    members = {name.casefold(): item for name, item in value.items()}
-    if "jsonrpc" in members:
+    # Names that fold into one are not collapsed: readers differ on which of them counts.
+    names = {name.casefold() for name in value}
+    if "jsonrpc" in names:
         return True
-    called = isinstance(members.get("method"), str) and not members.keys().isdisjoint(("id", "params"))
-    return called or ("id" in members and not members.keys().isdisjoint(("result", "error")))
+    method = any(name.casefold() == "method" and isinstance(item, str) for name, item in value.items())
+    called = method and not names.isdisjoint(("id", "params"))
+    return called or ("id" in names and not names.isdisjoint(("result", "error")))
 
 
 def pending_ids(body: bytes, limits: Limits) -> tuple[Id, ...]:

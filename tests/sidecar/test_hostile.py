@@ -162,6 +162,29 @@ async def test_json_rpc_beside_several_mcp_backends_is_refused() -> None:
     assert (status, json.loads(body)["reason"], seen) == (403, "protocol_not_allowed", [])
 
 
+@pytest.mark.parametrize("accept", ["text/event-stream", "*/*"])
+async def test_an_event_stream_beside_an_mcp_backend_is_filtered_by_its_rules(accept: str) -> None:
+    policy = POLICY.replace(
+        "    prompts: {allow: [greet]}\n", "    prompts: {allow: [greet]}\n    serverRequests: []\n"
+    )
+    listed = json.dumps(result({"tools": [{"name": "drop"}, {"name": "search"}]}))
+    asked = json.dumps({"jsonrpc": "2.0", "id": 5, **SAMPLING})
+    stream = events(f"data: {listed}\n\n", f"data: {asked}\n\n")
+    async with (
+        serving(answering(stream)[0]) as backend,
+        sidecar_for(backend.port, policy=policy) as (_, port),
+    ):
+        async with client_of(port) as client:
+            await client.send(
+                "GET http://github.tools.svc:8080/oauth/sse HTTP/1.1\r\nhost: github.tools.svc:8080\r\n"
+                f"accept: {accept}\r\n\r\n".encode()
+            )
+            _, _, body = await client.answer()
+    assert b"search" in body
+    assert b"drop" not in body
+    assert b"sampling" not in body
+
+
 async def test_nothing_leaks_when_clients_leave_at_random() -> None:
     dice = random.Random(7)
 

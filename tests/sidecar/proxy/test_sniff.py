@@ -132,3 +132,22 @@ def test_the_ids_of_requests_that_wait_are_found(value: object, ids: tuple[objec
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"id":1,"id":2}'])
 def test_a_body_that_cannot_be_read_has_no_ids(body: bytes) -> None:
     assert pending_ids(body, Limits()) == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"Method":"tools/call","id":1,"params":{"name":"drop"},"method":null}',
+        b'{"method":null,"METHOD":"tools/call","id":1}',
+    ],
+)
+def test_a_folded_name_counts_beside_the_plain_one(body: bytes) -> None:
+    assert speaks_json_rpc(post(*JSON), body)
+
+
+@pytest.mark.parametrize(
+    ("charset", "rpc"), [(b"utf-7", True), (b'"UTF-7"', True), (b"utf-8", False), (b"iso-8859-1", False)]
+)
+def test_a_charset_that_hides_json_counts_as_json_rpc(charset: bytes, rpc: bool) -> None:
+    head = post((b"content-type", b"text/plain; charset=" + charset))
+    assert speaks_json_rpc(head, b'+AHs-"jsonrpc":"2.0"}') is rpc
