@@ -62,7 +62,8 @@ class Recorder:
                 rest = self._decision_line(direction, peer, backend, method, name, decision)
                 if len(self._lines) >= MAX_LINES:
                     self._lines.clear()
-                if len(rest) <= MAX_LINE_BYTES:
+                # The key holds the names as they were sent, the line holds them cut.
+                if len(method) + len(name or "") + len(rest) <= MAX_LINE_BYTES:
                     self._lines[key] = rest
             self.log.write_encoded(rest)
 
