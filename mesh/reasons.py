@@ -84,6 +84,15 @@ class Reason(StrEnum):
     PEER_WRONG_IDENTITY = "peer_wrong_identity"
     TLS_HANDSHAKE = "tls_handshake"
 
+    # TLS of the application's own: inspected, passed or refused.
+    NOT_TLS = "not_tls"
+    CLIENT_HELLO_MALFORMED = "client_hello_malformed"
+    SERVER_NAME_INVALID = "server_name_invalid"
+    SERVER_NAME_MISSING = "server_name_missing"
+    SERVER_NAME_MISMATCH = "server_name_mismatch"
+    INTERCEPTION_UNAVAILABLE = "interception_unavailable"
+    INTERCEPTION_NOT_TRUSTED = "interception_not_trusted"
+
     # The other side of a forwarded request.
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_CONNECT_TIMEOUT = "upstream_connect_timeout"
@@ -228,6 +237,24 @@ SENTENCES: dict[Reason, str] = {
     Reason.PEER_WRONG_IDENTITY: "The server proved an identity other than the Backend's tls.identity.",
     Reason.TLS_HANDSHAKE: (
         "The TLS handshake failed: the other side speaks no TLS 1.3 or refused our certificate."
+    ),
+    Reason.NOT_TLS: "The first bytes on a connection that should be TLS are no TLS handshake.",
+    Reason.CLIENT_HELLO_MALFORMED: "The ClientHello breaks the grammar of RFC 8446, or is too large.",
+    Reason.SERVER_NAME_INVALID: "The ClientHello's server_name is not exactly one legal host name.",
+    Reason.SERVER_NAME_MISSING: (
+        "The ClientHello names no server, so no policy can be applied; let the client send SNI, which it does "
+        "for URLs with a host name in place of an IP address."
+    ),
+    Reason.SERVER_NAME_MISMATCH: (
+        "The ClientHello names another server than the one that the connection was opened to."
+    ),
+    Reason.INTERCEPTION_UNAVAILABLE: (
+        "The interception CA of this pod must not issue for this host: its name constraints were fixed when the "
+        "sidecar started, from the Backends of that time; restart the pod if the Backend is newer."
+    ),
+    Reason.INTERCEPTION_NOT_TRUSTED: (
+        "The application does not trust the interception CA: it pins certificates, or takes its roots from "
+        "elsewhere than SSL_CERT_FILE and its like; make it read the bundle, or do not intercept this host."
     ),
     Reason.UPSTREAM_UNREACHABLE: "The backend's address cannot be resolved or refuses connections.",
     Reason.UPSTREAM_CONNECT_TIMEOUT: (
