@@ -33,6 +33,7 @@ class Reason(StrEnum):
     NO_INBOUND_RULE = "no_inbound_rule"
     CONNECT_REFUSED = "connect_refused"
     SERVER_REQUEST_REFUSED = "server_request_refused"
+    SERVER_REQUEST_UNANSWERED = "server_request_unanswered"
     PROTOCOL_NOT_ALLOWED = "protocol_not_allowed"
 
     # HTTP that cannot be passed on safely.
@@ -179,6 +180,10 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.SERVER_REQUEST_REFUSED: (
         "The server asked the agent for something the policy does not let servers ask."
+    ),
+    Reason.SERVER_REQUEST_UNANSWERED: (
+        "The server was not told that what it asked is refused: it asked too much at once, or did not take "
+        "the answer in time."
     ),
     Reason.PROTOCOL_NOT_ALLOWED: "The rule that matches does not allow this protocol.",
     Reason.HTTP_MALFORMED: "The message is not well-formed HTTP/1.1.",

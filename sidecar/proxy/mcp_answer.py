@@ -22,7 +22,7 @@ from mesh.protocol.strict_json import JsonRefused, encode, parse
 from mesh.reasons import Reason
 from sidecar.limits import Limits
 from sidecar.proxy.answers import AnswerRefused
-from sidecar.proxy.errand import answer_server
+from sidecar.proxy.errand import Errands
 from sidecar.proxy.plan import Plan, Treatment
 from sidecar.proxy.pool import Pool
 from sidecar.proxy.sniff import is_message
@@ -36,13 +36,13 @@ _NO_LIST = frozenset({"content", "isError", "structuredContent", "_meta", "resul
 class McpAnswers:
     """Filters the messages that backends send, each for the plan that it answers."""
 
-    __slots__ = ("_limits", "_policy", "_pool", "_recorder", "tasks")
+    __slots__ = ("_errands", "_limits", "_policy", "_recorder", "tasks")
 
     def __init__(self, policy: Policy, limits: Limits, recorder: Recorder, pool: Pool) -> None:
         self._policy = policy
         self._limits = limits
         self._recorder = recorder
-        self._pool = pool
+        self._errands = Errands(pool, recorder)
         self.tasks = TaskMemory()
 
     def document(self, plan: Plan, body: bytes, status: int) -> bytes:
@@ -163,7 +163,7 @@ class McpAnswers:
         if self._may_ask(plan, message.method or ""):
             return message.value
         text = Reason.SERVER_REQUEST_REFUSED.sentence
-        answer_server(plan, error_response(message.id, INTERNAL_ERROR, text), self._pool)
+        self._errands.answer_server(plan, error_response(message.id, INTERNAL_ERROR, text))
         return None
 
     def _may_ask(self, plan: Plan, method: str) -> bool:

@@ -73,8 +73,8 @@ class Pool:
         self._http = HttpLimits(
             head_bytes=limits.head_bytes, headers=limits.headers, body_bytes=0
         )  # the body is bounded by who buffers it
-        self._ticker = ticker
-        self._clock = clock
+        self.ticker = ticker
+        self.clock = clock
         self._idle: dict[Destination, list[tuple[Upstream, float]]] = {}
         self._home: dict[Upstream, Destination] = {}
         self._open: dict[Destination, int] = {}
@@ -95,7 +95,7 @@ class Pool:
                 f"{self._limits.upstream_connections} connections to {destination} are open",
             )
             return None
-        upstream = Upstream(self._http, self, self._clock, self._limits.upstream_idle_seconds)
+        upstream = Upstream(self._http, self, self.clock, self._limits.upstream_idle_seconds)
         upstream.generation = self._generation
         self._open[destination] = self._open.get(destination, 0) + 1
         self._home[upstream] = destination
@@ -116,7 +116,7 @@ class Pool:
         idle = self._idle.get(destination)
         if not idle:
             return None
-        now = self._clock()
+        now = self.clock()
         oldest = now - self._limits.upstream_keep_alive_seconds
         while idle:
             upstream, since = idle.pop()
@@ -149,7 +149,7 @@ class Pool:
             self.lost(upstream)
             waiter.upstream_failed(Reason.UPSTREAM_RESET, "connection closed as soon as it was made")
             return
-        self._ticker.add(upstream)
+        self.ticker.add(upstream)
         waiter.upstream_ready(upstream)
 
     def _discard(self, upstream: Upstream) -> None:
@@ -160,7 +160,7 @@ class Pool:
     # What upstreams say.
 
     def released(self, upstream: Upstream, reusable: bool) -> None:
-        now = self._clock()
+        now = self.clock()
         if not reusable or not self._current(upstream, now):
             upstream.retire()
             return
@@ -168,7 +168,7 @@ class Pool:
 
     def lost(self, upstream: Upstream) -> None:
         """The connection is gone. Safe to call twice."""
-        self._ticker.discard(upstream)
+        self.ticker.discard(upstream)
         destination = self._home.pop(upstream, None)
         if destination is None:
             return
@@ -188,7 +188,7 @@ class Pool:
 
     def sweep(self) -> None:
         """Close what has been idle too long or belongs to an older identity; called now and then."""
-        now = self._clock()
+        now = self.clock()
         oldest = now - self._limits.upstream_keep_alive_seconds
         for destination, idle in list(self._idle.items()):
             stale = [u for u, since in idle if since <= oldest or not self._current(u, now)]

@@ -216,3 +216,35 @@ async def test_nothing_leaks_when_clients_leave_at_random() -> None:
             while 'upstream_connections{state="busy"} 0' not in (text := sidecar.metrics.exposition()):
                 await asyncio.sleep(0)
     assert "outrider_requests_total" in text
+
+
+async def test_a_stream_that_asks_without_end_does_not_use_up_the_agents_connections() -> None:
+    asked = "".join(
+        f'data: {{"jsonrpc":"2.0","id":{number},"method":"foo/bar"}}\n\n' for number in range(3000)
+    )
+    refusals = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal refusals
+        head, body = await read_request(reader)
+        if head.startswith(b"GET"):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+            writer.write(asked.encode() + b"id: end\n\n")
+        elif b'"error"' in body:
+            refusals += 1
+        else:
+            writer.write(json_answer(result({"ran": True})))
+        await reader.read()
+
+    async with serving(script) as backend, sidecar_for(backend.port) as (_, port), client_of(port) as client:
+        await client.send(
+            b"GET http://github.tools.svc:8080/mcp HTTP/1.1\r\nhost: github.tools.svc:8080\r\n"
+            b"accept: text/event-stream\r\n\r\n"
+        )
+        await client.head()
+        async with asyncio.timeout(30):
+            assert b"foo/bar" not in await client.reader.readuntil(b"id: end\n")
+        async with client_of(port) as other:
+            status, answer = await other.rpc(call("search"))
+    assert (status, answer["result"]) == (200, {"ran": True})
+    assert refusals <= 4

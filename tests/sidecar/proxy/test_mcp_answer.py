@@ -14,8 +14,9 @@ from sidecar.proxy.answers import AnswerRefused
 from sidecar.proxy.mcp_answer import McpAnswers
 from sidecar.proxy.plan import Plan, Routed, Treatment
 from sidecar.proxy.pool import Destination
+from sidecar.proxy.ticker import Ticker
 from sidecar.telemetry import names
-from tests.support.fakes import AGENT, policy_of, recorder, request_head
+from tests.support.fakes import AGENT, Clock, policy_of, recorder, request_head
 from tests.support.loopback import POLICY, TOOLS, result
 
 GRANT = '    tools: {allow: [search, "list_*"], deny: ["*delete*"]}\n'
@@ -29,6 +30,8 @@ class Errands:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Destination, Any]] = []
+        self.clock = Clock()
+        self.ticker = Ticker(1.0, self.clock)
 
     def acquire(self, destination: Destination, waiter: Any) -> None:
         self.asked.append((destination, waiter))
