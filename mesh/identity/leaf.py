@@ -10,11 +10,16 @@ from __future__ import annotations
 from typing import TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mesh.identity.errors import PeerRefused, SpiffeIdInvalid
 from mesh.identity.spiffe_id import SCHEME, SpiffeId
 from mesh.reasons import Reason
+
+MIN_RSA_BITS = 2048
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)  # RFC 8446, 4.2.3
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -30,6 +35,7 @@ def check_leaf(certificate: x509.Certificate) -> SpiffeId:
     if not identity.path:
         raise _bad(f"{identity} names a trust domain, not a workload")
     _check_not_an_authority(extensions)
+    _check_key(certificate)
     _check_key_usage(extensions)
     _check_extended_key_usage(extensions)
     return identity
@@ -69,6 +75,22 @@ def _check_not_an_authority(extensions: x509.Extensions) -> None:
     constraints = _extension(extensions, x509.BasicConstraints)
     if constraints is not None and constraints.value.ca:
         raise _bad("the certificate is that of a certificate authority")
+
+
+def _check_key(certificate: x509.Certificate) -> None:
+    """Path validation measures the keys of signers only, and the TLS library's own bound is a build option."""
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as unreadable:
+        raise _bad(f"the public key cannot be read: {unreadable}") from unreadable
+    if isinstance(key, rsa.RSAPublicKey):
+        if key.key_size < MIN_RSA_BITS:
+            raise _bad(f"an RSA key of {key.key_size} bits; at least {MIN_RSA_BITS} are needed")
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        if not isinstance(key.curve, _CURVES):
+            raise _bad(f"a key on the curve {key.curve.name}; TLS 1.3 has P-256, P-384 and P-521")
+    elif not isinstance(key, ed25519.Ed25519PublicKey):
+        raise _bad("the key is neither RSA nor ECDSA nor Ed25519")
 
 
 def _check_key_usage(extensions: x509.Extensions) -> None:

@@ -58,6 +58,7 @@ _VERIFY_REASONS = {
     26: Reason.PEER_BAD_LEAF,  # unsuitable purpose
     62: Reason.PEER_WRONG_IDENTITY,  # host name mismatch, public TLS only
     64: Reason.PEER_WRONG_IDENTITY,  # IP address mismatch, public TLS only
+    66: Reason.PEER_BAD_LEAF,  # the leaf's key is too weak
 }
 
 _FAULTS = {
