@@ -29,6 +29,7 @@ class Reason(StrEnum):
     BACKEND_NOT_GRANTED = "backend_not_granted"
     EGRESS_DENIED = "egress_denied"
     PATH_NOT_DECLARED = "path_not_declared"
+    INBOUND_PATH_NOT_DECLARED = "inbound_path_not_declared"
     PEER_NOT_ALLOWED = "peer_not_allowed"
     NO_INBOUND_RULE = "no_inbound_rule"
     CONNECT_REFUSED = "connect_refused"
@@ -103,6 +104,7 @@ class Reason(StrEnum):
     UPSTREAM_ENCODED = "upstream_encoded"
     UPSTREAM_CONTENT_TYPE = "upstream_content_type"
     CLIENT_GONE = "client_gone"
+    CLIENT_STALLED = "client_stalled"
     DRAINING = "draining"
 
     # Admission: what happened to a pod, and why.
@@ -167,6 +169,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.PATH_NOT_DECLARED: (
         "The host is a declared Backend but this path is not below its path; "
         "a Backend document with this host, port and path would allow it."
+    ),
+    Reason.INBOUND_PATH_NOT_DECLARED: (
+        "No inbound rule grants this peer MCP at this path; set mcp.path of the rule to the path of the MCP "
+        "server (/mcp where it is not written), or write http: {allow: true} for what is no MCP."
     ),
     Reason.PEER_NOT_ALLOWED: "No inbound rule of the policy names this peer under from.",
     Reason.NO_INBOUND_RULE: (
@@ -273,6 +279,7 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.UPSTREAM_CONTENT_TYPE: "The backend's answer is neither JSON nor an event stream.",
     Reason.CLIENT_GONE: "The caller closed its connection before the answer was complete.",
+    Reason.CLIENT_STALLED: "The caller took nothing of its answer for limits.stallSeconds.",
     Reason.DRAINING: "The sidecar is shutting down.",
     Reason.INJECTED: "The pod gets a sidecar.",
     Reason.NOT_OPTED_IN: (

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable
+from functools import partial
 
 from mesh.policy.compile import compile_policy
 from mesh.policy.documents import Documents
@@ -99,7 +100,14 @@ class Sidecar:
     ) -> None:
         if address is None:
             return
-        listener = Listener(name, make, self._ticker, self.config.limits.connections)
+        crowded = partial(
+            self.recorder.refused_message,
+            "client",
+            "unknown",
+            Reason.TOO_MANY_CONNECTIONS,
+            f"listener {name}",
+        )
+        listener = Listener(name, make, self._ticker, self.config.limits.connections, crowded)
         await listener.start(*address)
         self._listeners[name] = listener
 

@@ -31,6 +31,10 @@ class Limits:
     """Open connections to one backend."""
     idle_seconds: float = 300.0
     """A client's connection without a request. 0: none."""
+    stall_seconds: float = 120.0
+    """A client that takes nothing of the answer it is being sent. 0: none."""
+    linger_seconds: float = 10.0
+    """From the end of a connection's use until it is cut, for a client that reads the last answer slowly."""
     head_seconds: float = 30.0
     """From the first byte of a request's head to its last, and between two pieces of its body. 0: none."""
     connect_seconds: float = 10.0
@@ -45,7 +49,7 @@ class Limits:
     """From SIGTERM to the end; below Kubernetes' default grace period of 30 s."""
 
 
-NO_LIMIT = frozenset({"idle_seconds", "head_seconds", "upstream_idle_seconds"})
+NO_LIMIT = frozenset({"idle_seconds", "stall_seconds", "head_seconds", "upstream_idle_seconds"})
 """Limits that 0 switches off."""
 
 LEAST_SECONDS = 0.05

@@ -17,9 +17,10 @@ from mesh.protocol.http1.reader import RequestReader
 from mesh.reasons import Reason
 from sidecar.proxy import replies
 from sidecar.proxy.exchange import Exchange
+from sidecar.proxy.hung_up import hung_up
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.plan import Tunnel
-from sidecar.proxy.ticker import NEVER
+from sidecar.proxy.ticker import NEVER, Watched
 from sidecar.proxy.tunnel import TUNNEL_OPEN, Relay
 
 if TYPE_CHECKING:
@@ -50,11 +51,13 @@ class Downstream(asyncio.Protocol):
         "_closing",
         "_exchange",
         "_exchange_reads",
+        "_leaves",
         "_listener",
         "_pipeline",
         "_reader",
         "_reading",
         "_relay",
+        "_stalls",
         "_waiting",
         "_wants_tls_check",
         "_writable",
@@ -74,6 +77,8 @@ class Downstream(asyncio.Protocol):
         self._wants_tls_check = False
         self._closing = False
         self._writable = True
+        self._stalls = NEVER  # when a client that takes nothing of its answer is given up
+        self._leaves = NEVER  # when a connection that is being closed is cut
         self._waiting = False  # the next request waits until the client reads its answers
         self._reading = True
         self._exchange_reads = True
@@ -111,11 +116,12 @@ class Downstream(asyncio.Protocol):
             self._apply_reading()
 
     def eof_received(self) -> bool:
-        return False
+        """A client of HTTP that ends its side has gone: that is how it cancels. A tunnel has two ends."""
+        return self._relay is not None and self._relay.client_ended()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.deadline = NEVER
-        self._closing = True
+        self.deadline = self._stalls = self._leaves = NEVER
+        self._closing = self._reading = True
         self._listener.closed(self)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -125,6 +131,10 @@ class Downstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable = False
+        limit = self._pipeline.limits.stall_seconds
+        if limit and self._leaves == NEVER:
+            self._stalls = self._pipeline.clock() + limit
+            self._listener.watch(self)
         if self._exchange is not None:
             self._exchange.client_writable(False)
         elif self._relay is not None:
@@ -132,6 +142,7 @@ class Downstream(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
+        self._stalls = NEVER
         if self._exchange is not None:
             self._exchange.client_writable(True)
         elif self._relay is not None:
@@ -156,6 +167,8 @@ class Downstream(asyncio.Protocol):
     def on_request_end(self) -> None:
         if self._exchange is not None:
             self.deadline = self.expires
+            # Whatever the body had to wait for: from here on only the end of the connection can be news.
+            self._exchange_reads = True
             self._exchange.request_end()
 
     # What the exchange asks for.
@@ -190,14 +203,28 @@ class Downstream(asyncio.Protocol):
             self.transport.resume_reading()
         else:
             self.transport.pause_reading()
+            self._listener.watch(self)
 
     def close_after_answer(self) -> None:
         self._closing = True
 
     def hang_up(self) -> None:
-        """Close once what was written is out: the client goes on sending what nobody wants."""
+        """Close once what was written is out, or when that takes too long."""
         self._closing = True
-        self.transport.close()
+        self.deadline = self._stalls = NEVER
+        if not self.transport.is_closing():
+            self._leaves = self._pipeline.clock() + self._pipeline.limits.linger_seconds
+            self._listener.watch(self)
+            self.transport.close()
+
+    def end_writing(self) -> None:
+        """Tell the client that no more will come; it may go on sending."""
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def watch(self, watched: Watched) -> None:
+        """Have something looked at on each tick that belongs to this connection."""
+        self._listener.watch(watched)
 
     def abort(self) -> None:
         """Cut the connection: the client has seen part of an answer that cannot be completed."""
@@ -209,7 +236,7 @@ class Downstream(asyncio.Protocol):
             return
         self._exchange = None
         if self.closing or self._pipeline.clock() >= self.expires:
-            self.transport.close()
+            self.hang_up()
             return
         self._exchange_reads = True
         self._rest()
@@ -253,7 +280,7 @@ class Downstream(asyncio.Protocol):
         host, port = self.channel.tunnel or ("", 0)
         detail = f"TLS inside a tunnel to {host}:{port}: {Reason.CONNECT_REFUSED.sentence}"
         self._pipeline.recorder.refused_message("client", self.channel.peer, Reason.CONNECT_REFUSED, detail)
-        self.transport.close()
+        self.hang_up()
         return False
 
     # Time and trouble.
@@ -268,16 +295,39 @@ class Downstream(asyncio.Protocol):
         limit = self._pipeline.limits.head_seconds
         self.deadline = self._pipeline.clock() + limit if limit else NEVER
 
+    def look(self, now: float) -> bool:
+        """The ticker: what no event tells of a connection that is paused, stuck or being closed."""
+        if now >= self._leaves:
+            self.abort()
+        elif now >= self._stalls:
+            self._stalls = NEVER
+            detail = f"nothing taken for {self._pipeline.limits.stall_seconds:g} s"
+            self._pipeline.recorder.refused_message(
+                "client", self.channel.peer, Reason.CLIENT_STALLED, detail
+            )
+            self.abort()
+        elif self._unnoticed() and hung_up(self.transport):
+            self.abort()
+        return self._leaves < NEVER or self._stalls < NEVER or not self._reading
+
+    def _unnoticed(self) -> bool:
+        """Whether the client could leave now unnoticed. Not in an open tunnel: there its last bytes still wait."""
+        return not (self._reading or self.transport.is_closing()) and (
+            self._relay is None or self._relay.connecting
+        )
+
     def expire(self) -> None:
         """The ticker: the client was silent for too long."""
-        self.deadline = NEVER
         if self._exchange is not None and self._exchange.request_complete:
-            # The certificates have ended. A call may finish, a stream would go on for ever.
+            # The certificates have ended. A call may finish; a stream would go on for ever, also one that has
+            # not begun yet, so this is asked again on each tick.
             if self._exchange.streaming:
+                self.deadline = NEVER
                 self._exchange.end_stream()
             return
+        self.deadline = NEVER
         if self._reader.between_messages:
-            self.transport.close()
+            self.hang_up()
             return
         self._refuse(HttpRefused(Reason.HEAD_TIMEOUT, "the request did not arrive in time", 408))
 
@@ -290,16 +340,16 @@ class Downstream(asyncio.Protocol):
             exchange.client_gone()
             if exchange.begun:
                 # Part of an answer is out; anything more would be read as its rest.
-                self.transport.close()
+                self.hang_up()
                 return
         self.write(replies.encode_refused(refused))
-        self.transport.close()
+        self.hang_up()
 
     def drain(self) -> None:
         """The sidecar is stopping: idle connections close now, event streams end politely."""
         if self._exchange is None:
             if self._relay is None:
-                self.transport.close()
+                self.hang_up()
             return
         if self._exchange.streaming:
             self._exchange.end_stream()

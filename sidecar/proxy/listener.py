@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from sidecar.proxy.dial import keep_alive
-from sidecar.proxy.ticker import Ticker
+from sidecar.proxy.ticker import Ticker, Watched
 
 BACKLOG = 1024
 
@@ -25,17 +25,24 @@ class Connection(Protocol):
 class Listener:
     """Accepts connections, counts them, and ends them on drain.
 
-    `make` gives the protocol of a new connection; it may raise to refuse one (no SVID yet).
+    `make` gives the protocol of a new connection; it may raise to refuse one (no SVID yet). `crowded` is told
+    of each connection that is refused because `limit` are open.
     """
 
     def __init__(
-        self, name: str, make: Callable[[Listener], asyncio.Protocol], ticker: Ticker, limit: int
+        self,
+        name: str,
+        make: Callable[[Listener], asyncio.Protocol],
+        ticker: Ticker,
+        limit: int,
+        crowded: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.draining = False
         self._make = make
         self._ticker = ticker
         self._limit = limit
+        self._crowded = crowded
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._emptied: asyncio.Event = asyncio.Event()
@@ -64,11 +71,17 @@ class Listener:
 
     def opened(self, connection: Connection) -> None:
         if self.full or self.draining:
+            if not self.draining:
+                self._crowded()
             connection.transport.abort()
             return
         keep_alive(connection.transport.get_extra_info("socket"))
         self._connections.add(connection)
         self._ticker.add(connection)
+
+    def watch(self, watched: Watched) -> None:
+        """Look at a connection that no event would tell of, on each tick."""
+        self._ticker.watch(watched)
 
     def closed(self, connection: Connection) -> None:
         self._connections.discard(connection)

@@ -20,16 +20,24 @@ class Timed(Protocol):
     def expire(self) -> None: ...
 
 
+class Watched(Protocol):
+    """Something to be looked at on every tick, because no event would tell of it."""
+
+    def look(self, now: float) -> bool:
+        """Look, and act; False once there is nothing left to look for."""
+
+
 NEVER = float("inf")
 
 
 class Ticker:
-    """Calls `expire` on every member whose deadline has passed."""
+    """Calls `expire` on every member whose deadline has passed, and `look` on those that are watched."""
 
     def __init__(self, period: float, clock: Callable[[], float]) -> None:
         self._period = period
         self._clock = clock
         self._members: set[Timed] = set()
+        self._watched: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, member: Timed) -> None:
@@ -37,6 +45,10 @@ class Ticker:
 
     def discard(self, member: Timed) -> None:
         self._members.discard(member)
+
+    def watch(self, watched: Watched) -> None:
+        """Look at it on each tick from now on, until it says that there is nothing to look for."""
+        self._watched.add(watched)
 
     def start(self) -> None:
         """Tick until `stop`."""
@@ -56,3 +68,6 @@ class Ticker:
         now = self._clock()
         for member in [m for m in self._members if m.deadline <= now]:
             member.expire()
+        for watched in list(self._watched):
+            if not watched.look(now):
+                self._watched.discard(watched)

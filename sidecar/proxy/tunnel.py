@@ -9,6 +9,7 @@ from mesh.reasons import Reason
 from sidecar.proxy import replies
 from sidecar.proxy.plan import Tunnel
 from sidecar.proxy.pool import ConnectFailed
+from sidecar.proxy.ticker import NEVER
 from sidecar.tasks import spawn
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ TUNNEL_OPEN = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 class Relay(asyncio.Protocol):
-    """The backend's side of a tunnel; the client's side calls `from_client`."""
+    """The backend's side of a tunnel; the client's side calls `from_client`.
+
+    Each direction ends by itself, as in TCP: a client that has said all it has to say still gets its answer.
+    """
 
     def __init__(self, client: Downstream, pipeline: Pipeline, tunnel: Tunnel) -> None:
         self._client = client
@@ -27,6 +31,14 @@ class Relay(asyncio.Protocol):
         self._tunnel = tunnel
         self._transport: Any = None
         self._connecting: asyncio.Task[None] | None = None
+        self._client_ended = False
+        self._backend_ended = False
+        self._leaves = NEVER
+
+    @property
+    def connecting(self) -> bool:
+        """True until the destination is reached: a client has nothing to send before that."""
+        return self._connecting is not None
 
     def connect(self) -> None:
         """Reach the destination; the client hears of success or failure."""
@@ -57,8 +69,9 @@ class Relay(asyncio.Protocol):
         destination = str(self._tunnel.destination)
         self._pipeline.recorder.upstream_failure(self._tunnel.backend, destination, reason, detail)
         reply = replies.tunnel_failed(reason, f"{destination}: {detail}")
+        self._connecting = None
         self._client.write(reply)
-        self._client.transport.close()
+        self._client.hang_up()
 
     # The backend's side.
 
@@ -68,8 +81,16 @@ class Relay(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._client.write(data)
 
+    def eof_received(self) -> bool:
+        self._backend_ended = True
+        if self._client_ended:
+            return False
+        self._client.end_writing()
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._client.transport.close()
+        self._leaves = NEVER
+        self._client.hang_up()
 
     def pause_writing(self) -> None:
         self._client.read_on(False)
@@ -94,8 +115,25 @@ class Relay(asyncio.Protocol):
         else:
             self._transport.pause_reading()
 
+    def client_ended(self) -> bool:
+        """The client has said all it will say; True keeps its connection open for what the backend answers."""
+        self._client_ended = True
+        if self._transport is None or self._transport.is_closing() or self._backend_ended:
+            return False
+        self._transport.write_eof()
+        return True
+
     def client_gone(self) -> None:
         if self._connecting is not None:
             self._connecting.cancel()
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._leaves = self._pipeline.clock() + self._pipeline.limits.linger_seconds
+            self._client.watch(self)
             self._transport.close()
+
+    def look(self, now: float) -> bool:
+        """The ticker: a backend that does not take the rest of what the client sent is not waited for."""
+        if now >= self._leaves:
+            self._transport.abort()
+            return False
+        return self._leaves < NEVER

@@ -17,6 +17,9 @@ from mesh.protocol.http1.reader import ResponseReader
 from mesh.reasons import Reason
 from sidecar.proxy.ticker import NEVER
 
+LINGER_SECONDS = 10.0
+"""From the last use of a connection to its end, for what a backend has not taken yet."""
+
 
 class AnswerSink(Protocol):
     """What an upstream tells the exchange that it serves."""
@@ -108,15 +111,21 @@ class Upstream(asyncio.Protocol):
         self.transport.abort()
 
     def retire(self) -> None:
-        """Close politely; nothing is under way."""
+        """Close politely; nothing is under way. A backend that does not take the rest is cut by the ticker."""
         self._sink = None
+        self.deadline = self.clock() + LINGER_SECONDS
         self.transport.close()
 
     def read_on(self, wanted: bool) -> None:
-        """Backpressure of the client: stop or go on reading the answer."""
+        """Backpressure of the client: stop or go on reading the answer.
+
+        While it is stopped the backend cannot be late.
+        """
         if self._paused is not wanted or self.transport.is_closing():
             return
         self._paused = not wanted
+        if self._idle_seconds and self._sink is not None:
+            self.deadline = self.clock() + self._idle_seconds if wanted else NEVER
         if wanted:
             self.transport.resume_reading()
         else:
