@@ -10,12 +10,16 @@ from mesh.protocol.sse import SseEvent
 from mesh.reasons import Reason
 from sidecar.proxy.answers import Answer, AnswerRefused, EventStreamAnswer, JsonAnswer, PassedAnswer
 from sidecar.proxy.endpoint import announced_path
+from sidecar.proxy.errand import endpoint_target
 from sidecar.proxy.plan import Plan, Treatment
 
 if TYPE_CHECKING:
     from sidecar.proxy.pipeline import Pipeline
 
 EVENTS = b"text/event-stream"
+
+MOST_ENDPOINT_CHARACTERS = 2048
+"""Of an announcement that is followed; it is kept as long as its stream."""
 
 _NO_RESULT = frozenset({"DELETE", "OPTIONS", "HEAD"})
 
@@ -70,10 +74,23 @@ def _json(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) 
 def _events(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
     def transform(event: SseEvent) -> str | None:
         if event.event == "endpoint":
-            path = announced_path(event.data or "", plan)
-            if path is not None:
-                pipeline.learn_endpoint(plan, path)
+            _follow_endpoint(plan, event.data or "", pipeline)
         return pipeline.answers.event(plan, event)
 
     limit = pipeline.limits.event_bytes
     return EventStreamAnswer(head, plan.head, transform, event_bytes=limit, closing=closing)
+
+
+def _follow_endpoint(plan: Plan, data: str, pipeline: Pipeline) -> None:
+    """Requests to an announced endpoint are decided as its Backend's; the sidecar's own go there too.
+
+    Not if the path is another Backend's: the agent's credentials for this server are none of that one's business.
+    """
+    path = announced_path(data, plan) if len(data) <= MOST_ENDPOINT_CHARACTERS else None
+    if path is None:
+        return
+    pipeline.learn_endpoint(plan, path)
+    host, port = plan.routed.destination[:2]
+    owner = pipeline.policy.route(host, port, path).backend
+    if plan.routed.direction == "inbound" or owner in (None, plan.target, plan.routed.target):
+        plan.endpoint = endpoint_target(plan, data, path)

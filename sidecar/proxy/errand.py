@@ -10,8 +10,10 @@ cannot use up the agent's connections, few are under way at once for a destinati
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from msgspec import structs
 
@@ -32,6 +34,9 @@ MOST_SECONDS = 10.0
 
 _CARRIED = frozenset({b"authorization", b"mcp-session-id", b"mcp-protocol-version", b"origin"})
 """What makes the POST part of the same session."""
+
+_NOT_IN_A_QUERY = re.compile(rb"[^!$-;=?-~]")
+"""What is percent-encoded in a query, as clients do (WHATWG URL, query percent-encode set)."""
 
 
 class _Errand:
@@ -122,6 +127,16 @@ class Errands:
         self._recorder.upstream_failure(routed.backend, str(routed.destination), reason, detail)
 
 
+def endpoint_target(plan: Plan, data: str, path: str) -> bytes:
+    """Where answers of this stream go: the announced `path`, with the query of the announcement `data`.
+
+    The session of HTTP+SSE is named in the query as a rule (MCP 2024-11-05, HTTP with SSE).
+    """
+    query = urlsplit(urljoin("http://same" + plan.routed.path.decode("latin-1"), data)).query.encode()
+    encoded = _NOT_IN_A_QUERY.sub(lambda match: b"%%%02X" % match[0][0], query)
+    return b"%b?%b" % (path.encode(), encoded) if encoded else path.encode()
+
+
 def _request(plan: Plan, body: bytes) -> bytes:
     """The whole POST."""
     headers: Headers = [field for field in plan.head.headers if field[0] in _CARRIED]
@@ -129,5 +144,6 @@ def _request(plan: Plan, body: bytes) -> bytes:
     headers.append((b"accept", b"application/json, text/event-stream"))
     # The head that is written is that of a POST, whatever opened the stream (a GET, often).
     head = structs.replace(plan.head, method="POST")
-    post = replace(plan, head=head, treatment=Treatment.MCP)
+    routed = plan.routed if plan.endpoint is None else replace(plan.routed, path=plan.endpoint)
+    post = replace(plan, head=head, routed=routed, treatment=Treatment.MCP)
     return outgoing(post, headers, len(body)) + body

@@ -68,6 +68,8 @@ class Plan:
     """True for the 2026-07-28 revision."""
     tool: str | None = None
     """The tool that the body calls, if it calls one."""
+    endpoint: bytes | None = None
+    """Path and query that the HTTP+SSE stream which answers this request announced for what it is sent."""
     refusal: tuple[Reason, str] | None = None
     """Refused whatever the body says; kept so that the answer can carry the request's id."""
 

@@ -248,3 +248,67 @@ async def test_a_stream_that_asks_without_end_does_not_use_up_the_agents_connect
             status, answer = await other.rpc(call("search"))
     assert (status, answer["result"]) == (200, {"ran": True})
     assert refusals <= 4
+
+
+async def refusals_of_questions(policy: str, path: str, *announced: str) -> list[bytes]:
+    """Request lines of what an HTTP+SSE server is sent that announces endpoints, and asks after each of them."""
+    lines: list[bytes] = []
+    asked = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head, _ = await read_request(reader)
+        if not head.startswith(b"GET"):
+            lines.append(head.partition(b"\r\n")[0])
+            writer.write(b"HTTP/1.1 202 Accepted\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            asked.set()
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        for endpoint in announced:
+            asked.clear()
+            writer.write(f"event: endpoint\ndata: {endpoint}\n\n".encode())
+            writer.write(b'data: {"jsonrpc":"2.0","id":5,"method":"foo/bar"}\n\n')
+            async with asyncio.timeout(5):
+                await asked.wait()
+        writer.write(b"id: end\n\n")
+        await reader.read()
+
+    async with (
+        serving(script) as backend,
+        sidecar_for(backend.port, policy=policy) as (_, port),
+        client_of(port) as client,
+    ):
+        await client.send(
+            f"GET http://github.tools.svc:8080{path} HTTP/1.1\r\nhost: github.tools.svc:8080\r\n"
+            "accept: text/event-stream\r\n\r\n".encode()
+        )
+        await client.head()
+        async with asyncio.timeout(5):
+            await client.reader.readuntil(b"id: end\n")
+    return lines
+
+
+async def test_a_refusal_goes_to_the_endpoint_that_the_stream_announced() -> None:
+    policy = POLICY.replace("path: /mcp", "path: /sse")
+    assert await refusals_of_questions(
+        policy,
+        "/sse",
+        "/messages?session_id=a1",
+        "http://evil.example.com/m?session_id=a2",
+        "/long?" + "x" * 5000,
+        "?session_id=a3",
+    ) == [
+        b"POST /messages?session_id=a1 HTTP/1.1",
+        b"POST /messages?session_id=a1 HTTP/1.1",
+        b"POST /messages?session_id=a1 HTTP/1.1",
+        b"POST /sse?session_id=a3 HTTP/1.1",
+    ]
+
+
+async def test_a_refusal_never_goes_to_an_endpoint_of_another_backend() -> None:
+    assert await refusals_of_questions(
+        CROWDED, "/narrow", "/wide?id=1", "/plain/pay?to=me", "/narrow/x?s=1"
+    ) == [
+        b"POST /narrow HTTP/1.1",
+        b"POST /narrow HTTP/1.1",
+        b"POST /narrow/x?s=1 HTTP/1.1",
+    ]

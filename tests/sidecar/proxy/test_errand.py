@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mesh.reasons import Reason
 from sidecar.limits import Limits
-from sidecar.proxy.errand import MOST_AT_ONCE, MOST_SECONDS, Errands
+from sidecar.proxy.errand import MOST_AT_ONCE, MOST_SECONDS, Errands, endpoint_target
 from sidecar.proxy.plan import Plan, Routed, Treatment
 from sidecar.proxy.pool import ConnectFailed, Destination, Pool
 from sidecar.proxy.ticker import Ticker
@@ -157,3 +158,23 @@ async def test_a_connection_that_is_lost_ends_its_errand() -> None:
     await settled()
     assert len(scene.server.transports) == MOST_AT_ONCE + 1
     assert scene.unanswered() == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "target"),
+    [
+        ("/messages?session_id=1", "/messages", b"/messages?session_id=1"),
+        ("/messages", "/messages", b"/messages"),
+        ("/messages?", "/messages", b"/messages"),
+        ("messages?a=1&b=/x?y", "/mcp/messages", b"/mcp/messages?a=1&b=/x?y"),
+        ("?session_id=1#part", "/mcp", b"/mcp?session_id=1"),
+        ("", "/mcp", b"/mcp?own=1"),
+        ("http://x:8080/m?s=1", "/m", b"/m?s=1"),
+        ('/m?a b"<>\u00e9', "/m", b"/m?a%20b%22%3C%3E%C3%A9"),
+        ("/m?a HTTP/1.1\r\nx: y\n\nz", "/m", b"/m?a%20HTTP/1.1x:%20yz"),
+    ],
+)
+def test_an_errand_goes_to_the_announced_path_and_query(data: str, path: str, target: bytes) -> None:
+    asked = plan("x")
+    asked.routed = replace(asked.routed, path=b"/mcp?own=1")
+    assert endpoint_target(asked, data, path) == target
