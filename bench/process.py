@@ -38,7 +38,7 @@ class Process:
         with log.open("wb") as sink:
             self._popen = subprocess.Popen(
                 ["taskset", "-c", str(core), *command.argv],
-                env={**os.environ, **command.environment},
+                env={**_inherited(), **command.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -89,6 +89,11 @@ class Process:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _inherited() -> dict[str, str]:
+    """Our environment without the variables that steer our tools: the sidecar refuses those it does not know."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("OUTRIDER_")}
 
 
 def _listens(port: int) -> bool:

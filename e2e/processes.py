@@ -23,7 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30.0
 END_SECONDS = 10.0
 Ready = TypeVar("Ready")
-# A developer's own proxy variables must not reach the parts: each test says what goes through a proxy.
+# A developer's own proxy variables must not reach the parts: each test says what goes through a proxy. Nor must
+# the variables that steer our tools: a sidecar refuses those of its prefix that it does not know.
+OURS = "OUTRIDER_"
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -32,8 +34,12 @@ class DidNotStart(Exception):
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without proxies, with the repository importable, and `more`."""
-    kept = {key: value for key, value in os.environ.items() if key.lower() not in PROXY_VARIABLES}
+    """This process's environment without proxies and our own variables, with the repository importable; and `more`."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key.lower() not in PROXY_VARIABLES and not key.startswith(OURS)
+    }
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **more}
 
 
