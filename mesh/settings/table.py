@@ -219,11 +219,22 @@ ENV_IDENTITY_SOCKET = _env(
     "",
     "The SPIFFE Workload API.",
 )
+ENV_IDENTITY_SPIFFE_ID = _env(
+    "IDENTITY_SPIFFE_ID",
+    "identity.spiffeId",
+    Text("a SPIFFE ID"),
+    "",
+    "Which SVID to take where there are several.",
+)
 ENV_LISTEN_FORWARD = _env(
     "LISTEN_FORWARD", "listen.forward", Text("host:port, or off"), "127.0.0.1:15002", "The forward proxy."
 )
 ENV_LISTEN_INBOUND = _env(
-    "LISTEN_INBOUND", "listen.inbound", Text("host:port, or off"), "0.0.0.0:15443", "Inbound mutual TLS."
+    "LISTEN_INBOUND",
+    "listen.inbound",
+    Text("host:port, or off"),
+    "0.0.0.0:15443",
+    "Inbound mutual TLS; off in a pod that declares no port.",
 )
 ENV_LISTEN_TELEMETRY = _env(
     "LISTEN_TELEMETRY", "listen.telemetry", Text("host:port, or off"), "0.0.0.0:15020", "Health and metrics."
@@ -251,6 +262,13 @@ ENV_CONNECT = _env(
 ENV_LIMITS = _env("LIMITS", "limits", Text("a JSON object"), "{}", "Limits by name.")
 ENV_LOG_DECISIONS = _env(
     "LOG_DECISIONS", "log.decisions", Choice(("all", "refused", "none")), "all", "Which decisions are logged."
+)
+ENV_AUTHORITIES = _env(
+    "AUTHORITIES",
+    "authorities",
+    Text("a path"),
+    "",
+    "PEM file in place of the system's roots, for Backends with tls mode Public.",
 )
 
 # The application's environment. HTTP clients disagree on the case of these names, so both are set.

@@ -74,4 +74,5 @@ def test_the_sidecar_reads_every_setting_of_the_platform(settings) -> None:
 def test_a_pod_without_ports_is_read_too() -> None:
     config = load_config(None, environment(InjectionSettings(), containers=[{"name": "agent"}]))
     assert config.application.ports == ()
+    assert config.listen.inbound is None
     assert json.dumps(dict(config.agent.labels))

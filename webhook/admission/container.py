@@ -80,14 +80,17 @@ def _mounts(settings: InjectionSettings) -> list[VolumeMount]:
 def _environment(pod: Pod, parameters: Parameters, settings: InjectionSettings) -> list[EnvVar]:
     with_identity = settings.identity.volume is not IdentityVolume.NONE
     everywhere, ports = settings.listen_host, settings.ports
+    declared = application_ports(pod)
+    # A pod that declares no port has nothing that peers could be passed on to.
+    called = with_identity and declared
     values = {
         table.ENV_AGENT_LABELS: json.dumps(pod["metadata"].get("labels") or {}, sort_keys=True),
         table.ENV_IDENTITY_PROVIDER: "workload-api" if with_identity else "none",
         table.ENV_LISTEN_FORWARD: f"127.0.0.1:{ports.forward}",
-        table.ENV_LISTEN_INBOUND: f"{everywhere}:{ports.inbound}" if with_identity else "off",
+        table.ENV_LISTEN_INBOUND: f"{everywhere}:{ports.inbound}" if called else "off",
         table.ENV_LISTEN_TELEMETRY: f"{everywhere}:{ports.telemetry}",
         table.ENV_APPLICATION_HOST: table.ENV_APPLICATION_HOST.default,
-        table.ENV_APPLICATION_PORTS: ",".join(map(str, application_ports(pod))),
+        table.ENV_APPLICATION_PORTS: ",".join(map(str, declared)),
         table.ENV_POLICIES: POLICY_PATH,
         table.ENV_LOG_DECISIONS: _DECISIONS[parameters[table.LOG_LEVEL.name].value],
     }

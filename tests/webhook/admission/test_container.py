@@ -78,8 +78,12 @@ def test_labels_and_ports_of_the_pod_are_passed_on(pod, enabled, settings) -> No
     assert env["OUTRIDER_APPLICATION_PORTS"]["value"] == "9000,8080"
 
 
-def test_a_pod_without_ports_says_nothing_about_them(pod, enabled, settings) -> None:
-    assert "OUTRIDER_APPLICATION_PORTS" not in env_of(inject(pod(), enabled, settings))
+def test_a_pod_without_ports_says_nothing_about_them_and_nothing_listens_for_peers(
+    pod, enabled, settings
+) -> None:
+    env = env_of(inject(pod(), enabled, settings))
+    assert "OUTRIDER_APPLICATION_PORTS" not in env
+    assert env["OUTRIDER_LISTEN_INBOUND"]["value"] == "off"
 
 
 def test_only_the_sidecar_mounts_the_volumes_and_never_writable(pod, enabled, settings) -> None:
@@ -125,7 +129,8 @@ def test_ports_limits_and_pull_secrets_of_the_platform_are_used(pod, enabled) ->
         limits={"connections": 10},
         image_pull_secrets=("mine", "theirs", "mine"),
     )
-    injected = inject(pod(imagePullSecrets=[{"name": "theirs"}]), enabled, settings)
+    containers = [{"name": "agent", "ports": [{"containerPort": 9000}]}]
+    injected = inject(pod(imagePullSecrets=[{"name": "theirs"}], containers=containers), enabled, settings)
     env = env_of(injected)
     assert env["OUTRIDER_LISTEN_FORWARD"]["value"] == "127.0.0.1:16002"
     assert env["OUTRIDER_LISTEN_INBOUND"]["value"] == "[::]:16443"
