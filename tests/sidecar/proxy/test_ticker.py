@@ -103,3 +103,25 @@ async def test_once_started_it_ticks_again_and_again_until_it_is_stopped() -> No
     await other.seen(5)
     running.stop()
     assert member.ticks.empty()
+
+
+class Seen:
+    """Something watched: it is looked at a given number of times."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+        self.looks: list[float] = []
+
+    def look(self, now: float) -> bool:
+        self.looks.append(now)
+        return len(self.looks) < self.left
+
+
+def test_what_is_watched_is_looked_at_on_each_tick_until_it_has_nothing_to_look_for() -> None:
+    clock = Clock(1.0)
+    ticker = Ticker(1.0, clock)
+    seen = Seen(2)
+    ticker.watch(seen)
+    for clock.now in (2.0, 3.0, 4.0):
+        ticker.expire_due()
+    assert seen.looks == [2.0, 3.0]
