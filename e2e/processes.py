@@ -34,7 +34,7 @@ class DidNotStart(Exception):
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without proxies and our own variables, with the repository importable; and `more`."""
+    """This process's environment without proxies and our own variables, with the repository importable."""
     kept = {
         key: value
         for key, value in os.environ.items()
