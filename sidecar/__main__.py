@@ -19,7 +19,6 @@ from sidecar.app import Sidecar, bind_error
 from sidecar.config import SidecarConfig, load_config
 from sidecar.environment import CONFIG_VARIABLE
 from sidecar.policies import load_files
-from sidecar.proxy.tls import public_context
 
 INVALID = 2
 
@@ -60,12 +59,6 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, UnicodeDecodeError) as error:
         print(f"{path}: cannot be read: {error}", file=sys.stderr)
         return INVALID
-    if config.authorities is not None:
-        try:
-            public_context(str(config.authorities))
-        except OSError as error:
-            print(f"{config.authorities}: no PEM certificates can be read from it: {error}", file=sys.stderr)
-            return INVALID
     return uvloop.run(run(config, documents))
 
 

@@ -5,107 +5,62 @@ Every fault is reported at once with its line, as for policies; nothing starts o
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mesh.identity.errors import SpiffeIdInvalid
 from mesh.identity.spiffe_id import SpiffeId
 from mesh.policy import yaml_tree
-from mesh.policy.errors import ErrorLog, PolicyInvalid, shown
+from mesh.policy.errors import ErrorLog, PolicyInvalid
 from mesh.policy.fields import (
     INVALID,
     Field,
-    Invalid,
     Place,
     Sheet,
     choice,
-    describe,
     integer,
     list_of,
     read_object,
-    read_text,
     text,
 )
-from mesh.policy.yaml_tree import Broken, Node, Scalar
-from sidecar.environment import overlay
-from sidecar.limits import LIMIT_NAMES, NO_LIMIT, Limits, least, setting_name
+from mesh.policy.yaml_tree import Node
+from sidecar.addresses import Address, parse_address
+from sidecar.contradictions import (
+    Contradiction,
+    in_identity,
+    in_listeners,
+    with_application,
+    with_identity,
+)
+from sidecar.environment import ENVIRONMENT, blamed, environment_faults, overlay
+from sidecar.identity.endpoint import ENDPOINT_VARIABLE, endpoint_fault
+from sidecar.limits import Limits
+from sidecar.readers import address, connect, limits, section, strings
+from sidecar.settings import (
+    AgentSettings,
+    ApplicationSettings,
+    Decisions,
+    IdentitySettings,
+    ListenSettings,
+    Provider,
+    SidecarConfig,
+)
 
-Address = tuple[str, int]
-
-ENDPOINT_VARIABLE = "SPIFFE_ENDPOINT_SOCKET"
-"""Where SPIFFE says a workload finds its Workload API (SPIFFE Workload Endpoint, section 4)."""
-
-
-class Provider(StrEnum):
-    """Where the SVID comes from."""
-
-    NONE = "none"
-    WORKLOAD_API = "workload-api"
-
-
-class Decisions(StrEnum):
-    """Which decisions get a log line."""
-
-    ALL = "all"
-    REFUSED = "refused"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSettings:
-    """Whom this sidecar stands beside; `labels` choose the policies."""
-
-    namespace: str | None = None
-    name: str = "agent"
-    labels: Mapping[str, str] = field(default_factory=dict)
-    service_account: str | None = None
-    pod_ip: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IdentitySettings:
-    """Where identity comes from. `spiffe_id`: which SVID to take if there are several."""
-
-    provider: Provider = Provider.NONE
-    socket: str | None = None
-    spiffe_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ListenSettings:
-    """Addresses; None switches a listener off, port 0 takes any."""
-
-    forward: Address | None = ("127.0.0.1", 15002)
-    inbound: Address | None = None
-    telemetry: Address | None = ("127.0.0.1", 15020)
-
-
-@dataclass(frozen=True, slots=True)
-class ApplicationSettings:
-    """Where inbound traffic goes."""
-
-    host: str = "127.0.0.1"
-    ports: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SidecarConfig:
-    """Everything that a sidecar's file says."""
-
-    agent: AgentSettings
-    identity: IdentitySettings
-    listen: ListenSettings
-    application: ApplicationSettings
-    policies: tuple[Path, ...]
-    connect: Mapping[str, str]
-    limits: Limits
-    decisions: Decisions
-    authorities: Path | None = None
-    """PEM file that replaces the system's roots for Backends with tls Public."""
+__all__ = [
+    "Address",
+    "AgentSettings",
+    "ApplicationSettings",
+    "Decisions",
+    "IdentitySettings",
+    "ListenSettings",
+    "Provider",
+    "SidecarConfig",
+    "load_config",
+    "parse_address",
+]
 
 
 def load_config(path: Path | None, environment: Mapping[str, str]) -> SidecarConfig:
@@ -114,41 +69,40 @@ def load_config(path: Path | None, environment: Mapping[str, str]) -> SidecarCon
     Relative paths are relative to the file, or to the working directory where there is none. Raises
     PolicyInvalid with every fault (whoever wrote the file is at fault), OSError if it cannot be read.
     """
-    log = ErrorLog(str(path) if path else "environment")
+    log = ErrorLog(str(path) if path else ENVIRONMENT)
     nodes = yaml_tree.read_documents(path.read_text(encoding="utf-8"), log) if path else []
     if len(nodes) > 1:
         log.add(nodes[1].line, "", "one document expected; policies belong in files of their own")
     tree = overlay(nodes[0] if nodes else None, environment, log)
     if tree is None:
         log.add(1, "", "the configuration is empty")
-    config = None if tree is None else _read(tree, path.parent if path else Path(), log)
-    if (
-        config is not None
-        and config.identity.provider is Provider.WORKLOAD_API
-        and not config.identity.socket
-    ):
-        if not (socket := environment.get(ENDPOINT_VARIABLE)):
-            log.add(1, "identity.socket", f"missing; set it, or {ENDPOINT_VARIABLE} in the environment")
-        config = replace(config, identity=replace(config.identity, socket=socket))
-    errors = tuple(log.listed())
+    config = None if tree is None else _read(tree, path.parent if path else Path(), environment, log)
+    errors = (*environment_faults(environment), *blamed(log.listed(), environment))
     if errors or config is None:
         raise PolicyInvalid(errors)
     return config
 
 
-def _read(tree: Node, folder: Path, log: ErrorLog) -> SidecarConfig | None:
-    values = read_object(tree, Place(Sheet(log), ""), _FIELDS)
-    if values is None or INVALID in values.values():
+def _read(tree: Node, folder: Path, environment: Mapping[str, str], log: ErrorLog) -> SidecarConfig | None:
+    sheet = Sheet(log)
+    values = read_object(tree, Place(sheet, ""), _FIELDS)
+    if values is None:
+        return None
+    endpoint = environment.get(ENDPOINT_VARIABLE) or None
+    for path, message in _contradictions(values, endpoint, folder):
+        log.add(_line(sheet, path, tree.line), path, message)
+    if INVALID in values.values():
         return None
     identity: IdentitySettings = values["identity"]
-    listen: ListenSettings = values["listen"]
-    if listen.inbound is not None and identity.provider is Provider.NONE:
-        log.add(tree.line, "listen.inbound", "mutual TLS needs an identity; set identity.provider")
+    if identity.provider is Provider.WORKLOAD_API and not identity.socket:
+        if endpoint is not None and (fault := endpoint_fault(endpoint)):
+            log.add(1, "identity.socket", f"{ENDPOINT_VARIABLE}: {fault}")
+        identity = replace(identity, socket=endpoint)
     authorities = values["authorities"]
     return SidecarConfig(
         values["agent"],
         identity,
-        listen,
+        values["listen"],
         values["application"],
         tuple(folder / item for item in values["policies"] if isinstance(item, str)),
         values["connect"],
@@ -158,76 +112,39 @@ def _read(tree: Node, folder: Path, log: ErrorLog) -> SidecarConfig | None:
     )
 
 
-# Readers of this file's own kinds of values.
-
-_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
-
-
-def parse_address(value: str) -> Address | None:
-    """`host:port` or `[IPv6]:port`; None if it is neither."""
-    match = _ADDRESS.fullmatch(value)
-    if match is None or int(match[2]) > 65535:
-        return None
-    return match[1].strip("[]"), int(match[2])
-
-
-def _address(node: Node, place: Place) -> Address | Invalid | None:
-    if isinstance(node, Scalar) and node.plain and node.text in ("null", "~", ""):
-        return None
-    value = read_text(node, place)
-    if isinstance(value, Invalid):
-        return value
-    return parse_address(value) or place.error(node, f"{shown(value)} is not host:port")
+def _contradictions(values: Mapping[str, Any], endpoint: str | None, folder: Path) -> Iterator[Contradiction]:
+    """Those between the sections that could be read; a fault elsewhere hides none of them."""
+    listen, application, identity = values["listen"], values["application"], values["identity"]
+    if listen is not INVALID:
+        yield from in_listeners(listen)
+    if listen is not INVALID and application is not INVALID:
+        yield from with_application(listen, application)
+    if listen is not INVALID and identity is not INVALID:
+        yield from with_identity(listen, identity)
+    if identity is not INVALID:
+        yield from in_identity(identity, endpoint)
+    if isinstance(values["authorities"], str):
+        yield from _without_certificates(folder / values["authorities"])
 
 
-def _strings(node: Node, place: Place) -> dict[str, str] | Invalid:
-    """A mapping of names to strings."""
-    if isinstance(node, Broken):
-        return INVALID
-    if not isinstance(node, yaml_tree.Mapping):
-        return place.error(node, f"expected a mapping, found {describe(node)}")
-    values: dict[str, str] = {}
-    for entry in node.entries:
-        value = read_text(entry.value, place.child(entry.key))
-        if isinstance(value, str):
-            values[entry.key] = value
-    return values
+def _without_certificates(path: Path) -> Iterator[Contradiction]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cafile=path)
+        why = "" if context.cert_store_stats()["x509"] else "it holds none"
+    except FileNotFoundError:
+        why = "there is no such file; relative paths are relative to the configuration"
+    except (OSError, ValueError) as error:
+        why = str(error)
+    if why:
+        yield Contradiction("authorities", f"{path}: no PEM certificates can be read from it: {why}")
 
 
-def _connect(node: Node, place: Place) -> dict[str, str] | Invalid:
-    values = _strings(node, place)
-    if isinstance(values, Invalid):
-        return values
-    for name, address in values.items():
-        for part in (name, address):
-            if parse_address(part) is None:
-                return place.error(node, f"{shown(part)} is not host:port")
-    return values
-
-
-def _seconds_or_size(node: Node, place: Place) -> float | Invalid:
-    """A number of seconds (fractions allowed) or bytes, not negative."""
-    if isinstance(node, Broken):
-        return INVALID
-    raw = node.text if isinstance(node, Scalar) and node.plain else ""
-    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", raw):
-        return place.error(node, f"expected a number, not negative, found {describe(node)}")
-    return float(raw)
-
-
-def _limits(node: Node, place: Place) -> Limits | Invalid:
-    fields = {name: Field(_seconds_or_size) for name in LIMIT_NAMES}
-    values = read_object(node, place, fields)
-    if values is None or INVALID in values.values():
-        return INVALID
-    given = {LIMIT_NAMES[name]: value for name, value in values.items() if value is not None}
-    for field_name, value in given.items():
-        off = value == 0 and field_name in NO_LIMIT
-        if value < least(field_name) and not off:
-            below = place.child(setting_name(field_name))
-            return below.error(node, f"{value:g} would let nothing pass; at least {least(field_name):g}")
-    whole = {name: value if name.endswith("seconds") else int(value) for name, value in given.items()}
-    return Limits(**whole)
+def _line(sheet: Sheet, path: str, otherwise: int) -> int:
+    """Where `path` stands, or the closest part of it that was written."""
+    while path and path not in sheet.lines:
+        path = path.rpartition(".")[0]
+    return sheet.lines.get(path, otherwise)
 
 
 def _spiffe_fault(value: str) -> str | None:
@@ -240,18 +157,6 @@ def _spiffe_fault(value: str) -> str | None:
 
 def _anything(_: str) -> str | None:
     return None
-
-
-def _section(fields: dict[str, Field], make: Any) -> Any:
-    """A reader of a mapping whose values are the arguments of `make`."""
-
-    def read(node: Node, place: Place) -> Any:
-        values = read_object(node, place, fields)
-        if values is None or INVALID in values.values():
-            return INVALID
-        return make(**values)
-
-    return read
 
 
 def _identity(provider: Provider, socket: str | None, spiffeId: str | None) -> IdentitySettings:
@@ -273,31 +178,31 @@ def _agent(
 _AGENT = {
     "namespace": Field(text(_anything)),
     "name": Field(text(_anything), "agent"),
-    "labels": Field(_strings, {}),
+    "labels": Field(strings, {}),
     "serviceAccount": Field(text(_anything)),
     "podIp": Field(text(_anything)),
 }
 _IDENTITY = {
     "provider": Field(choice(Provider), missing="allowed: none, workload-api"),
-    "socket": Field(text(_anything)),
+    "socket": Field(text(endpoint_fault)),
     "spiffeId": Field(text(_spiffe_fault)),
 }
 _LISTEN = {
-    "forward": Field(_address, ListenSettings().forward),
-    "inbound": Field(_address),
-    "telemetry": Field(_address, ListenSettings().telemetry),
+    "forward": Field(address, ListenSettings().forward),
+    "inbound": Field(address),
+    "telemetry": Field(address, ListenSettings().telemetry),
 }
 _APPLICATION = {"host": Field(text(_anything), "127.0.0.1"), "ports": Field(list_of(integer(1, 65535)), ())}
 _LOG = {"decisions": Field(choice(Decisions), Decisions.ALL)}
 
 _FIELDS = {
-    "agent": Field(_section(_AGENT, _agent), AgentSettings()),
-    "identity": Field(_section(_IDENTITY, _identity), IdentitySettings()),
-    "listen": Field(_section(_LISTEN, ListenSettings), ListenSettings()),
-    "application": Field(_section(_APPLICATION, ApplicationSettings), ApplicationSettings()),
+    "agent": Field(section(_AGENT, _agent), AgentSettings()),
+    "identity": Field(section(_IDENTITY, _identity), IdentitySettings()),
+    "listen": Field(section(_LISTEN, ListenSettings), ListenSettings()),
+    "application": Field(section(_APPLICATION, ApplicationSettings), ApplicationSettings()),
     "policies": Field(list_of(text(_anything), at_least=1), missing="at least one file or folder"),
-    "connect": Field(_connect, {}),
-    "limits": Field(_limits, Limits()),
-    "log": Field(_section(_LOG, lambda decisions: decisions), Decisions.ALL),
+    "connect": Field(connect, {}),
+    "limits": Field(limits, Limits()),
+    "log": Field(section(_LOG, lambda decisions: decisions), Decisions.ALL),
     "authorities": Field(text(_anything)),
 }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from mesh.identity.ca import make_authority
 from mesh.policy.load import load_texts
 from mesh.reasons import SENTENCES, Reason
 from sidecar.config import load_config
@@ -15,6 +18,7 @@ from sidecar.limits import Limits
 from sidecar.telemetry.names import METRICS
 
 ROOT = Path(__file__).parents[2]
+ROOTS = ssl.DER_cert_to_PEM_cert(make_authority("test.mesh", datetime.now(UTC), timedelta(days=1)).der)
 
 
 def test_the_reference_page_is_what_the_tables_say() -> None:
@@ -49,5 +53,6 @@ def test_the_examples_of_a_page_are_valid(page: str, tmp_path: Path) -> None:
             continue
         path = tmp_path / "sidecar.yaml"
         path.write_text(block, encoding="utf-8")
+        (tmp_path / "roots.pem").write_text(ROOTS, encoding="ascii")
         config = load_config(path, {})
         assert config.limits == Limits()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from mesh.identity.ca import make_authority
 from mesh.policy.errors import PolicyInvalid
-from sidecar.config import Decisions, Provider, load_config, parse_address
+from sidecar.config import Decisions, Provider, load_config
 from sidecar.limits import Limits
 from sidecar.policies import load_files
 
@@ -46,7 +52,8 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
 
 
 def test_an_inbound_listener_without_an_identity_is_a_fault(tmp_path: Path) -> None:
-    (fault,) = faults(MINIMAL + 'listen: {inbound: "0.0.0.0:15443"}\n', tmp_path)
+    text = MINIMAL + 'listen: {inbound: "0.0.0.0:15443"}\napplication: {ports: [9000]}\n'
+    (fault,) = faults(text, tmp_path)
     assert "identity.provider" in fault
 
 
@@ -91,19 +98,147 @@ def test_the_environment_alone_is_enough(tmp_path: Path) -> None:
     assert config.policies == (Path("p.yaml"),)
 
 
+def test_every_contradiction_is_told_at_once_with_its_line(tmp_path: Path) -> None:
+    text = """\
+identity:
+  provider: none
+  socket: "unix:///run/agent.sock"
+  spiffeId: "spiffe://test.mesh/a"
+listen:
+  forward: "0.0.0.0:15002"
+  inbound: "127.0.0.1:15002"
+  telemetry: "127.0.0.1:15020"
+application:
+  ports:
+  - 9000
+  - 15020
+connect:
+  "GitHub.svc:8080": "127.0.0.1:0"
+authorities: roots.pem
+policies: [p.yaml]
+"""
+    starts = [fault.rpartition(": ")[0] for fault in faults(text, tmp_path)]
+    told = [tuple(fault.split(": ")[:2]) for fault in faults(text, tmp_path)]
+    assert told == [
+        ("3", "identity.socket"),
+        ("4", "identity.spiffeId"),
+        ("6", "listen.forward"),
+        ("7", "listen.inbound"),
+        ("7", "listen.inbound"),
+        ("12", "application.ports[1]"),
+        ("14", 'connect["GitHub.svc:8080"]'),
+        ("14", 'connect["GitHub.svc:8080"]'),
+        ("15", "authorities"),
+    ], starts
+
+
+@pytest.mark.parametrize("broken", ["", "policies: [p.yaml]\nlimits: {headers: many}\n", "policies: 7\n"])
+def test_a_fault_elsewhere_hides_no_contradiction(broken: str, tmp_path: Path) -> None:
+    told = faults(broken + 'listen: {forward: "0.0.0.0:1"}\n', tmp_path)
+    assert any("listen.forward" in fault for fault in told)
+    assert len(told) == 2
+
+
+def test_a_contradiction_with_a_default_stands_where_its_section_does(tmp_path: Path) -> None:
+    (fault,) = faults(MINIMAL + 'listen:\n  forward: "127.0.0.1:15020"\n', tmp_path)
+    assert fault.startswith("2: listen.telemetry: 127.0.0.1:15020 overlaps listen.forward")
+
+
 @pytest.mark.parametrize(
-    ("text", "address"),
+    ("key", "meant"),
     [
-        ("a:1", ("a", 1)),
-        ("[::1]:2", ("::1", 2)),
-        ("a", None),
-        ("a:70000", None),
-        ("a b:1", None),
-        (":1", None),
+        ("GitHub.svc:8080", 'write it as "github.svc:8080"'),
+        ("github.svc.:8080", 'write it as "github.svc:8080"'),
+        ("github.svc:08080", "between 1 and 65535"),
+        ("github.svc:0", "between 1 and 65535"),
+        ("github.svc", "is not host:port"),
+        ("[2001:DB8::0]:80", 'write it as "[2001:db8::]:80"'),
+        ("127.1:80", "is not host:port"),
+        ("-a:80", "can never match"),
     ],
 )
-def test_addresses_are_host_and_port(text: str, address: tuple[str, int] | None) -> None:
-    assert parse_address(text) == address
+def test_a_name_that_no_request_can_ask_for_is_refused(key: str, meant: str, tmp_path: Path) -> None:
+    (fault,) = faults(MINIMAL + f'connect:\n  "{key}": "127.0.0.1:1"\n', tmp_path)
+    assert fault.startswith("3: connect[")
+    assert meant in fault
+
+
+@pytest.mark.parametrize("key", ["github.svc:8080", "10.0.0.1:80", "[2001:db8::1]:80", "my_service:80"])
+def test_a_name_in_the_spelling_of_requests_is_taken(key: str, tmp_path: Path) -> None:
+    assert config_of(MINIMAL + f'connect: {{"{key}": "[::1]:1"}}\n', tmp_path).connect == {key: "[::1]:1"}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "nowhere", "127.0.0.1", "7"])
+def test_an_address_that_cannot_be_dialled_is_refused(address: str, tmp_path: Path) -> None:
+    (fault,) = faults(MINIMAL + f'connect:\n  "a:1": "{address}"\n', tmp_path)
+    assert fault.startswith('3: connect["a:1"]')
+
+
+WORKLOAD_API = MINIMAL + "identity: {provider: workload-api}\n"
+
+
+def test_the_endpoint_variable_stands_in_for_the_socket_and_is_checked_like_it(tmp_path: Path) -> None:
+    path = tmp_path / "sidecar.yaml"
+    path.write_text(WORKLOAD_API, encoding="utf-8")
+    config = load_config(path, {"SPIFFE_ENDPOINT_SOCKET": "unix:///a.sock"})
+    assert config.identity.socket == "unix:///a.sock"
+    with pytest.raises(PolicyInvalid, match=r"SPIFFE_ENDPOINT_SOCKET: .*tcp"):
+        load_config(path, {"SPIFFE_ENDPOINT_SOCKET": "tcp://127.0.0.1:8000"})
+    (fault,) = faults(WORKLOAD_API, tmp_path)
+    assert fault.startswith("2: identity.socket: missing")
+
+
+def test_without_an_identity_the_endpoint_variable_says_nothing(tmp_path: Path) -> None:
+    config = load_config(None, {"OUTRIDER_POLICIES": "p", "SPIFFE_ENDPOINT_SOCKET": "tcp://127.0.0.1:8000"})
+    assert config.identity.socket is None
+
+
+def test_a_socket_that_is_no_endpoint_is_refused_with_its_line(tmp_path: Path) -> None:
+    text = MINIMAL + "identity:\n  provider: workload-api\n  socket: /run/agent.sock\n"
+    (fault,) = faults(text, tmp_path)
+    assert fault == (
+        '4: identity.socket: "/run/agent.sock" is a path, and a URI is needed; write "unix:///run/agent.sock"'
+    )
+
+
+def test_authorities_must_be_certificates(tmp_path: Path) -> None:
+    text = MINIMAL + "authorities: roots.pem\n"
+    (missing,) = faults(text, tmp_path)
+    assert missing.startswith(f"2: authorities: {tmp_path}/roots.pem: no PEM certificates")
+    assert "no such file" in missing
+    roots = tmp_path / "roots.pem"
+    for wrong in ("", "nothing", "-----BEGIN CERTIFICATE-----\nxx\n-----END CERTIFICATE-----\n"):
+        roots.write_text(wrong, encoding="ascii")
+        (fault,) = faults(text, tmp_path)
+        assert "no PEM certificates" in fault
+    authority = make_authority("test.mesh", datetime.now(UTC), timedelta(days=1))
+    roots.write_text(ssl.DER_cert_to_PEM_cert(authority.der), encoding="ascii")
+    assert config_of(text, tmp_path).authorities == roots
+    (folder,) = faults(MINIMAL + "authorities: .\n", tmp_path)
+    assert "no PEM certificates" in folder
+
+
+def test_a_revocation_list_holds_no_certificate(tmp_path: Path) -> None:
+    authority = make_authority("test.mesh", datetime.now(UTC), timedelta(days=1))
+    builder = x509.CertificateRevocationListBuilder(issuer_name=authority.certificate.subject)
+    now = datetime.now(UTC)
+    builder = builder.last_update(now).next_update(now + timedelta(days=1))
+    signed = builder.sign(authority.key, hashes.SHA256())
+    (tmp_path / "roots.pem").write_bytes(signed.public_bytes(Encoding.PEM))
+    (fault,) = faults(MINIMAL + "authorities: roots.pem\n", tmp_path)
+    assert fault.endswith("it holds none")
+
+
+def test_a_contradiction_that_a_variable_made_names_the_variable(tmp_path: Path) -> None:
+    path = tmp_path / "sidecar.yaml"
+    path.write_text(MINIMAL, encoding="utf-8")
+    variables = {"OUTRIDER_LISTEN_FORWARD": "0.0.0.0:15002", "OUTRIDER_LISTEN_FORWRD": "off"}
+    with pytest.raises(PolicyInvalid) as caught:
+        load_config(path, variables)
+    first, second = map(str, caught.value.errors)
+    assert first.startswith("environment:1: OUTRIDER_LISTEN_FORWRD: no setting has this name, did you mean")
+    assert second.startswith("environment:1: listen.forward: 0.0.0.0:15002 is reached from other machines")
+    assert second.endswith("(set by OUTRIDER_LISTEN_FORWARD)")
 
 
 def test_policy_files_and_folders_are_read_and_faults_of_all_are_told(tmp_path: Path) -> None:

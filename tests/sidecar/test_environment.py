@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from mesh.policy import yaml_tree
-from mesh.policy.errors import ErrorLog
+from mesh.policy.errors import ErrorLog, PolicyError
 from mesh.policy.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from mesh.settings.table import SIDECAR_ENV
-from sidecar.environment import CONFIG_VARIABLE, overlay
+from sidecar.environment import CONFIG_VARIABLE, blamed, environment_faults, overlay
 
 
 def value(node: Node | None) -> Any:
@@ -100,6 +100,66 @@ def test_json_that_cannot_be_read_is_a_fault(content: str) -> None:
 def test_variables_of_others_say_nothing() -> None:
     environment = {"OUTRIDER": "x", "OUTRIDER_UNHEARD_OF": "x", "AGENT_NAME": "x", "outrider_agent_name": "x"}
     assert overlay(None, environment, ErrorLog("test")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("OUTRIDER_LISTEN_INBOND", "did you mean OUTRIDER_LISTEN_INBOUND?"),
+        ("OUTRIDER_APPLICATION_PORT", "did you mean OUTRIDER_APPLICATION_PORTS?"),
+        ("OUTRIDER_IDENTITY_SPIFFEID", "did you mean OUTRIDER_IDENTITY_SPIFFE_ID?"),
+        ("OUTRIDER_POLICIES_", "did you mean OUTRIDER_POLICIES?"),
+        ("OUTRIDER_policies", "no setting has this name"),
+        ("OUTRIDER_ZZZ", "no setting has this name. It"),
+        ("OUTRIDER_", "no setting has this name"),
+        ("OUTRIDER_\n", "no setting has this name"),
+    ],
+)
+def test_a_variable_of_our_prefix_that_no_setting_has_is_a_fault(name: str, meant: str) -> None:
+    (fault,) = environment_faults({name: "secret", "OUTRIDER_POLICIES": "a", "PATH": "/bin"})
+    assert (fault.file, fault.line) == ("environment", 1)
+    assert "\n" not in fault.path
+    assert meant in fault.message
+    assert "secret" not in str(fault)
+
+
+def test_all_unknown_variables_are_told_and_empty_ones_say_nothing() -> None:
+    found = environment_faults({"OUTRIDER_B": "1", "OUTRIDER_A": "1", "OUTRIDER_C": "", "OUTRIDERX": "1"})
+    assert [fault.path for fault in found] == ["OUTRIDER_A", "OUTRIDER_B"]
+
+
+def test_every_variable_of_the_table_is_known() -> None:
+    assert environment_faults(dict.fromkeys(SIDECAR_ENV, "x")) == []
+
+
+LINKS = {
+    "SERVICE_HOST": "10.0.0.1",
+    "SERVICE_PORT": "443",
+    "SERVICE_PORT_HTTPS": "443",
+    "PORT": "tcp://10.0.0.1:443",
+    "PORT_443_TCP": "tcp://10.0.0.1:443",
+    "PORT_443_TCP_PROTO": "tcp",
+    "PORT_443_TCP_PORT": "443",
+    "PORT_443_TCP_ADDR": "10.0.0.1",
+}
+
+
+@pytest.mark.parametrize("service", ["OUTRIDER", "OUTRIDER_WEBHOOK"])
+def test_what_the_kubelet_sets_for_a_service_of_our_name_is_no_misspelling(service: str) -> None:
+    assert environment_faults({f"{service}_{name}": value for name, value in LINKS.items()}) == []
+
+
+def test_a_service_excuses_nothing_but_its_own_variables() -> None:
+    environment = {"OUTRIDER_WEBHOOK_SERVICE_HOST": "10.0.0.1", "OUTRIDER_APPLICATION_PORT": "9000"}
+    (fault,) = environment_faults(environment)
+    assert fault.path == "OUTRIDER_APPLICATION_PORT"
+
+
+def test_a_fault_of_a_key_that_a_variable_gave_is_blamed_on_the_variable() -> None:
+    faults = [PolicyError("a.yaml", 7, path, "wrong") for path in ("limits.headers", "limitsx", "connect[0]")]
+    told = blamed(faults, {"OUTRIDER_LIMITS": "{}", "OUTRIDER_CONNECT": ""})
+    assert [fault.file for fault in told] == ["environment", "a.yaml", "a.yaml"]
+    assert told[0].message == "wrong (set by OUTRIDER_LIMITS)"
 
 
 def test_every_variable_of_the_table_reaches_its_key() -> None:

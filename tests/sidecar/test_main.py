@@ -36,10 +36,10 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def start(path: Path) -> subprocess.Popen[str]:
+def start(path: Path, **variables: str) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OUTRIDER_")}
     command = [sys.executable, "-m", "sidecar", "--config", str(path)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**environment, **variables})
 
 
 def events(process: subprocess.Popen[str]) -> Iterator[dict[str, str]]:
@@ -111,7 +111,17 @@ def test_roots_that_cannot_be_read_are_told(folder: Path) -> None:
     with start(write(folder, LISTEN + "authorities: roots.pem\n")) as process:
         _, told = process.communicate(timeout=20)
     assert process.returncode == 2
+    assert "sidecar.yaml:3: authorities: " in told
     assert "roots.pem: no PEM certificates" in told
+
+
+def test_a_misspelt_variable_and_faults_of_the_file_are_told_together(folder: Path) -> None:
+    path = write(folder, LISTEN.replace("127.0.0.1:0", "0.0.0.0:15002", 1))
+    with start(path, OUTRIDER_LOG_DECISION="none") as process:
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "environment:1: OUTRIDER_LOG_DECISION: no setting has this name" in told
+    assert "sidecar.yaml:1: listen.forward: 0.0.0.0:15002 is reached from other machines" in told
 
 
 # What ends before anything listens, without a process of its own.

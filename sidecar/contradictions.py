@@ -1,0 +1,89 @@
+"""Settings that are each well formed, and together cannot work or give away what they shall protect.
+
+Pure functions, one per contradiction. Each gives the path where the likely cause stands, and a sentence that
+says what would happen and what to write instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import NamedTuple
+
+from sidecar.addresses import Address, is_loopback, overlap, spelled
+from sidecar.identity.endpoint import ENDPOINT_VARIABLE
+from sidecar.settings import ApplicationSettings, IdentitySettings, ListenSettings, Provider
+
+
+class Contradiction(NamedTuple):
+    """What contradicts another setting: its path in the file, and the sentence."""
+
+    path: str
+    message: str
+
+
+def in_listeners(listen: ListenSettings) -> Iterator[Contradiction]:
+    """What contradicts itself among the listeners."""
+    if listen.forward is None and listen.inbound is None:
+        yield Contradiction(
+            "listen",
+            "forward and inbound are both off, so nothing would be served; set forward for an agent that calls"
+            " others, inbound for one that is called",
+        )
+    if listen.forward is not None and not is_loopback(listen.forward[0]):
+        yield Contradiction(
+            "listen.forward",
+            f"{spelled(listen.forward)} is reached from other machines, which could then act with this agent's"
+            " identity and grants; listen on 127.0.0.1, [::1] or localhost",
+        )
+    for (first, one), (second, other) in combinations(_bound(listen), 2):
+        if one[1] == other[1] and overlap(one[0], other[0]):
+            yield Contradiction(
+                f"listen.{second}",
+                f"{spelled(other)} overlaps listen.{first}, which is {spelled(one)}; give each listener a port"
+                " of its own",
+            )
+
+
+def with_application(listen: ListenSettings, application: ApplicationSettings) -> Iterator[Contradiction]:
+    """What contradicts between the listeners and where inbound traffic goes."""
+    if listen.inbound is not None and not application.ports:
+        yield Contradiction(
+            "listen.inbound",
+            "application.ports is empty, so that every request of a peer would fail; list the application's"
+            " ports there, or switch listen.inbound off",
+        )
+    for index, port in enumerate(application.ports):
+        for name, (host, taken) in _bound(listen):
+            if port == taken and overlap(application.host, host):
+                yield Contradiction(
+                    f"application.ports[{index}]",
+                    f"{spelled((application.host, port))} is listen.{name} of the sidecar itself, which would"
+                    " call itself; write the port that the application listens on, or move the listener",
+                )
+
+
+def with_identity(listen: ListenSettings, identity: IdentitySettings) -> Iterator[Contradiction]:
+    """What contradicts between the listeners and the identity."""
+    if listen.inbound is not None and identity.provider is Provider.NONE:
+        yield Contradiction("listen.inbound", "mutual TLS needs an identity; set identity.provider")
+
+
+def in_identity(identity: IdentitySettings, environment_socket: str | None) -> Iterator[Contradiction]:
+    """What contradicts itself in the identity; `environment_socket` is what the endpoint variable holds."""
+    if identity.provider is Provider.WORKLOAD_API and not identity.socket and not environment_socket:
+        yield Contradiction("identity.socket", f"missing; set it, or {ENDPOINT_VARIABLE} in the environment")
+    given = {"socket": identity.socket, "spiffeId": identity.spiffe_id}
+    if identity.provider is Provider.NONE:
+        for name in (name for name, value in given.items() if value is not None):
+            yield Contradiction(
+                f"identity.{name}",
+                "has no effect with provider none, which means no identity and no mutual TLS; write provider"
+                f" workload-api, or remove {name}",
+            )
+
+
+def _bound(listen: ListenSettings) -> list[tuple[str, Address]]:
+    """The listeners whose address is known; port 0 takes one that is free."""
+    named = {"forward": listen.forward, "inbound": listen.inbound, "telemetry": listen.telemetry}
+    return [(name, address) for name, address in named.items() if address is not None and address[1]]

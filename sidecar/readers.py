@@ -1,0 +1,112 @@
+"""Readers of the values that only the sidecar's configuration has.
+
+As in `mesh.policy.fields`, a reader reports what is wrong and goes on, so that one run tells everything.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mesh.policy import yaml_tree
+from mesh.policy.errors import shown
+from mesh.policy.fields import INVALID, Field, Invalid, Place, describe, read_object, read_text
+from mesh.policy.yaml_tree import Broken, Node, Scalar
+from mesh.protocol.http1.errors import HttpRefused
+from mesh.protocol.http1.target import authority_form
+from sidecar.addresses import Address, parse_address, spelled
+from sidecar.limits import LIMIT_NAMES, NO_LIMIT, Limits, least, setting_name
+
+HOST_PORT = "host:port; write a name, an IPv4 address of four numbers or [an IPv6 address], and a port"
+
+
+def address(node: Node, place: Place) -> Address | Invalid | None:
+    if isinstance(node, Scalar) and node.plain and node.text in ("null", "~", ""):
+        return None
+    value = read_text(node, place)
+    if isinstance(value, Invalid):
+        return value
+    return parse_address(value) or place.error(node, f"{shown(value)} is not {HOST_PORT}")
+
+
+def strings(node: Node, place: Place) -> dict[str, str] | Invalid:
+    """A mapping of names to strings."""
+    if isinstance(node, Broken):
+        return INVALID
+    if not isinstance(node, yaml_tree.Mapping):
+        return place.error(node, f"expected a mapping, found {describe(node)}")
+    values: dict[str, str] = {}
+    for entry in node.entries:
+        value = read_text(entry.value, place.child(entry.key))
+        if isinstance(value, str):
+            values[entry.key] = value
+    return values
+
+
+def connect(node: Node, place: Place) -> dict[str, str] | Invalid:
+    values = strings(node, place)
+    if isinstance(values, Invalid):
+        return values
+    assert isinstance(node, yaml_tree.Mapping)  # noqa: S101 - `strings` takes nothing else
+    for entry in node.entries:
+        for fault in (_key_fault(entry.key), _dial_fault(values.get(entry.key))):
+            if fault is not None:
+                place.child(entry.key).report(fault, entry.line)
+    return values
+
+
+def _key_fault(name: str) -> str | None:
+    """Why no request can ever ask for `name`: it is looked up in the one spelling that requests are given."""
+    if parse_address(name) is None:
+        return f"{shown(name)} is not {HOST_PORT}"
+    try:
+        asked = spelled(authority_form(name.encode()))
+    except HttpRefused as refused:
+        return f"{shown(name)} can never match: {refused.detail}"
+    return None if asked == name else f"{shown(name)} can never match; write it as {shown(asked)}"
+
+
+def _dial_fault(address: str | None) -> str | None:
+    if address is None:
+        return None
+    parsed = parse_address(address)
+    if parsed is None:
+        return f"{shown(address)} is not {HOST_PORT}"
+    return None if parsed[1] else f"{shown(address)} cannot be dialled; write the port that is listened on"
+
+
+def _seconds_or_size(node: Node, place: Place) -> float | Invalid:
+    """A number of seconds (fractions allowed) or bytes, not negative."""
+    if isinstance(node, Broken):
+        return INVALID
+    raw = node.text if isinstance(node, Scalar) and node.plain else ""
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", raw):
+        return place.error(node, f"expected a number, not negative, found {describe(node)}")
+    return float(raw)
+
+
+def limits(node: Node, place: Place) -> Limits | Invalid:
+    fields = {name: Field(_seconds_or_size) for name in LIMIT_NAMES}
+    values = read_object(node, place, fields)
+    if values is None or INVALID in values.values():
+        return INVALID
+    given = {LIMIT_NAMES[name]: value for name, value in values.items() if value is not None}
+    for field_name, value in given.items():
+        off = value == 0 and field_name in NO_LIMIT
+        if value < least(field_name) and not off:
+            below = place.child(setting_name(field_name))
+            return below.error(node, f"{value:g} would let nothing pass; at least {least(field_name):g}")
+    whole = {name: value if name.endswith("seconds") else int(value) for name, value in given.items()}
+    return Limits(**whole)
+
+
+def section(fields: dict[str, Field], make: Any) -> Any:
+    """A reader of a mapping whose values are the arguments of `make`."""
+
+    def read(node: Node, place: Place) -> Any:
+        values = read_object(node, place, fields)
+        if values is None or INVALID in values.values():
+            return INVALID
+        return make(**values)
+
+    return read

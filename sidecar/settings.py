@@ -1,0 +1,79 @@
+"""What a sidecar's configuration says, once it has been read and found to be free of contradictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from sidecar.addresses import Address
+from sidecar.limits import Limits
+
+
+class Provider(StrEnum):
+    """Where the SVID comes from."""
+
+    NONE = "none"
+    WORKLOAD_API = "workload-api"
+
+
+class Decisions(StrEnum):
+    """Which decisions get a log line."""
+
+    ALL = "all"
+    REFUSED = "refused"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """Whom this sidecar stands beside; `labels` choose the policies."""
+
+    namespace: str | None = None
+    name: str = "agent"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    service_account: str | None = None
+    pod_ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """Where identity comes from. `spiffe_id`: which SVID to take if there are several."""
+
+    provider: Provider = Provider.NONE
+    socket: str | None = None
+    spiffe_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """Addresses; None switches a listener off, port 0 takes any."""
+
+    forward: Address | None = ("127.0.0.1", 15002)
+    inbound: Address | None = None
+    telemetry: Address | None = ("127.0.0.1", 15020)
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSettings:
+    """Where inbound traffic goes."""
+
+    host: str = "127.0.0.1"
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarConfig:
+    """Everything that a sidecar's file says."""
+
+    agent: AgentSettings
+    identity: IdentitySettings
+    listen: ListenSettings
+    application: ApplicationSettings
+    policies: tuple[Path, ...]
+    connect: Mapping[str, str]
+    limits: Limits
+    decisions: Decisions
+    authorities: Path | None = None
+    """PEM file that replaces the system's roots for Backends with tls Public."""
