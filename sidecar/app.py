@@ -19,6 +19,7 @@ from sidecar.identity.provider import Identity, IdentityProvider
 from sidecar.proxy.dial import NetworkDialer, expiry
 from sidecar.proxy.downstream import Channel, Downstream
 from sidecar.proxy.listener import Listener
+from sidecar.proxy.ourselves import Ourselves
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.pool import Pool
 from sidecar.proxy.ticker import Ticker
@@ -51,9 +52,11 @@ class Sidecar:
         )
         self.identity = IdentityHolder()
         self._ticker = Ticker(_tick_seconds(config), self._clock)
+        self._own = Ourselves()
         self._dialer = NetworkDialer(
             self.identity,
             connect=config.connect,
+            own=self._own,
             authorities_file=str(config.authorities) if config.authorities else None,
             handshake=lambda peer, reason, detail: self.recorder.handshake("outbound", peer, reason, detail),
         )
@@ -85,7 +88,6 @@ class Sidecar:
             return self.addresses
         await self._listen("forward", listen.forward, self._outbound_connection)
         await self._listen("inbound", listen.inbound, self._inbound_connection)
-        self._dialer.own = frozenset(_split(listener.address) for listener in self._listeners.values())
         self._ticker.start()
         self._announce()
         return self.addresses
@@ -110,6 +112,7 @@ class Sidecar:
         listener = Listener(name, make, self._ticker, self.config.limits.connections, crowded)
         await listener.start(*address)
         self._listeners[name] = listener
+        self._own.add(address, _split(listener.address))
 
     def _watch_identity(self) -> None:
         if self._source is not None:

@@ -14,6 +14,7 @@ from mesh.identity.spiffe_id import SpiffeId
 from mesh.reasons import Reason
 from sidecar.identity.holder import IdentityHolder
 from sidecar.identity.refused import TlsRefused
+from sidecar.proxy.ourselves import Guard, Ourselves
 from sidecar.proxy.pool import ConnectFailed, Destination, TlsMode
 from sidecar.proxy.tls import TlsProtocol, expect_identity, mesh_client, public_client, public_context
 from sidecar.proxy.upstream import Upstream
@@ -29,20 +30,23 @@ KEEPALIVE = (
 
 
 class NetworkDialer:
-    """Opens connections. `connect` maps `host:port` to another address, for runs without DNS."""
+    """Opens connections, but none to this sidecar itself: that would be a loop.
+
+    `connect` maps `host:port` to another address, for runs without DNS. `own`: where this sidecar listens.
+    """
 
     def __init__(
         self,
         identity: IdentityHolder,
         *,
         connect: Mapping[str, str],
-        own: frozenset[tuple[str, int]] = frozenset(),
+        own: Ourselves | None = None,
         authorities_file: str | None = None,
         handshake: Callable[[str, Reason, str | None], None] = lambda peer, reason, detail: None,
     ) -> None:
         self._identity = identity
-        self._connect = {name: _address(address) for name, address in connect.items()}
-        self.own = own
+        self._connect = {_address(name): _address(address) for name, address in connect.items()}
+        self._own = own or Ourselves()
         self._authorities_file = authorities_file
         self._handshake = handshake
 
@@ -52,12 +56,10 @@ class NetworkDialer:
 
     async def dial(self, destination: Destination, protocol: asyncio.Protocol) -> None:
         """Connect `protocol`; returns when it may be written to. Raises ConnectFailed."""
-        address = self._connect.get(f"{destination.host}:{destination.port}")
-        host, port = address or (destination.host, destination.port)
-        if (host, port) in self.own:
-            raise ConnectFailed(Reason.UPSTREAM_UNREACHABLE, "this address is the sidecar itself")
+        asked = destination.host, destination.port
+        host, port = self._connect.get(asked, asked)
         if destination.tls == TlsMode.NONE:
-            await _open(protocol, host, port)
+            await self._open(protocol, host, port)
             return
         await self._dial_tls(destination, protocol, host, port)
 
@@ -70,7 +72,7 @@ class NetworkDialer:
             tls = self._tls(destination, waiting)
         except TlsRefused as refused:
             raise ConnectFailed(refused.reason, refused.detail) from refused
-        await _open(tls, host, port)
+        await self._open(tls, host, port)
         try:
             await outcome
         except TlsRefused as refused:
@@ -90,6 +92,19 @@ class NetworkDialer:
         authorize = expect_identity(SpiffeId.parse(expected)) if expected else None
         return mesh_client(inner, self._identity, authorize=authorize, on_failure=inner.failed)
 
+    async def _open(self, protocol: asyncio.Protocol, host: str, port: int) -> None:
+        """Connect, and look who answers where the port is one of our own."""
+        loop = asyncio.get_running_loop()
+        guard = Guard(protocol, self._own) if self._own.listens_on(port) else None
+        try:
+            transport, _ = await loop.create_connection(lambda: guard or protocol, host, port)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConnectFailed(Reason.UPSTREAM_UNREACHABLE, f"{host}:{port}: {reason}") from error
+        if guard is not None and guard.refused:
+            raise ConnectFailed(Reason.UPSTREAM_UNREACHABLE, "this address is the sidecar itself")
+        keep_alive(transport.get_extra_info("socket"))
+
 
 class _Waiting(asyncio.Protocol):
     """Stands before the real protocol until the handshake is over, then steps aside."""
@@ -107,16 +122,6 @@ class _Waiting(asyncio.Protocol):
     def failed(self, refused: TlsRefused) -> None:
         if not self._outcome.done():
             self._outcome.set_exception(refused)
-
-
-async def _open(protocol: asyncio.Protocol, host: str, port: int) -> None:
-    loop = asyncio.get_running_loop()
-    try:
-        transport, _ = await loop.create_connection(lambda: protocol, host, port)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConnectFailed(Reason.UPSTREAM_UNREACHABLE, f"{host}:{port}: {reason}") from error
-    keep_alive(transport.get_extra_info("socket"))
 
 
 def keep_alive(sock: Any) -> None:
