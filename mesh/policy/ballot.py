@@ -21,7 +21,8 @@ from mesh.policy.rules import Verdict, Vote
 from mesh.reasons import Reason
 
 # Of several silent rules the one that came closest to granting is named.
-_VAGUE = {Reason.PEER_NOT_ALLOWED: 0, Reason.PROTOCOL_NOT_ALLOWED: 1}
+_VAGUE = {Reason.PEER_NOT_ALLOWED: 0, Reason.INBOUND_PATH_NOT_DECLARED: 1, Reason.PROTOCOL_NOT_ALLOWED: 2}
+_CLEAR = 3
 
 
 def strongest(votes: Iterable[Vote]) -> Vote:
@@ -55,4 +56,4 @@ def refuse(votes: list[tuple[bool, Vote]]) -> Decision:
 
 
 def _strength(vote: Vote) -> int:
-    return vote.verdict.value * 4 + _VAGUE.get(vote.reason, 2)
+    return vote.verdict.value * (_CLEAR + 1) + _VAGUE.get(vote.reason, _CLEAR)

@@ -51,7 +51,8 @@ def _outbound(rule: OutboundRule, label: str) -> OutboundGrant:
 
 def _inbound(rule: InboundRule, label: str) -> InboundGrant:
     mcp = None if rule.mcp is None else McpRule(rule.mcp, f"{label} mcp")
-    return InboundGrant(_admits(rule.sources), Rule(label, mcp, rule.http))
+    path = None if mcp is None else rule.mcp_path
+    return InboundGrant(_admits(rule.sources), Rule(label, mcp, rule.http), path)
 
 
 def _admits(sources: tuple[str, ...]) -> Callable[[str], bool]:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mesh.policy.ballot import refuse, settle, strongest
-from mesh.policy.decision import Decision, HttpRequest, Route, Target
+from mesh.policy.decision import Decision, HttpRequest, Inbound, Route, Target
 from mesh.policy.documents import Backend, BackendProtocol
+from mesh.policy.entrances import Entrances
 from mesh.policy.methods import KIND_SECTIONS
 from mesh.policy.panel import Panel, Speaker
 from mesh.policy.principal import Principal
@@ -32,13 +33,14 @@ _Key = tuple[str, Target, str, str | None, str | None] | tuple[str, Target, str]
 class Policy:
     """What one agent may do. Only its memory of answers changes; other documents make another Policy."""
 
-    __slots__ = ("_agents", "_cache", "_panel", "_routes", "backends")
+    __slots__ = ("_agents", "_cache", "_panel", "_routes", "backends", "entrances")
 
     def __init__(self, backends: tuple[Backend, ...], agents: tuple[AgentRules, ...]) -> None:
         self.backends = backends
         self._agents = agents
         self._panel = Panel(backends, agents)
         self._routes = RouteTable(backends)
+        self.entrances = Entrances(agents)
         self._cache: dict[_Key, Decision] = {}
 
     @property
@@ -53,6 +55,10 @@ class Policy:
     def backends_at(self, host: str, port: int) -> tuple[Backend, ...]:
         """The Backends with this host and port, those with the longest path first."""
         return self._routes.backends_at(host, port)
+
+    def inbound(self, path: str) -> Inbound:
+        """What a peer's request is decided as. `path` is plain and without query."""
+        return self.entrances.find(path)
 
     def decide(
         self,
@@ -81,7 +87,7 @@ class Policy:
         """May the server `target` ask the agent for `kind`: sampling, elicitation or roots, or the method's
         name?
 
-        With INBOUND the server is this workload and `principal` the peer it asks.
+        With an Inbound the server is this workload and `principal` the peer it asks.
         """
         key = (principal.id, target, kind)
         decision = self._cache.get(key)

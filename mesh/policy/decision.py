@@ -9,17 +9,20 @@ from mesh.policy.documents import Backend
 from mesh.reasons import Reason
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Inbound:
-    """The type of INBOUND."""
+    """This workload as the target of a peer's request.
 
-    __slots__ = ()
+    `path` is the MCP path that the request falls under, of those that inbound rules declare; None off all of
+    them. A Policy makes one for each declared path, so that a peer cannot make many. Compared and hashed by
+    identity, as a Backend is.
+    """
 
-    def __repr__(self) -> str:
-        return "INBOUND"
+    path: str | None = None
 
 
 INBOUND: Final = Inbound()
-"""Stands for "this workload" as the target of traffic from peers."""
+"""This workload off every MCP path: only grants of plain HTTP count there."""
 
 Target = Backend | Inbound
 

@@ -12,6 +12,8 @@ from enum import StrEnum
 
 API_VERSION = "outrider.dev/v1alpha1"
 EVERY_BACKEND = "*"
+MCP_PATH = "/mcp"
+"""Where a workload's MCP server is unless an inbound rule says otherwise: where SDKs serve it."""
 
 
 class BackendProtocol(StrEnum):
@@ -114,11 +116,15 @@ class OutboundRule:
 
 @dataclass(frozen=True, slots=True)
 class InboundRule:
-    """Who may call this workload and what: `sources` are SPIFFE IDs, SPIFFE ID globs, or `*`."""
+    """Who may call this workload and what: `sources` are SPIFFE IDs, SPIFFE ID globs, or `*`.
+
+    `mcp` is granted at `mcp_path`, a prefix on segment boundaries; `http` on every path.
+    """
 
     sources: tuple[str, ...]
     mcp: McpGrant | None = None
     http: bool = False
+    mcp_path: str = MCP_PATH
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,11 @@ def normal_path(value: str) -> str:
     return value.rstrip("/") or "/"
 
 
+def covers(prefix: str, path: str) -> bool:
+    """Whether `path` is `prefix` or below it, on segment boundaries: `/mcp` covers `/mcp/x`, not `/mcpx`."""
+    return path == prefix or path.startswith(prefix if prefix == "/" else f"{prefix}/")
+
+
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)

@@ -2,6 +2,7 @@
 
 Outbound, a policy speaks of a Backend when a rule of it names the Backend (or `*`). Inbound, a policy speaks
 when it has an `inbound` section at all, even if no rule of it names the peer: then its silence is a refusal.
+What a rule grants of MCP counts at and below its own path alone.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Panel:
     def speakers(self, principal: Principal, target: Target) -> tuple[Speaker, ...]:
         """Who speaks of `principal` using `target`; empty when nobody does, which refuses."""
         if isinstance(target, Inbound):
-            return self._inbound(principal)
+            return self._inbound(principal, target.path)
         return self._outbound.get(_key(target), ())
 
     def _speakers_of(self, name: str) -> tuple[Speaker, ...]:
@@ -47,13 +48,13 @@ class Panel:
                 speakers.append(Speaker(agent.label, agent.enforce, rules))
         return tuple(speakers)
 
-    def _inbound(self, principal: Principal) -> tuple[Speaker, ...]:
+    def _inbound(self, principal: Principal, path: str | None) -> tuple[Speaker, ...]:
         speakers = []
         for agent in self._agents:
             if agent.inbound is not None:
                 admitted = principal.authenticated
                 rules = tuple(
-                    grant.rule for grant in agent.inbound if admitted and grant.admits(principal.id)
+                    grant.at(path) for grant in agent.inbound if admitted and grant.admits(principal.id)
                 )
                 speakers.append(Speaker(agent.label, agent.enforce, rules))
         return tuple(speakers)

@@ -10,6 +10,7 @@ from typing import Any
 from mesh.policy import yaml_tree
 from mesh.policy.documents import (
     EVERY_BACKEND,
+    MCP_PATH,
     AgentPolicy,
     Egress,
     InboundRule,
@@ -34,6 +35,7 @@ from mesh.policy.fields import (
     read_object,
     text,
 )
+from mesh.policy.hosts import normal_path, path_fault
 from mesh.policy.metadata import name_check
 from mesh.policy.spiffe_pattern import source_fault
 from mesh.policy.yaml_tree import Node
@@ -129,10 +131,15 @@ def read_outbound(node: Node, place: Place) -> OutboundRule | Invalid:
     return OutboundRule(values["backend"], _grant(values), None if asked is None else frozenset(asked))
 
 
-def read_mcp(node: Node, place: Place) -> McpGrant | Invalid:
-    """The `mcp` section of an inbound rule."""
-    values = read_object(node, place, MCP_FIELDS, unsupported=RULE_UNSUPPORTED)
-    return INVALID if values is None or INVALID in values.values() else _grant(values)
+INBOUND_MCP_FIELDS = {"path": Field(text(path_fault), default=MCP_PATH), **MCP_FIELDS}
+
+
+def read_mcp(node: Node, place: Place) -> tuple[McpGrant, str] | Invalid:
+    """The `mcp` section of an inbound rule: what it grants, and at which path."""
+    values = read_object(node, place, INBOUND_MCP_FIELDS, unsupported=RULE_UNSUPPORTED)
+    if values is None or INVALID in values.values():
+        return INVALID
+    return _grant(values), normal_path(values["path"])
 
 
 def read_http(node: Node, place: Place) -> bool | Invalid:
@@ -162,7 +169,8 @@ def read_inbound(node: Node, place: Place) -> InboundRule | Invalid:
         )
     if INVALID in values.values() or INVALID in values["from"]:
         return INVALID
-    return InboundRule(values["from"], values["mcp"], values["http"])
+    grant, path = values["mcp"] or (None, MCP_PATH)
+    return InboundRule(values["from"], grant, values["http"], path)
 
 
 def read_labels(node: Node, place: Place) -> tuple[tuple[str, str], ...] | Invalid:

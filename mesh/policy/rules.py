@@ -12,6 +12,7 @@ from enum import Enum
 from mesh.policy.documents import McpGrant, Names, ServerRequest
 from mesh.policy.entries import MAX_ENTRY, well_formed_name
 from mesh.policy.globs import EntryList
+from mesh.policy.hosts import covers
 from mesh.policy.methods import SERVER_BASE_METHODS, SERVER_REQUESTS, SUBJECT_METHODS, Section, is_base
 from mesh.policy.uris import readings, well_formed_uri
 from mesh.reasons import Reason
@@ -157,11 +158,15 @@ class McpRule:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One compiled rule: what it grants of MCP, if anything, and whether it grants plain HTTP."""
+    """One compiled rule: what it grants of MCP, if anything, and whether it grants plain HTTP.
+
+    `closed` is why it says nothing where it grants neither.
+    """
 
     label: str
     mcp: McpRule | None
     http: bool = False
+    closed: Reason = Reason.PROTOCOL_NOT_ALLOWED
 
     def vote(self, method: str, name: str | None) -> Vote:
         """What the rule says of an MCP method."""
@@ -176,7 +181,7 @@ class Rule:
         return self._closed() if self.mcp is None else self.mcp.vote_server_request(method)
 
     def _closed(self) -> Vote:
-        return Vote(Verdict.SILENT, Reason.PROTOCOL_NOT_ALLOWED, self.label)
+        return Vote(Verdict.SILENT, self.closed, self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +195,22 @@ class OutboundGrant:
 @dataclass(frozen=True, slots=True)
 class InboundGrant:
     """A compiled inbound rule; `admits` tells whether an authenticated peer's SPIFFE ID is among its
-    sources.
+    sources. `mcp_path` is None when it grants no MCP.
     """
 
     admits: Callable[[str], bool]
     rule: Rule
+    mcp_path: str | None = None
+
+    def at(self, path: str | None) -> Rule:
+        """What counts of the rule at a declared MCP path, or off all of them (None).
+
+        Its MCP counts at and below its own path only: it opens no other server of the workload, and nothing
+        that is no server.
+        """
+        if path is None or (self.mcp_path is not None and not covers(self.mcp_path, path)):
+            return Rule(self.rule.label, None, self.rule.http, Reason.INBOUND_PATH_NOT_DECLARED)
+        return self.rule
 
 
 @dataclass(frozen=True, slots=True)

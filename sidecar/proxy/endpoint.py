@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
 from urllib.parse import urljoin
 
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.target import absolute_form, plain_path
 from sidecar.proxy.plan import Plan
+
+Owner = TypeVar("Owner")
+
+MAX_ENDPOINTS = 4096
+"""Endpoints that are remembered; the oldest are forgotten first."""
+
+MAX_ENDPOINT_CHARACTERS = 512
+
+
+class Endpoints(Generic[Owner]):
+    """The endpoints that servers announced. `owners`: endpoint -> who announced it, None where two did: it would
+    be decided by the rules of either, so it belongs to none."""
+
+    __slots__ = ("owners",)
+
+    def __init__(self) -> None:
+        self.owners: dict[str, Owner | None] = {}
+
+    def learn(self, key: str, owner: Owner) -> bool:
+        """Remember an endpoint; False if nothing changed by it."""
+        owners = self.owners
+        if len(key) > MAX_ENDPOINT_CHARACTERS:
+            return False
+        if key not in owners:
+            if len(owners) >= MAX_ENDPOINTS:
+                del owners[next(iter(owners))]
+            owners[key] = owner
+            return True
+        known = owners[key]
+        if known is None or known == owner:
+            return False
+        owners[key] = None
+        return True
 
 
 def announced_path(data: str, plan: Plan) -> str | None:
@@ -14,11 +48,20 @@ def announced_path(data: str, plan: Plan) -> str | None:
 
     The specification wants the same origin; an endpoint elsewhere is a new destination and is decided as one.
     """
-    host, port = plan.routed.destination[:2]
-    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    origin = _origin(plan)
     try:
-        target = absolute_form(urljoin(base + plan.routed.path.decode("latin-1"), data).encode())
+        here = absolute_form(origin.encode() + b"/")
+        target = absolute_form(urljoin(origin + plan.routed.path.decode("latin-1"), data).encode())
         path = plain_path(target.path)
     except (HttpRefused, ValueError):
         return None
-    return path if (target.host, target.port) == (host, port) else None
+    return path if (target.host, target.port) == (here.host, here.port) else None
+
+
+def _origin(plan: Plan) -> str:
+    """Where the client took the stream from: a peer knows the application by the name in Host."""
+    routed = plan.routed
+    if routed.direction == "inbound" and routed.authority:
+        return f"http://{routed.authority.decode('latin-1')}"
+    host, port = routed.destination[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

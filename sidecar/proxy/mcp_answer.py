@@ -133,7 +133,7 @@ class McpAnswers:
             return message.value
         task_id = created_task(result)
         if task_id is not None and plan.tool is not None:
-            self.tasks.remember(plan.routed.backend, task_id, Task(plan.principal.id, plan.tool))
+            self.tasks.remember(plan.server, task_id, Task(plan.principal.id, plan.tool))
         try:
             for asked in input_requests(result):
                 if not self._may_ask(plan, asked.method):

@@ -165,7 +165,7 @@ def _decide(
         # Not the shape that it had, so it is a method that this revision does not know.
         asked, method = (), REMOVED
     for task_id in task_ids(method, message.params):
-        decision = _decide_task(plan, tasks.get(routed.backend, task_id), policy)
+        decision = _decide_task(plan, tasks.get(plan.server, task_id), policy)
         if not decision.allowed:
             recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)
             return decision, None

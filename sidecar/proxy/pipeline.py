@@ -3,7 +3,7 @@
     accept        a listener made a Channel: which direction, and who is at the other end (mutual TLS)
     where to      the proxy target, or the application beside us            `_route`
     who           the agent itself, or the peer's SPIFFE ID                 channel.principal
-    route         to a Backend, and how its traffic is treated              `routing`
+    route         to a Backend or an MCP path, and how traffic is treated   `routing`, `routing_inbound`
     parse         strictly, where the treatment looks inside                `inspect` -> `mcp_request`
     decide        one function for calls and for items of lists             Policy.decide
     forward       re-serialised, over a pooled connection                   `outgoing`, `pool`
@@ -32,12 +32,14 @@ from sidecar.proxy import replies
 from sidecar.proxy.answers import Answer
 from sidecar.proxy.choose_answer import choose_answer
 from sidecar.proxy.connect import tunnel_to
+from sidecar.proxy.endpoint import Endpoints
 from sidecar.proxy.mcp_answer import McpAnswers
 from sidecar.proxy.mcp_request import inspect_post
 from sidecar.proxy.outgoing import outgoing
 from sidecar.proxy.plan import Plan, Reply, Routed, Treatment, Tunnel
-from sidecar.proxy.pool import Dialer, Pool
-from sidecar.proxy.routing import route_inbound, route_outbound
+from sidecar.proxy.pool import Destination, Dialer, Pool
+from sidecar.proxy.routing import route_outbound
+from sidecar.proxy.routing_inbound import endpoint_key, route_inbound
 from sidecar.proxy.sniff import looks_like_json, pending_ids, speaks_json_rpc
 from sidecar.telemetry.record import Recorder
 
@@ -50,19 +52,14 @@ MAX_REMEMBERED = 1024
 MAX_REMEMBERED_BYTES = 512
 """Target and Host of a route that is kept; who uses longer ones pays for them."""
 
-MAX_ENDPOINTS = 4096
-"""Endpoints of HTTP+SSE servers that are remembered; the oldest are forgotten first."""
-
-MAX_ENDPOINT_CHARACTERS = 512
-
 _TRANSPORT = frozenset({"GET", "DELETE"})
 """What MCP itself does without a body: listen to a stream, end a session."""
 
 
 def _is_transport(head: RequestHead, routed: Routed) -> bool:
     """Whether a peer's request is what MCP clients send: only that is allowed without a grant of plain HTTP."""
-    if routed.treatment is Treatment.SNIFF:
-        return head.method == "GET"  # OAuth metadata
+    if routed.is_metadata:
+        return head.method == "GET"
     if head.method == "DELETE":
         return b"mcp-session-id" in head.fields
     accepted = b",".join(all_values(head.headers, b"accept")).lower()
@@ -94,7 +91,8 @@ class Pipeline:
         self.answers = McpAnswers(policy, limits, recorder, pool)
         self._application = application
         self._routes: dict[tuple[object, ...], Routed] = {}
-        self._endpoints: dict[str, Backend | None] = {}
+        self._endpoints: Endpoints[Backend] = Endpoints()
+        self._inbound_endpoints: Endpoints[str] = Endpoints()
 
     # The head of a request.
 
@@ -129,14 +127,15 @@ class Pipeline:
         return routed
 
     def _route_outbound(self, head: RequestHead, channel: Channel) -> Routed:
-        return route_outbound(self.policy, forward_proxy.where_to(head, channel.tunnel), self._endpoints)
+        target = forward_proxy.where_to(head, channel.tunnel)
+        return route_outbound(self.policy, target, self._endpoints.owners)
 
     def _route_inbound(self, head: RequestHead, channel: Channel) -> Routed:
         port, path = inbound_capture.where_to(head, self._application)
-        plain = HttpRequest(head.method, path.partition(b"?")[0].decode("latin-1"))
-        http = self.policy.decide(channel.principal, INBOUND, "http", http=plain).allowed
+        application = Destination(self._application.host, port)
         authority = head.fields.get(b"host", b"")
-        return route_inbound(self._application.host, port, path, authority, http_allowed=http)
+        learned = self._inbound_endpoints.owners
+        return route_inbound(self.policy, channel.principal, application, path, authority, learned)
 
     def _admit_routed(self, plan: Plan) -> Plan | Reply:
         """What the head alone decides; a request with a body that is looked into is decided when it is here."""
@@ -235,13 +234,19 @@ class Pipeline:
 
     def learn_endpoint(self, plan: Plan, path: str) -> None:
         """An HTTP+SSE server told where its messages go (MCP 2024-11-05, HTTP with SSE)."""
-        destination, backend = plan.routed.destination, plan.target
-        if not isinstance(backend, Backend) or len(path) > MAX_ENDPOINT_CHARACTERS:
-            return
-        key = f"{destination.host}:{destination.port}{path}"
-        known = self._endpoints.get(key, backend)
-        if len(self._endpoints) >= MAX_ENDPOINTS:
-            del self._endpoints[next(iter(self._endpoints))]
-        # A path that two Backends claim would be decided by the rules of either, so it belongs to none.
-        self._endpoints[key] = backend if known is backend else None
-        self._routes.clear()
+        destination = plan.routed.destination
+        if plan.routed.direction == "inbound":
+            learned = self._learn_inbound(plan, endpoint_key(destination.port, path), path)
+        elif isinstance(plan.target, Backend):
+            learned = self._endpoints.learn(f"{destination.host}:{destination.port}{path}", plan.target)
+        else:
+            learned = False
+        if learned:
+            self._routes.clear()
+
+    def _learn_inbound(self, plan: Plan, key: str, path: str) -> bool:
+        """Only from the stream that a client opens at a declared path; by that path, which outlives policies."""
+        owner = self.policy.inbound(plan.routed.plain_path).path
+        if owner is None or plan.head.method != "GET" or self.policy.inbound(path) is not INBOUND:
+            return False
+        return self._inbound_endpoints.learn(key, owner)

@@ -12,6 +12,8 @@ from mesh.protocol.http1.heads import RequestHead
 from mesh.reasons import Reason
 from sidecar.proxy.pool import Destination
 
+WELL_KNOWN = ("/.well-known/oauth-", "/.well-known/openid-configuration")
+
 Id = str | int
 """A JSON-RPC id."""
 
@@ -52,6 +54,11 @@ class Routed:
     transport: bool = False
     """Part of MCP's own transport: allowed wherever the base protocol is."""
 
+    @property
+    def is_metadata(self) -> bool:
+        """OAuth metadata (RFC 9728, RFC 8414): it lies beside the MCP endpoint, and a client needs it."""
+        return self.plain_path.startswith(WELL_KNOWN)
+
 
 @dataclass(slots=True)
 class Plan:
@@ -72,6 +79,14 @@ class Plan:
     """Path and query that the HTTP+SSE stream which answers this request announced for what it is sent."""
     refusal: tuple[Reason, str] | None = None
     """Refused whatever the body says; kept so that the answer can carry the request's id."""
+
+    @property
+    def server(self) -> str:
+        """The one MCP server behind the target: the Backend, or what is at a path of the application."""
+        routed, target = self.routed, self.target
+        if isinstance(target, Inbound):
+            return f"{routed.backend}:{routed.destination.port}{target.path}"
+        return routed.backend
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mesh.policy.compile import Policy
-from mesh.policy.decision import INBOUND
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.protocol.http1.target import Target, plain_path
-from sidecar.proxy.plan import Routed, Treatment
+from sidecar.proxy.plan import WELL_KNOWN, Routed, Treatment
 from sidecar.proxy.pool import Destination, TlsMode
 
 Endpoints = Mapping[str, Backend | None]
@@ -19,8 +18,6 @@ Endpoints = Mapping[str, Backend | None]
 
 UNDECLARED = "undeclared"
 """Backend name in logs and metrics of destinations that are no Backend."""
-
-_WELL_KNOWN = ("/.well-known/oauth-", "/.well-known/openid-configuration")
 
 
 def route_outbound(policy: Policy, target: Target, learned: Endpoints) -> Routed:
@@ -51,8 +48,7 @@ def route_outbound(policy: Policy, target: Target, learned: Endpoints) -> Routed
             neighbour=neighbour,
             transport=backend.protocol is BackendProtocol.MCP,
         )
-    if beside and path.startswith(_WELL_KNOWN):
-        # OAuth metadata (RFC 9728, RFC 8414) lies beside the MCP endpoint, and a client cannot do without.
+    if beside and path.startswith(WELL_KNOWN):
         return Routed(
             "outbound",
             target.path,
@@ -105,21 +101,3 @@ def authority_of(target: Target) -> bytes:
     """The Host header for a destination (RFC 9110, section 7.2)."""
     host = f"[{target.host}]" if ":" in target.host else target.host
     return (host if target.port == target.default_port else f"{host}:{target.port}").encode()
-
-
-def route_inbound(host: str, port: int, path: bytes, authority: bytes, *, http_allowed: bool) -> Routed:
-    """Route a peer's request to the application. Raises HttpRefused for an ambiguous path."""
-    plain = plain_path(path) if path != b"*" else "*"
-    well_known = plain.startswith(_WELL_KNOWN)
-    return Routed(
-        "inbound",
-        path,
-        plain,
-        authority,
-        Destination(host, port),
-        INBOUND,
-        "application",
-        Treatment.SNIFF if http_allowed or well_known else Treatment.MCP,
-        neighbour=INBOUND,
-        transport=well_known or not http_allowed,
-    )

@@ -21,18 +21,18 @@ class Task(NamedTuple):
 
 
 class TaskMemory:
-    """The tasks seen lately, by Backend name and task id; the oldest are forgotten first."""
+    """The tasks seen lately, by server (`Plan.server`) and task id; the oldest are forgotten first."""
 
     def __init__(self) -> None:
         self._tasks: dict[tuple[str, str], Task] = {}
 
-    def remember(self, backend: str, task_id: str, task: Task) -> None:
+    def remember(self, server: str, task_id: str, task: Task) -> None:
         """The first to be given an id is its owner; a server that gives it out again changes nothing."""
         if len(task_id) > MOST_ID_CHARACTERS:
             return
         if len(self._tasks) >= MOST_TASKS:
             del self._tasks[next(iter(self._tasks))]
-        self._tasks.setdefault((backend, task_id), task)
+        self._tasks.setdefault((server, task_id), task)
 
-    def get(self, backend: str, task_id: str) -> Task | None:
-        return self._tasks.get((backend, task_id))
+    def get(self, server: str, task_id: str) -> Task | None:
+        return self._tasks.get((server, task_id))

@@ -8,7 +8,7 @@ from bench import payloads, upstream
 from bench.proxies import envoy, haproxy, nginx, outrider
 from bench.proxies.base import Site
 from bench.trust import PEER, SERVER, Trust, issue
-from mesh.policy import INBOUND, compile_policy
+from mesh.policy import compile_policy
 from mesh.policy.load import load_texts
 from mesh.policy.principal import Principal
 
@@ -30,12 +30,13 @@ def test_the_policy_of_the_bench_grants_half_of_the_tools(tmp_path: Path, trust:
     backend = policy.route("github.tools.svc", 8080, payloads.CALL_PATH).backend
     assert backend is not None
     agent, peer = Principal("spiffe://bench.test/ns/agents/sa/triage"), Principal(PEER)
+    entrance = policy.inbound(payloads.CALL_PATH)
     for name in payloads.GRANTED:
         assert policy.decide(agent, backend, "tools/call", name).allowed
-        assert policy.decide(peer, INBOUND, "tools/call", name).allowed
+        assert policy.decide(peer, entrance, "tools/call", name).allowed
     for name in payloads.HIDDEN:
         assert not policy.decide(agent, backend, "tools/call", name).allowed
-        assert not policy.decide(peer, INBOUND, "tools/call", name).allowed
+        assert not policy.decide(peer, entrance, "tools/call", name).allowed
 
 
 @pytest.mark.parametrize(("tls_in", "form"), [(False, "http://github.tools.svc:8080/mcp"), (True, "/mcp")])

@@ -22,6 +22,14 @@ UTF_7 = (
 )
 
 
+STREAM = ("accept", "text/event-stream")
+SESSION = ("mcp-session-id", "1")
+PAYING_PING = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{},"amount":100,"to":"me"}'
+METADATA = "/.well-known/oauth-protected-resource"
+SEVERAL = BOTH.replace("    mcp:", "    mcp: {path: /a}\n  - from: ['*']\n    mcp:")
+HTTP_ALONE = BOTH.partition("    mcp:")[0]
+
+
 async def ask(
     policy: str, spiffe_id: str, sent: bytes, answer: bytes | None = None
 ) -> tuple[list[bytes], bytes]:
@@ -47,6 +55,24 @@ async def ask(
         pytest.param(SERVER_POLICY, request("HEAD", "/x"), id="HEAD"),
         pytest.param(SERVER_POLICY, request("GET", "/admin/restart"), id="GET that is no stream"),
         pytest.param(SERVER_POLICY, request("POST", "/mcp", b"a=b"), id="POST of a form"),
+        pytest.param(
+            SERVER_POLICY, request("DELETE", "/users/5", b"", SESSION), id="DELETE of no session of MCP"
+        ),
+        pytest.param(
+            SERVER_POLICY, request("GET", "/admin/restart", b"", STREAM), id="GET of no stream of MCP"
+        ),
+        pytest.param(SERVER_POLICY, request("POST", "/transfer", PAYING_PING, JSON), id="ping elsewhere"),
+        pytest.param(SERVER_POLICY, request("POST", "/mcpx", PAYING_PING, JSON), id="ping at a longer name"),
+        pytest.param(SERVER_POLICY, request("POST", "/MCP", PAYING_PING, JSON), id="ping in capitals"),
+        pytest.param(SERVER_POLICY, request("POST", "/", PAYING_PING, JSON), id="ping at the root"),
+        pytest.param(SERVER_POLICY, request("POST", "*", PAYING_PING, JSON), id="ping at the asterisk"),
+        pytest.param(
+            SERVER_POLICY, request("POST", METADATA, PAYING_PING, JSON), id="ping at OAuth metadata"
+        ),
+        pytest.param(SERVER_POLICY, request("DELETE", METADATA, b"", SESSION), id="DELETE of OAuth metadata"),
+        pytest.param(BOTH, request("POST", "/other", DROP, JSON), id="a call beside MCP"),
+        pytest.param(SEVERAL, request("POST", "/other", PAYING_PING, JSON), id="ping beside several"),
+        pytest.param(HTTP_ALONE, request("POST", "/other", PAYING_PING, JSON), id="ping beside no MCP"),
         pytest.param(BOTH, request("POST", "/mcp", FOLDED, JSON), id="member names in capitals"),
         pytest.param(
             BOTH,
@@ -90,13 +116,13 @@ async def ask(
 async def test_what_no_rule_grants_never_reaches_the_application(policy: str, sent: bytes) -> None:
     seen, received = await ask(policy, TRIAGE, sent)
     assert seen == []
-    assert received[9:10] == b"4"
+    assert received[9:10] == b"4" or b'"error"' in received
 
 
 async def test_a_message_without_a_method_needs_a_grant_too() -> None:
     body = b'{"jsonrpc":"2.0","id":1,"result":{},"amount":100}'
     stranger = "spiffe://test.mesh/ns/agents/sa/stranger"
-    seen, received = await ask(SERVER_POLICY, stranger, request("POST", "/transfer", body, JSON))
+    seen, received = await ask(SERVER_POLICY, stranger, request("POST", "/mcp", body, JSON))
     assert seen == []
     assert received.startswith(b"HTTP/1.1 202 ")
 

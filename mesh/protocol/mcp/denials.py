@@ -32,6 +32,7 @@ POLICY_CODES: Final = {
     Reason.PROTOCOL_NOT_ALLOWED: -31006,
     Reason.SERVER_REQUEST_REFUSED: -31007,
     Reason.BATCH_REFUSED: -31008,
+    Reason.INBOUND_PATH_NOT_DECLARED: -31009,
 }
 """Codes of ours for refusals that no code of the specification describes."""
 OTHER_POLICY_CODE: Final = -31000

@@ -20,7 +20,6 @@ from cli.demo.cast import (
 )
 from cli.demo.documents import pod, policies, policy_file, write_pods, write_policies
 from mesh.policy.compile import compile_policy
-from mesh.policy.decision import INBOUND
 from mesh.policy.load import load_texts
 from mesh.policy.principal import Principal
 from mesh.reasons import Reason
@@ -57,7 +56,9 @@ def test_the_unknown_host_is_declared_nowhere() -> None:
 def test_the_server_lets_the_agent_in_and_nobody_else() -> None:
     policy = compiled(NOTES)
     decisions = {
-        workload.name: policy.decide(Principal(workload.spiffe_id), INBOUND, "tools/list").reason
+        workload.name: policy.decide(
+            Principal(workload.spiffe_id), policy.inbound("/mcp"), "tools/list"
+        ).reason
         for workload in WORKLOADS
     }
     assert decisions.pop(TRIAGE.name) is Reason.ALLOWED_BASE_PROTOCOL
@@ -68,9 +69,8 @@ def test_impostor_and_fake_let_themselves_do_everything() -> None:
     policy = compiled(IMPOSTOR)
     backend = policy.route(NOTES_HOST, PORT, "/mcp").backend
     assert policy.decide(Principal(IMPOSTOR.spiffe_id), backend, "tools/call", "delete_note").allowed
-    assert (
-        compiled(FAKE_NOTES).decide(Principal(TRIAGE.spiffe_id), INBOUND, "tools/call", "delete_note").allowed
-    )
+    fake = compiled(FAKE_NOTES)
+    assert fake.decide(Principal(TRIAGE.spiffe_id), fake.inbound("/mcp"), "tools/call", "delete_note").allowed
 
 
 def test_the_pod_knows_nothing_of_outrider() -> None:

@@ -53,9 +53,11 @@ def test_votes_become_decisions_in_any_order(votes: list[tuple[bool, Vote]], out
 
 def test_the_silence_that_came_closest_to_granting_is_named() -> None:
     peer = Vote(Verdict.SILENT, Reason.PEER_NOT_ALLOWED, "peer")
+    path = Vote(Verdict.SILENT, Reason.INBOUND_PATH_NOT_DECLARED, "path")
     protocol = Vote(Verdict.SILENT, Reason.PROTOCOL_NOT_ALLOWED, "protocol")
     assert strongest([peer, protocol, SILENT]) is SILENT
-    assert strongest([peer, protocol]) is protocol
+    assert strongest([peer, path, protocol]) is protocol
+    assert strongest([peer, path]) is path
     assert settle([(ENFORCE, peer), (ENFORCE, SILENT)]).rule == "silent"
 
 

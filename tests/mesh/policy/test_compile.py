@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mesh.policy import INBOUND, Policy, Principal
+from mesh.policy import Policy, Principal
 
 Make = Callable[..., str]
 Compile = Callable[..., Policy]
@@ -85,4 +85,5 @@ def test_sources_are_ids_or_patterns(
     compiled: Compile, agent_policy: Make, source: str, peer: str, admitted: bool
 ) -> None:
     spec = f"{{inbound: [{{from: ['spiffe://never/x', '{source}'], mcp: {{}}}}]}}"
-    assert compiled(agent_policy(spec)).decide(Principal(peer), INBOUND, "ping").allowed is admitted
+    policy = compiled(agent_policy(spec))
+    assert policy.decide(Principal(peer), policy.inbound("/mcp"), "ping").allowed is admitted

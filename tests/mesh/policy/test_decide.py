@@ -145,7 +145,9 @@ def test_a_backend_that_no_rule_names_is_not_granted(
 def test_without_any_policy_nothing_is_granted(compiled: Compile, backend: Make) -> None:
     policy = compiled(backend())
     assert ask(policy, "initialize") == Decision(False, Reason.BACKEND_NOT_GRANTED, NO_POLICY)
-    assert policy.decide(PEER, INBOUND, "initialize") == Decision(False, Reason.NO_INBOUND_RULE, NO_POLICY)
+    assert policy.decide(PEER, policy.inbound("/mcp"), "initialize") == Decision(
+        False, Reason.NO_INBOUND_RULE, NO_POLICY
+    )
     assert policy.egress("x", 80) == Decision(False, Reason.EGRESS_DENIED, NO_POLICY)
     assert not policy.server_request(ME, policy.backends[0], "roots").allowed
     assert policy.policies == ()
@@ -236,7 +238,7 @@ def server(compiled: Compile, agent_policy: Make) -> Policy:
 def test_callers_are_decided_by_their_identity(
     server: Policy, peer: Principal, method: str, name: str | None, reason: Reason
 ) -> None:
-    decision = server.decide(peer, INBOUND, method, name)
+    decision = server.decide(peer, server.inbound("/mcp"), method, name)
     assert decision.reason is reason
     assert decision.allowed is (reason in (Reason.ALLOWED, Reason.ALLOWED_BASE_PROTOCOL))
 
@@ -244,20 +246,82 @@ def test_callers_are_decided_by_their_identity(
 def test_plain_http_inbound_needs_a_rule_of_its_own(server: Policy) -> None:
     request = HttpRequest("GET", "/healthz")
     monitor = Principal("spiffe://cluster.local/ns/x/sa/monitor")
-    assert server.decide(monitor, INBOUND, "http", http=request).rule == "AgentPolicy/triage inbound[1] http"
-    assert server.decide(PEER, INBOUND, "http", http=request).reason is Reason.PROTOCOL_NOT_ALLOWED
+    assert (
+        server.decide(monitor, server.inbound("/mcp"), "http", http=request).rule
+        == "AgentPolicy/triage inbound[1] http"
+    )
+    assert (
+        server.decide(PEER, server.inbound("/mcp"), "http", http=request).reason
+        is Reason.PROTOCOL_NOT_ALLOWED
+    )
+    assert server.decide(monitor, INBOUND, "http", http=request).allowed
+    assert server.decide(PEER, INBOUND, "http", http=request).reason is Reason.INBOUND_PATH_NOT_DECLARED
+
+
+TWO_SERVERS = f"""
+  inbound:
+  - from: ["{PEER.id}"]
+    mcp: {{path: /a, tools: {{allow: ["*"], deny: [drop]}}}}
+  - from: ["{PEER.id}"]
+    mcp: {{path: /a/inner, tools: {{allow: [drop, inner]}}}}
+  - from: ["{ME.id}"]
+    mcp: {{path: /b, tools: {{allow: ["*"]}}}}
+    http: {{allow: true}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("peer", "path", "name", "reason"),
+    [
+        (PEER, "/a", "inner", Reason.ALLOWED),
+        (PEER, "/a", "drop", Reason.TOOL_DENIED),
+        (PEER, "/a/inner/x", "inner", Reason.ALLOWED),
+        (PEER, "/a/inner", "drop", Reason.TOOL_DENIED),
+        (PEER, "/b", "inner", Reason.INBOUND_PATH_NOT_DECLARED),
+        (PEER, "/", "inner", Reason.INBOUND_PATH_NOT_DECLARED),
+        (PEER, "/mcp", "inner", Reason.INBOUND_PATH_NOT_DECLARED),
+        (ME, "/b/x", "drop", Reason.ALLOWED),
+        (ME, "/a", "inner", Reason.INBOUND_PATH_NOT_DECLARED),
+        (ME, "/c", "inner", Reason.INBOUND_PATH_NOT_DECLARED),
+        (UNAUTHENTICATED, "/a", "inner", Reason.PEER_NOT_ALLOWED),
+    ],
+)
+def test_servers_at_different_paths_have_grants_of_their_own(
+    compiled: Compile, agent_policy: Make, peer: Principal, path: str, name: str, reason: Reason
+) -> None:
+    policy = compiled(agent_policy(TWO_SERVERS))
+    target = policy.inbound(path)
+    for _ in range(2):
+        assert policy.decide(peer, target, "tools/call", name).reason is reason
+    assert policy.total(peer, target, "tool") is (peer is ME and path.startswith("/b"))
+    granted = reason in (Reason.ALLOWED, Reason.TOOL_DENIED)
+    assert policy.decide(peer, target, "ping").allowed is granted
+    assert policy.server_request(peer, target, "sampling").allowed is granted
+
+
+def test_a_path_that_only_observing_policies_refuse_is_recorded_and_passes(
+    compiled: Compile, agent_policy: Make
+) -> None:
+    policy = compiled(agent_policy("{mode: observe, inbound: [{from: ['*'], mcp: {}}]}"))
+    reason = Reason.INBOUND_PATH_NOT_DECLARED
+    rule = "AgentPolicy/triage inbound[0]"
+    assert policy.decide(PEER, policy.inbound("/x"), "ping") == Decision(True, reason, rule, observed=True)
 
 
 def test_a_star_admits_authenticated_peers_only(compiled: Compile, agent_policy: Make) -> None:
     policy = compiled(agent_policy("{inbound: [{from: ['*'], mcp: {}}]}"))
-    assert policy.decide(PEER, INBOUND, "ping").allowed
-    assert policy.decide(UNAUTHENTICATED, INBOUND, "ping").reason is Reason.PEER_NOT_ALLOWED
+    assert policy.decide(PEER, policy.inbound("/mcp"), "ping").allowed
+    assert policy.decide(UNAUTHENTICATED, policy.inbound("/mcp"), "ping").reason is Reason.PEER_NOT_ALLOWED
+
+
+def ping(policy: Policy) -> Decision:
+    return policy.decide(PEER, policy.inbound("/mcp"), "ping")
 
 
 def test_no_inbound_section_and_an_empty_one_let_nobody_in(compiled: Compile, agent_policy: Make) -> None:
-    absent = compiled(agent_policy("{}")).decide(PEER, INBOUND, "ping")
+    absent = ping(compiled(agent_policy("{}")))
     assert absent == Decision(False, Reason.NO_INBOUND_RULE, "AgentPolicy/triage inbound")
-    empty = compiled(agent_policy("{inbound: []}")).decide(PEER, INBOUND, "ping")
+    empty = ping(compiled(agent_policy("{inbound: []}")))
     assert empty == Decision(False, Reason.PEER_NOT_ALLOWED, "AgentPolicy/triage inbound")
 
 
@@ -298,9 +362,12 @@ def test_the_narrowest_server_requests_of_several_rules_count(
 
 
 def test_this_workload_may_ask_the_peers_it_lets_in(server: Policy) -> None:
-    assert server.server_request(PEER, INBOUND, "sampling").allowed
+    assert server.server_request(PEER, server.inbound("/mcp"), "sampling").allowed
     monitor = Principal("spiffe://cluster.local/ns/x/sa/monitor")
-    assert server.server_request(monitor, INBOUND, "sampling").reason is Reason.PROTOCOL_NOT_ALLOWED
+    assert (
+        server.server_request(monitor, server.inbound("/mcp"), "sampling").reason
+        is Reason.PROTOCOL_NOT_ALLOWED
+    )
 
 
 def test_egress_is_open_only_where_every_policy_opens_it(compiled: Compile, agent_policy: Make) -> None:
@@ -343,7 +410,7 @@ def test_observe_records_and_never_blocks(compiled: Compile, backend: Make, agen
         (policy.server_request(ME, policy.backends[0], "roots"), Reason.SERVER_REQUEST_REFUSED),
         (policy.egress("x", 80), Reason.EGRESS_DENIED),
         (policy.egress("github.tools.svc", 8080, "/x"), Reason.PATH_NOT_DECLARED),
-        (policy.decide(PEER, INBOUND, "ping"), Reason.NO_INBOUND_RULE),
+        (policy.decide(PEER, policy.inbound("/mcp"), "ping"), Reason.NO_INBOUND_RULE),
     ]:
         assert (decision.allowed, decision.observed, decision.reason) == (True, True, reason)
 
@@ -362,7 +429,7 @@ def test_an_enforcing_policy_elsewhere_does_not_change_what_is_observed_here(
     assert policy.decide(ME, github, "tools/call", "c").observed
     assert not policy.decide(ME, elsewhere, "tools/call", "c").allowed
     # Nobody speaks of inbound, and of egress both do: there the enforcing policy blocks.
-    assert not policy.decide(PEER, INBOUND, "ping").allowed
+    assert not policy.decide(PEER, policy.inbound("/mcp"), "ping").allowed
     assert not policy.egress("x", 80).allowed
 
 
@@ -394,12 +461,12 @@ def test_total_is_true_only_where_nothing_could_be_hidden(
 
 
 def test_total_inbound_depends_on_the_peer(server: Policy, compiled: Compile, agent_policy: Make) -> None:
-    assert not server.total(PEER, INBOUND, "tool")
+    assert not server.total(PEER, server.inbound("/mcp"), "tool")
     open_server = compiled(
         agent_policy(f"{{inbound: [{{from: ['{PEER.id}'], mcp: {{tools: {{allow: ['*']}}}}}}]}}")
     )
-    assert open_server.total(PEER, INBOUND, "tool")
-    assert not open_server.total(ME, INBOUND, "tool")
+    assert open_server.total(PEER, open_server.inbound("/mcp"), "tool")
+    assert not open_server.total(ME, open_server.inbound("/mcp"), "tool")
 
 
 def test_answers_are_remembered_within_bounds(policy: Policy) -> None:

@@ -23,12 +23,15 @@ from mesh.policy import (
 from mesh.policy.decision import Target
 from mesh.policy.documents import Egress, InboundRule, McpGrant, Mode, Names, OutboundRule, ServerRequest
 from mesh.policy.entries import well_formed_name
+from mesh.policy.hosts import covers
 from mesh.reasons import Reason
 
 ME = Principal("spiffe://td/ns/a/sa/me")
 BACKEND = Backend("x", None, BackendProtocol.MCP, "x.svc", 80, "/", BackendTls(TlsMode.NONE))
 NAME_LIST = ["a", "ab", "b", "a b", "ab\u200b", "c"]
-TARGETS = [BACKEND, INBOUND]
+PATHS = ["/mcp", "/mcp/x", "/a", "/"]
+TARGETS = [BACKEND, *PATHS, "*"]
+"""The Backend, and paths at which peers ask; no rule covers `*`."""
 
 entries = st.lists(st.sampled_from(["a", "ab", "b", "a b", "a*", "*b", "*", "?", "a*b"]), max_size=3).map(
     tuple
@@ -39,7 +42,8 @@ asked = st.none() | st.frozensets(st.sampled_from(list(ServerRequest)))
 outbound = st.lists(st.builds(OutboundRule, st.sampled_from(["x", "y", "*"]), grants, asked), max_size=3)
 sources = st.sampled_from([("*",), (ME.id,), ("spiffe://td/ns/b/*",)])
 inbound = st.none() | st.lists(
-    st.builds(InboundRule, sources, st.none() | grants, st.booleans()), max_size=2
+    st.builds(InboundRule, sources, st.none() | grants, st.booleans(), st.sampled_from(PATHS)),
+    max_size=2,
 ).map(tuple)
 modes = st.sampled_from(list(Mode))
 agent_policies = st.builds(
@@ -62,8 +66,13 @@ def build(policies: list[AgentPolicy]) -> Policy:
     return compile_policy(Documents((BACKEND,), tuple(policies)), labels={}, namespace=None)
 
 
-def call(policy: Policy, target: Target, name: str) -> Decision:
-    return policy.decide(ME, target, "tools/call", name)
+def made(policy: Policy, target: Backend | str) -> Target:
+    """What the policy itself is asked about."""
+    return policy.inbound(target) if isinstance(target, str) else target
+
+
+def call(policy: Policy, target: Backend | str, name: str) -> Decision:
+    return policy.decide(ME, made(policy, target), "tools/call", name)
 
 
 def everything(policy: Policy) -> list[Decision]:
@@ -73,8 +82,14 @@ def everything(policy: Policy) -> list[Decision]:
         ("x/y", None),
         ("prompts/get", "a"),
     ]
-    asked = [policy.decide(ME, target, method, name) for target in TARGETS for method, name in questions]
-    servers = [policy.server_request(ME, target, kind) for target in TARGETS for kind in ServerRequest]
+    asked = [
+        policy.decide(ME, made(policy, target), method, name)
+        for target in TARGETS
+        for method, name in questions
+    ]
+    servers = [
+        policy.server_request(ME, made(policy, target), kind) for target in TARGETS for kind in ServerRequest
+    ]
     return [*asked, *servers, policy.egress("z", 1), policy.egress("x.svc", 80)]
 
 
@@ -99,9 +114,9 @@ def with_tools(
     return [changed if other is policy else other for other in policies]
 
 
-@given(policy_lists, st.integers(0, 2), targets, names)
+@given(policy_lists, st.integers(0, 2), st.sampled_from([BACKEND, *PATHS]), names)
 def test_an_enforced_deny_always_wins(
-    policies: list[AgentPolicy], index: int, target: Target, name: str
+    policies: list[AgentPolicy], index: int, target: Backend | str, name: str
 ) -> None:
     index %= len(policies)
     deny = McpGrant(tools=Names(("*", name), (name,)))
@@ -109,7 +124,7 @@ def test_an_enforced_deny_always_wins(
         policies[index],
         mode=Mode.ENFORCE,
         outbound=(*policies[index].outbound, OutboundRule("x", deny)),
-        inbound=(*(policies[index].inbound or ()), InboundRule(("*",), deny)),
+        inbound=(*(policies[index].inbound or ()), InboundRule(("*",), deny, mcp_path="/")),
     )
     decision = call(build(policies), target, name)
     assert (decision.allowed, decision.reason) == (False, Reason.TOOL_DENIED)
@@ -117,7 +132,7 @@ def test_an_enforced_deny_always_wins(
 
 @given(policy_lists, st.integers(0, 2), st.sampled_from(["a", "a b", "a*", "*"]), targets, names)
 def test_one_more_allow_entry_never_hides(
-    policies: list[AgentPolicy], index: int, entry: str, target: Target, name: str
+    policies: list[AgentPolicy], index: int, entry: str, target: Backend | str, name: str
 ) -> None:
     if call(build(policies), target, name).allowed:
         assert call(build(with_tools(policies, index, allow=entry)), target, name).allowed
@@ -125,7 +140,7 @@ def test_one_more_allow_entry_never_hides(
 
 @given(policy_lists, st.integers(0, 2), st.sampled_from(["a", "a b", "a*", "*"]), targets, names)
 def test_one_more_deny_entry_never_shows(
-    policies: list[AgentPolicy], index: int, entry: str, target: Target, name: str
+    policies: list[AgentPolicy], index: int, entry: str, target: Backend | str, name: str
 ) -> None:
     if call(build(with_tools(policies, index, deny=entry)), target, name).allowed:
         assert call(build(policies), target, name).allowed
@@ -133,10 +148,10 @@ def test_one_more_deny_entry_never_shows(
 
 @given(policy_lists, targets, names)
 def test_where_a_kind_is_total_every_well_formed_name_is_allowed(
-    policies: list[AgentPolicy], target: Target, name: str
+    policies: list[AgentPolicy], target: Backend | str, name: str
 ) -> None:
     policy = build(policies)
-    if policy.total(ME, target, "tool") and well_formed_name(name):
+    if policy.total(ME, made(policy, target), "tool") and well_formed_name(name):
         decision = call(policy, target, name)
         assert decision.allowed
         assert not decision.observed
@@ -176,3 +191,24 @@ def test_answers_do_not_depend_on_what_was_asked_before(policies: list[AgentPoli
 @given(policy_lists)
 def test_the_order_of_documents_does_not_matter(policies: list[AgentPolicy]) -> None:
     assert everything(build(policies)) == everything(build(policies[::-1]))
+
+
+@given(policy_lists, st.sampled_from(["/mcp", "/mcp/x/y", "/a", "/b", "/", "*"]), names)
+def test_mcp_is_granted_only_where_a_rule_with_a_path_above_grants_it(
+    policies: list[AgentPolicy], path: str, name: str
+) -> None:
+    policies = [replace(policy, mode=Mode.ENFORCE) for policy in policies]
+    rules = [rule for policy in policies for rule in policy.inbound or ()]
+    covering = [rule for rule in rules if rule.mcp is not None and covers(rule.mcp_path, path)]
+    for method, subject in (("tools/call", name), ("ping", None)):
+        policy = build(policies)
+        decision = policy.decide(ME, policy.inbound(path), method, subject)
+        assert not decision.allowed or covering
+
+
+@given(policy_lists, st.text("/abmcp.", max_size=12))
+def test_targets_are_as_few_as_declared_paths(policies: list[AgentPolicy], path: str) -> None:
+    policy = build(policies)
+    found = policy.inbound(path)
+    assert found is INBOUND or found in policy.entrances.declared
+    assert len(policy.entrances.declared) <= len(PATHS)

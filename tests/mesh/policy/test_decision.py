@@ -18,6 +18,11 @@ def test_a_decision_cannot_be_changed() -> None:
         decision.allowed = True  # type: ignore[misc]
 
 
-def test_inbound_is_a_target_with_a_name() -> None:
-    assert isinstance(INBOUND, Inbound)
-    assert repr(INBOUND) == "INBOUND"
+def test_off_every_path_there_is_one_inbound() -> None:
+    assert INBOUND.path is None
+
+
+def test_an_inbound_is_itself_alone_so_that_hashing_it_costs_nothing() -> None:
+    one, other = Inbound("/mcp"), Inbound("/mcp")
+    assert one != other
+    assert len({one, other, one}) == 2

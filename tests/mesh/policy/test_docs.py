@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.policy import INBOUND, HttpRequest, Principal, compile_policy, load_texts
+from mesh.policy import HttpRequest, Principal, compile_policy, load_texts
 from mesh.policy.backend_schema import BACKEND_FIELDS, TLS_FIELDS
 from mesh.policy.policy_schema import INBOUND_FIELDS, OUTBOUND_FIELDS, POLICY_FIELDS
 
@@ -60,10 +60,12 @@ def test_the_server_lets_in_whom_its_text_names() -> None:
     policy = compile_policy(load_texts([("a", BLOCKS[1])]), labels={"app": "payments"}, namespace="tools")
     orchestrator = Principal("spiffe://cluster.local/ns/agents/sa/orchestrator")
     monitoring = Principal("spiffe://cluster.local/ns/x/sa/monitoring")
+    entrance = policy.inbound("/mcp/messages")
     page = HttpRequest("GET", "/metrics")
-    assert policy.decide(orchestrator, INBOUND, "tools/call", "pay").allowed
-    assert not policy.decide(orchestrator, INBOUND, "tools/call", "refund_all").allowed
-    assert not policy.decide(orchestrator, INBOUND, "http", http=page).allowed
-    assert policy.decide(monitoring, INBOUND, "http", http=page).allowed
-    assert not policy.decide(monitoring, INBOUND, "tools/call", "pay").allowed
-    assert not policy.decide(ME, INBOUND, "ping").allowed
+    assert policy.decide(orchestrator, entrance, "tools/call", "pay").allowed
+    assert not policy.decide(orchestrator, entrance, "tools/call", "refund_all").allowed
+    assert not policy.decide(orchestrator, entrance, "http", http=page).allowed
+    assert policy.decide(monitoring, entrance, "http", http=page).allowed
+    assert not policy.decide(monitoring, entrance, "tools/call", "pay").allowed
+    assert not policy.decide(ME, entrance, "ping").allowed
+    assert not policy.decide(orchestrator, policy.inbound("/admin"), "ping").allowed

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh.policy.hosts import host_fault, normal_host, normal_path, path_fault
+from mesh.policy.hosts import covers, host_fault, normal_host, normal_path, path_fault
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,22 @@ def test_paths_lose_their_trailing_slash(path: str, normal: str) -> None:
 )
 def test_paths_that_could_be_read_otherwise_are_faults(path: str) -> None:
     assert path_fault(path) is not None
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path", "covered"),
+    [
+        ("/mcp", "/mcp", True),
+        ("/mcp", "/mcp/", True),
+        ("/mcp", "/mcp/x", True),
+        ("/mcp", "/mcpx", False),
+        ("/mcp", "/mc", False),
+        ("/mcp", "/MCP", False),
+        ("/", "/", True),
+        ("/", "/x", True),
+        ("/", "*", False),
+        ("/mcp", "", False),
+    ],
+)
+def test_a_path_covers_itself_and_what_is_below(prefix: str, path: str, covered: bool) -> None:
+    assert covers(prefix, path) is covered

@@ -45,6 +45,8 @@ def test_a_full_policy_is_read(load: Load, backend: Make, agent_policy: Make) ->
   - from: ["{PEER}"]
     mcp: {{tools: {{allow: ["*"]}}, unknownMethods: deny}}
     http: {{allow: true}}
+  - from: ["*"]
+    mcp: {{path: /tools/mcp/}}
 """
     (found,) = load(backend(), agent_policy(spec, namespace="agents")).policies
     grant = McpGrant(
@@ -60,7 +62,10 @@ def test_a_full_policy_is_read(load: Load, backend: Make, agent_policy: Make) ->
         mode=Mode.OBSERVE,
         egress=Egress.ALLOW,
         outbound=(OutboundRule("github", grant, frozenset({ServerRequest.ELICITATION})), OutboundRule("*")),
-        inbound=(InboundRule((PEER,), McpGrant(tools=Names(("*",))), http=True),),
+        inbound=(
+            InboundRule((PEER,), McpGrant(tools=Names(("*",))), http=True),
+            InboundRule(("*",), McpGrant(), mcp_path="/tools/mcp"),
+        ),
     )
 
 
@@ -163,6 +168,11 @@ def test_rules_to_come_are_refused_by_name_and_never_ignored(
         ),
         ("{inbound: [{from: ['*'], http: {}}]}", "spec.inbound[0].http.allow: missing; write true or false"),
         ("{inbound: [{from: ['*'], http: true}]}", 'spec.inbound[0].http: expected a mapping, found "true"'),
+        ("{inbound: [{from: ['*'], mcp: {path: mcp}}]}", "spec.inbound[0].mcp.path: a path begins with /"),
+        ("{inbound: [{from: ['*'], mcp: {path: /a/../b}}]}", "spec.inbound[0].mcp.path: a path has no empty"),
+        ("{inbound: [{from: ['*'], mcp: {path: '/a?b'}}]}", "spec.inbound[0].mcp.path: a path begins with /"),
+        ("{inbound: [{from: ['*'], mcp: {path: 1}}]}", "spec.inbound[0].mcp.path: expected a string"),
+        ("{outbound: [{backend: '*', path: /mcp}]}", "spec.outbound[0].path: unknown field"),
         (
             "{inbound: [{from: ['*'], mcp: {tool: {}}}]}",
             "spec.inbound[0].mcp.tool: unknown field, did you mean tools?",

@@ -9,7 +9,7 @@ from mesh.protocol.http1.target import Target, absolute_form
 from mesh.reasons import Reason
 from sidecar.proxy.plan import Routed, Treatment
 from sidecar.proxy.pool import Destination, TlsMode
-from sidecar.proxy.routing import UNDECLARED, Endpoints, authority_of, route_inbound, route_outbound
+from sidecar.proxy.routing import UNDECLARED, Endpoints, authority_of, route_outbound
 from tests.support.fakes import policy_of
 
 ID = "spiffe://test.mesh/ns/tools/sa/github"
@@ -261,29 +261,3 @@ def test_the_host_header_names_a_port_where_it_is_not_the_default(
     scheme: str, host: str, port: int, authority: bytes
 ) -> None:
     assert authority_of(Target(scheme, host, port, b"/")) == authority
-
-
-@pytest.mark.parametrize(
-    ("path", "http", "treatment", "transport"),
-    [
-        (b"/mcp", False, Treatment.MCP, True),
-        (b"/mcp?x=1", False, Treatment.MCP, True),
-        (b"/mcp", True, Treatment.SNIFF, False),
-        (b"*", True, Treatment.SNIFF, False),
-        (b"/.well-known/oauth-protected-resource", False, Treatment.SNIFF, True),
-        (b"/.well-known/oauth-protected-resource", True, Treatment.SNIFF, True),
-    ],
-)
-def test_a_peers_request_goes_to_the_application(
-    path: bytes, http: bool, treatment: Treatment, transport: bool
-) -> None:
-    routed = route_inbound("127.0.0.1", 9000, path, b"github.tools.svc", http_allowed=http)
-    assert routed.destination == Destination("127.0.0.1", 9000)
-    assert (routed.treatment, routed.transport, routed.direction) == (treatment, transport, "inbound")
-    assert (routed.path, routed.authority) == (path, b"github.tools.svc")
-
-
-@pytest.mark.parametrize("path", [b"/a/../b", b"/a%2fb", b"//a", b"x"])
-def test_a_peers_path_that_could_be_read_as_another_is_refused(path: bytes) -> None:
-    with pytest.raises(HttpRefused):
-        route_inbound("127.0.0.1", 9000, path, b"x", http_allowed=True)
