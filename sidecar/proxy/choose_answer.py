@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mesh.protocol.http1.heads import ResponseHead, all_values
 from mesh.protocol.sse import SseEvent
+from mesh.protocol.strict_json import JsonRefused, parse
 from mesh.reasons import Reason
 from sidecar.proxy.answers import Answer, AnswerRefused, EventStreamAnswer, JsonAnswer, PassedAnswer
 from sidecar.proxy.endpoint import announced_path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from sidecar.proxy.pipeline import Pipeline
 
 EVENTS = b"text/event-stream"
+JSON = b"application/json"
+
+_UNTYPED = (b"", b"text/plain")
 
 MOST_ENDPOINT_CHARACTERS = 2048
 """Of an announcement that is followed; it is kept as long as its stream."""
@@ -28,28 +32,69 @@ def choose_answer(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing
     """The Answer for this response. Raises AnswerRefused for what cannot be inspected."""
     request = plan.head
     media = _media_type(head)
-    if plan.treatment is Treatment.HTTP or (plan.treatment is Treatment.SNIFF and media != EVENTS):
-        # No client of MCP takes a result from here: it waits on its own POST, or on an event stream.
+    if plan.treatment is Treatment.HTTP:
         return PassedAnswer(head, request, closing=closing)
-    if plan.treatment is Treatment.SNIFF and not _judge_as_mcp(plan):
-        raise AnswerRefused(Reason.PROTOCOL_NOT_ALLOWED, "an event stream beside several MCP Backends")
+    if plan.treatment is Treatment.SNIFF:
+        return _beside_mcp(plan, head, media, pipeline, closing=closing)
     _refuse_encoded(head)
     if head.body_length == 0 or request.method in _NO_RESULT:
         return PassedAnswer(head, request, closing=closing)
-    if media == b"application/json":
+    if media == JSON:
         return _json(plan, head, pipeline, closing=closing)
     if media == EVENTS:
         return _events(plan, head, pipeline, closing=closing)
-    if head.status == 202 or head.status >= 300:
-        # No client takes a result from these; what they say in text is for people.
+    if head.status >= 300 or (head.status == 202 and request.method != "GET"):
+        # No client takes a result from these; what they say in text is for people. A GET is for a stream, though,
+        # and some read one from any answer that is a success.
         return PassedAnswer(head, request, closing=closing)
-    raise AnswerRefused(Reason.UPSTREAM_CONTENT_TYPE, f"Content-Type {media.decode('latin-1')!r}")
+    raise _surprising(media)
 
 
-def _judge_as_mcp(plan: Plan) -> bool:
-    """Have what comes on this stream decided by the rules of the MCP endpoint beside it; False if it has none."""
-    plan.target = plan.routed.neighbour
-    return plan.target is not None
+def _beside_mcp(plan: Plan, head: ResponseHead, media: bytes, pipeline: Pipeline, *, closing: bool) -> Answer:
+    """An answer to plain HTTP beside an MCP endpoint.
+
+    What a client of MCP takes from here it takes from an event stream: for results it waits on its own POST, which
+    is not treated as plain HTTP. Python's SDK reads as a stream whatever has text/event-stream somewhere in its
+    type, TypeScript's every success of the GET that asked for one, whatever its type. So where a client did not
+    ask for a stream, only the type decides, and pages and documents stay as they are. Where it asked, an answer
+    that says nothing of its type or is plain text may be a stream of a server that is badly set up, and is read
+    as one; a document is JSON in truth, which holds no line that an event could begin with; and anything else is
+    refused, because to read HTML as events would cut off its end.
+    """
+    stream = EVENTS in head.fields.get(b"content-type", b"").lower()
+    asked = plan.head.method == "GET" and 200 <= head.status < 300 and _accepts_events(plan)
+    if head.body_length == 0 or plan.head.method == "HEAD" or not (stream or asked):
+        return PassedAnswer(head, plan.head, closing=closing)
+    _refuse_encoded(head)
+    if stream or media in _UNTYPED:
+        # Decided by the rules of the MCP endpoint beside it.
+        plan.target = plan.routed.neighbour
+        if plan.target is None:
+            raise AnswerRefused(Reason.PROTOCOL_NOT_ALLOWED, "an event stream beside several MCP Backends")
+        return _events(plan, head, pipeline, closing=closing)
+    if media == JSON:
+        limits = pipeline.limits
+        checked = partial(_strict_json, max_depth=limits.json_depth)
+        return JsonAnswer(head, checked, limit=limits.body_bytes, closing=closing)
+    raise _surprising(media)
+
+
+def _accepts_events(plan: Plan) -> bool:
+    return any(EVENTS in value.lower() for value in all_values(plan.head.headers, b"accept"))
+
+
+def _strict_json(body: bytes, status: int, *, max_depth: int) -> bytes:
+    """The body as it is, if it is JSON."""
+    try:
+        if body:
+            parse(body, max_depth=max_depth)
+    except JsonRefused as refused:
+        raise AnswerRefused(refused.reason, refused.detail) from refused
+    return body
+
+
+def _surprising(media: bytes) -> AnswerRefused:
+    return AnswerRefused(Reason.UPSTREAM_CONTENT_TYPE, f"Content-Type {media.decode('latin-1')!r}")
 
 
 def _refuse_encoded(head: ResponseHead) -> None:
@@ -63,7 +108,7 @@ def _refuse_encoded(head: ResponseHead) -> None:
 def _media_type(head: ResponseHead) -> bytes:
     """The reader has refused a repeated Content-Type."""
     value = head.fields.get(b"content-type", b"")
-    return value if value == b"application/json" else value.partition(b";")[0].strip().lower()
+    return value if value == JSON else value.partition(b";")[0].strip().lower()
 
 
 def _json(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:

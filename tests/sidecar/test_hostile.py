@@ -185,6 +185,82 @@ async def test_an_event_stream_beside_an_mcp_backend_is_filtered_by_its_rules(ac
     assert b"sampling" not in body
 
 
+STREAM = "data: " + json.dumps(result({"tools": [{"name": "drop"}, {"name": "search"}]})) + "\n\n"
+DOCUMENT = '{\n  "tools": [\n    "drop"\n  ]\n}'
+ASKED = "text/event-stream"
+
+
+async def get_of(path: str, accept: str, status: str, fields: str, body: str) -> tuple[int, bytes]:
+    """What a client is given of one answer to a GET, and its status."""
+    answer = f"HTTP/1.1 {status}\r\n{fields}content-length: {len(body)}\r\n\r\n{body}".encode()
+    script, _ = answering(answer)
+    async with serving(script) as backend, sidecar_for(backend.port) as (_, port), client_of(port) as client:
+        await client.send(
+            f"GET http://github.tools.svc:8080{path} HTTP/1.1\r\nhost: github.tools.svc:8080\r\n"
+            f"accept: {accept}\r\n\r\n".encode()
+        )
+        given, _, received = await client.answer()
+    return given, received
+
+
+@pytest.mark.parametrize(
+    ("accept", "fields"),
+    [
+        (ASKED, ""),
+        (ASKED, "content-type: \r\n"),
+        (ASKED, "content-type: text/plain\r\n"),
+        (ASKED, "content-type: Text/Plain; charset=utf-8\r\n"),
+        ("application/json, Text/Event-Stream;q=0.5", "content-type: text/plain\r\n"),
+        ("*/*", "content-type: text/event-stream, x\r\n"),
+        ("*/*", "content-type: text/html; text/event-stream\r\n"),
+    ],
+)
+async def test_what_a_client_may_read_as_a_stream_beside_mcp_is_filtered_as_one(
+    accept: str, fields: str
+) -> None:
+    status, received = await get_of("/oauth/sse", accept, "200 OK", fields, STREAM)
+    assert status == 200
+    assert b"search" in received
+    assert b"drop" not in received
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "fields", "body"),
+    [
+        ("/oauth/sse", "200 OK", "content-type: text/html\r\n", STREAM),
+        ("/oauth/sse", "203 Changed", "content-type: application/octet-stream\r\n", STREAM),
+        ("/oauth/sse", "200 OK", "content-type: application/json\r\n", STREAM),
+        ("/oauth/sse", "200 OK", "content-type: application/json\r\n", DOCUMENT + "\n" + STREAM),
+        ("/oauth/sse", "200 OK", "content-type: text/plain\r\ncontent-encoding: gzip\r\n", STREAM),
+        ("/mcp", "202 Accepted", "content-type: text/plain\r\n", STREAM),
+        ("/mcp", "202 Accepted", "", STREAM),
+    ],
+)
+async def test_a_stream_under_a_false_name_is_refused_to_who_asked_for_one(
+    path: str, status: str, fields: str, body: str
+) -> None:
+    given, received = await get_of(path, ASKED, status, fields, body)
+    assert given == 502
+    assert b"drop" not in received
+
+
+@pytest.mark.parametrize(
+    ("accept", "status", "fields", "body"),
+    [
+        ("*/*", "200 OK", "content-type: text/html\r\n", "<p>drop</p>"),
+        ("*/*", "200 OK", "content-type: application/json\r\n", DOCUMENT),
+        ("*/*", "200 OK", "content-type: text/plain\r\n", "drop"),
+        ("*/*", "200 OK", "", "drop"),
+        ("text/html", "200 OK", "", STREAM),
+        (ASKED, "200 OK", "content-type: application/json; charset=utf-8\r\n", DOCUMENT),
+        (ASKED, "404 Not Found", "content-type: text/html\r\n", "<p>drop</p>"),
+    ],
+)
+async def test_plain_http_beside_mcp_stays_as_it_is(accept: str, status: str, fields: str, body: str) -> None:
+    given, received = await get_of("/oauth/page", accept, status, fields, body)
+    assert (given, received) == (int(status[:3]), body.encode())
+
+
 async def test_nothing_leaks_when_clients_leave_at_random() -> None:
     dice = random.Random(7)
 
