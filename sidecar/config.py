@@ -95,8 +95,6 @@ def _read(tree: Node, folder: Path, environment: Mapping[str, str], log: ErrorLo
         return None
     identity: IdentitySettings = values["identity"]
     if identity.provider is Provider.WORKLOAD_API and not identity.socket:
-        if endpoint is not None and (fault := endpoint_fault(endpoint)):
-            log.add(1, "identity.socket", f"{ENDPOINT_VARIABLE}: {fault}")
         identity = replace(identity, socket=endpoint)
     authorities = values["authorities"]
     return SidecarConfig(

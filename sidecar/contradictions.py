@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from sidecar.addresses import Address, is_loopback, overlap, spelled
-from sidecar.identity.endpoint import ENDPOINT_VARIABLE
+from sidecar.identity.endpoint import ENDPOINT_VARIABLE, endpoint_fault
 from sidecar.settings import ApplicationSettings, IdentitySettings, ListenSettings, Provider
 
 
@@ -71,8 +71,13 @@ def with_identity(listen: ListenSettings, identity: IdentitySettings) -> Iterato
 
 def in_identity(identity: IdentitySettings, environment_socket: str | None) -> Iterator[Contradiction]:
     """What contradicts itself in the identity; `environment_socket` is what the endpoint variable holds."""
-    if identity.provider is Provider.WORKLOAD_API and not identity.socket and not environment_socket:
-        yield Contradiction("identity.socket", f"missing; set it, or {ENDPOINT_VARIABLE} in the environment")
+    if identity.provider is Provider.WORKLOAD_API and not identity.socket:
+        if not environment_socket:
+            fault: str | None = f"missing; set it, or {ENDPOINT_VARIABLE} in the environment"
+        elif fault := endpoint_fault(environment_socket):
+            fault = f"not set, and {ENDPOINT_VARIABLE} in its place: {fault}"
+        if fault:
+            yield Contradiction("identity.socket", fault)
     given = {"socket": identity.socket, "spiffeId": identity.spiffe_id}
     if identity.provider is Provider.NONE:
         for name in (name for name, value in given.items() if value is not None):

@@ -21,6 +21,7 @@ HOST_PORT = "host:port; write a name, an IPv4 address of four numbers or [an IPv
 
 
 def address(node: Node, place: Place) -> Address | Invalid | None:
+    """`host:port`, or null for none."""
     if isinstance(node, Scalar) and node.plain and node.text in ("null", "~", ""):
         return None
     value = read_text(node, place)
@@ -44,6 +45,7 @@ def strings(node: Node, place: Place) -> dict[str, str] | Invalid:
 
 
 def connect(node: Node, place: Place) -> dict[str, str] | Invalid:
+    """`host:port` that requests name -> `host:port` that is dialled, both as they are written."""
     values = strings(node, place)
     if isinstance(values, Invalid):
         return values
@@ -86,6 +88,7 @@ def _seconds_or_size(node: Node, place: Place) -> float | Invalid:
 
 
 def limits(node: Node, place: Place) -> Limits | Invalid:
+    """Limits by name; those that are not named keep their defaults."""
     fields = {name: Field(_seconds_or_size) for name in LIMIT_NAMES}
     values = read_object(node, place, fields)
     if values is None or INVALID in values.values():

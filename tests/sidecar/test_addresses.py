@@ -78,3 +78,13 @@ def test_hosts_overlap_where_they_can_be_one_place(one: str, other: str, same: b
 @given(st.ip_addresses(), st.integers(0, 65535))
 def test_an_address_is_read_as_it_is_spelt(host: object, port: int) -> None:
     assert parse_address(spelled((str(host), port))) == (str(host), port)
+
+
+@given(st.text() | st.from_regex(r"\[?[0-9a-fxA-F:.%]{0,20}\]?:[0-9]{0,6}"))
+def test_whatever_is_written_is_an_address_or_is_none(text: str) -> None:
+    found = parse_address(text)
+    if found is not None:
+        host, port = found
+        assert overlap(host, host)
+        assert 0 <= port <= 65535
+        assert parse_address(spelled(found)) == found

@@ -182,7 +182,9 @@ def test_the_endpoint_variable_stands_in_for_the_socket_and_is_checked_like_it(t
     path.write_text(WORKLOAD_API, encoding="utf-8")
     config = load_config(path, {"SPIFFE_ENDPOINT_SOCKET": "unix:///a.sock"})
     assert config.identity.socket == "unix:///a.sock"
-    with pytest.raises(PolicyInvalid, match=r"SPIFFE_ENDPOINT_SOCKET: .*tcp"):
+    with pytest.raises(
+        PolicyInvalid, match=r"sidecar.yaml:2: identity.socket: .*SPIFFE_ENDPOINT_SOCKET in its place: .*tcp"
+    ):
         load_config(path, {"SPIFFE_ENDPOINT_SOCKET": "tcp://127.0.0.1:8000"})
     (fault,) = faults(WORKLOAD_API, tmp_path)
     assert fault.startswith("2: identity.socket: missing")

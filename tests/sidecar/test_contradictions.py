@@ -134,4 +134,8 @@ def test_settings_of_an_identity_that_is_not_wanted_are_refused(
 
 
 def test_the_environment_may_name_the_socket() -> None:
-    assert not list(in_identity(IdentitySettings(Provider.WORKLOAD_API), "unix:///a"))
+    identity = IdentitySettings(Provider.WORKLOAD_API)
+    assert not list(in_identity(identity, "unix:///a"))
+    (found,) = in_identity(identity, "tcp://127.0.0.1:8000")
+    assert found.path == "identity.socket"
+    assert "SPIFFE_ENDPOINT_SOCKET" in found.message
