@@ -12,7 +12,6 @@ import ssl
 import textwrap
 
 from mesh.identity.errors import SvidInvalid
-from mesh.identity.svid import X509Svid
 from sidecar.identity.provider import Identity
 
 # RFC 7301. Our own name tells mesh TLS, which a sidecar terminates, from TLS of the application that merely
@@ -48,7 +47,7 @@ def _mesh_context(role: int, identity: Identity) -> ssl.SSLContext:
     try:
         if authorities:
             context.load_verify_locations(cadata=authorities)
-        _load_svid(context, identity.svid)
+        load_chain(context, identity.svid.chain_der, identity.svid.key_pkcs8_der)
     except ssl.SSLError as refused:
         raise SvidInvalid(
             f"OpenSSL does not take the identity {identity.svid.spiffe_id}: {refused}"
@@ -56,16 +55,19 @@ def _mesh_context(role: int, identity: Identity) -> ssl.SSLContext:
     return context
 
 
-def _load_svid(context: ssl.SSLContext, svid: X509Svid) -> None:
-    """`load_cert_chain` reads only files, and a key must not touch a disk: so a file that is only memory."""
-    descriptor = os.memfd_create("svid", os.MFD_CLOEXEC)
+def load_chain(context: ssl.SSLContext, chain_der: tuple[bytes, ...], key_pkcs8_der: bytes) -> None:
+    """Give `context` a certificate chain (leaf first) and its key; raises ssl.SSLError.
+
+    `load_cert_chain` reads only files, and a key must not touch a disk: so a file that is only memory.
+    """
+    descriptor = os.memfd_create("chain", os.MFD_CLOEXEC)
     with open(descriptor, "wb") as memory:
-        memory.write(_pem(svid))
+        memory.write(_pem(chain_der, key_pkcs8_der))
         memory.flush()
         context.load_cert_chain(f"/proc/self/fd/{descriptor}")
 
 
-def _pem(svid: X509Svid) -> bytes:
-    chain = "".join(map(ssl.DER_cert_to_PEM_cert, svid.chain_der))
-    key = "\n".join(textwrap.wrap(base64.b64encode(svid.key_pkcs8_der).decode("ascii"), 64))
+def _pem(chain_der: tuple[bytes, ...], key_pkcs8_der: bytes) -> bytes:
+    chain = "".join(map(ssl.DER_cert_to_PEM_cert, chain_der))
+    key = "\n".join(textwrap.wrap(base64.b64encode(key_pkcs8_der).decode("ascii"), 64))
     return f"{chain}-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n".encode("ascii")

@@ -271,7 +271,7 @@ class TlsProtocol(TlsTransport, asyncio.Protocol):
                 if not self._held:
                     return
             except ssl.SSLError as error:
-                self._refuse(explain(error, handshaking=True))
+                self._refuse(self._explain(error))
                 return
             else:
                 self._flush()
@@ -296,6 +296,9 @@ class TlsProtocol(TlsTransport, asyncio.Protocol):
         # The client's first request may have come together with the end of its handshake.
         if (self._held or self._incoming.pending) and not self._paused:
             self._deliver()
+
+    def _explain(self, error: ssl.SSLError) -> TlsRefused:
+        return explain(error, handshaking=True)
 
     def _handshake_took_too_long(self) -> None:
         self._report(Reason.TLS_HANDSHAKE, f"the handshake took longer than {self._seconds} s", by_peer=True)
