@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.proxy.endpoint import announced_path
+from mesh.policy.decision import INBOUND
+from sidecar.proxy.endpoint import MAX_ENDPOINT_CHARACTERS, MAX_ENDPOINTS, Endpoints, announced_path
 from sidecar.proxy.plan import Plan, Routed, Treatment
 from sidecar.proxy.pool import Destination
 from tests.support.fakes import AGENT, request_head
@@ -56,3 +57,43 @@ def test_a_server_may_be_an_ipv6_address(data: str, path: str | None) -> None:
 
 def test_no_data_is_the_stream_itself() -> None:
     assert announced_path("", plan()) == "/mcp/sse"
+
+
+@pytest.mark.parametrize(
+    ("authority", "data", "path"),
+    [
+        (b"app.tools.svc:8080", "http://app.tools.svc:8080/m", "/m"),
+        (b"app.tools.svc:8080", "/m", "/m"),
+        (b"app.tools.svc", "http://APP.tools.svc:80/m", "/m"),
+        (b"[fd00:0::1]:9000", "http://[fd00::1]:9000/m", "/m"),
+        (b"app.tools.svc:8080", "http://127.0.0.1:9000/m", None),
+        (b"app.tools.svc:8080", "http://other.tools.svc:8080/m", None),
+        (b"", "http://127.0.0.1:9000/m", "/m"),
+    ],
+)
+def test_a_peer_knows_the_application_by_the_name_that_it_asked(
+    authority: bytes, data: str, path: str | None
+) -> None:
+    application = Destination("127.0.0.1", 9000)
+    routed = Routed("inbound", b"/sse", "/sse", authority, application, INBOUND, "application", Treatment.MCP)
+    asked = Plan(request_head("GET /sse", host="x"), AGENT, routed, Treatment.MCP, INBOUND)
+    assert announced_path(data, asked) == path
+
+
+def test_an_endpoint_has_one_owner_or_none() -> None:
+    endpoints: Endpoints[str] = Endpoints()
+    assert endpoints.learn("/m", "a")
+    assert not endpoints.learn("/m", "a")
+    assert endpoints.owners == {"/m": "a"}
+    assert endpoints.learn("/m", "b")
+    assert not endpoints.learn("/m", "a")
+    assert endpoints.owners == {"/m": None}
+
+
+def test_endpoints_are_few_and_short() -> None:
+    endpoints: Endpoints[str] = Endpoints()
+    assert not endpoints.learn("x" * (MAX_ENDPOINT_CHARACTERS + 1), "a")
+    for number in range(MAX_ENDPOINTS + 2):
+        assert endpoints.learn(str(number), "a")
+    assert len(endpoints.owners) == MAX_ENDPOINTS
+    assert next(iter(endpoints.owners)) == "2"
