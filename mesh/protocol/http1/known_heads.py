@@ -5,7 +5,8 @@ check is kept, with the Content-Length line cut out, and the next one with the s
 search, a slice and a look-up in place of a dozen. What is derived from a head (which lines travel on, what
 its media type means) is kept with it in `memo`.
 
-The memo is not state: with it or without it, bytes always mean the same. Heads with credentials are not kept.
+The memo is not state: with it or without it, bytes always mean the same. Heads with credentials are not kept,
+nor are those whose target has a query, where credentials stand too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from mesh.protocol.http1.fields import NOT_KEPT
+from mesh.protocol.http1.fields import may_be_kept
 from mesh.protocol.http1.heads import Headers
 
 MOST_HEADS = 128
@@ -95,7 +96,7 @@ class KnownHeads:
 
         Not if it is long, holds credentials, or has a Content-Length in a spelling that was not cut out.
         """
-        if len(key) > MOST_BYTES or not NOT_KEPT.isdisjoint(fields):
+        if len(key) > MOST_BYTES or not all(map(may_be_kept, fields)):
             return
         if not digits and CONTENT_LENGTH in fields:
             return

@@ -7,7 +7,7 @@ head is written by one `join` over a `map`, all in C.
 
 from __future__ import annotations
 
-from mesh.protocol.http1.fields import NOT_KEPT
+from mesh.protocol.http1.fields import may_be_kept
 from mesh.protocol.http1.heads import Headers
 from mesh.protocol.http1.write import HOP_BY_HOP, NAMES_NOTHING, end_to_end
 
@@ -37,7 +37,7 @@ class LeavingLines(dict[tuple[bytes, bytes], bytes]):
             line = b"%b: %b\r\n" % field
             if line.count(b"\n") != 1 or line.count(b"\r") != 1 or b"\0" in line:
                 raise ValueError("a field holds a line break or NUL")
-        if len(name) + len(value) <= _KEPT_LINE_BYTES and name not in NOT_KEPT:
+        if len(name) + len(value) <= _KEPT_LINE_BYTES and may_be_kept(name):
             if len(self) >= _KEPT_LINES:
                 self.clear()
             self[field] = line

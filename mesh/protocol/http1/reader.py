@@ -99,7 +99,7 @@ class RequestReader(MessageReader):
             keep_alive = False
             if length:
                 raise HttpRefused(Reason.HTTP_MALFORMED, "a CONNECT request has a body")
-        elif length >= 0 and not expects:
+        elif length >= 0 and not expects and b"?" not in target:
             start = (method, target, http10)
             self._known.keep(*key, start, headers, known, keep_alive=keep_alive, memo=memo)
         self._keep_alive = keep_alive

@@ -6,6 +6,8 @@ import pytest
 
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.fields import FieldLines, list_members
+from mesh.protocol.http1.known_heads import KnownHeads
+from mesh.protocol.http1.lines import LeavingLines
 from mesh.reasons import Reason
 
 
@@ -58,3 +60,50 @@ def test_refusal_says_what_is_wrong_with_the_line(line: bytes, detail: str) -> N
 
 def test_list_members_are_in_lower_case_without_empty_ones() -> None:
     assert list_members(b"Close ,, \tX-A,") == [b"close", b"x-a"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"api-key",
+        b"apikey",
+        b"authorization",
+        b"cf-access-client-secret",
+        b"cf-access-jwt-assertion",
+        b"cookie",
+        b"idempotency-key",
+        b"job-token",
+        b"ocp-apim-subscription-key",
+        b"private-token",
+        b"proxy-authorization",
+        b"referer",
+        b"set-cookie",
+        b"traceparent",
+        b"x-amz-security-token",
+        b"x-auth-token",
+        b"x-functions-key",
+        b"x-gitlab-token",
+        b"x-goog-api-key",
+        b"x-hub-signature-256",
+        b"x-session-id",
+        b"x-vault-token",
+    ],
+)
+def test_credentials_and_what_is_new_every_time_are_remembered_nowhere(name: bytes) -> None:
+    line = name + b": s3cr3t"
+    lines, leaving, heads = FieldLines(), LeavingLines(frozenset()), KnownHeads()
+    field = lines[line]
+    assert field == (name, b"s3cr3t")
+    leaving.encode([field], None)
+    heads.keep(b"GET", b"", ("GET",), [field], dict([field]), keep_alive=True, memo={})
+    assert (dict(lines), dict(leaving), heads.get(b"GET", b"")) == ({}, {}, None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"accept", b"connection", b"content-type", b"host", b"keep-alive", b"mcp-session-id", b"user-agent"],
+)
+def test_what_clients_repeat_is_remembered(name: bytes) -> None:
+    lines = FieldLines()
+    assert list(map(lines.__getitem__, [name + b": x"])) == [(name, b"x")]
+    assert len(lines) == 1

@@ -56,6 +56,7 @@ def test_a_head_without_a_length_is_another_head() -> None:
     ("key", "digits", "fields"),
     [
         (b"k", b"", {b"authorization": b"Bearer x"}),
+        (b"k", b"", {b"a": b"1", b"x-api-key": b"x"}),
         (b"k", b"", {b"content-length": b"5"}),
         (b"k" * (MOST_BYTES + 1), b"", {b"a": b"1"}),
     ],

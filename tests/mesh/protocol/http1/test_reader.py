@@ -6,6 +6,7 @@ import pytest
 
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import CHUNKED, UNTIL_CLOSE, RequestHead, ResponseHead
+from mesh.protocol.http1.known_heads import KNOWN_REQUESTS
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.reader import RequestReader, ResponseReader
 from mesh.reasons import Reason
@@ -389,3 +390,13 @@ def test_bytes_behind_an_accepted_connect_belong_to_the_tunnel() -> None:
     assert client.reader.unread() == b"hello"
     assert not client.reader.between_messages
     client.reader.eof()
+
+
+@pytest.mark.parametrize(("target", "kept"), [(b"/mine", True), (b"/mine?token=s3cr3t", False)])
+def test_a_head_is_remembered_unless_its_target_has_a_query(target: bytes, kept: bool) -> None:
+    section = b"GET %b HTTP/1.1\r\nHost: a" % target
+    server = Server()
+    for _ in range(2):
+        server.reader.feed(section + b"\r\n\r\n")
+    assert server.targets == [target, target]
+    assert (KNOWN_REQUESTS.get(section, b"") is not None) is kept
