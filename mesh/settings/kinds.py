@@ -16,6 +16,7 @@ class Kind(StrEnum):
     ANNOTATION = "annotation"
     PORT = "port"
     SIDECAR_ENV = "sidecar environment"
+    REDIRECT_ENV = "redirect environment"
     APP_ENV = "application environment"
 
 

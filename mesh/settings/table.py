@@ -31,6 +31,10 @@ def _env(name: str, key: str, values: ValueType, default: str, doc: str) -> Sett
     return Setting(Kind.SIDECAR_ENV, "OUTRIDER_" + name, values, default, Owner.SIDECAR, doc, key=key)
 
 
+def _redirect_env(name: str, values: ValueType, default: str, doc: str) -> Setting:
+    return Setting(Kind.REDIRECT_ENV, "OUTRIDER_REDIRECT_" + name, values, default, Owner.SIDECAR, doc)
+
+
 def _app_env(name: str, default: str, doc: str) -> Setting:
     return Setting(Kind.APP_ENV, name, Text(doc), default, Owner.SIDECAR, doc)
 
@@ -269,6 +273,70 @@ ENV_AUTHORITIES = _env(
     Text("a path"),
     "",
     "PEM file in place of the system's roots, for Backends with tls mode Public.",
+)
+
+# The environment of the step that installs redirection, before anything else in the pod starts. Each variable is
+# a flag of `python -m sidecar.redirect` too.
+REDIRECT_UID = _redirect_env(
+    "UID", Text("a number, not 0"), str(SIDECAR_UID), "The sidecar's user: exempt together with its group."
+)
+REDIRECT_GID = _redirect_env("GID", Text("a number, not 0"), str(SIDECAR_UID), "The sidecar's group.")
+REDIRECT_OUTBOUND_PORT = _redirect_env(
+    "OUTBOUND_PORT", Port(), OUTBOUND_REDIRECT_PORT.default, "Where outbound TCP goes."
+)
+REDIRECT_INBOUND_PORT = _redirect_env(
+    "INBOUND_PORT", Port(), INBOUND_REDIRECT_PORT.default, "Where inbound TCP goes."
+)
+REDIRECT_MTLS_PORT = _redirect_env(
+    "MTLS_PORT", Port(), INBOUND_PORT.default, "Inbound mutual TLS, open to other workloads."
+)
+REDIRECT_FORWARD_PORT = _redirect_env(
+    "FORWARD_PORT", Port(), FORWARD_PORT.default, "The forward proxy, closed to other workloads."
+)
+REDIRECT_TELEMETRY_PORT = _redirect_env(
+    "TELEMETRY_PORT", Port(), TELEMETRY_PORT.default, "Health and metrics, open to other workloads."
+)
+REDIRECT_EXCLUDE_INBOUND_PORTS = _redirect_env(
+    "EXCLUDE_INBOUND_PORTS",
+    Text("port numbers, comma separated"),
+    "",
+    "Ports that others reach without the sidecar, over TCP and UDP.",
+)
+REDIRECT_EXCLUDE_OUTBOUND_PORTS = _redirect_env(
+    "EXCLUDE_OUTBOUND_PORTS",
+    Text("port numbers, comma separated"),
+    "",
+    "Destination ports that the application reaches without the sidecar, over TCP and UDP.",
+)
+REDIRECT_EXCLUDE_OUTBOUND_CIDRS = _redirect_env(
+    "EXCLUDE_OUTBOUND_CIDRS",
+    Text("CIDR blocks, comma separated"),
+    "",
+    "Destinations that the application reaches without the sidecar, over any protocol.",
+)
+REDIRECT_NAMESERVERS = _redirect_env(
+    "NAMESERVERS",
+    Text("IP addresses, comma separated"),
+    "",
+    "Resolvers that port 53 is open to; else those of /etc/resolv.conf.",
+)
+REDIRECT_UDP = _redirect_env(
+    "UDP",
+    Choice(("quic", "closed")),
+    "quic",
+    "Which outbound UDP is refused: `quic` port 443, `closed` all but DNS to the resolvers.",
+)
+REDIRECT_IPV6 = _redirect_env(
+    "IPV6",
+    Choice(("auto", "on", "off")),
+    "auto",
+    "Whether IPv6 is captured: `auto` wherever the kernel has it.",
+)
+REDIRECT_BACKEND = _redirect_env(
+    "BACKEND",
+    Choice(("auto", "nft", "iptables-nft", "iptables-legacy")),
+    "auto",
+    "What installs the rules: `auto` the first of these that works.",
 )
 
 # The application's environment. HTTP clients disagree on the case of these names, so both are set.
