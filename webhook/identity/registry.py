@@ -15,9 +15,9 @@ from pathlib import Path
 from mesh.identity.bundle import TrustBundle
 from mesh.identity.ca import Authority, make_authority
 from mesh.identity.issue import new_svid
+from mesh.identity.jwt_svid import JwtKey, make_jwt_key
 from mesh.identity.spiffe_id import SpiffeId
 from mesh.identity.svid import X509Svid
-from webhook.identity.jwt_svid import JwtKey, make_jwt_key
 
 SVID_LIFETIME = timedelta(hours=1)
 AUTHORITY_LIFETIME = timedelta(days=1)

@@ -21,8 +21,10 @@ import grpc
 from spiffe._proto import workload_pb2 as messages
 from spiffe._proto import workload_pb2_grpc as service
 
+from mesh.identity.bundle_document import read_bundle_document, write_jwks
+from mesh.identity.errors import IdentityInvalid
+from mesh.identity.jwt_svid import issue_jwt_svid, validate_jwt_svid
 from mesh.identity.spiffe_id import SCHEME
-from webhook.identity.jwt_svid import JwtInvalid, issue_jwt_svid, jwks, keys_of, validate_jwt_svid
 from webhook.identity.registry import Registry, Workload
 
 JWT_LIFETIME: Final = timedelta(minutes=5)
@@ -109,9 +111,10 @@ class _Api(service.SpiffeWorkloadAPIServicer):
         if not request.audience or not request.svid:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "audience and svid must be given")
         try:
-            keys = {name: keys_of(document) for name, document in self._jwks().items()}
+            documents = self._jwks().items()
+            keys = {name: read_bundle_document(name, document).jwt_keys for name, document in documents}
             subject, claims = validate_jwt_svid(request.svid, request.audience, keys, self._registry.clock())
-        except JwtInvalid as invalid:
+        except IdentityInvalid as invalid:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(invalid))
         response = messages.ValidateJWTSVIDResponse(spiffe_id=str(subject))
         response.claims.update(claims)
@@ -176,7 +179,8 @@ class _Api(service.SpiffeWorkloadAPIServicer):
     def _jwks(self) -> dict[str, bytes]:
         documents = {name: each.jwks for name, each in self._registry.foreign.items()}
         known = {name: document for name, document in documents.items() if document is not None}
-        return {self._registry.trust_domain: jwks(self._registry.jwt_keys)} | known
+        own = {key.key_id: key.public for key in self._registry.jwt_keys}
+        return {self._registry.trust_domain: write_jwks(own)} | known
 
     def _jwt_svid(self, workload: Workload, audience: list[str]) -> messages.JWTSVID:
         key, now = self._registry.jwt_keys[0], self._registry.clock()

@@ -25,9 +25,10 @@ from spiffe.workloadapi.errors import (
     ValidateJwtSvidError,
 )
 
+from mesh.identity.bundle_document import write_jwks
 from mesh.identity.ca import make_authority
+from mesh.identity.jwt_svid import issue_jwt_svid, make_jwt_key
 from mesh.identity.spiffe_id import SpiffeId
-from webhook.identity.jwt_svid import issue_jwt_svid, jwks, make_jwt_key
 from webhook.identity.registry import ForeignDomain, Registry
 from webhook.identity.workload_api_server import WorkloadApiServer
 
@@ -136,7 +137,7 @@ async def test_tokens_of_a_federated_domain_are_validated_with_its_keys(
     token = issue_jwt_svid(key, SpiffeId("b.example", "/x"), ["db"], now, timedelta(minutes=1))
     with pytest.raises(ValidateJwtSvidError):
         await asyncio.to_thread(client.validate_jwt_svid, token, "db")
-    registry.federate(ForeignDomain(foreign.bundle, jwks([key])))
+    registry.federate(ForeignDomain(foreign.bundle, write_jwks({key.key_id: key.public})))
     answer = await stub.ValidateJWTSVID(
         messages.ValidateJWTSVIDRequest(audience="db", svid=token), metadata=HEADER
     )
