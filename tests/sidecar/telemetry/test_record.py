@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Literal
 
 import pytest
@@ -10,6 +11,7 @@ from mesh.policy.decision import Decision
 from mesh.reasons import Reason
 from sidecar.telemetry import names
 from sidecar.telemetry.log import MAX_TEXT
+from sidecar.telemetry.record import MAX_LINE_BYTES, MAX_LINES
 from tests.support.fakes import recorder
 
 PASSED = Decision(True, Reason.ALLOWED, "AgentPolicy/triage outbound[0] tools.allow[0]")
@@ -104,6 +106,23 @@ def test_more_decisions_than_are_remembered_are_all_written() -> None:
     for number in range(3000):
         written.decision("outbound", PEER, "github", "tools/call", f"tool{number}", PASSED)
     assert [fields["name"] for _, fields in lines.lines] == [f"tool{number}" for number in range(3000)]
+
+
+@pytest.mark.parametrize("length", [MAX_LINE_BYTES, 200_000])
+def test_names_of_any_length_leave_memory_bounded(length: int) -> None:
+    written, lines = recorder()
+    tracemalloc.start()
+    try:
+        for number in range(MAX_LINES - 1):
+            name = f"{number:0{length}}"
+            written.decision("outbound", PEER, "github", "tools/call", name, REFUSED)
+            written.decision("outbound", PEER, "github", name, None, REFUSED)
+            lines.lines.clear()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Twice: the key holds a name as it was sent, the line holds it cut.
+    assert kept < 2 * MAX_LINES * MAX_LINE_BYTES
 
 
 def test_a_refusal_that_was_only_observed_is_counted_beside() -> None:
