@@ -33,7 +33,9 @@ REQUESTS = [
     b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
     b"GET / HTTP/1.0\r\n\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\nUpgrade: x\r\n\r\n",
+    b"\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi\r\n",
     b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n",
 ]
 RESPONSES = [
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
@@ -198,9 +200,10 @@ def first_of(events: list[Any]) -> tuple[Any, bytes]:
 
 
 @FUZZ
-@given(mutated(REQUESTS[:6]))
+@given(mutated(REQUESTS[:7]))
 @example(REQUESTS[0])
 @example(REQUESTS[2])
+@example(REQUESTS[6])
 def test_request_that_is_read_means_the_same_to_llhttp(data: bytes) -> None:
     notes = read_request([data])
     if notes.refused is not None or notes.events.count("end") != 1:

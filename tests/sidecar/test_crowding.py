@@ -191,3 +191,16 @@ async def test_an_attempt_to_connect_that_fails_unforeseen_is_answered() -> None
     assert (status, answer["error"]["data"]["reason"]) == (502, "upstream_unreachable")
     assert len(told) == 1
     assert json.dumps(answer)
+
+
+@pytest.mark.parametrize("ending", ["keep-alive", "close"])
+async def test_the_empty_line_that_old_clients_send_behind_a_body_costs_no_answer(ending: str) -> None:
+    script, seen = answering(json_answer(result({})))
+    async with serving(script) as backend, sidecar_for(backend.port) as (_, port), client_of(port) as client:
+        await client.send(post(call("search"), connection=ending) + b"\r\n")
+        assert (await client.answer())[0] == 200
+        if ending == "close":
+            return
+        await client.send(post(call("search")))
+        assert (await client.answer())[0] == 200
+    assert all(head.startswith(b"POST /mcp ") for head, _ in seen)

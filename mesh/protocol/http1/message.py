@@ -42,6 +42,7 @@ class MessageReader(ABC):
         "body_limit",
     )
     _chunks: ChunkedBody  # only in the phase CHUNKS
+    _skips_empty_line = False
 
     def __init__(self, sink: BodySink, limits: HttpLimits, section: Section, known: KnownHeads) -> None:
         self._bodies = sink
@@ -126,6 +127,10 @@ class MessageReader(ABC):
     def _end(self, more: bool) -> None:
         """The message is complete; `more` says that bytes follow it."""
 
+    def _behind_the_last(self, data: bytes, position: int) -> int:
+        """Bytes follow the message that was to be the last."""
+        raise self._surplus()
+
     @abstractmethod
     def _surplus(self) -> HttpRefused:
         """Why bytes are refused that follow the last message."""
@@ -150,6 +155,10 @@ class MessageReader(ABC):
             self.body_limit = limits.body_bytes
             return self._again(known_head, digits, data, position)
         lines = section.split(CRLF)
+        if self._skips_empty_line and not lines[0] and len(lines) > 1:
+            del lines[0]
+            section = section[len(CRLF) :]
+            key, digits = split_length(section)
         try:
             if len(lines) > limits.headers + 1:
                 raise HttpRefused(Reason.HTTP_HEAD_TOO_LARGE, "there are more fields than limits.headers")
@@ -204,7 +213,7 @@ class MessageReader(ABC):
         if phase == CLOSE:
             self._until_close(data[position:])
         elif phase == OVER:
-            raise self._surplus()
+            return self._behind_the_last(data, position)
         else:
             self._keep(data[position:])
         return len(data)

@@ -22,7 +22,7 @@ from mesh.protocol.http1.heads import UNTIL_CLOSE, Headers, RequestHead, Respons
 from mesh.protocol.http1.known_heads import KNOWN_REQUESTS, KNOWN_RESPONSES, KnownHead
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.message import CHUNKS, CLOSE, HEAD, LENGTH, OVER, TUNNEL, MessageReader
-from mesh.protocol.http1.section import REQUEST_OPENING, RESPONSE_OPENING, Section
+from mesh.protocol.http1.section import CRLF, REQUEST_OPENING, RESPONSE_OPENING, Section
 from mesh.protocol.http1.startline import check_target, request_line, status_line
 from mesh.reasons import Reason
 
@@ -45,9 +45,14 @@ class ResponseSink(Protocol):
 
 
 class RequestReader(MessageReader):
-    """Reads what a client sends. Behind a CONNECT it reads nothing: `unread` gives the tunnel's bytes."""
+    """Reads what a client sends. Behind a CONNECT it reads nothing: `unread` gives the tunnel's bytes.
+
+    One CRLF before a request is skipped, because old clients send it behind the body of a POST (RFC 9112, section
+    2.2). Nothing else is: not a second one, and no bare LF, which could be the end of a body to somebody else.
+    """
 
     __slots__ = ("_host", "_http10", "_keep_alive", "_line", "_method", "_sink", "_target")
+    _skips_empty_line = True
 
     def __init__(self, sink: RequestSink, limits: HttpLimits) -> None:
         super().__init__(sink, limits, Section(REQUEST_OPENING, limits.head_bytes), KNOWN_REQUESTS)
@@ -61,11 +66,16 @@ class RequestReader(MessageReader):
     @property
     def between_messages(self) -> bool:
         """Whether the next byte would begin a request, and nothing is held back."""
-        return self._phase == HEAD and not self._section.kept and not self._rest and self._refused is None
+        return self._phase == HEAD and self._nothing_begun and not self._rest and self._refused is None
+
+    @property
+    def _nothing_begun(self) -> bool:
+        kept = self._section.kept
+        return not kept or kept == CRLF
 
     def eof(self) -> None:
         """The client will send no more. Raises HttpRefused(HTTP_TRUNCATED) inside a request."""
-        if self._refused is None and (self._section.kept or self._phase in (LENGTH, CHUNKS)):
+        if self._refused is None and (not self._nothing_begun or self._phase in (LENGTH, CHUNKS)):
             self._refused = HttpRefused(Reason.HTTP_TRUNCATED, "the connection closed inside a request")
             raise self._refused
 
@@ -123,6 +133,13 @@ class RequestReader(MessageReader):
         if not self._keep_alive:
             self._phase = TUNNEL if self._method == "CONNECT" else OVER
         self._sink.on_request_end()
+
+    def _behind_the_last(self, data: bytes, position: int) -> int:
+        kept = self._section.kept
+        kept += data[position : position + len(CRLF) + 1]
+        if not CRLF.startswith(kept):
+            raise self._surplus()
+        return len(data)
 
     def _surplus(self) -> HttpRefused:
         return HttpRefused(Reason.HTTP_MALFORMED, "data follows a request that was to be the last")

@@ -15,7 +15,8 @@ from mesh.reasons import Reason
 CRLF = b"\r\n"
 BLANK_LINE = b"\r\n\r\n"
 _BARE = rb"|\r[^\n]|(?<!\r)\n"
-REQUEST_OPENING = re.compile(rb"\A[^A-Z]" + _BARE)
+# One empty line may stand before a request.
+REQUEST_OPENING = re.compile(rb"\A[^A-Z\r]|\A\r\n[^A-Z]" + _BARE)
 RESPONSE_OPENING = re.compile(rb"\A[^H]" + _BARE)
 TRAILER_OPENING = re.compile(rb"\A[^\r]" + _BARE)
 
@@ -41,7 +42,7 @@ class Section:
         kept += data[position : position + self._limit - before]
         end = kept.find(BLANK_LINE, max(before - 3, 0))
         if end < 0:
-            self.refuse_impossible(kept, max(before - 1, 0))
+            self.refuse_impossible(kept, max(before - 2, 0))
             if len(kept) >= self._limit:
                 raise HttpRefused(Reason.HTTP_HEAD_TOO_LARGE, "the head exceeds limits.headBytes")
             return None, len(data)

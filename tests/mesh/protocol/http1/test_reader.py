@@ -400,3 +400,26 @@ def test_a_head_is_remembered_unless_its_target_has_a_query(target: bytes, kept:
         server.reader.feed(section + b"\r\n\r\n")
     assert server.targets == [target, target]
     assert (KNOWN_REQUESTS.get(section, b"") is not None) is kept
+
+
+def test_the_empty_line_behind_a_body_begins_no_request() -> None:
+    server = Server()
+    server.reader.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi\r")
+    assert not server.reader.between_messages
+    server.reader.feed(b"\n")
+    assert server.reader.between_messages
+    server.reader.feed(b"G")
+    assert not server.reader.between_messages
+    server.reader.feed((GET % 1)[1:])
+    assert server.targets == [b"/", b"/1"]
+    server.reader.eof()
+
+
+def test_a_head_behind_an_empty_line_is_remembered_without_it() -> None:
+    server = Server()
+    section = b"GET /behind-an-empty-line HTTP/1.1\r\nHost: a"
+    server.reader.feed(b"\r\n" + section + b"\r\n\r\n")
+    server.reader.feed(section + b"\r\n\r\n")
+    assert server.heads[0] == server.heads[1]
+    assert KNOWN_REQUESTS.get(section, b"") is not None
+    assert KNOWN_REQUESTS.get(b"\r\n" + section, b"") is None

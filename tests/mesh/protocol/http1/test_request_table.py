@@ -120,7 +120,22 @@ REFUSED_REQUESTS: list[tuple[str, bytes, Reason]] = [
     ("escape character in a value", post(b"X: \x1b[2J"), HEADER),
     ("delete character in a value", post(b"X: a\x7f"), HEADER),
     # The request line.
-    ("CRLF before the request", b"\r\n" + get(b"/"), MALFORMED),
+    ("two CRLFs before the request", b"\r\n\r\n" + get(b"/"), MALFORMED),
+    ("LF before the request", b"\n" + get(b"/"), MALFORMED),
+    ("CR before the request", b"\r" + get(b"/"), MALFORMED),
+    ("CR CR LF before the request", b"\r\r\n" + get(b"/"), MALFORMED),
+    ("CRLF LF before the request", b"\r\n\n" + get(b"/"), MALFORMED),
+    ("CRLF and space before the request", b"\r\n " + get(b"/"), MALFORMED),
+    ("CRLF before a method in lower case", b"\r\npost / HTTP/1.1\r\nHost: a\r\n\r\n", MALFORMED),
+    ("CRLF before a request with bare CR", b"\r\nGET /# HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", MALFORMED),
+    ("two CRLFs between requests", get(b"/") + b"\r\n\r\n" + get(b"/"), MALFORMED),
+    ("LF behind a body", post(b"Content-Length: 2", body=b"ok\n") + get(b"/"), MALFORMED),
+    ("half a CRLF behind the last", get(b"/") + b"\r", TRUNCATED),
+    (
+        "a request behind the last",
+        post(b"Content-Length: 2", b"Connection: close", body=b"ok\r\n") + get(b"/"),
+        MALFORMED,
+    ),
     ("empty request line", b"\r\nHost: a\r\n\r\n", MALFORMED),
     ("nothing but a blank line", b"\r\n\r\n", MALFORMED),
     ("space before the request", b" " + get(b"/"), MALFORMED),
@@ -245,7 +260,7 @@ REFUSED_REQUESTS: list[tuple[str, bytes, Reason]] = [
     ("trailers cut off", chunked(b"0\r\nX: y\r\n"), TRUNCATED),
     ("request after one that closes", post(b"Connection: close") + get(b"/"), MALFORMED),
     ("request after one of HTTP/1.0", b"GET / HTTP/1.0\r\n\r\n" + get(b"/"), MALFORMED),
-    ("line break after a body", post(b"Content-Length: 2", body=b"hi\r\n"), MALFORMED),
+    ("two line breaks after a body", post(b"Content-Length: 2", body=b"hi\r\n\r\n"), MALFORMED),
 ]
 
 # Read in one way: what the head says of the body, the body, and how many requests came out.
@@ -261,6 +276,18 @@ READ_REQUESTS: list[tuple[str, bytes, int, bytes, int]] = [
     ("size with zeros and capitals", chunked(b"0000000A\r\n0123456789\r\n000\r\n\r\n"), -1, b"0123456789", 1),
     ("CRLF inside a chunk", chunked(b"2\r\n\r\n\r\n0\r\n\r\n"), -1, b"\r\n", 1),
     ("pipelined", post(b"Content-Length: 2", body=b"hi") + chunked(b"0\r\n\r\n") + get(b"/"), 2, b"hi", 3),
+    ("CRLF before the request", b"\r\n" + post(b"Content-Length: 2", body=b"hi"), 2, b"hi", 1),
+    ("CRLF between requests", post(b"Content-Length: 2", body=b"hi\r\n") + get(b"/"), 2, b"hi", 2),
+    ("CRLF behind chunks", chunked(b"2\r\nhi\r\n0\r\n\r\n\r\n") + get(b"/"), -1, b"hi", 2),
+    ("CRLF behind the request", post(b"Content-Length: 2", body=b"hi\r\n"), 2, b"hi", 1),
+    (
+        "CRLF behind the last request",
+        post(b"Content-Length: 2", b"Connection: close", body=b"hi\r\n"),
+        2,
+        b"hi",
+        1,
+    ),
+    ("CRLF that is the body", post(b"Content-Length: 2", body=b"\r\n") + get(b"/"), 2, b"\r\n", 2),
     ("bytes beyond ASCII in a value", post("X: ä".encode()), 0, b"", 1),
     ("empty value", post(b"X:"), 0, b"", 1),
     (
