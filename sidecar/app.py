@@ -13,17 +13,17 @@ from mesh.policy.documents import Documents
 from mesh.policy.principal import Principal
 from mesh.reasons import Reason
 from sidecar.capture.inbound import Application
+from sidecar.capture.mesh import accept_mesh
 from sidecar.config import Address, Provider, SidecarConfig
 from sidecar.identity.holder import IdentityHolder, utc_now
 from sidecar.identity.provider import Identity, IdentityProvider
-from sidecar.proxy.dial import NetworkDialer, expiry
+from sidecar.proxy.dial import NetworkDialer
 from sidecar.proxy.downstream import Channel, Downstream
 from sidecar.proxy.listener import Listener
 from sidecar.proxy.ourselves import Ourselves
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.pool import Pool
 from sidecar.proxy.ticker import Ticker
-from sidecar.proxy.tls import TlsRefused, mesh_server
 from sidecar.tasks import spawn
 from sidecar.telemetry import names
 from sidecar.telemetry.health import Health, HealthConnection
@@ -155,7 +155,7 @@ class Sidecar:
         return Downstream(self.pipeline, listener, Channel("outbound", principal, AGENT))
 
     def _inbound_connection(self, listener: Listener) -> asyncio.Protocol:
-        return _accept_mesh(self, listener)
+        return accept_mesh(self.pipeline, self.identity, listener)
 
     def _health_connection(self, listener: Listener) -> asyncio.Protocol:
         health = Health(self.metrics.exposition, self.unready)
@@ -229,56 +229,6 @@ class Sidecar:
         self._ticker.stop()
         self.log.write("stopped", complete=all(results))
         self.log.close()
-
-
-def _accept_mesh(sidecar: Sidecar, listener: Listener) -> asyncio.Protocol:
-    """The protocol of a connection that must be mutual TLS of the mesh."""
-    recorder = sidecar.recorder
-
-    def failed(refused: TlsRefused) -> None:
-        listener.shaking_hands -= 1
-        recorder.handshake("inbound", "unknown", refused.reason, refused.detail)
-
-    if listener.full:
-        recorder.handshake("inbound", "unknown", Reason.TOO_MANY_CONNECTIONS)
-        return _Closed()
-    listener.shaking_hands += 1
-    try:
-        return mesh_server(
-            _Accepted(sidecar, listener),
-            sidecar.identity,
-            on_failure=failed,
-            handshake_seconds=sidecar.config.limits.handshake_seconds,
-        )
-    except TlsRefused as refused:
-        failed(refused)
-        return _Closed()
-
-
-class _Accepted(asyncio.Protocol):
-    """Becomes the connection once the peer is known."""
-
-    def __init__(self, sidecar: Sidecar, listener: Listener) -> None:
-        self._sidecar = sidecar
-        self._listener = listener
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._listener.shaking_hands -= 1
-        peer = str(transport.get_extra_info("peer_id"))
-        sidecar = self._sidecar
-        sidecar.recorder.handshake("inbound", peer, Reason.ALLOWED)
-        connection = Downstream(sidecar.pipeline, self._listener, Channel("inbound", Principal(peer), peer))
-        connection.expires = expiry(transport, asyncio.get_running_loop().time(), utc_now())
-        transport.set_protocol(connection)
-        connection.connection_made(transport)
-
-
-class _Closed(asyncio.Protocol):
-    """Refuses a connection at once: there is no SVID to answer it with."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what TCP servers give
-        transport.abort()
 
 
 def identity_provider(config: SidecarConfig, problem: Callable[[str], None]) -> IdentityProvider | None:

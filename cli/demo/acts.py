@@ -84,7 +84,7 @@ async def wrong_identities_fail(screen: Screen, stage: Stage) -> Findings:
         bare = await stage.neighbour.visit(f"http://127.0.0.1:{stage.ports.notes_mtls}/mcp", MODERN)
         refused = await stage.notes.logged(event="handshake", reason=Reason.TLS_HANDSHAKE.value)
         impostor = await stage.impostor.visit(url(NOTES_HOST), MODERN)
-        peer = await stage.notes.logged(event="decision", peer=IMPOSTOR.spiffe_id, allowed=False)
+        peer = await stage.notes.logged(event="handshake", peer=IMPOSTOR.spiffe_id)
         fake = await stage.agent.visit(url(SPARE_HOST), MODERN)
         wrong = Reason.PEER_WRONG_IDENTITY.value
         broken = await stage.triage.logged(event="handshake", side="outbound", reason=wrong)

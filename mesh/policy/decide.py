@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mesh.policy.ballot import refuse, settle, strongest
-from mesh.policy.decision import Decision, HttpRequest, Inbound, Route, Target
+from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Route, Target
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.policy.entrances import Entrances
 from mesh.policy.methods import KIND_SECTIONS
@@ -95,6 +95,12 @@ class Policy:
             decision = self._poll(principal, target, lambda rule: rule.vote_server_request(kind))
             self._remember(key, len(kind), decision)
         return decision
+
+    def meet(self, principal: Principal) -> Decision:
+        """May this peer connect at all? Asked once a connection, before it is asked what it wants."""
+        return self._poll(
+            principal, INBOUND, lambda rule: Vote(Verdict.GRANT, Reason.ALLOWED_BASE_PROTOCOL, rule.label)
+        )
 
     def egress(self, host: str, port: int, path: str | None = None) -> Decision:
         """May the agent reach a destination that is no Backend? `path` is None where it cannot be known.

@@ -22,11 +22,16 @@ class Application:
     ports: tuple[int, ...]
 
 
-def where_to(head: RequestHead, application: Application) -> tuple[int, bytes]:
-    """Port and origin-form target for the application. Raises HttpRefused."""
+def where_to(head: RequestHead, application: Application, connected: int | None = None) -> tuple[int, bytes]:
+    """Port and origin-form target for the application. Raises HttpRefused.
+
+    `connected`: the port that the peer connected to, where that is known; then nothing that it says counts.
+    """
     target = head.target
     if target[:1] not in (b"/", b"*"):
         target = absolute_form(target).path
+    if connected is not None:
+        return connected, target
     if not application.ports:
         raise HttpRefused(Reason.UPSTREAM_UNREACHABLE, "no application port is configured", 503)
     value = head.fields.get(b"host")

@@ -42,6 +42,8 @@ class Channel:
     """For logs: the peer's SPIFFE ID, or `agent`."""
     tunnel: tuple[str, int] | None = None
     """Host and port of a CONNECT whose HTTP is inspected."""
+    port: int | None = None
+    """The application's port that a peer connected to, where the connection itself says it."""
 
 
 class Downstream(asyncio.Protocol):

@@ -114,7 +114,7 @@ class Pipeline:
         """The remembered route, or a new one."""
         inbound = channel.direction == "inbound"
         if inbound:
-            key: tuple[object, ...] = (head.target, head.fields.get(b"host"), channel.principal.id)
+            key: tuple[object, ...] = (head.target, head.fields.get(b"host"), channel.principal.id, channel.port)
         else:
             key = (head.target, channel.tunnel)
         routed = self._routes.get(key)
@@ -131,7 +131,7 @@ class Pipeline:
         return route_outbound(self.policy, target, self._endpoints.owners)
 
     def _route_inbound(self, head: RequestHead, channel: Channel) -> Routed:
-        port, path = inbound_capture.where_to(head, self._application)
+        port, path = inbound_capture.where_to(head, self._application, channel.port)
         application = Destination(self._application.host, port)
         authority = head.fields.get(b"host", b"")
         learned = self._inbound_endpoints.owners

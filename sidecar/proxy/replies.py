@@ -117,6 +117,11 @@ def tunnel_failed(reason: Reason, detail: str) -> bytes:
     return _last(problem(_UPSTREAM_STATUS.get(reason, 502), reason, detail))
 
 
+def turned_away(reason: Reason, detail: str) -> bytes:
+    """The answer to a peer that may not connect, whatever it asks for."""
+    return _last(problem(403, reason, detail))
+
+
 def _last(reply: Reply) -> bytes:
     headers = [
         (b"content-type", reply.content_type),

@@ -121,8 +121,9 @@ async def test_what_no_rule_grants_never_reaches_the_application(policy: str, se
 
 async def test_a_message_without_a_method_needs_a_grant_too() -> None:
     body = b'{"jsonrpc":"2.0","id":1,"result":{},"amount":100}'
-    stranger = "spiffe://test.mesh/ns/agents/sa/stranger"
-    seen, received = await ask(SERVER_POLICY, stranger, request("POST", "/mcp", body, JSON))
+    neighbour = "spiffe://test.mesh/ns/agents/sa/neighbour"
+    elsewhere = f'  - from: ["{neighbour}"]\n    mcp: {{path: /other, tools: {{allow: []}}}}\n'
+    seen, received = await ask(SERVER_POLICY + elsewhere, neighbour, request("POST", "/mcp", body, JSON))
     assert seen == []
     assert received.startswith(b"HTTP/1.1 202 ")
 

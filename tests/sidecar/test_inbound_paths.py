@@ -102,7 +102,7 @@ async def test_a_refusal_for_the_path_says_what_to_write() -> None:
     assert "mcp.path" in asked[1]["error"]["message"]
     assert (told[0], told[1]["reason"]) == (403, reason)
     assert (fetched[0], fetched[1]["reason"]) == (403, reason)
-    assert stranger[1]["error"]["data"] == {"reason": Reason.PEER_NOT_ALLOWED}
+    assert (stranger[0], stranger[1]["reason"]) == (403, Reason.PEER_NOT_ALLOWED)
     assert seen == []
 
 
@@ -237,7 +237,7 @@ async def test_messages_to_the_endpoint_of_a_stream_are_decided_as_its_path(anno
     assert early[1]["error"]["data"] == {"reason": Reason.INBOUND_PATH_NOT_DECLARED}
     assert passed == (202, None)
     assert denied[1]["error"]["message"] == "Unknown tool: drop"
-    assert stranger[1]["error"]["data"] == {"reason": Reason.PEER_NOT_ALLOWED}
+    assert (stranger[0], stranger[1]["reason"]) == (403, Reason.PEER_NOT_ALLOWED)
     assert [status for status, _ in others] == [403, 403, 200, 200]
     assert taken == [b"POST /messages?session=1"]
 

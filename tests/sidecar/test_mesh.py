@@ -65,12 +65,13 @@ async def test_a_peer_that_no_inbound_rule_names_is_refused() -> None:
     stranger = "spiffe://test.mesh/ns/agents/sa/stranger"
     async with (
         serving(script) as backend,
-        server_side(Published(mesh.identity(GITHUB)), backend.port) as (_, inbound),
+        server_side(Published(mesh.identity(GITHUB)), backend.port) as (server, inbound),
         client_side(Published(mesh.identity(stranger)), inbound) as (_, port),
         client_of(port) as client,
     ):
         status, answer = await client.rpc(call("search"))
-    assert (status, answer["error"]["data"]) == (200, {"reason": "peer_not_allowed"})
+        assert (status, answer["reason"]) == (403, "peer_not_allowed")
+        assert server.metrics.value(names.HANDSHAKES, ("inbound", "peer_not_allowed")) == 1
     assert seen == []
 
 
