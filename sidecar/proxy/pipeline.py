@@ -114,7 +114,12 @@ class Pipeline:
         """The remembered route, or a new one."""
         inbound = channel.direction == "inbound"
         if inbound:
-            key: tuple[object, ...] = (head.target, head.fields.get(b"host"), channel.principal.id, channel.port)
+            key: tuple[object, ...] = (
+                head.target,
+                head.fields.get(b"host"),
+                channel.principal.id,
+                channel.port,
+            )
         else:
             key = (head.target, channel.tunnel)
         routed = self._routes.get(key)
@@ -234,13 +239,11 @@ class Pipeline:
 
     def learn_endpoint(self, plan: Plan, path: str) -> None:
         """An HTTP+SSE server told where its messages go (MCP 2024-11-05, HTTP with SSE)."""
-        destination = plan.routed.destination
+        (host, port), target = plan.routed.destination[:2], plan.target
         if plan.routed.direction == "inbound":
-            learned = self._learn_inbound(plan, endpoint_key(destination.port, path), path)
-        elif isinstance(plan.target, Backend):
-            learned = self._endpoints.learn(f"{destination.host}:{destination.port}{path}", plan.target)
+            learned = self._learn_inbound(plan, endpoint_key(port, path), path)
         else:
-            learned = False
+            learned = isinstance(target, Backend) and self._endpoints.learn(f"{host}:{port}{path}", target)
         if learned:
             self._routes.clear()
 

@@ -69,6 +69,7 @@ async def ask(
         pytest.param(
             SERVER_POLICY, request("POST", METADATA, PAYING_PING, JSON), id="ping at OAuth metadata"
         ),
+        pytest.param(SERVER_POLICY, request("POST", METADATA, b"a=b"), id="POST of a form at OAuth metadata"),
         pytest.param(SERVER_POLICY, request("DELETE", METADATA, b"", SESSION), id="DELETE of OAuth metadata"),
         pytest.param(BOTH, request("POST", "/other", DROP, JSON), id="a call beside MCP"),
         pytest.param(SEVERAL, request("POST", "/other", PAYING_PING, JSON), id="ping beside several"),

@@ -242,6 +242,17 @@ async def test_messages_to_the_endpoint_of_a_stream_are_decided_as_its_path(anno
     assert taken == [b"POST /messages?session=1"]
 
 
+async def test_an_endpoint_at_a_declared_path_stays_that_of_its_path() -> None:
+    script, taken = announcing(b"/b/messages")
+    async with meshed(script, TWO) as mesh:
+        await open_stream(mesh, "/a")
+        refused = await mesh.ask(post("/b/messages", call("search")))
+        passed = await mesh.ask(post("/b/messages", call("drop")), OTHER)
+    assert refused[1]["error"]["data"] == {"reason": Reason.INBOUND_PATH_NOT_DECLARED}
+    assert passed == (202, None)
+    assert taken == [b"POST /b/messages"]
+
+
 async def test_an_endpoint_that_two_servers_announce_is_of_neither() -> None:
     script, taken = announcing(b"/messages", b"/messages", b"/messages")
     message = post("/messages", {"jsonrpc": "2.0", "id": 1, "method": "ping"})
