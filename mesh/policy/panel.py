@@ -52,10 +52,7 @@ class Panel:
         speakers = []
         for agent in self._agents:
             if agent.inbound is not None:
-                admitted = principal.authenticated
-                rules = tuple(
-                    grant.at(path) for grant in agent.inbound if admitted and grant.admits(principal.id)
-                )
+                rules = tuple(grant.at(path) for grant in agent.inbound if grant.admits(principal.id))
                 speakers.append(Speaker(agent.label, agent.enforce, rules))
         return tuple(speakers)
 

@@ -11,8 +11,12 @@ import re
 
 from mesh.identity.errors import SpiffeIdInvalid
 from mesh.identity.spiffe_id import SCHEME, SpiffeId
+from mesh.policy.principal import UNAUTHENTICATED
 
 ANY_PEER = "*"
+"""Any authenticated peer, and nobody else."""
+NOBODY = UNAUTHENTICATED.id
+"""Callers without mutual TLS, where a sidecar takes them at all (`inbound.mode: permissive`)."""
 MAX_STARS_IN_SEGMENT = 4
 
 _EXAMPLE = "allowed: spiffe://<trust domain>/<path>, like spiffe://cluster.local/ns/agents/sa/triage"
@@ -29,10 +33,10 @@ def id_fault(value: str) -> str | None:
 
 
 def source_fault(value: str) -> str | None:
-    """What is wrong with an entry of `from`: a SPIFFE ID, a pattern over IDs, or `*` for any authenticated
-    peer.
+    """What is wrong with an entry of `from`: a SPIFFE ID, a pattern over IDs, `*` for any authenticated peer,
+    or `unauthenticated`.
     """
-    if value == ANY_PEER:
+    if value in (ANY_PEER, NOBODY):
         return None
     trust_domain, slash, path = value.removeprefix(SCHEME).partition("/")
     if not is_pattern(value) or not value.startswith(SCHEME):
@@ -53,6 +57,8 @@ def pattern_regex(value: str) -> str:
     """The regular expression of a valid entry of `from`, to be used with fullmatch."""
     if value == ANY_PEER:
         return SCHEME + ".+"
+    if value == NOBODY:
+        return re.escape(NOBODY)
     head, _, last = value.rpartition("/")
     return _translate(head) + "/.+" if last == "*" else _translate(value)
 

@@ -1,12 +1,14 @@
-"""CONNECT: a tunnel to a destination, inspected, passed or refused.
+"""A tunnel to a destination, inspected, passed or refused: asked for by CONNECT, or by TLS that was captured.
 
 What is inside a tunnel to a declared Backend must be inspected like everything else that goes there. Plain HTTP
-inside can be (Node's fetch tunnels http:// URLs); TLS of the application's own cannot, and is refused where a
-policy on tools or paths would be bypassed by it.
+inside can be (Node's fetch tunnels http:// URLs), and so can TLS where interception is on. Other TLS of the
+application's own is refused where a policy on tools or paths would be bypassed by it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh.policy.compile import Policy
@@ -24,27 +26,61 @@ if TYPE_CHECKING:
     from sidecar.proxy.downstream import Channel
 
 
-def tunnel_to(head: RequestHead, channel: Channel, policy: Policy, recorder: Recorder) -> Tunnel | Reply:
+@dataclass(frozen=True, slots=True)
+class TunnelRefused:
+    """Why there is no tunnel, and to where."""
+
+    reason: Reason
+    where: str
+
+
+def no_host(host: str) -> bool:
+    """Where interception is off: it covers nothing."""
+    return False
+
+
+def tunnel_to(
+    head: RequestHead,
+    channel: Channel,
+    policy: Policy,
+    recorder: Recorder,
+    intercepts: Callable[[str], bool] = no_host,
+) -> Tunnel | Reply:
     """Decide a CONNECT. Raises HttpRefused for a target that is no host:port."""
     host, port = authority_form(head.target)
+    decided = decide_tunnel(host, port, channel, policy, recorder, intercepts)
+    if isinstance(decided, TunnelRefused):
+        return replies.problem(403, decided.reason, decided.where)
+    return decided
+
+
+def decide_tunnel(
+    host: str,
+    port: int,
+    channel: Channel,
+    policy: Policy,
+    recorder: Recorder,
+    intercepts: Callable[[str], bool] = no_host,
+) -> Tunnel | TunnelRefused:
+    """Decide a tunnel. `intercepts` tells of which hosts the TLS inside can be ended here."""
     where = f"{host}:{port}"
     backends = policy.backends_at(host, port)
     if not backends:
         decision = policy.egress(host, port)
         recorder.decision(channel.direction, channel.principal.id, UNDECLARED, "connect", where, decision)
         if not decision.allowed:
-            return replies.problem(403, decision.reason, where)
+            return TunnelRefused(decision.reason, where)
         return Tunnel(host, port, Destination(host, port), UNDECLARED, inspected=False)
     opaque = next((b for b in backends if _may_be_opaque(b)), None)
     if opaque is not None and all(_granted_whole(b, channel, policy) for b in backends if b is not opaque):
         decision = policy.decide(channel.principal, opaque, "connect")
         recorder.decision(channel.direction, channel.principal.id, opaque.name, "connect", where, decision)
         if not decision.allowed:
-            return replies.problem(403, decision.reason, where)
+            return TunnelRefused(decision.reason, where)
         return Tunnel(host, port, _tunnel_destination(opaque, host, port), opaque.name, inspected=False)
-    if all(b.tls.mode.value == TlsMode.PUBLIC for b in backends):
+    if all(b.tls.mode.value == TlsMode.PUBLIC for b in backends) and not intercepts(host):
         recorder.refused_message("client", channel.peer, Reason.CONNECT_REFUSED, where)
-        return replies.problem(403, Reason.CONNECT_REFUSED, where)
+        return TunnelRefused(Reason.CONNECT_REFUSED, where)
     return Tunnel(host, port, Destination(host, port), backends[0].name, inspected=True)
 
 

@@ -23,10 +23,15 @@ class Relay(asyncio.Protocol):
     """The backend's side of a tunnel; the client's side calls `from_client`.
 
     Each direction ends by itself, as in TCP: a client that has said all it has to say still gets its answer.
+    `first` is what the client of a captured connection has said already. It did not ask for a tunnel, so that it
+    is not told of one either; None: it sent CONNECT and waits for the answer.
     """
 
-    def __init__(self, client: Downstream, pipeline: Pipeline, tunnel: Tunnel) -> None:
+    def __init__(
+        self, client: Downstream, pipeline: Pipeline, tunnel: Tunnel, first: bytes | None = None
+    ) -> None:
         self._client = client
+        self._first = first
         self._pipeline = pipeline
         self._tunnel = tunnel
         self._transport: Any = None
@@ -62,7 +67,10 @@ class Relay(asyncio.Protocol):
             self._failed(Reason.UPSTREAM_CONNECT_TIMEOUT, f"no connection within {limit:g} s")
             return
         self._connecting = None
-        self._client.write(TUNNEL_OPEN)
+        if self._first is None:
+            self._client.write(TUNNEL_OPEN)
+        elif self._first:
+            self._transport.write(self._first)
         self._client.read_on(True)
 
     def _failed(self, reason: Reason, detail: str) -> None:
@@ -70,7 +78,8 @@ class Relay(asyncio.Protocol):
         self._pipeline.recorder.upstream_failure(self._tunnel.backend, destination, reason, detail)
         reply = replies.tunnel_failed(reason, f"{destination}: {detail}")
         self._connecting = None
-        self._client.write(reply)
+        if self._first is None:
+            self._client.write(reply)
         self._client.hang_up()
 
     # The backend's side.

@@ -78,6 +78,8 @@ def test_policies_are_asked_in_the_order_of_their_names(compiled: Compile, agent
         ("spiffe://td/ns/*/sa/x", "spiffe://td/ns/b/sa/x", True),
         ("*", "spiffe://elsewhere/x", True),
         ("*", "unauthenticated", False),
+        ("unauthenticated", "unauthenticated", True),
+        ("unauthenticated", "spiffe://td/x", False),
         ("spiffe://td/*", "spiffe://td/ns/a/sa/x", True),
     ],
 )

@@ -88,6 +88,8 @@ def test_bad_patterns_are_explained(value: str, fault: str) -> None:
         ("spiffe://td/*", "spiffe://td.evil/x", False),
         ("*", "spiffe://any/x", True),
         ("*", "unauthenticated", False),
+        ("unauthenticated", "unauthenticated", True),
+        ("unauthenticated", "spiffe://any/x", False),
     ],
 )
 def test_wildcards_stay_in_their_segment_except_a_last_star(
