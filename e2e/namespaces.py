@@ -111,7 +111,7 @@ class Pod:
         return process
 
     def inside(self, work: Callable[[], T], *, uid: int = 0, gid: int | None = None) -> T:
-        """What `work` returns when a thread runs it in the pod; sockets that it makes belong there, to the user."""
+        """What `work` returns when a thread runs it in the pod; sockets that it makes are the user's."""
         return _inside(self.namespace, work, uid, uid if gid is None else gid)
 
 
@@ -245,6 +245,10 @@ def _no_duplicate_detection() -> None:
 
 
 def _forwarding() -> None:
+    """The bridge is a router too; frames that it only bridges are nobody's business, as without br_netfilter."""
+    for name in ("iptables", "ip6tables"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"/proc/sys/net/bridge/bridge-nf-call-{name}").write_text("0", encoding="ascii")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1", encoding="ascii")
     Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1", encoding="ascii")
 

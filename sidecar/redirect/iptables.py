@@ -37,7 +37,7 @@ _CHAIN = re.compile(rf":({PREFIX}[A-Z_]+) ")
 _COMMENT = re.compile(rf'-A ({PREFIX}[A-Z_]+) .*--comment "([^"]*)"')
 _TRACKED = {
     Tracked.ESTABLISHED: "--ctstate ESTABLISHED",
-    Tracked.REPLY: "--ctstate ESTABLISHED --ctdir REPLY",
+    Tracked.REPLY: "--ctstate ESTABLISHED,RELATED --ctdir REPLY",
     Tracked.REDIRECTED: "--ctstate DNAT",
     Tracked.INVALID: "--ctstate INVALID",
 }

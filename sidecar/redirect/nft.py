@@ -38,7 +38,7 @@ _CHAIN = re.compile(r"\tchain (\w+) \{")
 _COMMENT = re.compile(r'.* comment "outrider: ([^"]*)"')
 _TRACKED = {
     Tracked.ESTABLISHED: "ct state established",
-    Tracked.REPLY: "ct state established ct direction reply",
+    Tracked.REPLY: "ct state { established, related } ct direction reply",
     Tracked.REDIRECTED: "ct status dnat",
     Tracked.INVALID: "ct state invalid",
 }

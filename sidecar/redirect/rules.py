@@ -66,7 +66,7 @@ class Tracked(StrEnum):
     """What connection tracking knows of a packet."""
 
     ESTABLISHED = "established"
-    REPLY = "reply"  # established, and against the direction of the first packet
+    REPLY = "reply"  # against the direction of the first packet; resets made by a rule are "related"
     REDIRECTED = "redirected"
     INVALID = "invalid"
 
