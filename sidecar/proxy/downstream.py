@@ -14,6 +14,8 @@ from mesh.policy.principal import Principal
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import RequestHead
 from mesh.protocol.http1.reader import RequestReader
+from mesh.protocol.opening import TLS_HANDSHAKE
+from mesh.protocol.tls import alert
 from mesh.reasons import Reason
 from sidecar.proxy import replies
 from sidecar.proxy.exchange import Exchange
@@ -24,9 +26,9 @@ from sidecar.proxy.ticker import NEVER, Watched
 from sidecar.proxy.tunnel import TUNNEL_OPEN, Relay
 
 if TYPE_CHECKING:
+    from sidecar.addresses import Address
     from sidecar.proxy.listener import Listener
 
-TLS_HANDSHAKE_RECORD = 0x16
 MAX_HELD = 64 * 1024
 """Bytes of requests sent ahead that are kept before reading stops."""
 
@@ -41,9 +43,18 @@ class Channel:
     peer: str
     """For logs: the peer's SPIFFE ID, or `agent`."""
     tunnel: tuple[str, int] | None = None
-    """Host and port of a CONNECT whose HTTP is inspected."""
+    """Host and port of a CONNECT, or of intercepted TLS, whose HTTP is inspected."""
+    secure: bool = False
+    """The application speaks TLS there, which is ended here."""
+    captured: Address | None = None
+    """Where the agent's connection was meant to go before the kernel brought it here."""
     port: int | None = None
     """The application's port that a peer connected to, where the connection itself says it."""
+
+    @property
+    def may_tunnel(self) -> bool:
+        """Whether CONNECT means anything here: only to the forward proxy, and not inside a tunnel."""
+        return self.direction == "outbound" and self.tunnel is None and self.captured is None
 
 
 class Downstream(asyncio.Protocol):
@@ -260,8 +271,8 @@ class Downstream(asyncio.Protocol):
             self._expect_more()
         self._apply_reading()
 
-    def open_tunnel(self, tunnel: Tunnel) -> None:
-        """CONNECT was granted: read the HTTP inside, or relay bytes."""
+    def open_tunnel(self, tunnel: Tunnel, first: bytes | None = None) -> None:
+        """A tunnel was granted: read the HTTP inside, or relay bytes. `first`: see `Relay`."""
         self._exchange = None
         if tunnel.inspected:
             self.channel.tunnel = (tunnel.host, tunnel.port)
@@ -271,17 +282,24 @@ class Downstream(asyncio.Protocol):
             self._rest()
             return
         self.deadline = NEVER
-        self._relay = Relay(self, self._pipeline, tunnel)
+        self._relay = Relay(self, self._pipeline, tunnel, first)
         self._relay.connect()
 
     def _first_is_http(self, data: bytes) -> bool:
-        """Inside an inspected tunnel only plain HTTP can be read; TLS is refused with a reason."""
+        """Inside an inspected tunnel HTTP can be read, and TLS where it may be ended here."""
         self._wants_tls_check = False
-        if data[0] != TLS_HANDSHAKE_RECORD:
+        if data[0] != TLS_HANDSHAKE:
             return True
         host, port = self.channel.tunnel or ("", 0)
+        interception = self._pipeline.interception
+        if interception is not None and interception.covers(host):
+            self.deadline = NEVER
+            self._listener.closed(self)
+            interception.take_over(self.transport, self._listener, self.channel, data)
+            return False
         detail = f"TLS inside a tunnel to {host}:{port}: {Reason.CONNECT_REFUSED.sentence}"
         self._pipeline.recorder.refused_message("client", self.channel.peer, Reason.CONNECT_REFUSED, detail)
+        self.write(alert.refusal(Reason.CONNECT_REFUSED))
         self.hang_up()
         return False
 

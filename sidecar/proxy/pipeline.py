@@ -27,6 +27,7 @@ from mesh.protocol.http1.limits import HttpLimits
 from mesh.reasons import Reason
 from sidecar.capture import forward_proxy
 from sidecar.capture import inbound as inbound_capture
+from sidecar.capture.forward_proxy import captured_to
 from sidecar.limits import Limits
 from sidecar.proxy import replies
 from sidecar.proxy.answers import Answer
@@ -44,6 +45,7 @@ from sidecar.proxy.sniff import looks_like_json, pending_ids, speaks_json_rpc
 from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
+    from sidecar.capture.intercepted import Interception
     from sidecar.proxy.downstream import Channel
 
 MAX_REMEMBERED = 1024
@@ -88,6 +90,8 @@ class Pipeline:
         self.recorder = recorder
         self.clock = clock
         self.draining = False
+        self.interception: Interception | None = None
+        """Ends the application's own TLS; None: it is refused where it would have to be inspected."""
         self.answers = McpAnswers(policy, limits, recorder, pool)
         self._application = application
         self._routes: dict[tuple[object, ...], Routed] = {}
@@ -99,8 +103,8 @@ class Pipeline:
     def admit(self, head: RequestHead, channel: Channel) -> Plan | Tunnel | Reply:
         """Where to, who, route: what can be decided before the body is here."""
         try:
-            if head.method == "CONNECT" and channel.direction == "outbound" and channel.tunnel is None:
-                return tunnel_to(head, channel, self.policy, self.recorder)
+            if head.method == "CONNECT" and channel.may_tunnel:
+                return tunnel_to(head, channel, self.policy, self.recorder, self.intercepts)
             routed = self._route(head, channel)
         except HttpRefused as refused:
             self.recorder.refused_message("client", channel.peer, refused.reason, refused.detail)
@@ -109,6 +113,10 @@ class Pipeline:
         if routed.refusal is not None:
             return self._refuse_destination(plan, routed.refusal)
         return self._admit_routed(plan)
+
+    def intercepts(self, host: str) -> bool:
+        """Whether the application's TLS to this host can be ended here."""
+        return self.interception is not None and self.interception.covers(host)
 
     def _route(self, head: RequestHead, channel: Channel) -> Routed:
         """The remembered route, or a new one."""
@@ -121,7 +129,9 @@ class Pipeline:
                 channel.port,
             )
         else:
-            key = (head.target, channel.tunnel)
+            key = (head.target, channel.tunnel, channel.secure)
+            if channel.captured is not None:
+                key = (*key, channel.captured, head.fields.get(b"host"))
         routed = self._routes.get(key)
         if routed is None:
             routed = self._route_inbound(head, channel) if inbound else self._route_outbound(head, channel)
@@ -132,7 +142,10 @@ class Pipeline:
         return routed
 
     def _route_outbound(self, head: RequestHead, channel: Channel) -> Routed:
-        target = forward_proxy.where_to(head, channel.tunnel)
+        if channel.captured is not None:
+            target = captured_to(head, channel.captured[1])
+        else:
+            target = forward_proxy.where_to(head, channel.tunnel, secure=channel.secure)
         return route_outbound(self.policy, target, self._endpoints.owners)
 
     def _route_inbound(self, head: RequestHead, channel: Channel) -> Routed:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mesh.protocol.tls.alert import Alert, fatal_alert
 from sidecar.limits import Limits
 from sidecar.telemetry import names
 from tests.support.loopback import (
@@ -345,7 +346,7 @@ async def test_http_inside_a_tunnel_is_decided_like_any_other() -> None:
     assert len(seen) == 1
 
 
-async def test_tls_inside_a_tunnel_to_an_mcp_backend_is_closed() -> None:
+async def test_tls_inside_a_tunnel_to_an_mcp_backend_is_refused_in_tls() -> None:
     async with serving(answering(b"")[0]) as backend, sidecar_for(backend.port) as (sidecar, port):
         async with client_of(port) as client:
             await client.send(
@@ -353,7 +354,7 @@ async def test_tls_inside_a_tunnel_to_an_mcp_backend_is_closed() -> None:
             )
             await client.head()
             await client.send(b"\x16\x03\x01\x02\x00\x01\x00")
-            assert await asyncio.wait_for(client.reader.read(), 5) == b""
+            assert await asyncio.wait_for(client.reader.read(), 5) == fatal_alert(Alert.ACCESS_DENIED)
         assert sidecar.metrics.value(names.REFUSED_MESSAGES, ("client", "connect_refused")) == 1
 
 
