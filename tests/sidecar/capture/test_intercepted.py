@@ -112,7 +112,7 @@ async def test_a_client_that_does_not_trust_the_authority_is_told_of_in_the_log(
 async def test_a_backend_that_is_reached_in_plain_text_is_not_intercepted() -> None:
     async with serving(answering(b"")[0]) as backend, sidecar_for(backend.port) as (sidecar, port):
         context = intercepting(sidecar)
-        with pytest.raises(ssl.SSLError, match="(?i)access.denied"):
+        with pytest.raises(ssl.SSLError, match=r"(?i)access.denied"):
             async with secured(port, context):
                 pass
 
