@@ -1,0 +1,105 @@
+"""One HTTPS request on a connection of its own, for the calls that a sidecar makes a few times an hour.
+
+A client library would cost more memory than everything else that identity needs; the reader of the data path
+is here anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+
+from mesh.protocol.http1.heads import UNTIL_CLOSE, Headers, ResponseHead
+from mesh.protocol.http1.limits import HttpLimits
+from mesh.protocol.http1.reader import ResponseReader
+from mesh.protocol.http1.target import Target
+from mesh.protocol.http1.write import encode_request_head
+
+READ_BYTES = 64 * 1024
+
+
+class AnswerTruncatable(Exception):
+    """The answer has no declared length, so nobody could tell whether it is whole; the server is at fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsCall:
+    """A request. `path` is in origin form; Host, Content-Length and Connection are added."""
+
+    method: str
+    path: bytes
+    headers: Headers
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsAnswer:
+    """A whole answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+async def https_call(
+    server: Target, call: HttpsCall, context: ssl.SSLContext, *, seconds: float, limits: HttpLimits
+) -> HttpsAnswer:
+    """Send `call` to `server`, verified by `context`, and read the answer, all within `seconds`.
+
+    Raises OSError (ssl.SSLError and TimeoutError are such) when there is no connection or it is lost,
+    HttpRefused for an answer that is malformed or exceeds `limits`, AnswerTruncatable.
+    """
+    async with asyncio.timeout(seconds):
+        reader, writer = await asyncio.open_connection(
+            server.host, server.port, ssl=context, server_hostname=server.host
+        )
+        try:
+            writer.write(_encoded(server, call))
+            return await _answer(reader, call.method, limits)
+        finally:
+            writer.transport.abort()
+
+
+def _encoded(server: Target, call: HttpsCall) -> bytes:
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    headers = [(b"host", f"{host}:{server.port}".encode("ascii")), *call.headers, (b"connection", b"close")]
+    if call.method != "GET":
+        headers.append((b"content-length", b"%d" % len(call.body)))
+    return encode_request_head(call.method, call.path, headers) + call.body
+
+
+async def _answer(stream: asyncio.StreamReader, method: str, limits: HttpLimits) -> HttpsAnswer:
+    sink = _Whole()
+    reader = ResponseReader(sink, limits)
+    reader.expect(method)
+    while not sink.complete:
+        if data := await stream.read(READ_BYTES):
+            reader.feed(data)
+        else:
+            reader.eof()
+    return HttpsAnswer(sink.status, sink.headers, b"".join(sink.parts))
+
+
+class _Whole:
+    """Collects one answer."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self.parts: list[bytes] = []
+        self.complete = False
+
+    def on_interim(self, head: ResponseHead) -> None:
+        """100 Continue and its like say nothing of the answer."""
+
+    def on_response(self, head: ResponseHead) -> None:
+        if head.body_length == UNTIL_CLOSE:
+            raise AnswerTruncatable("the answer has neither Content-Length nor chunks")
+        self.status, self.headers = head.status, head.headers
+
+    def on_body(self, data: bytes) -> None:
+        self.parts.append(data)
+
+    def on_response_end(self) -> None:
+        self.complete = True

@@ -1,0 +1,184 @@
+"""`python -m webhook.identity.ca --trust-domain T --issuer I --issuer-keys F ...`: a CA for the mesh by itself.
+
+For one machine and for tests: its keys are in memory only, so a restart begins anew. Prints one JSON line when it
+serves, audit lines go to standard error. SIGHUP announces a new authority, SIGUSR1 replaces all keys at once (for
+keys that leaked), SIGTERM and SIGINT end it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from aiohttp import web
+
+from mesh.identity.bundle_document import BundleDocument, jwt_keys_of, read_bundle_document
+from mesh.identity.errors import IdentityInvalid
+from mesh.identity.jws import PublicKey
+from mesh.identity.spiffe_id import parse_trust_domain
+from mesh.protocol.strict_json import JsonRefused, parse
+from webhook.admission.serving_tls import CertificateUnusable, ServingCertificate
+from webhook.identity.authorities import Authorities, RotationTimes
+from webhook.identity.ca_server import REFRESH_SECONDS, CaServer
+from webhook.identity.local_reviewer import LocalReviewer
+from webhook.identity.rate_limit import RateLimit
+from webhook.identity.serving_certificate import CERT_FILE, KEY_FILE, make_serving_files
+
+RELOAD_SECONDS = 30.0
+SERVING_LIFETIME = timedelta(days=365)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until a signal; 0 when told to stop, 1 when something that it needs cannot be had."""
+    options = _parser().parse_args(arguments)
+    try:
+        asyncio.run(_serve(options))
+    except (
+        OSError,
+        ValueError,
+        JsonRefused,
+        CertificateUnusable,
+    ) as refused:  # IdentityInvalid is a ValueError
+        print(f"webhook.identity.ca: {refused}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    ahead = timedelta(seconds=options.ahead_seconds)
+    times = RotationTimes(
+        timedelta(seconds=options.authority_seconds), timedelta(seconds=options.svid_seconds), ahead
+    )
+    authorities = Authorities(options.trust_domain, _now, times)
+    server = CaServer(
+        authorities,
+        LocalReviewer(options.issuer, options.audience, _issuer_keys(options.issuer_keys), _now),
+        limit=RateLimit(time.monotonic, per_minute=options.per_minute),
+        audit=_audit,
+        clock=_now,
+        federated=dict(options.federate),
+        refresh_seconds=options.refresh_seconds,
+    )
+    certificate = _serving_certificate(options.serving, options.name)
+    runner = web.AppRunner(server.application(), access_log=None)
+    await runner.setup()
+    try:
+        host, _, port = options.listen.rpartition(":")
+        site = web.TCPSite(runner, host, int(port), ssl_context=certificate.context)
+        await site.start()
+        _announce(options.trust_domain, host, runner)
+        await _until_signal(authorities, certificate)
+    finally:
+        await runner.cleanup()
+
+
+async def _until_signal(authorities: Authorities, certificate: ServingCertificate) -> None:
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stopped.set)
+    loop.add_signal_handler(signal.SIGINT, stopped.set)
+    loop.add_signal_handler(signal.SIGHUP, authorities.announce)
+    loop.add_signal_handler(signal.SIGUSR1, authorities.replace_now)
+    while not stopped.is_set():
+        try:
+            async with asyncio.timeout(RELOAD_SECONDS):
+                await stopped.wait()
+        except TimeoutError:
+            _reload(certificate)
+
+
+def _reload(certificate: ServingCertificate) -> None:
+    try:
+        certificate.reload()
+    except CertificateUnusable as unusable:
+        _audit({"event": "serving_certificate", "detail": str(unusable)})
+
+
+def _serving_certificate(folder: Path, names: list[str]) -> ServingCertificate:
+    """The one in `folder`, made when there is none; raises CertificateUnusable, OSError."""
+    if not (folder / CERT_FILE).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        make_serving_files(folder, names or ["localhost", "127.0.0.1", "::1"], _now(), SERVING_LIFETIME)
+    return ServingCertificate(folder / CERT_FILE, folder / KEY_FILE)
+
+
+def _issuer_keys(path: Path) -> Mapping[str, PublicKey]:
+    value = parse(path.read_bytes()).value
+    keys = value.get("keys") if isinstance(value, dict) else None
+    found = jwt_keys_of(keys) if isinstance(keys, list) else {}
+    if not found:
+        raise ValueError(f"{path} holds no keys of an issuer (a JWKS document with kid, RSA or EC)")
+    return found
+
+
+def _announce(trust_domain: str, host: str, runner: web.AppRunner) -> None:
+    port = runner.addresses[0][1]
+    print(
+        json.dumps({"event": "ready", "trustDomain": trust_domain, "url": f"https://{host}:{port}"}),
+        flush=True,
+    )
+
+
+def _audit(record: Mapping[str, object]) -> None:
+    print(json.dumps(record), file=sys.stderr, flush=True)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m webhook.identity.ca",
+        description="The mesh's CA by itself: SVIDs for ServiceAccounts.",
+    )
+    add = parser.add_argument
+    add("--trust-domain", required=True, type=_trust_domain, metavar="NAME")
+    add("--listen", default="127.0.0.1:8444", metavar="HOST:PORT", help="default: %(default)s")
+    add("--issuer", required=True, help="iss of the ServiceAccount tokens")
+    add("--issuer-keys", required=True, type=Path, metavar="FILE", help="the issuer's keys, as JWKS")
+    add("--audience", default="outrider-ca", help="aud of the tokens (default: %(default)s)")
+    add(
+        "--serving",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help=f"{CERT_FILE} and {KEY_FILE}; made if missing",
+    )
+    add("--name", action="append", default=[], help="a name for a certificate that is made")
+    add("--federate", action="append", default=[], type=_federated, metavar="NAME=FILE", help="its bundle")
+    add("--svid-seconds", type=int, default=3600)
+    add("--authority-seconds", type=int, default=2 * 86400)
+    add(
+        "--ahead-seconds", type=int, default=900, help="how long a new authority is announced before it signs"
+    )
+    add("--refresh-seconds", type=int, default=REFRESH_SECONDS, help="how often to look at the bundles")
+    add("--per-minute", type=float, default=30.0, help="requests of one caller")
+    return parser
+
+
+def _trust_domain(text: str) -> str:
+    try:
+        return parse_trust_domain(text)
+    except IdentityInvalid as invalid:
+        raise argparse.ArgumentTypeError(str(invalid)) from invalid
+
+
+def _federated(text: str) -> tuple[str, BundleDocument]:
+    name, separator, path = text.partition("=")
+    if not separator or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
+    try:
+        return name, read_bundle_document(name, Path(path).read_bytes())
+    except (OSError, IdentityInvalid) as unusable:
+        raise argparse.ArgumentTypeError(str(unusable)) from unusable
+
+
+if __name__ == "__main__":
+    sys.exit(main())
