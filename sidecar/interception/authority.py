@@ -21,7 +21,7 @@ from mesh.reasons import Reason
 from sidecar.identity.contexts import load_chain
 from sidecar.identity.holder import utc_now
 from sidecar.identity.refused import TlsRefused
-from sidecar.interception.certificates import make_leaf, make_root
+from sidecar.interception.certificates import make_leaf, make_signer
 from sidecar.interception.declared import DeclaredHosts
 
 # Before its end by as much as a client's clock may be off, and a connection may stay open.
@@ -53,8 +53,7 @@ class InterceptionAuthority:
         self.hosts = hosts
         self._clock = clock
         self._most_leaves = most_leaves
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self.certificate = make_root(self._key, hosts, clock())
+        self._signer = make_signer(hosts, clock())
         leaf_key = ec.generate_private_key(ec.SECP256R1())
         self._leaf_public_key = leaf_key.public_key()
         self._leaf_pkcs8 = leaf_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
@@ -63,7 +62,7 @@ class InterceptionAuthority:
     @property
     def certificate_pem(self) -> str:
         """What the application has to trust."""
-        return self.certificate.public_bytes(Encoding.PEM).decode("ascii")
+        return self._signer.root.public_bytes(Encoding.PEM).decode("ascii")
 
     def server_context(self, host: str) -> ssl.SSLContext:
         """For ending TLS in the place of `host`, a name or an address in its one spelling.
@@ -86,9 +85,9 @@ class InterceptionAuthority:
                 f"{host} is none of the hosts that this process may intercept; restart the pod if a Backend "
                 "declares it by now",
             )
-        certificate = make_leaf(self.certificate, self._key, self._leaf_public_key, host, now)
-        context = _context((certificate.public_bytes(Encoding.DER),), self._leaf_pkcs8)
-        return _Leaf(context, certificate.not_valid_after_utc - RENEWED_BEFORE_END)
+        certificate = make_leaf(self._signer, self._leaf_public_key, host, now)
+        chain = tuple(each.public_bytes(Encoding.DER) for each in (certificate, self._signer.intermediate))
+        return _Leaf(_context(chain, self._leaf_pkcs8), certificate.not_valid_after_utc - RENEWED_BEFORE_END)
 
 
 def _context(chain_der: tuple[bytes, ...], key_pkcs8_der: bytes) -> ssl.SSLContext:

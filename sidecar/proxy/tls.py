@@ -12,6 +12,7 @@ us verify the peer before the first byte is served.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -310,8 +311,10 @@ class TlsProtocol(TlsTransport, asyncio.Protocol):
         self._timer.cancel()
         self._held.clear()
         self._flush()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        # A peer that refused us may be gone altogether, its reset right behind its alert.
+        with contextlib.suppress(OSError):
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
         self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.abort)
         if self._on_failure is not None:
             self._on_failure(refused)

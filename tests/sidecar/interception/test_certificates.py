@@ -10,14 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from sidecar.interception.certificates import LEAF_LIFETIME, make_leaf, make_root, name_constraints
+from sidecar.interception.certificates import LEAF_LIFETIME, make_leaf, make_signer, name_constraints
 from sidecar.interception.declared import DeclaredHosts
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-KEY = ec.generate_private_key(ec.SECP256R1())
 LEAF_KEY = ec.generate_private_key(ec.SECP256R1()).public_key()
 NAMES = DeclaredHosts(frozenset({"api.example.com"}), frozenset({"wild.example"}))
-ROOT = make_root(KEY, NAMES, NOW)
+SIGNER = make_signer(NAMES, NOW)
 EVERY_ADDRESS = [x509.IPAddress(IPv4Network("0.0.0.0/0")), x509.IPAddress(IPv6Network("::/0"))]
 
 
@@ -54,25 +53,34 @@ def test_the_constraints_leave_no_kind_of_name_free(
     assert name_constraints(hosts) == x509.NameConstraints(permitted, excluded)
 
 
-def test_the_root_is_an_authority_for_tls_servers_with_none_below_it() -> None:
-    assert extension(ROOT, x509.BasicConstraints) == (x509.BasicConstraints(True, 0), True)
-    assert extension(ROOT, x509.NameConstraints) == (name_constraints(NAMES), True)
-    usage, critical = extension(ROOT, x509.KeyUsage)
+@pytest.mark.parametrize(("authority", "path_length"), [(SIGNER.root, 1), (SIGNER.intermediate, 0)])
+def test_the_authorities_are_for_declared_tls_servers_only(
+    authority: x509.Certificate, path_length: int
+) -> None:
+    assert extension(authority, x509.BasicConstraints) == (x509.BasicConstraints(True, path_length), True)
+    assert extension(authority, x509.NameConstraints) == (name_constraints(NAMES), True)
+    server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    assert extension(authority, x509.ExtendedKeyUsage)[0] == server
+    usage, critical = extension(authority, x509.KeyUsage)
     assert critical
     assert isinstance(usage, x509.KeyUsage)
     assert usage.key_cert_sign
     assert not usage.digital_signature
-    ROOT.verify_directly_issued_by(ROOT)
+    authority.verify_directly_issued_by(SIGNER.root)
 
 
-def test_each_root_has_a_name_of_its_own() -> None:
-    other = make_root(ec.generate_private_key(ec.SECP256R1()), NAMES, NOW)
-    assert other.subject != ROOT.subject
+def test_what_signs_leaves_is_not_what_signed_itself() -> None:
+    public_keys = [each.public_key() for each in (SIGNER.root, SIGNER.intermediate)]
+    assert SIGNER.key.public_key() == public_keys[1] != public_keys[0]
+
+
+def test_each_process_has_a_root_with_a_name_of_its_own() -> None:
+    assert make_signer(NAMES, NOW).root.subject != SIGNER.root.subject
 
 
 @pytest.mark.parametrize("host", ["api.example.com", "192.0.2.1", "a" * 63 + ".wild.example"])
 def test_a_leaf_is_for_one_server_and_short_lived(host: str) -> None:
-    leaf = make_leaf(ROOT, KEY, LEAF_KEY, host, NOW)
+    leaf = make_leaf(SIGNER, LEAF_KEY, host, NOW)
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert len(list(names)) == 1
     assert names.get_values_for_type(x509.DNSName) == [host] or names.get_values_for_type(x509.IPAddress) == [
@@ -85,13 +93,14 @@ def test_a_leaf_is_for_one_server_and_short_lived(host: str) -> None:
     assert leaf.not_valid_after_utc == NOW + LEAF_LIFETIME
     assert leaf.not_valid_before_utc < NOW
     signer = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    assert signer == ROOT.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    leaf.verify_directly_issued_by(ROOT)
-
-
-def test_no_leaf_outlives_the_root() -> None:
-    late = ROOT.not_valid_after_utc - timedelta(hours=1)
     assert (
-        make_leaf(ROOT, KEY, LEAF_KEY, "api.example.com", late).not_valid_after_utc
-        == ROOT.not_valid_after_utc
+        signer
+        == SIGNER.intermediate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     )
+    leaf.verify_directly_issued_by(SIGNER.intermediate)
+
+
+def test_no_leaf_outlives_its_authority() -> None:
+    end = SIGNER.intermediate.not_valid_after_utc
+    late = end - timedelta(hours=1)
+    assert make_leaf(SIGNER, LEAF_KEY, "api.example.com", late).not_valid_after_utc == end

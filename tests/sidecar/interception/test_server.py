@@ -99,6 +99,30 @@ async def test_a_client_that_does_not_trust_us_is_told_apart_and_named(most: ssl
     assert "does not trust the interception CA for a.example (alert unknown_ca)" in refused.detail
 
 
+async def test_a_refusal_is_reported_though_the_client_is_gone_with_it() -> None:
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda loop, context: complaints.append(context))
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname=HOST)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    async with intercepted(AUTHORITY, HOST) as server:
+        connection = socket.socket()
+        connection.setblocking(False)
+        await loop.sock_connect(connection, ("127.0.0.1", server.port))
+        await loop.sock_sendall(connection, outgoing.read())
+        incoming.write(await loop.sock_recv(connection, 65536))
+        with pytest.raises(ssl.SSLCertVerificationError):
+            client.do_handshake()
+        connection.send(outgoing.read())
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        await told(server)
+    assert "alert unknown_ca" in server.failures[0].detail
+    assert complaints == []
+
+
 @pytest.mark.parametrize("reset", [False, True])
 async def test_a_client_that_hangs_up_on_our_certificate_is_suspected_of_distrust(reset: bool) -> None:
     async with intercepted(AUTHORITY, HOST) as server, connected(server, trusting()) as client:
