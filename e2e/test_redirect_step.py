@@ -1,0 +1,298 @@
+"""The init step in real namespaces: who may run it, what it leaves behind, when it keeps a pod from starting."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.conftest import skip
+from e2e.frames import tcp_flows
+from e2e.namespaces import Network, Pod, missing, network
+from e2e.plugs import SIDECAR, bound, dialled, listening
+from e2e.test_redirect import BACKENDS, redirect, usable
+from sidecar.redirect import iptables
+
+NOBODY = 65534
+CAPABLE = {"uid": NOBODY, "capabilities": ("net_admin", "net_raw")}
+FOREIGN = """\
+*nat
+:SOMEBODY - [0:0]
+-A OUTPUT -p tcp --dport 5999 -m comment --comment "not ours: OUTRIDER_ in words" -j SOMEBODY
+-A SOMEBODY -j RETURN
+COMMIT
+*filter
+-A INPUT -p udp --dport 5998 -j ACCEPT
+COMMIT
+"""
+FOREIGN_NFT = """\
+table ip nat {
+  chain output {
+    type nat hook output priority 0;
+    tcp dport 1 accept comment "outrider: not ours"
+  }
+}
+table inet outrider_of_somebody {
+}
+"""
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def net(backend: str) -> Iterator[Network]:
+    if reason := missing():
+        skip("redirection in network namespaces", reason)
+    with network("agent", "peer") as built:
+        try:
+            usable(backend, built["peer"])
+        except FileNotFoundError as error:
+            skip(f"the backend {backend}", error)
+        yield built
+
+
+def nft(pod: Pod, *words: str, text: str | None = None) -> str:
+    return _tool(pod, "nft", *words, text=text)
+
+
+def _tool(pod: Pod, *command: str, text: str | None = None) -> str:
+    done = subprocess.run(pod.command(command), input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def tables(pod: Pod, backend: str) -> str:
+    """Every rule of the pod in both IP versions, without counters; empty chains of the kernel do not count."""
+    if backend == "nft":
+        return nft(pod, "list", "ruleset")
+    saved = "".join(
+        _tool(pod, f"{tool}-{backend.removeprefix('iptables-')}-save", "-t", table)
+        for tool in ("iptables", "ip6tables")
+        for table in ("filter", "nat")
+    )
+    return "\n".join(line for line in saved.splitlines() if not re.match(r"#|:[A-Z]+ ACCEPT", line))
+
+
+def put_foreign_rules(pod: Pod, backend: str) -> None:
+    if backend == "nft":
+        nft(pod, "-f", "-", text=FOREIGN_NFT)
+        return
+    for tool in ("iptables", "ip6tables"):
+        _tool(pod, f"{tool}-{backend.removeprefix('iptables-')}-restore", "--noflush", text=FOREIGN)
+
+
+def test_installing_twice_leaves_the_same_rules_once(net, backend) -> None:
+    agent = net["agent"]
+    put_foreign_rules(agent, backend)
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    first = tables(agent, backend)
+    again = redirect(agent, "install", "--backend", backend)
+    assert again.returncode == 0, again.stderr
+    assert tables(agent, backend) == first
+
+
+def test_undo_takes_all_and_only_ours_away(net, backend) -> None:
+    agent = net["agent"]
+    put_foreign_rules(agent, backend)
+    before = tables(agent, backend)
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    assert tables(agent, backend) != before
+    assert redirect(agent, "undo").returncode == 0
+    assert tables(agent, backend) == before
+    done = redirect(agent, "undo")
+    assert (done.returncode, done.stderr) == (0, "there was nothing to remove\n")
+
+
+def test_other_settings_replace_the_rules_of_the_first_ones(net, backend) -> None:
+    agent, peer = net["agent"], net["peer"]
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    more = redirect(
+        agent, "install", "--backend", backend, "--exclude-outbound-ports", "8080", "--udp", "closed"
+    )
+    assert more.returncode == 0, more.stderr
+    with listening(peer, "0.0.0.0", 8080) as listener, dialled(agent, peer.ipv4, 8080):
+        listener.accept().close()
+    assert redirect(agent, "verify").returncode == 126
+
+
+def test_another_backend_takes_over_and_the_first_ones_rules_go(net, backend) -> None:
+    agent = net["agent"]
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    other = next(name for name in BACKENDS if name != backend)
+    done = redirect(agent, "install", "--backend", other)
+    assert done.returncode == 0, done.stderr
+    assert f"rules that {backend} held were removed" in done.stderr
+    if backend != "nft":
+        assert iptables.removal(tables(agent, backend)) == ""
+
+
+def test_a_user_other_than_root_installs_with_two_capabilities_and_a_read_only_run(net, backend) -> None:
+    agent = net["agent"]
+    done = redirect(agent, "install", "--backend", backend, **CAPABLE)
+    assert done.returncode == 0, done.stderr
+    assert "verified: IPv4" in done.stderr
+    assert "verified: IPv6" in done.stderr
+    assert redirect(agent, "verify", **CAPABLE).returncode == 0
+    assert redirect(agent, "undo", **CAPABLE).returncode == 0
+
+
+def test_without_capabilities_it_says_which_are_missing(net, backend) -> None:
+    done = redirect(net["agent"], "install", "--backend", backend, uid=NOBODY)
+    assert done.returncode == 1
+    assert "NET_ADMIN and NET_RAW" in done.stderr
+    assert "the pod must not start" in done.stderr
+
+
+def test_a_lock_that_cannot_be_written_is_named(net, backend) -> None:
+    if backend != "iptables-legacy":
+        pytest.skip("only this backend has a lock")
+    command = [sys.executable, "-m", "sidecar.redirect", "install", "--backend", backend]
+    done = net["agent"].run(command, env={"XTABLES_LOCKFILE": "/proc/lock"}, **CAPABLE)
+    assert done.returncode == 1
+    assert "XTABLES_LOCKFILE" in done.stderr
+
+
+def test_the_automatic_choice_works(net, backend) -> None:
+    done = redirect(net["agent"], "install")
+    assert done.returncode == 0, done.stderr
+    assert "installed with nft: IPv4 and IPv6" in done.stderr
+
+
+def test_verification_fails_the_pod_when_rules_are_absent(net, backend) -> None:
+    done = redirect(net["agent"], "verify", "--backend", backend)
+    assert done.returncode == 126
+    assert "IPv4: none of the rules is there; IPv6: none of the rules is there" in done.stderr
+    assert "the pod must not start" in done.stderr
+
+
+def flush(pod: Pod, backend: str, chain: str, version: str) -> None:
+    if backend == "nft":
+        nft(pod, "flush", "chain", {"ipv4": "ip", "ipv6": "ip6"}[version], "outrider", chain)
+        return
+    table = "filter" if chain.startswith("guard") else "nat"
+    tool = {"ipv4": "iptables", "ipv6": "ip6tables"}[version]
+    _tool(pod, f"{tool}-{backend.removeprefix('iptables-')}", "-t", table, "-F", f"OUTRIDER_{chain.upper()}")
+
+
+@pytest.mark.parametrize("version", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("chain", ["guard_in", "guard_out", "inbound", "outbound"])
+def test_verification_fails_the_pod_when_one_chain_is_empty(net, backend, chain, version) -> None:
+    agent = net["agent"]
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    flush(agent, backend, chain, version)
+    done = redirect(agent, "verify", "--backend", backend)
+    assert done.returncode == 126
+    assert re.search(rf"chain (outrider_)?{chain} is not as installed", done.stderr.lower())
+
+
+@pytest.mark.parametrize("version", ["ipv4", "ipv6"])
+def test_the_guards_hold_by_themselves_when_redirection_is_lost(net, backend, version) -> None:
+    agent, peer = net["agent"], net["peer"]
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    flush(agent, backend, "inbound", version)
+    flush(agent, backend, "outbound", version)
+    with net.capture(agent) as wire, listening(peer, "::", 8080), listening(agent, "::", 9000):
+        with pytest.raises(ConnectionRefusedError):
+            with dialled(agent, getattr(peer, version), 8080):
+                pass
+        assert not {flow for flow in tcp_flows(wire.frames()) if flow[3] == 8080}
+        with pytest.raises(ConnectionRefusedError):
+            with dialled(peer, getattr(agent, version), 9000):
+                pass
+    with listening(peer, "::", 8080) as listener:
+        with dialled(agent, getattr(peer, version), 8080, uid=SIDECAR, gid=SIDECAR):
+            listener.accept().close()
+
+
+def test_a_rule_of_somebody_else_in_front_is_found_by_the_probe(net, backend) -> None:
+    agent = net["agent"]
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    if backend == "nft":
+        nft(agent, "insert rule ip outrider nat_output accept")
+    else:
+        _tool(agent, backend, "-t", "nat", "-I", "OUTPUT", "1", "-j", "ACCEPT")
+    done = redirect(agent, "verify", "--backend", backend)
+    assert done.returncode == 126
+    assert "IPv4 TCP to 192.0.2.1 port 80 did not reach the redirect port" in done.stderr
+
+
+def test_the_sidecar_itself_can_prove_nothing(net, backend) -> None:
+    agent = net["agent"]
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    done = redirect(agent, "verify", uid=SIDECAR, capabilities=("net_admin", "net_raw"))
+    assert done.returncode == 126
+    assert "is exempt, and can prove nothing" in done.stderr
+
+
+def test_verification_works_beside_a_running_sidecar(net, backend) -> None:
+    agent = net["agent"]
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    with listening(agent, "::", 15001, uid=SIDECAR), listening(agent, "::", 15006, uid=SIDECAR):
+        done = redirect(agent, "verify")
+    assert done.returncode == 0, done.stderr
+    assert "was accepted on the redirect port by what listens there" in done.stderr
+
+
+def test_closed_udp_leaves_only_dns_to_the_resolvers(net, backend) -> None:
+    agent, peer = net["agent"], net["peer"]
+    done = redirect(agent, "install", "--backend", backend, "--udp", "closed")
+    assert done.returncode == 0, done.stderr
+    for version in ("ipv4", "ipv6"):
+        any_address = "::" if version == "ipv6" else "0.0.0.0"
+        with bound(peer, any_address, 53) as resolver:
+            with dialled(agent, getattr(peer, version), 53, kind=socket.SOCK_DGRAM) as client:
+                client.send(b"question")
+                assert resolver.recv(100) == b"question"
+        with dialled(agent, getattr(peer, version), 4500, kind=socket.SOCK_DGRAM) as client:
+            with contextlib.suppress(PermissionError):  # the second word of a refusal; the first is ICMP's
+                client.send(b"way out")
+            with pytest.raises(ConnectionRefusedError):
+                client.recv(100)
+
+
+def test_a_pod_without_ipv6_addresses_is_captured_in_ipv6_all_the_same(net, backend) -> None:
+    agent, peer = net["agent"], net["peer"]
+    _tool(agent, "ip", "-6", "route", "delete", "default")
+    _tool(agent, "ip", "-6", "addr", "flush", "dev", "eth0")
+    done = redirect(agent, "install", "--backend", backend)
+    assert done.returncode == 0, done.stderr
+    assert "NOTE: IPv6: rules are in place; there is no route out" in done.stderr
+    _tool(agent, "ip", "addr", "add", f"{agent.ipv6}/64", "dev", "eth0", "nodad")
+    with listening(peer, "::", 8080), pytest.raises(ConnectionRefusedError):
+        with dialled(agent, peer.ipv6, 8080):
+            pass
+
+
+def test_ipv6_cannot_be_switched_off_where_the_pod_has_an_address(net, backend) -> None:
+    agent = net["agent"]
+    done = redirect(agent, "install", "--backend", backend, "--ipv6", "off")
+    assert done.returncode == 1
+    assert f"the pod has the address {agent.ipv6}" in done.stderr
+    _tool(agent, "ip", "addr", "del", f"{agent.ipv6}/64", "dev", "eth0")
+    done = redirect(agent, "install", "--backend", backend, "--ipv6", "off")
+    assert done.returncode == 0, done.stderr
+    assert "WARNING: IPv6 is `off`" in done.stderr
+
+
+def test_a_dry_run_prints_what_would_be_installed_and_changes_nothing(net, backend) -> None:
+    agent = net["agent"]
+    done = redirect(agent, "dry-run", "--backend", backend, uid=NOBODY)
+    assert done.returncode == 0, done.stderr
+    assert "redirect to :15001" in done.stdout or "REDIRECT --to-ports 15001" in done.stdout
+    assert not re.search("outrider", tables(agent, backend), re.IGNORECASE)
+
+
+def test_invalid_settings_are_all_named(net, backend) -> None:
+    done = redirect(
+        net["agent"], "install", "--uid", "0", "--exclude-outbound-cidrs", "0.0.0.0/0", "--mtls-port", "x"
+    )
+    assert done.returncode == 2
+    assert all(name in done.stderr for name in ("_UID", "_EXCLUDE_OUTBOUND_CIDRS", "_MTLS_PORT"))
