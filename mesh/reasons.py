@@ -54,6 +54,9 @@ class Reason(StrEnum):
     HTTP_CONTENT_TYPE = "http_content_type"
     HTTP_METHOD = "http_method"
     NOT_A_PROXY_REQUEST = "not_a_proxy_request"
+    NOT_REDIRECTED = "not_redirected"
+    PLAIN_TEXT_REFUSED = "plain_text_refused"
+    FOREIGN_TLS_REFUSED = "foreign_tls_refused"
     IDLE_TIMEOUT = "idle_timeout"
     HEAD_TIMEOUT = "head_timeout"
     TOO_MANY_CONNECTIONS = "too_many_connections"
@@ -217,6 +220,18 @@ SENTENCES: dict[Reason, str] = {
     Reason.NOT_A_PROXY_REQUEST: (
         "This port is a forward proxy and takes absolute-form requests; "
         "set HTTP_PROXY to it instead of using it as the server's address."
+    ),
+    Reason.NOT_REDIRECTED: (
+        "The connection was opened to a capture port itself, which only the kernel's redirection leads to; "
+        "connect to the service's own port."
+    ),
+    Reason.PLAIN_TEXT_REFUSED: (
+        "This workload takes mutual TLS of the mesh only; give the caller a sidecar, or set inbound.mode: "
+        "permissive for this port and name the caller as unauthenticated in an inbound rule."
+    ),
+    Reason.FOREIGN_TLS_REFUSED: (
+        "The TLS offered is the application's own and not the mesh's, so it cannot be inspected; set "
+        "inbound.mode: permissive for this port and grant unauthenticated http: {allow: true} to let it pass."
     ),
     Reason.IDLE_TIMEOUT: "Nothing arrived within limits.idleSeconds.",
     Reason.HEAD_TIMEOUT: "The request head did not arrive within limits.headSeconds.",

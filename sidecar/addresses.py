@@ -13,6 +13,8 @@ Host = IPv4Address | IPv6Address | str
 """An IP address, or a name in lower case without a trailing dot."""
 
 _ADDRESS = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
+EVERY_ADDRESS = "*"
+"""As the host of a listener: all addresses of the machine, IPv4 and IPv6."""
 # Some resolvers read `127.1` or `0` as addresses; what looks like one must be one.
 _NUMERIC_END = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?")
 _LOCALHOST: frozenset[Host] = frozenset((IPv4Address("127.0.0.1"), IPv6Address("::1")))
@@ -59,9 +61,9 @@ def is_loopback(host: str) -> bool:
 
 
 def is_wildcard(host: str) -> bool:
-    """Whether a listener on `host` takes every address of the machine: `0.0.0.0` or `::`."""
+    """Whether a listener on `host` takes every address of the machine: `0.0.0.0`, `::` or `*`."""
     meant = read_host(host)
-    return not isinstance(meant, str) and meant.is_unspecified
+    return meant == EVERY_ADDRESS or (not isinstance(meant, str) and meant.is_unspecified)
 
 
 def overlap(one: str, other: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -13,16 +14,24 @@ from mesh.policy.documents import Documents
 from mesh.policy.principal import Principal
 from mesh.reasons import Reason
 from sidecar.capture.inbound import Application
+from sidecar.capture.inbound_redirect import InboundRedirect
+from sidecar.capture.intercepted import Interception
 from sidecar.capture.mesh import accept_mesh
+from sidecar.capture.original_destination import original_destination
+from sidecar.capture.outbound_redirect import OutboundRedirect
 from sidecar.config import Address, Provider, SidecarConfig
 from sidecar.identity.holder import IdentityHolder, utc_now
 from sidecar.identity.provider import Identity, IdentityProvider
+from sidecar.interception.authority import InterceptionAuthority
+from sidecar.interception.bundle import write_trust
+from sidecar.interception.declared import DeclaredHosts
 from sidecar.proxy.dial import NetworkDialer
 from sidecar.proxy.downstream import Channel, Downstream
 from sidecar.proxy.listener import Listener
 from sidecar.proxy.ourselves import Ourselves
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.pool import Pool
+from sidecar.proxy.resolve import Resolver
 from sidecar.proxy.ticker import Ticker
 from sidecar.tasks import spawn
 from sidecar.telemetry import names
@@ -86,8 +95,11 @@ class Sidecar:
         await self._first_identity()
         if self._stop.is_set():
             return self.addresses
+        self._trust_interception()
         await self._listen("forward", listen.forward, self._outbound_connection)
+        await self._listen("redirectOutbound", listen.redirect_outbound, self._outbound_redirect().accept)
         await self._listen("inbound", listen.inbound, self._inbound_connection)
+        await self._listen("redirectInbound", listen.redirect_inbound, self._inbound_redirect().accept)
         self._ticker.start()
         self._announce()
         return self.addresses
@@ -149,10 +161,42 @@ class Sidecar:
 
     # Connections.
 
-    def _outbound_connection(self, listener: Listener) -> asyncio.Protocol:
+    def _agent(self) -> Principal:
         current = self.identity.current
-        principal = Principal(str(current.svid.spiffe_id) if current else AGENT)
-        return Downstream(self.pipeline, listener, Channel("outbound", principal, AGENT))
+        return Principal(str(current.svid.spiffe_id) if current else AGENT)
+
+    def _outbound_connection(self, listener: Listener) -> asyncio.Protocol:
+        return Downstream(self.pipeline, listener, Channel("outbound", self._agent(), AGENT))
+
+    def _outbound_redirect(self) -> OutboundRedirect:
+        resolver = Resolver(self._clock)
+        return OutboundRedirect(self.pipeline, self._agent, original_destination, resolver.addresses)
+
+    def _inbound_redirect(self) -> InboundRedirect:
+        host, permissive = self.config.application.host, self.config.inbound.permissive
+        return InboundRedirect(self.pipeline, self.identity, host, permissive, original_destination)
+
+    def _trust_interception(self) -> None:
+        """Make the interception CA and the files by which the application trusts it."""
+        directory = self.config.interception
+        if directory is None:
+            return
+        hosts = DeclaredHosts.of(self.pipeline.policy.backends)
+        if not hosts:
+            self.log.write(
+                "interception", hosts=[], detail="no Backend declares a host whose TLS can be inspected"
+            )
+            return
+        authority = InterceptionAuthority(hosts)
+        written = write_trust(
+            directory, authority.certificate_pem, additional=self.config.authorities, environment=os.environ
+        )
+        self.pipeline.interception = Interception(self.pipeline, authority)
+        self.log.write(
+            "interception",
+            hosts=sorted((*hosts.exact, *(f"*.{suffix}" for suffix in hosts.suffixes))),
+            public_roots=written.public_roots,
+        )
 
     def _inbound_connection(self, listener: Listener) -> asyncio.Protocol:
         return accept_mesh(self.pipeline, self.identity, listener)
@@ -168,7 +212,14 @@ class Sidecar:
         reasons: list[str] = []
         if self.config.identity.provider is not Provider.NONE and not self.identity.ready(utc_now()):
             reasons.append(Reason.NO_SVID if self.identity.current is None else Reason.SVID_EXPIRED)
-        expected = {n for n in ("forward", "inbound") if getattr(self.config.listen, n) is not None}
+        listen = self.config.listen
+        wanted = {
+            "forward": listen.forward,
+            "inbound": listen.inbound,
+            "redirectOutbound": listen.redirect_outbound,
+            "redirectInbound": listen.redirect_inbound,
+        }
+        expected = {name for name, address in wanted.items() if address is not None}
         missing = expected - self._listeners.keys()
         reasons.extend(f"listener {name} is not bound" for name in sorted(missing))
         if self._stop.is_set():

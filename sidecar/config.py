@@ -38,12 +38,14 @@ from sidecar.contradictions import (
 from sidecar.environment import ENVIRONMENT, blamed, environment_faults, overlay
 from sidecar.identity.endpoint import ENDPOINT_VARIABLE, endpoint_fault
 from sidecar.limits import Limits
-from sidecar.readers import address, connect, limits, section, strings
+from sidecar.readers import address, connect, limits, port_modes, redirect_address, section, strings
 from sidecar.settings import (
     AgentSettings,
     ApplicationSettings,
     Decisions,
     IdentitySettings,
+    InboundMode,
+    InboundSettings,
     ListenSettings,
     Provider,
     SidecarConfig,
@@ -55,6 +57,8 @@ __all__ = [
     "ApplicationSettings",
     "Decisions",
     "IdentitySettings",
+    "InboundMode",
+    "InboundSettings",
     "ListenSettings",
     "Provider",
     "SidecarConfig",
@@ -107,6 +111,8 @@ def _read(tree: Node, folder: Path, environment: Mapping[str, str], log: ErrorLo
         values["limits"],
         values["log"],
         folder / authorities if authorities else None,
+        values["inbound"],
+        folder / values["interception"] if values["interception"] else None,
     )
 
 
@@ -173,6 +179,17 @@ def _agent(
     return AgentSettings(namespace, name, labels, serviceAccount, podIp)
 
 
+def _listen(
+    forward: Address | None,
+    inbound: Address | None,
+    telemetry: Address | None,
+    redirectOutbound: Address | None,
+    redirectInbound: Address | None,
+) -> ListenSettings:
+    """The arguments are spelled as in the file."""
+    return ListenSettings(forward, inbound, telemetry, redirectOutbound, redirectInbound)
+
+
 _AGENT = {
     "namespace": Field(text(_anything)),
     "name": Field(text(_anything), "agent"),
@@ -189,18 +206,24 @@ _LISTEN = {
     "forward": Field(address, ListenSettings().forward),
     "inbound": Field(address),
     "telemetry": Field(address, ListenSettings().telemetry),
+    "redirectOutbound": Field(redirect_address),
+    "redirectInbound": Field(redirect_address),
 }
+_INBOUND = {"mode": Field(choice(InboundMode), InboundMode.STRICT), "ports": Field(port_modes, {})}
+_INTERCEPTION = {"directory": Field(text(_anything), missing="a folder that the application reads")}
 _APPLICATION = {"host": Field(text(_anything), "127.0.0.1"), "ports": Field(list_of(integer(1, 65535)), ())}
 _LOG = {"decisions": Field(choice(Decisions), Decisions.ALL)}
 
 _FIELDS = {
     "agent": Field(section(_AGENT, _agent), AgentSettings()),
     "identity": Field(section(_IDENTITY, _identity), IdentitySettings()),
-    "listen": Field(section(_LISTEN, ListenSettings), ListenSettings()),
+    "listen": Field(section(_LISTEN, _listen), ListenSettings()),
     "application": Field(section(_APPLICATION, ApplicationSettings), ApplicationSettings()),
     "policies": Field(list_of(text(_anything), at_least=1), missing="at least one file or folder"),
     "connect": Field(connect, {}),
     "limits": Field(limits, Limits()),
     "log": Field(section(_LOG, lambda decisions: decisions), Decisions.ALL),
     "authorities": Field(text(_anything)),
+    "inbound": Field(section(_INBOUND, InboundSettings), InboundSettings()),
+    "interception": Field(section(_INTERCEPTION, lambda directory: directory)),
 }

@@ -24,7 +24,8 @@ class Contradiction(NamedTuple):
 
 def in_listeners(listen: ListenSettings) -> Iterator[Contradiction]:
     """What contradicts itself among the listeners."""
-    if listen.forward is None and listen.inbound is None:
+    serving = (listen.forward, listen.inbound, listen.redirect_outbound, listen.redirect_inbound)
+    if not any(serving):
         yield Contradiction(
             "listen",
             "forward and inbound are both off, so nothing would be served; set forward for an agent that calls"
@@ -65,8 +66,9 @@ def with_application(listen: ListenSettings, application: ApplicationSettings) -
 
 def with_identity(listen: ListenSettings, identity: IdentitySettings) -> Iterator[Contradiction]:
     """What contradicts between the listeners and the identity."""
-    if listen.inbound is not None and identity.provider is Provider.NONE:
-        yield Contradiction("listen.inbound", "mutual TLS needs an identity; set identity.provider")
+    for name, address in (("inbound", listen.inbound), ("redirectInbound", listen.redirect_inbound)):
+        if address is not None and identity.provider is Provider.NONE:
+            yield Contradiction(f"listen.{name}", "mutual TLS needs an identity; set identity.provider")
 
 
 def in_identity(identity: IdentitySettings, environment_socket: str | None) -> Iterator[Contradiction]:
@@ -90,5 +92,11 @@ def in_identity(identity: IdentitySettings, environment_socket: str | None) -> I
 
 def _bound(listen: ListenSettings) -> list[tuple[str, Address]]:
     """The listeners whose address is known; port 0 takes one that is free."""
-    named = {"forward": listen.forward, "inbound": listen.inbound, "telemetry": listen.telemetry}
+    named = {
+        "forward": listen.forward,
+        "inbound": listen.inbound,
+        "telemetry": listen.telemetry,
+        "redirectOutbound": listen.redirect_outbound,
+        "redirectInbound": listen.redirect_inbound,
+    }
     return [(name, address) for name, address in named.items() if address is not None and address[1]]

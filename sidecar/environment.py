@@ -24,7 +24,7 @@ ENVIRONMENT = "environment"
 
 PREFIX = "OUTRIDER_"
 
-_JSON_KEYS = frozenset({"agent.labels", "connect", "limits"})
+_JSON_KEYS = frozenset({"agent.labels", "connect", "limits", "inbound.ports"})
 _LIST_KEYS = frozenset({"policies", "application.ports"})
 _OFF = "off"
 

@@ -14,8 +14,9 @@ from mesh.policy.fields import INVALID, Field, Invalid, Place, describe, read_ob
 from mesh.policy.yaml_tree import Broken, Node, Scalar
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.target import authority_form
-from sidecar.addresses import Address, parse_address, spelled
+from sidecar.addresses import EVERY_ADDRESS, Address, parse_address, spelled
 from sidecar.limits import LIMIT_NAMES, NO_LIMIT, Limits, least, setting_name
+from sidecar.settings import InboundMode
 
 HOST_PORT = "host:port; write a name, an IPv4 address of four numbers or [an IPv6 address], and a port"
 
@@ -30,6 +31,18 @@ def address(node: Node, place: Place) -> Address | Invalid | None:
     return parse_address(value) or place.error(node, f"{shown(value)} is not {HOST_PORT}")
 
 
+def redirect_address(node: Node, place: Place) -> Address | Invalid | None:
+    """`host:port` or `*:port`, or null for none."""
+    if isinstance(node, Scalar) and node.text.startswith("*:"):
+        found = parse_address("every" + node.text.removeprefix(EVERY_ADDRESS))
+        return (
+            place.error(node, f"{shown(node.text)} has no port")
+            if found is None
+            else (EVERY_ADDRESS, found[1])
+        )
+    return address(node, place)
+
+
 def strings(node: Node, place: Place) -> dict[str, str] | Invalid:
     """A mapping of names to strings."""
     if isinstance(node, Broken):
@@ -42,6 +55,22 @@ def strings(node: Node, place: Place) -> dict[str, str] | Invalid:
         if isinstance(value, str):
             values[entry.key] = value
     return values
+
+
+def port_modes(node: Node, place: Place) -> dict[int, InboundMode] | Invalid:
+    """Port -> `strict` or `permissive`."""
+    values = strings(node, place)
+    if isinstance(values, Invalid):
+        return values
+    modes: dict[int, InboundMode] = {}
+    for name, mode in values.items():
+        if not re.fullmatch(r"[1-9][0-9]{0,4}", name) or int(name) > 65535:
+            place.child(name).error(node, f"{shown(name)} is no port; write a number from 1 to 65535")
+        elif mode not in list(InboundMode):
+            place.child(name).error(node, f"{shown(mode)} is no mode; allowed: strict, permissive")
+        else:
+            modes[int(name)] = InboundMode(mode)
+    return modes if len(modes) == len(values) else INVALID
 
 
 def connect(node: Node, place: Place) -> dict[str, str] | Invalid:

@@ -18,6 +18,15 @@ class Provider(StrEnum):
     WORKLOAD_API = "workload-api"
 
 
+class InboundMode(StrEnum):
+    """Which traffic a port of the application takes."""
+
+    STRICT = "strict"
+    """Mutual TLS of the mesh, and nothing else."""
+    PERMISSIVE = "permissive"
+    """Other traffic too, decided as that of unauthenticated callers."""
+
+
 class Decisions(StrEnum):
     """Which decisions get a log line."""
 
@@ -53,6 +62,22 @@ class ListenSettings:
     forward: Address | None = ("127.0.0.1", 15002)
     inbound: Address | None = None
     telemetry: Address | None = ("127.0.0.1", 15020)
+    redirect_outbound: Address | None = None
+    """Where the kernel brings what the agent dials."""
+    redirect_inbound: Address | None = None
+    """Where the kernel brings what others dial in this pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundSettings:
+    """What callers have to bring: `ports` are exceptions from `mode`, by the application's port."""
+
+    mode: InboundMode = InboundMode.STRICT
+    ports: Mapping[int, InboundMode] = field(default_factory=dict)
+
+    def permissive(self, port: int) -> bool:
+        """Whether a port takes other traffic than the mesh's."""
+        return self.ports.get(port, self.mode) is InboundMode.PERMISSIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +102,6 @@ class SidecarConfig:
     decisions: Decisions
     authorities: Path | None = None
     """PEM file that replaces the system's roots for Backends with tls Public."""
+    inbound: InboundSettings = field(default_factory=InboundSettings)
+    interception: Path | None = None
+    """Folder for the files by which the application trusts the interception CA; None: no interception."""

@@ -243,6 +243,41 @@ ENV_LISTEN_INBOUND = _env(
 ENV_LISTEN_TELEMETRY = _env(
     "LISTEN_TELEMETRY", "listen.telemetry", Text("host:port, or off"), "0.0.0.0:15020", "Health and metrics."
 )
+ENV_LISTEN_REDIRECT_OUTBOUND = _env(
+    "LISTEN_REDIRECT_OUTBOUND",
+    "listen.redirectOutbound",
+    Text("host:port, *:port, or off"),
+    "off",
+    "Where the kernel brings what the agent dials, under transparent capture.",
+)
+ENV_LISTEN_REDIRECT_INBOUND = _env(
+    "LISTEN_REDIRECT_INBOUND",
+    "listen.redirectInbound",
+    Text("host:port, *:port, or off"),
+    "off",
+    "Where the kernel brings what others dial in this pod, under transparent capture.",
+)
+ENV_INBOUND_MODE = _env(
+    "INBOUND_MODE",
+    "inbound.mode",
+    Choice(("strict", "permissive")),
+    "strict",
+    "Whether the application's ports take other traffic than mutual TLS of the mesh.",
+)
+ENV_INBOUND_PORTS = _env(
+    "INBOUND_PORTS",
+    "inbound.ports",
+    Text("a JSON object of ports and modes"),
+    "{}",
+    "Ports with another mode than the rest.",
+)
+ENV_INTERCEPTION_DIRECTORY = _env(
+    "INTERCEPTION_DIRECTORY",
+    "interception.directory",
+    Text("a path"),
+    "",
+    "Folder for the files by which the application trusts the interception CA; none: no interception.",
+)
 ENV_APPLICATION_HOST = _env(
     "APPLICATION_HOST",
     "application.host",

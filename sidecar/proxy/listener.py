@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from sidecar.addresses import EVERY_ADDRESS
 from sidecar.proxy.dial import keep_alive
 from sidecar.proxy.ticker import Ticker, Watched
 
 BACKLOG = 1024
+
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+"""What binding says where the kernel has no IPv6, or has it switched off."""
 
 
 class Connection(Protocol):
@@ -50,9 +55,23 @@ class Listener:
         """Connections accepted whose peer is not known yet; they count against the limit too."""
 
     async def start(self, host: str, port: int) -> None:
-        """Bind and listen. Raises OSError when the address is taken."""
+        """Bind and listen; `*` is every address. Raises OSError when the address is taken."""
+        if host == EVERY_ADDRESS:
+            self._server = await self._everywhere(port)
+        else:
+            self._server = await self._bind(host, port)
+
+    async def _bind(self, hosts: str | list[str], port: int) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: self._make(self), host, port, backlog=BACKLOG)
+        return await loop.create_server(lambda: self._make(self), hosts, port, backlog=BACKLOG)
+
+    async def _everywhere(self, port: int) -> asyncio.Server:
+        try:
+            return await self._bind(["0.0.0.0", "::"], port)
+        except OSError as error:
+            if error.errno not in _NO_IPV6:
+                raise
+        return await self._bind("0.0.0.0", port)
 
     @property
     def address(self) -> str:

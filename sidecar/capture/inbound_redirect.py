@@ -1,0 +1,131 @@
+"""What the kernel brought here instead of to a port of the application (port 15006).
+
+    TLS of the mesh    told apart by ALPN: ended here, and the peer's identity decides
+    the application's  passes as it is where the port is permissive and a rule grants it to unauthenticated callers
+    plain HTTP         the same, and is decided request by request
+    the rest           like TLS of the application's
+
+In strict mode only the first of them exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mesh.policy.decision import INBOUND, HttpRequest
+from mesh.policy.principal import UNAUTHENTICATED
+from mesh.protocol.opening import Opening
+from mesh.protocol.tls import alert
+from mesh.protocol.tls.client_hello import ClientHello
+from mesh.reasons import Reason
+from sidecar.capture.mesh import accept_mesh
+from sidecar.capture.peek import Peek
+from sidecar.identity.contexts import MESH_ALPN
+from sidecar.identity.holder import IdentityHolder
+from sidecar.proxy import replies
+from sidecar.proxy.downstream import Channel, Downstream
+from sidecar.proxy.plan import Tunnel
+from sidecar.proxy.pool import Destination
+
+if TYPE_CHECKING:
+    from sidecar.addresses import Address
+    from sidecar.proxy.listener import Listener
+    from sidecar.proxy.pipeline import Pipeline
+
+NOBODY = UNAUTHENTICATED.id
+_MESH_ALPN = MESH_ALPN.encode()
+
+
+class InboundRedirect:
+    """Makes the protocols of redirected connections. `permissive` tells of which of the application's ports take
+    other traffic than the mesh's; `original` as in `OutboundRedirect`."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        identity: IdentityHolder,
+        application_host: str,
+        permissive: Callable[[int], bool],
+        original: Callable[[Any], Address | None],
+    ) -> None:
+        self.pipeline = pipeline
+        self.identity = identity
+        self.application_host = application_host
+        self.permissive = permissive
+        self.original = original
+
+    def accept(self, listener: Listener) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        return _Redirected(self, listener)
+
+
+class _Redirected(Peek):
+    """One redirected connection, until it is known what it is."""
+
+    __slots__ = ("_port", "_redirect")
+
+    def __init__(self, redirect: InboundRedirect, listener: Listener) -> None:
+        super().__init__(redirect.pipeline, listener, NOBODY, self._chosen)
+        self._redirect = redirect
+        self._port = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        try:
+            destination = self._redirect.original(transport.get_extra_info("socket"))
+        except OSError as gone:
+            self.refuse(Reason.NOT_REDIRECTED, f"its destination cannot be told: {gone.strerror}")
+            return
+        if destination is None:
+            self.refuse(Reason.NOT_REDIRECTED, "a connection to the capture port itself")
+            return
+        self._port = destination[1]
+
+    def _chosen(self, peek: Peek, found: Opening, hello: ClientHello | None) -> None:
+        redirect = self._redirect
+        if hello is not None and _MESH_ALPN in hello.alpn:
+            self.become(accept_mesh(self._pipeline, redirect.identity, self._listener, self._port))
+        elif found is Opening.HTTP:
+            self._plain()
+        else:
+            self._opaque(tls=hello is not None)
+
+    def _plain(self) -> None:
+        """HTTP without TLS: decided like any other, for a caller that is nobody."""
+        decision = self._pipeline.policy.meet(UNAUTHENTICATED)
+        if not self._redirect.permissive(self._port):
+            reason, detail = Reason.PLAIN_TEXT_REFUSED, f"port {self._port} is strict"
+        elif not decision.allowed:
+            reason, detail = decision.reason, decision.rule
+        else:
+            channel = Channel("inbound", UNAUTHENTICATED, NOBODY, port=self._port)
+            self.become(Downstream(self._pipeline, self._listener, channel))
+            return
+        self.refuse(reason, detail, replies.turned_away(reason, detail))
+
+    def _opaque(self, *, tls: bool) -> None:
+        """What cannot be inspected needs a grant of everything that is no MCP."""
+        refused = Reason.FOREIGN_TLS_REFUSED if tls else Reason.PLAIN_TEXT_REFUSED
+        if not self._redirect.permissive(self._port):
+            self.refuse(refused, f"port {self._port} is strict", alert.refusal(refused) if tls else b"")
+            return
+        pipeline = self._pipeline
+        decision = pipeline.policy.decide(
+            UNAUTHENTICATED, INBOUND, "connect", http=HttpRequest("CONNECT", "*")
+        )
+        where = f"port {self._port}"
+        pipeline.recorder.decision("inbound", NOBODY, "application", "connect", where, decision)
+        if not decision.allowed:
+            self.refuse(decision.reason, decision.rule, alert.refusal(decision.reason) if tls else b"")
+            return
+        host = self._redirect.application_host
+        tunnel = Tunnel(host, self._port, Destination(host, self._port), "application", inspected=False)
+        received = self.release()
+        connection = Downstream(
+            pipeline, self._listener, Channel("inbound", UNAUTHENTICATED, NOBODY, port=self._port)
+        )
+        self.transport.set_protocol(connection)
+        connection.connection_made(self.transport)
+        connection.open_tunnel(tunnel, received)

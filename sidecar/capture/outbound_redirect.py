@@ -1,0 +1,163 @@
+"""What the kernel brought here instead of where the agent dialled (port 15001).
+
+    TLS       to whom by its server name: ended here, passed as it is, or refused, as CONNECT would be
+    HTTP      to whom by Host; every request is routed and decided like one that came to the forward proxy
+    the rest  by the address that was dialled: to a Backend with protocol TCP, or wherever egress is open
+
+A TCP Backend is declared by name, so its name is resolved and compared with the address. That comes first, and
+before a byte is read: in such protocols the server may be the one that speaks first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from mesh.policy.documents import Backend, BackendProtocol
+from mesh.policy.principal import Principal
+from mesh.protocol.opening import Opening
+from mesh.protocol.tls import alert
+from mesh.protocol.tls.client_hello import ClientHello
+from mesh.reasons import Reason
+from sidecar.capture.peek import Peek
+from sidecar.proxy.connect import TunnelRefused, decide_tunnel
+from sidecar.proxy.downstream import Channel, Downstream
+from sidecar.proxy.plan import Tunnel
+from sidecar.proxy.pool import Destination
+from sidecar.proxy.routing import UNDECLARED
+from sidecar.tasks import spawn
+
+if TYPE_CHECKING:
+    from sidecar.addresses import Address
+    from sidecar.proxy.listener import Listener
+    from sidecar.proxy.pipeline import Pipeline
+
+AGENT = "agent"
+
+Resolve = Callable[[str], Awaitable[frozenset[str]]]
+"""The addresses of a host, empty where it has none."""
+
+
+class OutboundRedirect:
+    """Makes the protocols of redirected connections. `original` tells where one was meant to go, None if it was
+    opened to this port itself; it may raise OSError."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        principal: Callable[[], Principal],
+        original: Callable[[Any], Address | None],
+        resolve: Resolve,
+    ) -> None:
+        self._pipeline = pipeline
+        self._principal = principal
+        self._original = original
+        self._resolve = resolve
+
+    def accept(self, listener: Listener) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        return _Redirected(self._pipeline, listener, self._principal(), self._original, self._resolve)
+
+
+class _Redirected(Peek):
+    """One redirected connection, until it is known what it is."""
+
+    __slots__ = ("_channel", "_original", "_resolve", "_resolving")
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        listener: Listener,
+        principal: Principal,
+        original: Callable[[Any], Address | None],
+        resolve: Resolve,
+    ) -> None:
+        super().__init__(pipeline, listener, AGENT, self._chosen)
+        self._channel = Channel("outbound", principal, AGENT)
+        self._original = original
+        self._resolve = resolve
+        self._resolving: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        try:
+            self._channel.captured = self._original(transport.get_extra_info("socket"))
+        except OSError as gone:
+            self.refuse(Reason.NOT_REDIRECTED, f"its destination cannot be told: {gone.strerror}")
+            return
+        if self._channel.captured is None:
+            self.refuse(Reason.NOT_REDIRECTED, "a connection to the capture port itself")
+            return
+        port = self._channel.captured[1]
+        backends = self._pipeline.policy.backends
+        opaque = [b for b in backends if b.protocol is BackendProtocol.TCP and b.port == port]
+        if opaque:
+            transport.pause_reading()
+            self._resolving = spawn(self._find(opaque), name=f"whose is port {port}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._resolving is not None:
+            self._resolving.cancel()
+
+    @property
+    def _dialled(self) -> Address:
+        return self._channel.captured or ("", 0)
+
+    async def _find(self, opaque: list[Backend]) -> None:
+        """Tunnel to the TCP Backend whose address was dialled, or else read what the agent says."""
+        address = self._dialled[0]
+        for backend in opaque:
+            if backend.host == address or address in await self._resolve(backend.host):
+                self._resolving = None
+                self._tunnel(backend.host)
+                return
+        self._resolving = None
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    # What it turned out to be.
+
+    def _chosen(self, peek: Peek, found: Opening, hello: ClientHello | None) -> None:
+        if found is Opening.HTTP:
+            self.become(Downstream(self._pipeline, self._listener, self._channel))
+        elif found is Opening.TLS and hello is not None:
+            self._secure(hello)
+        else:
+            self._tunnel(self._dialled[0])
+
+    def _secure(self, hello: ClientHello) -> None:
+        """TLS goes to whom it names. Without a name there is nothing that a policy could be applied to."""
+        if hello.server_name is None:
+            where = f"{self._dialled[0]}:{self._dialled[1]}"
+            self.refuse(Reason.SERVER_NAME_MISSING, where, alert.refusal(Reason.SERVER_NAME_MISSING))
+            return
+        self._tunnel(hello.server_name, tls=True)
+
+    def _tunnel(self, host: str, *, tls: bool = False) -> None:
+        """Go where a CONNECT to `host` would go, by the same decision."""
+        pipeline, channel = self._pipeline, self._channel
+        port = self._dialled[1]
+        decided = decide_tunnel(host, port, channel, pipeline.policy, pipeline.recorder, pipeline.intercepts)
+        if isinstance(decided, TunnelRefused):
+            self.refuse(decided.reason, decided.where, alert.refusal(decided.reason) if tls else b"")
+        elif not decided.inspected:
+            self._relay(decided)
+        elif tls and pipeline.interception is not None and pipeline.intercepts(host):
+            channel.tunnel, channel.captured = (host, port), None
+            pipeline.interception.take_over(self.transport, self._listener, channel, self.release())
+        else:
+            detail = f"{host}:{port}"
+            words = alert.refusal(Reason.CONNECT_REFUSED) if tls else b""
+            self.refuse(Reason.CONNECT_REFUSED, detail, words)
+
+    def _relay(self, tunnel: Tunnel) -> None:
+        """Bytes as they are. What is undeclared goes to the very address that was dialled and decided on."""
+        if tunnel.backend == UNDECLARED and tunnel.host == self._dialled[0]:
+            tunnel = Tunnel(*self._dialled, Destination(*self._dialled), UNDECLARED, inspected=False)
+        received = self.release()
+        connection = Downstream(self._pipeline, self._listener, self._channel)
+        self.transport.set_protocol(connection)
+        connection.connection_made(self.transport)
+        connection.open_tunnel(tunnel, received)
