@@ -1,0 +1,330 @@
+"""The built-in provider against the CA server, over real TLS on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mesh.identity.bundle_document import BundleDocument
+from mesh.identity.ca import make_authority
+from mesh.identity.errors import IdentityInvalid, SvidInvalid
+from mesh.identity.issuance import BundlesAnswer, JwtSvidAnswer, SvidAnswer
+from mesh.identity.jwt_svid import issue_jwt_svid, make_jwt_key, validate_jwt_svid
+from mesh.identity.pem import CERTIFICATE, write_pem
+from mesh.identity.spiffe_id import SpiffeId
+from mesh.identity.verify import verify_peer
+from sidecar.identity.backoff import Backoff
+from sidecar.identity.builtin import BuiltinProvider
+from sidecar.identity.ca_client import CaClient, CaFailed, Cause
+from sidecar.identity.holder import IdentityHolder
+from sidecar.identity.jwt_source import JwtSource, JwtUnavailable
+from sidecar.identity.provider import Identity
+from sidecar.tasks import spawn
+from tests.support.ca import RunningCa, running_ca
+from webhook.identity.authorities import RotationTimes
+
+TRIAGE = SpiffeId("a.example", "/ns/agents/sa/triage")
+
+
+class Watch:
+    """A provider whose time passes only when it sleeps, and only as far as the test lets it."""
+
+    def __init__(self, ca: RunningCa, client: Any = None, spiffe_id: str | None = None) -> None:
+        self.ca = ca
+        self.identities: list[Identity] = []
+        self.problems: list[str] = []
+        self.delays: list[float] = []
+        self.refuse: Exception | None = None
+        self.asleep = asyncio.Event()
+        self._wake = asyncio.Event()
+        self.provider = BuiltinProvider(
+            client or CaClient(ca.target, ca.root, ca.token, 5.0),
+            spiffe_id=spiffe_id,
+            on_problem=self.problems.append,
+            backoff=Backoff(first=1, longest=4, draw=lambda: 1.0),
+            clock=ca.clock,
+            sleep=self._sleep,
+            draw=lambda: 0.0,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.delays.append(seconds)
+        self._wake.clear()
+        self.asleep.set()
+        await self._wake.wait()
+        self.ca.clock.move(seconds)
+
+    async def pass_sleep(self) -> None:
+        """Let the provider sleep through and act until it sleeps again."""
+        await self.asleep.wait()
+        self.asleep.clear()
+        self._wake.set()
+        await self.asleep.wait()
+
+    async def pass_until(self, condition: Callable[[], bool], most: int = 300) -> None:
+        await self.asleep.wait()
+        for _ in range(most):
+            if condition():
+                return
+            await self.pass_sleep()
+        raise AssertionError(f"not within {most} sleeps: {self.problems}")
+
+    def publish(self, identity: Identity) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        if not self.identities or self.identities[-1] != identity:
+            self.identities.append(identity)
+
+
+@asynccontextmanager
+async def watching(ca: RunningCa, client: Any = None, spiffe_id: str | None = None) -> AsyncIterator[Watch]:
+    watch = Watch(ca, client, spiffe_id)
+    task = spawn(watch.provider.run(watch.publish), name="provider")
+    try:
+        async with asyncio.timeout(30):
+            await watch.asleep.wait()
+            yield watch
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_service_account_gets_its_identity(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca, watching(ca) as watch:
+        (identity,) = watch.identities
+        assert identity.svid.spiffe_id == TRIAGE
+        assert verify_peer(identity.svid.chain_der, identity.bundles, ca.clock()) == TRIAGE
+        IdentityHolder(ca.clock).publish(identity)
+        (record,) = ca.audit
+        assert record["event"] == "svid_issued"
+        assert record["pod"] == "triage-1"
+        assert watch.problems == []
+
+
+async def test_federated_bundles_come_along(tmp_path: Path) -> None:
+    foreign = make_authority("b.example", datetime.now(UTC), timedelta(days=1))
+    federated = {"b.example": BundleDocument(foreign.bundle)}
+    async with running_ca(tmp_path, federated=federated) as ca, watching(ca) as watch:
+        assert set(watch.identities[0].bundles) == {"a.example", "b.example"}
+        assert watch.identities[0].bundles["b.example"] == foreign.bundle
+
+
+async def test_an_svid_is_renewed_with_a_new_key_at_half_of_its_life(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca, watching(ca) as watch:
+        begun = ca.clock()
+        await watch.pass_until(lambda: len(watch.identities) == 2)
+        first, second = watch.identities
+        assert timedelta(minutes=29) < ca.clock() - begun < timedelta(minutes=32)
+        assert first.svid.key_pkcs8_der != second.svid.key_pkcs8_der
+        assert ca.events() == ["svid_issued"] * 2
+        assert max(watch.delays) <= 60
+
+
+async def test_rotation_of_the_authority_reaches_everyone_before_it_signs(tmp_path: Path) -> None:
+    times = RotationTimes(timedelta(hours=6), timedelta(hours=1), timedelta(minutes=15))
+    async with running_ca(tmp_path, times=times) as ca, watching(ca) as watch:
+        before = watch.identities[0].bundles["a.example"]
+        ca.authorities.announce()
+        await watch.pass_until(lambda: len(watch.identities) == 2)
+        announced = watch.identities[1]
+        assert announced.svid == watch.identities[0].svid
+        assert len(announced.bundles["a.example"].authorities_der) == 2
+        await watch.pass_until(lambda: watch.identities[-1].svid != announced.svid)
+        renewed = watch.identities[-1].svid
+        # Who has not looked since the announcement accepts the SVID of the new authority all the same.
+        assert verify_peer(renewed.chain_der, announced.bundles, ca.clock()) == TRIAGE
+        with pytest.raises(Exception, match="does not chain"):
+            verify_peer(renewed.chain_der, {"a.example": before}, ca.clock())
+
+
+async def test_a_withdrawn_authority_makes_for_a_new_svid_at_the_next_look(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca, watching(ca) as watch:
+        ca.authorities.replace_now()
+        begun = ca.clock()
+        await watch.pass_until(lambda: len(watch.identities) == 2)
+        assert ca.clock() - begun < timedelta(minutes=6)
+        assert (
+            verify_peer(watch.identities[1].svid.chain_der, watch.identities[1].bundles, ca.clock()) == TRIAGE
+        )
+        assert watch.problems == []
+
+
+async def test_a_ca_that_is_gone_is_told_once_and_asked_until_it_is_back(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca, watching(ca) as watch:
+        await ca.stop()
+        await watch.pass_until(lambda: len(watch.problems) == 1)
+        watch.delays.clear()
+        for _ in range(8):
+            await watch.pass_sleep()
+        assert watch.delays[-4:] == [4, 4, 4, 4]
+        assert len(watch.problems) == 1
+        assert "cannot be reached" in watch.problems[0]
+        assert "lasts until" in watch.problems[0]
+        assert len(watch.identities) == 1
+        await ca.start()
+        await watch.pass_until(lambda: len(watch.identities) == 2)
+        await ca.stop()
+        await watch.pass_until(lambda: len(watch.problems) == 2)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda ca: ca.token.unlink(), "the ServiceAccount token: .* cannot be read"),
+        (lambda ca: ca.token.write_text(""), "holds no ServiceAccount token"),
+        (lambda ca: ca.token.write_text("a b"), "holds no ServiceAccount token"),
+        (lambda ca: ca.token.write_text("a.b.c"), "refuses our ServiceAccount token"),
+        (lambda ca: ca.token.write_text(ca.tokens.token(exp=1)), "takes our .* expired.*its clock says"),
+        (lambda ca: ca.token.write_text(ca.tokens.token(aud=["x"])), "for the audience"),
+        (lambda ca: ca.root.unlink(), "the CA's root: .* cannot be read"),
+        (lambda ca: ca.root.write_text("x"), "holds no certificates"),
+        (lambda ca: ca.root.write_bytes(other_root()), "not vouched for by"),
+    ],
+)
+async def test_each_failure_is_told_by_its_cause(tmp_path: Path, spoil: Any, sentence: str) -> None:
+    async with running_ca(tmp_path) as ca:
+        spoil(ca)
+        async with watching(ca) as watch:
+            await watch.pass_sleep()
+            assert watch.identities == []
+            (problem,) = watch.problems
+            with pytest.raises(AssertionError, match=sentence):
+                raise AssertionError(problem)
+
+
+async def test_a_token_and_a_root_that_are_mended_are_read_afresh(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca:
+        good_root = ca.root.read_bytes()
+        ca.token.write_text("a.b.c")
+        ca.root.write_bytes(other_root())
+        async with watching(ca) as watch:
+            ca.root.write_bytes(good_root)
+            await watch.pass_sleep()
+            ca.token.write_text(ca.tokens.token())
+            await watch.pass_until(lambda: len(watch.identities) == 1)
+            assert len(watch.problems) == 2
+
+
+async def test_an_identity_that_we_must_not_have_is_not_taken(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca, watching(ca, spiffe_id="spiffe://a.example/ns/x/sa/y") as watch:
+        assert watch.identities == []
+        assert "not of spiffe://a.example/ns/x/sa/y" in watch.problems[0]
+
+
+async def test_an_identity_that_cannot_be_published_is_told(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca, watching(ca) as watch:
+        watch.refuse = SvidInvalid("OpenSSL does not take it")
+        await watch.pass_until(lambda: bool(watch.problems))
+        assert "OpenSSL does not take it" in watch.problems[0]
+
+
+async def test_clocks_that_differ_are_told_as_such(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca:
+        real = CaClient(ca.target, ca.root, ca.token)
+
+        class Skewed:
+            async def svid(self, csr: str) -> SvidAnswer:
+                answer = await real.svid(csr)
+                ca.clock.move(-7200)
+                return answer
+
+        async with watching(ca, Skewed()) as watch:
+            assert watch.identities == []
+            assert "our clock and the CA's differ" in watch.problems[0]
+            assert "not valid before" in watch.problems[0]
+
+
+async def test_a_caller_that_asks_too_often_waits_as_long_as_it_is_told(tmp_path: Path) -> None:
+    async with running_ca(tmp_path, per_minute=1.0, burst=1) as ca:
+        async with watching(ca) as first:
+            assert len(first.identities) == 1
+        async with watching(ca) as second:
+            assert "asked too often" in second.problems[0]
+            assert second.delays == [60]
+
+
+async def test_jwt_svids_are_for_the_audience_that_is_asked_for(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca, watching(ca) as watch:
+        assert isinstance(watch.provider, JwtSource)
+        svid = await watch.provider.jwt_svid(("https://idp.example", "db"))
+        keys = {"a.example": ca.authorities.bundle().jwt_keys}
+        assert validate_jwt_svid(svid.token, "db", keys, ca.clock())[0] == TRIAGE == svid.spiffe_id
+        assert ca.audit[-1]["audience"] == ["https://idp.example", "db"]
+        assert svid.token not in str(ca.audit)
+
+
+async def test_without_a_token_there_is_a_reason(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca, watching(ca) as watch:
+        await ca.stop()
+        with pytest.raises(JwtUnavailable, match="cannot be reached"):
+            await watch.provider.jwt_svid(("db",))
+
+
+@pytest.mark.parametrize(
+    ("identity", "audience", "minutes", "complaint"),
+    [
+        (SpiffeId("a.example", "/other"), "db", 5, "which we are not"),
+        (TRIAGE, "other", 5, "cannot be used"),
+        (TRIAGE, "db", -5, "is our clock right"),
+    ],
+)
+async def test_a_token_that_would_be_refused_is_not_handed_out(
+    tmp_path: Path, identity: SpiffeId, audience: str, minutes: int, complaint: str
+) -> None:
+    async with running_ca(tmp_path) as ca:
+        real = CaClient(ca.target, ca.root, ca.token)
+
+        class Forger:
+            svid = real.svid
+
+            async def jwt_svid(self, wanted: tuple[str, ...]) -> JwtSvidAnswer:
+                now = ca.clock()
+                lifetime = timedelta(minutes=minutes)
+                return JwtSvidAnswer(issue_jwt_svid(make_jwt_key(), identity, [audience], now, lifetime), now)
+
+        async with watching(ca, Forger()) as watch:
+            with pytest.raises(JwtUnavailable, match=complaint):
+                await watch.provider.jwt_svid(("db",))
+
+
+async def test_nothing_that_a_ca_answers_stops_the_provider(tmp_path: Path) -> None:
+    answers: list[Any] = [
+        SvidAnswer("", {}, datetime.now(UTC)),
+        SvidAnswer("-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n", {}, datetime.now(UTC)),
+        CaFailed(Cause.UNAVAILABLE, "later", 1e9),
+        IdentityInvalid("odd"),
+    ]
+
+    async with running_ca(tmp_path) as ca:
+        real = CaClient(ca.target, ca.root, ca.token)
+
+        class Odd:
+            async def svid(self, csr: str) -> SvidAnswer:
+                if not answers:
+                    return await real.svid(csr)
+                answer = answers.pop(0)
+                if isinstance(answer, Exception):
+                    raise answer
+                return replace_bundles(answer)
+
+            async def bundles(self) -> BundlesAnswer:
+                return await real.bundles()
+
+        async with watching(ca, Odd()) as watch:
+            await watch.pass_until(lambda: len(watch.identities) == 1)
+            assert 300 in [sum(watch.delays[i : i + 5]) for i in range(len(watch.delays))]
+
+
+def replace_bundles(answer: SvidAnswer) -> SvidAnswer:
+    return SvidAnswer(answer.chain, {"a.example": {"keys": []}}, answer.time)
+
+
+def other_root() -> bytes:
+    return write_pem(CERTIFICATE, make_authority("x", datetime.now(UTC), timedelta(days=1)).der).encode()
