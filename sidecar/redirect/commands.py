@@ -62,7 +62,7 @@ _CAUSES: Final = (
         False,
     ),
     (
-        r"another app is currently holding the xtables lock",
+        r"(?i)another app is currently holding the xtables lock",
         "another process holds the iptables lock",
         "find out what else changes the rules of this pod",
         False,

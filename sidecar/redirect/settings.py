@@ -159,8 +159,6 @@ def _network(text: str) -> Network:
         network = ipaddress.ip_network(text)
     except ValueError as error:
         raise ValueError(f"{text!r} is not a CIDR block such as 10.0.0.0/8 or fd00::/8: {error}") from error
-    if network.prefixlen == 0:
-        raise ValueError(f"{text!r} excludes every destination, which switches capture off")
     if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None:
         raise ValueError(f"{text!r} is IPv4 in IPv6 notation and never on the wire; write the IPv4 block")
     return network
@@ -170,7 +168,10 @@ def _networks(text: str) -> tuple[Network, ...]:
     found = _items(text, _network)
     four = [network for network in found if isinstance(network, ipaddress.IPv4Network)]
     six = [network for network in found if isinstance(network, ipaddress.IPv6Network)]
-    return (*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six))
+    networks = (*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six))
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError(f"{text!r} excludes every destination, which switches capture off")
+    return networks
 
 
 def read_address(text: str) -> Address:

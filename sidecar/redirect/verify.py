@@ -20,7 +20,7 @@ from typing import Final
 
 from sidecar.capture.original_destination import original_destination
 from sidecar.redirect.rules import HTTPS, Family
-from sidecar.redirect.settings import RedirectSettings, Udp
+from sidecar.redirect.settings import RedirectSettings
 
 PROBE_SECONDS: Final = 3.0
 PROBE_PORTS: Final = (80, 8080, 33434, 49151)
@@ -133,7 +133,7 @@ def _direct_hit(settings: RedirectSettings, family: Family) -> None:
 
 
 def _quic(settings: RedirectSettings, family: Family, address: str) -> str:
-    if settings.udp is Udp.QUIC and HTTPS in settings.exclude_outbound_ports:
+    if HTTPS in settings.exclude_outbound_ports:
         return "QUIC is excluded"
     with socket.socket(SOCKETS[family], socket.SOCK_DGRAM) as probe:
         probe.settimeout(PROBE_SECONDS)
