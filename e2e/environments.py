@@ -89,11 +89,11 @@ def node() -> NodeParts:
 
 def _venv(name: str, requirements: list[str]) -> Path:
     def build(folder: Path) -> None:
-        _run([sys.executable, "-m", "venv", str(folder)])
+        run([sys.executable, "-m", "venv", str(folder)])
         pip = [str(_venv_python(folder)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run([*pip, *requirements])
+        run([*pip, *requirements])
 
-    return _built(name, build)
+    return built(name, build)
 
 
 def _npm_tree(binary: Path, npm: Path) -> Path:
@@ -104,13 +104,13 @@ def _npm_tree(binary: Path, npm: Path) -> Path:
         # npm starts `node` by name for install scripts, so its own folder leads the path.
         path = os.pathsep.join([str(binary.parent), os.environ.get("PATH", "")])
         command = [str(binary), str(npm), "install", "--no-audit", "--no-fund", "--loglevel=error"]
-        _run(command, cwd=folder, env={**os.environ, "PATH": path})
+        run(command, cwd=folder, env={**os.environ, "PATH": path})
 
     key = "-".join(version for _, version in sorted(NPM_PACKAGES.items()))
-    return _built(f"npm-{key}", build)
+    return built(f"npm-{key}", build)
 
 
-def _built(name: str, build: Callable[[Path], None]) -> Path:
+def built(name: str, build: Callable[[Path], None]) -> Path:
     """The finished folder `name`, built first if it is not there.
 
     A virtual environment holds its own absolute path, so it is built in place and marked with a file at the
@@ -154,12 +154,18 @@ def _venv_python(venv: Path) -> Path:
     return venv / "bin" / "python"
 
 
-def _run(command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+def run(
+    command: list[str],
+    *,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    seconds: float = BUILD_SECONDS,
+) -> None:
     """Run a build step. Raises Unavailable with the end of what it printed."""
     with tempfile.TemporaryFile("w+") as output:
         try:
             finished = subprocess.run(
-                command, cwd=cwd, env=env, stdout=output, stderr=output, timeout=BUILD_SECONDS, check=False
+                command, cwd=cwd, env=env, stdout=output, stderr=output, timeout=seconds, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"{' '.join(command[:4])} ...: {error}") from error
