@@ -25,6 +25,8 @@ JAVA_FILE: Final = "truststore.p12"
 JAVA_PASSWORD: Final = "changeit"  # noqa: S105 - no secret: Java wants one, and this is the one everybody uses
 """The file holds certificates only; the password keeps nothing secret."""
 
+_JAVA_TRUST_STORE = "-Djavax.net.ssl.trustStore="
+
 SYSTEM_ROOTS: Final = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, distroless
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, Red Hat, Amazon Linux
@@ -80,7 +82,7 @@ TRUST_VARIABLES: Final = (
         "JAVA_TOOL_OPTIONS",
         JAVA_FILE,
         "Java, which reads no PEM file and no other variable.",
-        template="-Djavax.net.ssl.trustStore={path} -Djavax.net.ssl.trustStoreType=PKCS12 "
+        template=f"{_JAVA_TRUST_STORE}{{path}} -Djavax.net.ssl.trustStoreType=PKCS12 "
         f"-Djavax.net.ssl.trustStorePassword={JAVA_PASSWORD}",
     ),
 )
@@ -97,3 +99,19 @@ def names_public_roots(value: str) -> bool:
     Any other file has roots that are known to the application's image only, and that our bundle would hide.
     """
     return value in SYSTEM_ROOTS
+
+
+def merged(variable: TrustVariable, present: str, directory: str = TRUST_DIRECTORY) -> str | None:
+    """What to set where the pod itself sets `present`; None where ours would hide roots of its own.
+
+    A file that a pod names is in its own image or volumes, where nobody can add to it. To keep both, its roots
+    go to the platform's additional ones, and the variable out of the pod.
+    """
+    ours = variable.value(directory)
+    if present in ("", ours):
+        return ours
+    if not variable.is_list:
+        return ours if names_public_roots(present) else None
+    if ours in present:
+        return present
+    return None if _JAVA_TRUST_STORE in present else f"{present} {ours}"

@@ -30,10 +30,15 @@ MOST_LEAVES = 128
 """Hosts behind a wildcard are as many as the application cares to name."""
 
 
-@dataclass(frozen=True, slots=True)
+MOST_USES = 4096
+"""OpenSSL keeps a session of 1 KiB for each TLS 1.2 connection of a context, and Python cannot tell it not to."""
+
+
+@dataclass(slots=True)
 class _Leaf:
     context: ssl.SSLContext
     renewed_at: datetime
+    uses: int = 0
 
 
 class InterceptionAuthority:
@@ -65,17 +70,18 @@ class InterceptionAuthority:
         return self._signer.root.public_bytes(Encoding.PEM).decode("ascii")
 
     def server_context(self, host: str) -> ssl.SSLContext:
-        """For ending TLS in the place of `host`, a name or an address in its one spelling.
+        """For ending TLS of one connection in the place of `host`, a name or an address in its one spelling.
 
         Raises TlsRefused(INTERCEPTION_UNAVAILABLE) for a host that was not declared when the process started.
         """
         now = self._clock()
         leaf = self._leaves.get(host)
-        if leaf is None or now >= leaf.renewed_at:
+        if leaf is None or now >= leaf.renewed_at or leaf.uses >= MOST_USES:
             leaf = self._leaves[host] = self._mint(host, now)
             if len(self._leaves) > self._most_leaves:
                 self._leaves.popitem(last=False)
         self._leaves.move_to_end(host)
+        leaf.uses += 1
         return leaf.context
 
     def _mint(self, host: str, now: datetime) -> _Leaf:

@@ -10,6 +10,7 @@ from mesh.settings.trust import (
     TRUST_VARIABLES,
     TrustVariable,
     environment,
+    merged,
     names_public_roots,
 )
 
@@ -48,3 +49,28 @@ def test_a_value_of_the_pod_is_replaced_only_where_it_means_the_public_roots(
     value: str, public: bool
 ) -> None:
     assert names_public_roots(value) is public
+
+
+VARIABLES = {variable.name: variable for variable in TRUST_VARIABLES}
+OURS = environment()
+OTHER_STORE = "-Djavax.net.ssl.trustStore=/app/store.p12"
+
+
+@pytest.mark.parametrize(
+    ("name", "present", "value"),
+    [
+        ("SSL_CERT_FILE", "", OURS["SSL_CERT_FILE"]),
+        ("SSL_CERT_FILE", OURS["SSL_CERT_FILE"], OURS["SSL_CERT_FILE"]),
+        ("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt", OURS["SSL_CERT_FILE"]),
+        ("SSL_CERT_FILE", "/app/corporate.pem", None),
+        ("NODE_EXTRA_CA_CERTS", "/etc/ssl/certs/ca-certificates.crt", OURS["NODE_EXTRA_CA_CERTS"]),
+        ("NODE_EXTRA_CA_CERTS", "/app/corporate.pem", None),
+        ("JAVA_TOOL_OPTIONS", "-Xmx1g", f"-Xmx1g {OURS['JAVA_TOOL_OPTIONS']}"),
+        ("JAVA_TOOL_OPTIONS", f"-Xmx1g {OURS['JAVA_TOOL_OPTIONS']}", f"-Xmx1g {OURS['JAVA_TOOL_OPTIONS']}"),
+        ("JAVA_TOOL_OPTIONS", OTHER_STORE, None),
+    ],
+)
+def test_ours_is_set_unless_it_would_hide_roots_of_the_pod(
+    name: str, present: str, value: str | None
+) -> None:
+    assert merged(VARIABLES[name], present) == value

@@ -8,6 +8,7 @@ from cryptography import x509
 
 from mesh.reasons import Reason
 from sidecar.identity.refused import TlsRefused
+from sidecar.interception import authority as module
 from sidecar.interception.authority import RENEWED_BEFORE_END, InterceptionAuthority
 from sidecar.interception.certificates import LEAF_LIFETIME
 from sidecar.interception.declared import DeclaredHosts
@@ -113,6 +114,14 @@ def test_the_leaf_unused_for_longest_is_forgotten_first() -> None:
     authority.server_context("c.wild.example")
     assert authority.server_context("a.wild.example") is a
     assert authority.server_context("b.wild.example") is not b
+
+
+def test_a_context_is_not_used_for_ever_lest_it_fill_with_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_USES", 2)
+    authority = InterceptionAuthority(HOSTS)
+    first, second, third = (authority.server_context("a.example") for _ in range(3))
+    assert first is second
+    assert third is not second
 
 
 def test_every_process_has_an_authority_of_its_own() -> None:
