@@ -20,6 +20,7 @@ from sidecar.capture.mesh import accept_mesh
 from sidecar.capture.original_destination import original_destination
 from sidecar.capture.outbound_redirect import OutboundRedirect
 from sidecar.config import Address, Provider, SidecarConfig
+from sidecar.identity.chosen import chosen_provider
 from sidecar.identity.holder import IdentityHolder, utc_now
 from sidecar.identity.provider import Identity, IdentityProvider
 from sidecar.interception.authority import InterceptionAuthority
@@ -284,13 +285,7 @@ class Sidecar:
 
 def identity_provider(config: SidecarConfig, problem: Callable[[str], None]) -> IdentityProvider | None:
     """The source of identity that the configuration names; it tells `problem` why it has to wait."""
-    socket = config.identity.socket
-    if config.identity.provider is Provider.NONE or socket is None:
-        return None
-    # Imported here because py-spiffe and grpc cost 30 MB: only who uses the Workload API pays for it.
-    from sidecar.identity.workload_api import WorkloadApiProvider
-
-    return WorkloadApiProvider(socket, spiffe_id=config.identity.spiffe_id, on_problem=problem)
+    return chosen_provider(config.identity, problem)
 
 
 def _agent_name(config: SidecarConfig) -> str:

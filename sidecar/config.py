@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mesh.identity.errors import SpiffeIdInvalid
-from mesh.identity.spiffe_id import SpiffeId
 from mesh.policy import yaml_tree
 from mesh.policy.errors import ErrorLog, PolicyInvalid
 from mesh.policy.fields import (
@@ -36,7 +34,8 @@ from sidecar.contradictions import (
     with_identity,
 )
 from sidecar.environment import ENVIRONMENT, blamed, environment_faults, overlay
-from sidecar.identity.endpoint import ENDPOINT_VARIABLE, endpoint_fault
+from sidecar.identity.endpoint import ENDPOINT_VARIABLE
+from sidecar.identity_section import read_identity
 from sidecar.limits import Limits
 from sidecar.readers import address, connect, limits, port_modes, redirect_address, section, strings
 from sidecar.settings import (
@@ -103,7 +102,7 @@ def _read(tree: Node, folder: Path, environment: Mapping[str, str], log: ErrorLo
     authorities = values["authorities"]
     return SidecarConfig(
         values["agent"],
-        identity,
+        identity.below(folder),
         values["listen"],
         values["application"],
         tuple(folder / item for item in values["policies"] if isinstance(item, str)),
@@ -151,21 +150,8 @@ def _line(sheet: Sheet, path: str, otherwise: int) -> int:
     return sheet.lines.get(path, otherwise)
 
 
-def _spiffe_fault(value: str) -> str | None:
-    try:
-        SpiffeId.parse(value)
-    except SpiffeIdInvalid as invalid:
-        return str(invalid)
-    return None
-
-
 def _anything(_: str) -> str | None:
     return None
-
-
-def _identity(provider: Provider, socket: str | None, spiffeId: str | None) -> IdentitySettings:
-    """The arguments are spelled as in the file."""
-    return IdentitySettings(provider, socket, spiffeId)
 
 
 def _agent(
@@ -197,11 +183,6 @@ _AGENT = {
     "serviceAccount": Field(text(_anything)),
     "podIp": Field(text(_anything)),
 }
-_IDENTITY = {
-    "provider": Field(choice(Provider), missing="allowed: none, workload-api"),
-    "socket": Field(text(endpoint_fault)),
-    "spiffeId": Field(text(_spiffe_fault)),
-}
 _LISTEN = {
     "forward": Field(address, ListenSettings().forward),
     "inbound": Field(address),
@@ -216,7 +197,7 @@ _LOG = {"decisions": Field(choice(Decisions), Decisions.ALL)}
 
 _FIELDS = {
     "agent": Field(section(_AGENT, _agent), AgentSettings()),
-    "identity": Field(section(_IDENTITY, _identity), IdentitySettings()),
+    "identity": Field(read_identity, IdentitySettings()),
     "listen": Field(section(_LISTEN, _listen), ListenSettings()),
     "application": Field(section(_APPLICATION, ApplicationSettings), ApplicationSettings()),
     "policies": Field(list_of(text(_anything), at_least=1), missing="at least one file or folder"),

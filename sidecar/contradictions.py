@@ -80,14 +80,30 @@ def in_identity(identity: IdentitySettings, environment_socket: str | None) -> I
             fault = f"not set, and {ENDPOINT_VARIABLE} in its place: {fault}"
         if fault:
             yield Contradiction("identity.socket", fault)
-    given = {"socket": identity.socket, "spiffeId": identity.spiffe_id}
-    if identity.provider is Provider.NONE:
-        for name in (name for name, value in given.items() if value is not None):
-            yield Contradiction(
-                f"identity.{name}",
-                "has no effect with provider none, which means no identity and no mutual TLS; write provider"
-                f" workload-api, or remove {name}",
-            )
+    needed = {Provider.FILES: identity.files, Provider.BUILTIN: identity.builtin}
+    if identity.provider in needed and needed[identity.provider] is None:
+        yield Contradiction(f"identity.{identity.provider}", "missing; it says where the identity comes from")
+    given = {"socket": identity.socket, "spiffeId": identity.spiffe_id} | {
+        name.value: value for name, value in needed.items()
+    }
+    for name in (name for name, value in given.items() if value is not None):
+        uses = _USES[name]
+        if identity.provider in uses:
+            continue
+        none = ", which means no identity and no mutual TLS" if identity.provider is Provider.NONE else ""
+        yield Contradiction(
+            f"identity.{name}",
+            f"has no effect with provider {identity.provider}{none}; write provider {uses[0]}, or remove {name}",
+        )
+
+
+_USES = {
+    "socket": (Provider.WORKLOAD_API,),
+    "spiffeId": (Provider.WORKLOAD_API, Provider.FILES, Provider.BUILTIN),
+    "files": (Provider.FILES,),
+    "builtin": (Provider.BUILTIN,),
+}
+"""Which providers heed a key of the section."""
 
 
 def _bound(listen: ListenSettings) -> list[tuple[str, Address]]:

@@ -24,7 +24,16 @@ ENVIRONMENT = "environment"
 
 PREFIX = "OUTRIDER_"
 
-_JSON_KEYS = frozenset({"agent.labels", "connect", "limits", "inbound.ports"})
+_JSON_KEYS = frozenset(
+    {
+        "agent.labels",
+        "connect",
+        "limits",
+        "inbound.ports",
+        "identity.files.federated",
+        "identity.files.jwtSvids",
+    }
+)
 _LIST_KEYS = frozenset({"policies", "application.ports"})
 _OFF = "off"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+from mesh.protocol.http1.target import Target
 from sidecar.addresses import Address
 from sidecar.limits import Limits
 
@@ -16,6 +17,8 @@ class Provider(StrEnum):
 
     NONE = "none"
     WORKLOAD_API = "workload-api"
+    FILES = "files"
+    BUILTIN = "builtin"
 
 
 class InboundMode(StrEnum):
@@ -47,12 +50,58 @@ class AgentSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesSettings:
+    """Files that somebody renews. `key` None: it stands in front of the chain, in `certificate`."""
+
+    certificate: Path
+    key: Path | None
+    bundle: Path
+    federated: Mapping[str, Path] = field(default_factory=dict)
+    """Bundles of other trust domains, by name."""
+    jwt_svids: Mapping[str, Path] = field(default_factory=dict)
+    """JWT-SVIDs, by audience."""
+
+    def below(self, folder: Path) -> FilesSettings:
+        """Relative paths are relative to `folder`."""
+        return FilesSettings(
+            folder / self.certificate,
+            None if self.key is None else folder / self.key,
+            folder / self.bundle,
+            {name: folder / path for name, path in self.federated.items()},
+            {name: folder / path for name, path in self.jwt_svids.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltinSettings:
+    """The mesh's own CA: where it is, the root that vouches for it, the token that proves us to it."""
+
+    server: Target
+    root: Path
+    token: Path
+
+    def below(self, folder: Path) -> BuiltinSettings:
+        """Relative paths are relative to `folder`."""
+        return BuiltinSettings(self.server, folder / self.root, folder / self.token)
+
+
+@dataclass(frozen=True, slots=True)
 class IdentitySettings:
-    """Where identity comes from. `spiffe_id`: which SVID to take if there are several."""
+    """Where identity comes from. `spiffe_id`: which SVID to take if there are several, or which it must be."""
 
     provider: Provider = Provider.NONE
     socket: str | None = None
     spiffe_id: str | None = None
+    files: FilesSettings | None = None
+    builtin: BuiltinSettings | None = None
+
+    def below(self, folder: Path) -> IdentitySettings:
+        """Relative paths are relative to `folder`."""
+        return replace(
+            self,
+            files=self.files and self.files.below(folder),
+            builtin=self.builtin and self.builtin.below(folder),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,7 @@ ENV_POD_IP = _env("POD_IP", "agent.podIp", Text("an IP address"), "", "The pod's
 ENV_IDENTITY_PROVIDER = _env(
     "IDENTITY_PROVIDER",
     "identity.provider",
-    Choice(("none", "workload-api")),
+    Choice(("none", "workload-api", "files", "builtin")),
     "workload-api",
     "Where the SVID comes from.",
 )
@@ -229,6 +229,54 @@ ENV_IDENTITY_SPIFFE_ID = _env(
     Text("a SPIFFE ID"),
     "",
     "Which SVID to take where there are several.",
+)
+ENV_IDENTITY_FILES_CERTIFICATE = _env(
+    "IDENTITY_FILES_CERTIFICATE",
+    "identity.files.certificate",
+    Text("a path"),
+    "",
+    "The SVID's chain as PEM; with its key in front where no key file is named.",
+)
+ENV_IDENTITY_FILES_KEY = _env(
+    "IDENTITY_FILES_KEY", "identity.files.key", Text("a path"), "", "The SVID's key as PEM."
+)
+ENV_IDENTITY_FILES_BUNDLE = _env(
+    "IDENTITY_FILES_BUNDLE",
+    "identity.files.bundle",
+    Text("a path"),
+    "",
+    "Authorities of the trust domain: PEM, or a SPIFFE bundle document.",
+)
+ENV_IDENTITY_FILES_FEDERATED = _env(
+    "IDENTITY_FILES_FEDERATED",
+    "identity.files.federated",
+    Text("a JSON object"),
+    "{}",
+    "Bundle files of other trust domains, by name.",
+)
+ENV_IDENTITY_FILES_JWT_SVIDS = _env(
+    "IDENTITY_FILES_JWT_SVIDS",
+    "identity.files.jwtSvids",
+    Text("a JSON object"),
+    "{}",
+    "Files that hold JWT-SVIDs, by audience.",
+)
+ENV_IDENTITY_BUILTIN_URL = _env(
+    "IDENTITY_BUILTIN_URL", "identity.builtin.url", Text("an https:// URL"), "", "The mesh's own CA."
+)
+ENV_IDENTITY_BUILTIN_ROOT = _env(
+    "IDENTITY_BUILTIN_ROOT",
+    "identity.builtin.root",
+    Text("a path"),
+    "",
+    "The root that vouches for the CA's own certificate.",
+)
+ENV_IDENTITY_BUILTIN_TOKEN = _env(
+    "IDENTITY_BUILTIN_TOKEN",
+    "identity.builtin.token",
+    Text("a path"),
+    "",
+    "The projected ServiceAccount token, for the CA's audience.",
 )
 ENV_LISTEN_FORWARD = _env(
     "LISTEN_FORWARD", "listen.forward", Text("host:port, or off"), "127.0.0.1:15002", "The forward proxy."

@@ -94,7 +94,7 @@ class RunningCa:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_cert_chain(self.folder / CERT_FILE, self.folder / KEY_FILE)
-        self.runner = web.AppRunner(self.server.application(), access_log=None)
+        self.runner = self.server.runner()
         await self.runner.setup()
         port = 0 if self.target.port == 1 else self.target.port
         await web.TCPSite(self.runner, "127.0.0.1", port, ssl_context=context, reuse_address=True).start()

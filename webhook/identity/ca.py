@@ -67,7 +67,7 @@ async def _serve(options: argparse.Namespace) -> None:
         refresh_seconds=options.refresh_seconds,
     )
     certificate = _serving_certificate(options.serving, options.name)
-    runner = web.AppRunner(server.application(), access_log=None)
+    runner = server.runner()
     await runner.setup()
     try:
         host, _, port = options.listen.rpartition(":")

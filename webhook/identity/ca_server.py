@@ -47,6 +47,8 @@ from webhook.identity.token_reviewer import Caller, TokenRefused, TokenReviewer
 JWT_LIFETIME = timedelta(minutes=5)
 REFRESH_SECONDS = 300
 BODY_SECONDS = 10.0
+LINGER_SECONDS = 0.5
+"""How long the rest of a request that was refused is read, so that the caller gets to see the answer."""
 
 Audit = Callable[[Mapping[str, object]], None]
 R = TypeVar("R", SvidRequest, JwtSvidRequest)
@@ -96,6 +98,10 @@ class CaServer:
         application.router.add_post(JWT_SVID_PATH, self._jwt_svid)
         application.router.add_get(BUNDLES_PATH, self._bundles)
         return application
+
+    def runner(self) -> web.AppRunner:
+        """The application with what a server of short calls needs; the caller adds sites and cleans it up."""
+        return web.AppRunner(self.application(), access_log=None, lingering_time=LINGER_SECONDS)
 
     async def _svid(self, request: web.Request) -> web.Response:
         caller, identity = await self._authenticated(request)

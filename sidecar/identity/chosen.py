@@ -1,0 +1,40 @@
+"""The provider that the configuration names. Each is imported only where it is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sidecar.identity.provider import IdentityProvider
+from sidecar.settings import BuiltinSettings, FilesSettings, IdentitySettings, Provider
+
+
+def chosen_provider(settings: IdentitySettings, problem: Callable[[str], None]) -> IdentityProvider | None:
+    """None where there shall be no identity; what is wrong later is told to `problem`."""
+    if settings.provider is Provider.WORKLOAD_API and settings.socket is not None:
+        # py-spiffe and grpc cost 30 MB: only who uses the Workload API pays for it.
+        from sidecar.identity.workload_api import WorkloadApiProvider
+
+        return WorkloadApiProvider(settings.socket, spiffe_id=settings.spiffe_id, on_problem=problem)
+    if settings.provider is Provider.FILES and settings.files is not None:
+        return _files(settings.files, settings.spiffe_id, problem)
+    if settings.provider is Provider.BUILTIN and settings.builtin is not None:
+        return _builtin(settings.builtin, settings.spiffe_id, problem)
+    return None
+
+
+def _files(files: FilesSettings, spiffe_id: str | None, problem: Callable[[str], None]) -> IdentityProvider:
+    from sidecar.identity.files import FilesProvider
+    from sidecar.identity.identity_files import FileLayout
+
+    layout = FileLayout(files.certificate, files.key, files.bundle, files.federated)
+    return FilesProvider(layout, jwt_svids=files.jwt_svids, spiffe_id=spiffe_id, on_problem=problem)
+
+
+def _builtin(
+    builtin: BuiltinSettings, spiffe_id: str | None, problem: Callable[[str], None]
+) -> IdentityProvider:
+    from sidecar.identity.builtin import BuiltinProvider
+    from sidecar.identity.ca_client import CaClient
+
+    client = CaClient(builtin.server, builtin.root, builtin.token)
+    return BuiltinProvider(client, spiffe_id=spiffe_id, on_problem=problem)
