@@ -296,3 +296,22 @@ def test_invalid_settings_are_all_named(net, backend) -> None:
     )
     assert done.returncode == 2
     assert all(name in done.stderr for name in ("_UID", "_EXCLUDE_OUTBOUND_CIDRS", "_MTLS_PORT"))
+
+
+def test_connections_live_through_another_installation(net, backend) -> None:
+    agent, peer = net["agent"], net["peer"]
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    with (
+        listening(agent, "::", 15001, uid=SIDECAR) as outbound,
+        listening(agent, "::", 15006, uid=SIDECAR) as inbound,
+    ):
+        with (
+            dialled(agent, peer.ipv4, 80) as out,
+            outbound.accept() as taken,
+            dialled(peer, agent.ipv6, 9000) as caller,
+            inbound.accept() as served,
+        ):
+            assert redirect(agent, "install", "--backend", backend).returncode == 0
+            for near, far in ((out, taken), (taken, out), (caller, served), (served, caller)):
+                near.sendall(b"still here")
+                assert far.recv(100) == b"still here"

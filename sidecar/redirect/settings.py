@@ -168,7 +168,7 @@ def _networks(text: str) -> tuple[Network, ...]:
     found = _items(text, _network)
     four = [network for network in found if isinstance(network, ipaddress.IPv4Network)]
     six = [network for network in found if isinstance(network, ipaddress.IPv6Network)]
-    networks = (*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six))
+    networks: tuple[Network, ...] = (*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six))
     if any(network.prefixlen == 0 for network in networks):
         raise ValueError(f"{text!r} excludes every destination, which switches capture off")
     return networks
