@@ -60,11 +60,12 @@ async def fetch(
 async def test_a_declared_host_is_trusted(
     client: TrustClient, host: str, authority: InterceptionAuthority, tmp_path: Path
 ) -> None:
-    async with intercepted(authority, host) as server:
+    async with intercepted(authority, host, redirected=True) as server:
         outcome = await fetch(client, server, trust(authority, tmp_path), tmp_path)
     assert outcome.status == 0, outcome.printed
     assert f"this is {host}" in outcome.printed or not client.shows
     assert server.spoken
+    assert {hello.server_name for hello in server.hellos} == {None if host == "127.0.0.1" else host}
     assert (server.failures, server.silences) == ([], [])
 
 
@@ -75,7 +76,7 @@ async def test_a_host_that_is_not_declared_is_not_trusted_even_with_a_leaf_of_ou
     stolen = InterceptionAuthority(NAMES_ONLY)
     stolen.hosts = EVERYTHING  # whoever holds the key signs what they like
     variables = trust(stolen, tmp_path)
-    async with intercepted(stolen, host) as server:
+    async with intercepted(stolen, host, redirected=True) as server:
         outcome = await fetch(client, server, variables, tmp_path)
         told = await what_is_logged(server)
     assert outcome.status != 0
@@ -87,7 +88,7 @@ async def test_a_host_that_is_not_declared_is_not_trusted_even_with_a_leaf_of_ou
 async def test_a_program_without_the_variables_does_not_trust_us_and_the_log_says_so(
     client: TrustClient, authority: InterceptionAuthority, tmp_path: Path
 ) -> None:
-    async with intercepted(authority, "api.example.com") as server:
+    async with intercepted(authority, "api.example.com", redirected=True) as server:
         outcome = await fetch(client, server, {}, tmp_path)
         told = await what_is_logged(server)
     assert outcome.status != 0

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mesh.policy.documents import Backend, BackendProtocol, BackendTls, TlsMode
+from mesh.protocol.tls.client_hello import ClientHello
 from sidecar.identity.refused import TlsRefused
+from sidecar.interception.asked import asked_host
 from sidecar.interception.authority import InterceptionAuthority
+from sidecar.interception.gate import HelloGate
 from sidecar.interception.server import intercepting_server
 
 
@@ -43,13 +46,25 @@ class Intercepted:
     port: int = 0
     transports: list[Any] = field(default_factory=list)
     spoken: list[tuple[str, str | None]] = field(default_factory=list)
+    hellos: list[ClientHello] = field(default_factory=list)
     failures: list[TlsRefused] = field(default_factory=list)
     silences: list[TlsRefused] = field(default_factory=list)
     told: asyncio.Event = field(default_factory=asyncio.Event)
 
     def accept(self) -> asyncio.Protocol:
+        return self._stand_in(self.host)
+
+    def accept_redirected(self) -> asyncio.Protocol:
+        """As `accept`, but for whom the client asks: its connection was opened to an address."""
+        return HelloGate(self._decide, self._failed)
+
+    def _decide(self, hello: ClientHello) -> asyncio.Protocol:
+        self.hellos.append(hello)
+        return self._stand_in(asked_host(hello, "127.0.0.1", lambda address: True))
+
+    def _stand_in(self, host: str) -> asyncio.Protocol:
         return intercepting_server(
-            Echo(self), self.authority, self.host, on_failure=self._failed, on_silence=self._silent
+            Echo(self), self.authority, host, on_failure=self._failed, on_silence=self._silent
         )
 
     def _failed(self, refused: TlsRefused) -> None:
@@ -62,10 +77,13 @@ class Intercepted:
 
 
 @asynccontextmanager
-async def intercepted(authority: InterceptionAuthority, host: str) -> AsyncIterator[Intercepted]:
-    """Serve as `host` on a free port of loopback."""
+async def intercepted(
+    authority: InterceptionAuthority, host: str, *, redirected: bool = False
+) -> AsyncIterator[Intercepted]:
+    """Serve as `host` on a free port of loopback; `redirected`: as whomever the client asks for."""
     server = Intercepted(authority, host)
-    listening = await asyncio.get_running_loop().create_server(server.accept, "127.0.0.1", 0)
+    accept = server.accept_redirected if redirected else server.accept
+    listening = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
