@@ -127,4 +127,5 @@ def _upstream(folder: Path, root: Authority) -> str:
     certificate, key = folder / "root.pem", folder / "root.key"
     certificate.write_bytes(root.certificate.public_bytes(Encoding.PEM))
     key.write_bytes(root.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return f'UpstreamAuthority "disk" {{ plugin_data {{ cert_file_path = "{certificate}" key_file_path = "{key}" }} }}'
+    files = f'cert_file_path = "{certificate}" key_file_path = "{key}"'
+    return f'UpstreamAuthority "disk" {{ plugin_data {{ {files} }} }}'
