@@ -190,8 +190,7 @@ class Network:
 def network(*names: str) -> Iterator[Network]:
     """Pods with these names, which all reach each other; their processes and namespaces end with the block."""
     prefix = f"outrider-{os.getpid()}-{next(_numbers)}"
-    made: list[Pod] = []
-    try:
+    with contextlib.ExitStack() as made:
         bridge = Pod("bridge", f"{prefix}-bridge", IPV4.format(1), IPV6.format(1), "")
         _namespace(bridge, made)
         _inside(bridge.namespace, _forwarding)
@@ -209,20 +208,21 @@ def network(*names: str) -> Iterator[Network]:
             _join(pod, bridge)
             built.pods[name] = pod
         yield built
-    finally:
-        for pod in reversed(made):
-            for process in pod.started:
-                end(process)
-                if process.stdout is not None:
-                    process.stdout.close()
-            _ip("netns", "delete", pod.namespace)
 
 
-def _namespace(pod: Pod, made: list[Pod]) -> None:
+def _namespace(pod: Pod, made: contextlib.ExitStack) -> None:
     _ip("netns", "add", pod.namespace)
-    made.append(pod)
+    made.callback(_ip, "netns", "delete", pod.namespace)
+    made.callback(_end_all, pod)
     _inside(pod.namespace, _no_duplicate_detection)
     _configure(pod, "link set lo up")
+
+
+def _end_all(pod: Pod) -> None:
+    for process in pod.started:
+        end(process)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _join(pod: Pod, bridge: Pod) -> None:

@@ -30,15 +30,11 @@ DOCUMENTATION: Final = {
 }
 LOOPBACK: Final = {Family.IPV4: "127.0.0.1", Family.IPV6: "::1"}
 SOCKETS: Final = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
-_NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+_NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EACCES})
 
 
 class NotRedirected(Exception):
     """Traffic passes around the sidecar, or it cannot be shown that it does not."""
-
-
-class _NoRoute(Exception):
-    """The pod cannot leave in this IP version, so that there is nothing to prove."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +61,24 @@ def verify(settings: RedirectSettings, captured: tuple[Family, ...]) -> tuple[Pr
 
 def _prove(settings: RedirectSettings, family: Family) -> Proof:
     address = _address(settings, family)
-    try:
-        outbound = _outbound(settings, family, address)
-    except _NoRoute:
+    if not _routed(family, address):
         return Proof(family, False, "rules are in place; there is no route out, so that none could be probed")
+    outbound = _outbound(settings, family, address)
     _direct_hit(settings, family)
     quic = _quic(settings, family, address)
     return Proof(family, True, f"{outbound}; {quic}; direct hits are refused")
+
+
+def _routed(family: Family, address: str) -> bool:
+    """Whether the pod has a route there. A UDP socket asks its own kernel only: a router's answer is no proof."""
+    with socket.socket(SOCKETS[family], socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect((address, PROBE_PORTS[0]))
+        except OSError as error:
+            if error.errno in _NO_ROUTE:
+                return False
+            raise NotRedirected(f"whether {address} can be reached is unknown: {error}") from error
+    return True
 
 
 def _address(settings: RedirectSettings, family: Family) -> str:
@@ -97,8 +104,6 @@ def _outbound(settings: RedirectSettings, family: Family, address: str) -> str:
         try:
             probe.connect((address, port))
         except OSError as error:
-            if error.errno in _NO_ROUTE:
-                raise _NoRoute from error
             raise NotRedirected(f"{where} did not reach the redirect port: {error}") from error
         if listener is None:
             return f"{where} was accepted on the redirect port by what listens there"
@@ -166,7 +171,5 @@ def _bound(listener: socket.socket, address: tuple[str, int]) -> bool:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return False
-        if error.errno in _NO_ROUTE:
-            raise _NoRoute from error
         raise NotRedirected(f"{address[0]} port {address[1]} cannot be bound: {error}") from error
     return True

@@ -204,6 +204,26 @@ def test_a_redirect_port_is_reached_by_redirection_only(family, port, loopback) 
     assert walk(rules, Chain.GUARD_IN, redirected) is Verdict.RETURN
 
 
+@given(families, ports, protocols)
+def test_answers_and_loopback_pass_both_guards(family, port, protocol) -> None:
+    rules = plan(SETTINGS, family)
+    port = port if port not in SETTINGS.redirect_ports else 80
+    answer = Packet(family, WORLD[family], POD[family], protocol=protocol, port=port, owner=None)
+    arriving = replace(answer, tracked=frozenset({Tracked.ESTABLISHED}))
+    assert walk(rules, Chain.GUARD_IN, arriving) is Verdict.RETURN
+    assert walk(rules, Chain.GUARD_IN, replace(answer, loopback=True)) is Verdict.RETURN
+    leaving = replace(answer, source=POD[family], target=WORLD[family], tracked=frozenset({Tracked.REPLY}))
+    assert walk(rules, Chain.GUARD_OUT, leaving) is Verdict.RETURN
+
+
+@given(families, st.integers(1, 9000))
+def test_a_stray_segment_is_dropped_because_a_reset_would_end_the_connection_it_names(family, port) -> None:
+    stray = Packet(
+        family, WORLD[family], POD[family], port=port, owner=None, tracked=frozenset({Tracked.INVALID})
+    )
+    assert walk(plan(SETTINGS, family), Chain.GUARD_IN, stray) is Verdict.DROP
+
+
 @pytest.mark.parametrize("family", Family)
 def test_comments_fit_where_the_tools_keep_them(family) -> None:
     comments = [rule.comment for rules in plan(SETTINGS, family).values() for rule in rules]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import socket
@@ -107,12 +108,38 @@ def test_with_every_probe_port_excluded_nothing_can_be_shown(settings, nearby) -
 
 
 def test_without_a_route_in_any_ip_version_nothing_was_shown(settings, monkeypatch) -> None:
-    def no_route(*_: object) -> str:
-        raise module._NoRoute
-
-    monkeypatch.setattr(module, "_outbound", no_route)
+    monkeypatch.setattr(module, "_routed", lambda *_: False)
     with pytest.raises(NotRedirected, match="no route in any IP version"):
         verify(settings, (Family.IPV4, Family.IPV6))
+
+
+def test_a_routers_answer_is_not_taken_for_a_missing_route(settings, nearby, monkeypatch) -> None:
+    """A router that says "host unreachable" has seen the packet: it left."""
+
+    class Unreachable(socket.socket):
+        def connect(self, address: object) -> None:
+            if self.type == socket.SOCK_STREAM:
+                raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+    monkeypatch.setattr(module.socket, "socket", Unreachable)
+    with pytest.raises(NotRedirected, match="did not reach the redirect port"):
+        verify(settings, IPV4)
+
+
+def test_a_route_that_cannot_be_asked_for_is_a_failure(settings, nearby, monkeypatch) -> None:
+    class Broken(socket.socket):
+        def connect(self, address: object) -> None:
+            raise OSError(errno.ENOBUFS, "no buffers")
+
+    monkeypatch.setattr(module.socket, "socket", Broken)
+    with pytest.raises(NotRedirected, match=r"whether 127\.0\.0\.77 can be reached is unknown"):
+        verify(settings, IPV4)
+
+
+def test_a_redirect_port_that_cannot_be_bound_is_a_failure(settings, nearby, monkeypatch) -> None:
+    monkeypatch.setattr(module, "LOOPBACK", {Family.IPV4: "192.0.2.1"})
+    with pytest.raises(NotRedirected, match=r"192\.0\.2\.1 port .* cannot be bound"):
+        verify(settings, IPV4)
 
 
 def test_whoever_is_exempt_can_show_nothing(settings) -> None:
