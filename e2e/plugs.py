@@ -80,6 +80,7 @@ def dialled(
     options: tuple[tuple[int, int, int | bytes], ...] = (),
     seconds: float = SECONDS,
     kind: socket.SocketKind = socket.SOCK_STREAM,
+    protocol: int = 0,
 ) -> Iterator[socket.socket]:
     """A connection from the pod. Raises what connect() raises."""
 
@@ -88,7 +89,7 @@ def dialled(
 
     def dial() -> socket.socket:
         with contextlib.ExitStack() as stack:
-            dialler = stack.enter_context(socket.socket(family(address), kind))
+            dialler = stack.enter_context(socket.socket(family(address), kind, protocol))
             dialler.settimeout(seconds)
             for level, name, value in options:
                 dialler.setsockopt(level, name, value)

@@ -7,6 +7,7 @@ excluded by its address; `stranger` wants in.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 import subprocess
@@ -31,6 +32,7 @@ SETTINGS = {
     "OUTRIDER_REDIRECT_NAMESERVERS": f"{IPV4.format(3)},{IPV6.format(3)}",
     "OUTRIDER_REDIRECT_EXCLUDE_OUTBOUND_CIDRS": f"{IPV4.format(4)}/32,{IPV6.format(4)}/128",
 }
+IPPROTO_MPTCP, TCP_FASTOPEN_CONNECT = 262, 30
 ANY = {"ipv4": "0.0.0.0", "ipv6": "::"}
 LOOPBACK = {"ipv4": "127.0.0.1", "ipv6": "::1"}
 NOWHERE = {"ipv4": "192.0.2.77", "ipv6": "2001:db8::77"}
@@ -137,6 +139,29 @@ def test_the_sidecar_itself_leaves_directly(net, version) -> None:
         with dialled(net["agent"], host, 8080, uid=SIDECAR, gid=SIDECAR):
             with listener.accept() as connection:
                 assert connection.getpeername()[0] == address(net["agent"], version)
+
+
+def test_multipath_tcp_is_tcp(net, version) -> None:
+    with listening(net["agent"], LOOPBACK[version], OUTBOUND, uid=SIDECAR) as sidecar:
+        try:
+            with dialled(net["agent"], NOWHERE[version], 80, protocol=IPPROTO_MPTCP):
+                assert accepted(sidecar) == (NOWHERE[version], 80)
+        except OSError as error:
+            if error.errno not in (errno.EPROTONOSUPPORT, errno.ENOPROTOOPT):
+                raise
+            pytest.skip("this kernel has no multipath TCP")
+
+
+def test_data_in_the_first_packet_does_not_leave(net, version) -> None:
+    agent, peer = net["agent"], net["peer"]
+    fast_open = ((socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1),)
+    with net.capture(agent) as wire, listening(agent, LOOPBACK[version], OUTBOUND, uid=SIDECAR) as sidecar:
+        with dialled(agent, address(peer, version), 8080, options=fast_open) as client:
+            client.sendall(b"at once")
+            with sidecar.accept() as connection:
+                assert connection.recv(100) == b"at once"
+                assert original_destination(connection) == (address(peer, version), 8080)
+        assert not wire.saw(b"at once")
 
 
 def test_a_mark_changes_nothing(net, version) -> None:

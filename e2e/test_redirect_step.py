@@ -16,6 +16,7 @@ from e2e.frames import tcp_flows
 from e2e.namespaces import Network, Pod, missing, network
 from e2e.plugs import SIDECAR, bound, dialled, listening
 from e2e.test_redirect import BACKENDS, redirect, usable
+from sidecar.capture.original_destination import original_destination
 from sidecar.redirect import iptables
 
 NOBODY = 65534
@@ -315,3 +316,14 @@ def test_connections_live_through_another_installation(net, backend) -> None:
             for near, far in ((out, taken), (taken, out), (caller, served), (served, caller)):
                 near.sendall(b"still here")
                 assert far.recv(100) == b"still here"
+
+
+@pytest.mark.parametrize("version", ["ipv4", "ipv6"])
+def test_without_the_guard_a_direct_hit_still_has_no_destination(net, backend, version) -> None:
+    agent, peer = net["agent"], net["peer"]
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    flush(agent, backend, "guard_in", version)
+    with listening(agent, "::", 15006, uid=SIDECAR) as inbound:
+        for port, destination in ((15006, None), (9000, (getattr(agent, version), 9000))):
+            with dialled(peer, getattr(agent, version), port), inbound.accept() as connection:
+                assert original_destination(connection) == destination
