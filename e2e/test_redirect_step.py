@@ -244,14 +244,16 @@ def test_verification_works_beside_a_running_sidecar(net, backend) -> None:
 
 def test_closed_udp_leaves_only_dns_to_the_resolvers(net, backend) -> None:
     agent, peer = net["agent"], net["peer"]
-    done = redirect(agent, "install", "--backend", backend, "--udp", "closed")
+    flags = ("--udp", "closed", "--exclude-outbound-ports", "4501")
+    done = redirect(agent, "install", "--backend", backend, *flags)
     assert done.returncode == 0, done.stderr
     for version in ("ipv4", "ipv6"):
         any_address = "::" if version == "ipv6" else "0.0.0.0"
-        with bound(peer, any_address, 53) as resolver:
-            with dialled(agent, getattr(peer, version), 53, kind=socket.SOCK_DGRAM) as client:
-                client.send(b"question")
-                assert resolver.recv(100) == b"question"
+        for port in (53, 4501):
+            with bound(peer, any_address, port) as server:
+                with dialled(agent, getattr(peer, version), port, kind=socket.SOCK_DGRAM) as client:
+                    client.send(b"question")
+                    assert server.recv(100) == b"question"
         with dialled(agent, getattr(peer, version), 4500, kind=socket.SOCK_DGRAM) as client:
             with contextlib.suppress(PermissionError):  # the second word of a refusal; the first is ICMP's
                 client.send(b"way out")

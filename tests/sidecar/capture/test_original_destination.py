@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import socket
 import struct
 
 import pytest
+import uvloop
 
 from sidecar.capture.original_destination import original_destination
 
@@ -69,3 +71,29 @@ def test_a_connection_that_nobody_redirected_has_none(host) -> None:
             accepted, _ = server.accept()
             with accepted:
                 assert original_destination(accepted) is None
+
+
+@pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_the_sockets_of_transports_can_be_asked(new_loop) -> None:
+    """Neither event loop hands out its sockets themselves, but something that answers for them."""
+
+    async def ask() -> object:
+        answer = asyncio.get_running_loop().create_future()
+
+        class Server(asyncio.Protocol):
+            def connection_made(self, transport) -> None:
+                answer.set_result(original_destination(transport.get_extra_info("socket")))
+                transport.close()
+
+        server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
+        async with server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            found = await answer
+            writer.close()
+            await writer.wait_closed()
+        return found
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(ask()) is None
