@@ -1,20 +1,15 @@
-"""Identity from a SPIFFE Workload API (SPIRE or another), through py-spiffe.
+"""Identity from a SPIFFE Workload API (SPIRE or another).
 
-py-spiffe is synchronous and costs 30 MB of memory, so it is imported only when this provider runs, and only in
-a thread of its own: neither its import nor a slow agent ever holds up the event loop. One thread lives for one
-stream; when the stream ends, for whatever reason, the event loop waits with backoff and begins another.
-
-Of py-spiffe we use its channel, its messages and its errors. Its own watcher gives neither the hint of an SVID
-nor a way to wait for its thread, so the stream is read here.
+The provider never gives up: a stream that ended, an agent that is gone, hangs or was replaced, an identity that
+is not there yet or cannot be used are told, and asked for again with backoff. What was published stays in force
+meanwhile; the holder judges when it has expired.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import threading
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from mesh.identity.bundle import TrustBundle
@@ -22,9 +17,22 @@ from mesh.identity.errors import IdentityInvalid, SvidInvalid
 from mesh.identity.spiffe_id import SpiffeId
 from mesh.identity.svid import X509Svid
 from sidecar.identity.backoff import Backoff
+from sidecar.identity.holder import utc_now
+from sidecar.identity.own_identity import check_own_identity
 from sidecar.identity.provider import Identity
+from sidecar.identity.told_once import ToldOnce
+from sidecar.identity.workload_api_stream import Stream, StreamOver
 
 OnProblem = Callable[[str], None]
+
+# An agent may take minutes for its first answer, when it asks a kubelet that does not answer; so it is told soon
+# and given up late.
+SLOW_SECONDS = 10.0
+SILENT_SECONDS = 120.0
+# Agents renew at about half of an SVID's life. A stream that is silent for longer than this part of what was left
+# has perhaps lost its other end; asking anew costs one call.
+LATE = 0.7
+LEAST_SECONDS = 5.0
 
 
 class WorkloadApiProvider:
@@ -32,7 +40,8 @@ class WorkloadApiProvider:
 
     spiffe_id   which SVID to take where there are several: its SPIFFE ID, or the hint that goes with it. None
                 takes the first, which the specification calls the default identity.
-    on_problem  told in a sentence of each failure: no socket, no identity yet, a message that cannot be used.
+    on_problem  told in a sentence of each failure, once for each cause: no socket, no identity yet, an agent that
+                does not answer, a message that cannot be used.
     """
 
     def __init__(
@@ -43,108 +52,71 @@ class WorkloadApiProvider:
         on_problem: OnProblem = lambda sentence: None,
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], datetime] = utc_now,
+        slow: float = SLOW_SECONDS,
+        silent: float = SILENT_SECONDS,
+        least: float = LEAST_SECONDS,
     ) -> None:
         self._socket = socket
         self._wanted = spiffe_id
         self._on_problem = on_problem
-        self._backoff = backoff or Backoff()
+        self._told = ToldOnce(on_problem)
+        # The agent is on this machine, so asking is cheap, and a pod that starts waits for its entry.
+        self._backoff = backoff or Backoff(longest=5.0)
         self._sleep = sleep
+        self._clock = clock
+        self._slow, self._silent, self._least = slow, silent, least
+        self._current: Identity | None = None
 
     async def run(self, publish: Callable[[Identity], None]) -> None:
-        """Publish until cancelled. A stream that ended, and a server that is not there, are tried again.
-
-        An SVID that was published stays in force meanwhile; the holder judges when it has expired.
-        """
-
-        def take(message: Any) -> None:
-            try:
-                publish(read_identity(message, self._wanted, self._on_problem))
-            except IdentityInvalid as invalid:
-                self._on_problem(f"the Workload API sent an identity that cannot be used: {invalid}")
-            else:
-                self._backoff.reset()
-
+        """Publish until cancelled."""
         while True:
-            stream = _Stream(self._socket, asyncio.get_running_loop(), take)
+            stream = Stream(self._socket)
             try:
-                self._on_problem(await stream.ended())
+                self._take(await self._first(stream), publish)
+                while True:
+                    async with asyncio.timeout(self._patience()):
+                        message = await stream.next()
+                    self._take(message, publish)
+            except StreamOver as over:
+                self._problem(str(over))
+            except TimeoutError:
+                pass  # told by _first, or nothing but a precaution
             finally:
                 await stream.stop()
             await self._sleep(self._backoff.next())
 
-
-class _Stream:
-    """One FetchX509SVID call, read in a thread; `take` gets each message in the loop's thread."""
-
-    def __init__(self, socket: str, loop: asyncio.AbstractEventLoop, take: Callable[[Any], None]) -> None:
-        self._socket = socket
-        self._loop = loop
-        self._take = take
-        self._end: asyncio.Future[str] = loop.create_future()
-        self._lock = threading.Lock()
-        self._stopped = False
-        self._client: Any = None
-        self._thread = threading.Thread(target=self._run, name="workload-api", daemon=True)
-        self._thread.start()
-
-    async def ended(self) -> str:
-        """Wait until the call is over; returns why, as a sentence."""
-        return await asyncio.shield(self._end)
-
-    async def stop(self) -> None:
-        """End the call and its thread. The thread ends within the time that gRPC takes to cancel a call."""
-        with self._lock:
-            self._stopped = True
-            client = self._client
-        if client is not None:
-            client.close()
-        if not self._end.done():
-            await asyncio.shield(self._end)
-        self._thread.join()
-
-    def _run(self) -> None:
-        # gRPC writes its own notices to stderr, where the sidecar writes JSON lines; failures come as errors.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        from spiffe.errors import PySpiffeError
-
+    async def _first(self, stream: Stream) -> Any:
+        """The first message of a stream, which an agent that is well sends at once; raises TimeoutError."""
         try:
-            self._read()
-            why = "the Workload API ended the stream"
-        except PySpiffeError as failed:
-            why = f"the Workload API at {self._socket} gives no identity: {failed}"
-        self._tell(self._end_with, why)
+            async with asyncio.timeout(self._slow):
+                return await stream.next()
+        except TimeoutError:
+            self._problem(f"the Workload API at {self._socket} has not answered for {self._slow:g} s")
+        async with asyncio.timeout(self._silent):
+            return await stream.next()
 
-    def _read(self) -> None:
-        from spiffe import WorkloadApiClient
-        from spiffe._proto.workload_pb2 import X509SVIDRequest
-        from spiffe.workloadapi.errors import FetchX509SvidError
-        from spiffe.workloadapi.handle_error import handle_error
+    def _patience(self) -> float:
+        """For how many seconds a stream that has spoken may be silent."""
+        if self._current is None:
+            return self._least
+        left = (self._current.svid.not_after - self._clock()).total_seconds()
+        return max(left * LATE, self._least)
 
-        client = WorkloadApiClient(self._socket)
-        with self._lock:
-            self._client = client
-            if self._stopped:
-                client.close()
-                return
+    def _take(self, message: Any, publish: Callable[[Identity], None]) -> None:
         try:
-            messages = client._spiffe_workload_api_stub.FetchX509SVID(X509SVIDRequest())
-            following = handle_error(error_cls=FetchX509SvidError)(next)
-            while (message := following(messages, None)) is not None:
-                self._tell(self._take_unless_stopped, message)
-        finally:
-            client.close()
+            identity = read_identity(message, self._wanted, self._on_problem)
+            check_own_identity(identity, self._clock())
+            publish(identity)
+        except IdentityInvalid as invalid:
+            self._problem(f"the Workload API sent an identity that cannot be used: {invalid}")
+        else:
+            self._current = identity
+            self._told.over()
+            self._backoff.reset()
 
-    def _take_unless_stopped(self, message: Any) -> None:
-        if not self._stopped:
-            self._take(message)
-
-    def _end_with(self, why: str) -> None:
-        self._end.set_result(why)
-
-    def _tell(self, what: Callable[[Any], None], argument: Any) -> None:
-        # A loop that is closed has nobody left to tell.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(what, argument)
+    def _problem(self, sentence: str) -> None:
+        self._told.problem(sentence, sentence)
 
 
 def read_identity(message: Any, wanted: str | None, on_problem: OnProblem) -> Identity:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,63 +19,16 @@ from mesh.identity.ca import make_authority
 from mesh.identity.errors import IdentityInvalid, SvidInvalid
 from mesh.identity.issue import new_svid
 from mesh.identity.spiffe_id import SpiffeId
-from sidecar.identity.backoff import Backoff
 from sidecar.identity.holder import IdentityHolder
-from sidecar.identity.provider import Identity
-from sidecar.identity.workload_api import WorkloadApiProvider, read_identity
+from sidecar.identity.workload_api import read_identity
 from sidecar.tasks import spawn
+from tests.support.watching import Watch, watching
 from webhook.identity.registry import ForeignDomain, Registry
 from webhook.identity.workload_api_server import WorkloadApiServer
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 FIRST, SECOND = SpiffeId("a.example", "/first"), SpiffeId("a.example", "/second")
-
-
-class Watch:
-    """A provider that runs, what it published and what it complained of."""
-
-    def __init__(self, socket: Path, choose: str | None = None) -> None:
-        self.identities: asyncio.Queue[Identity] = asyncio.Queue()
-        self.problems: asyncio.Queue[str] = asyncio.Queue()
-        self.delays: list[float] = []
-        self.refuse: Exception | None = None
-        self.provider = WorkloadApiProvider(
-            f"unix://{socket}",
-            spiffe_id=choose,
-            on_problem=self.problems.put_nowait,
-            backoff=Backoff(first=1, longest=4, draw=lambda: 1.0),
-            sleep=self._sleep,
-        )
-
-    async def _sleep(self, seconds: float) -> None:
-        self.delays.append(seconds)
-        woken = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.005, woken.set)
-        await woken.wait()
-
-    def publish(self, identity: Identity) -> None:
-        if self.refuse is not None:
-            raise self.refuse
-        self.identities.put_nowait(identity)
-
-    async def problem(self, text: str) -> None:
-        while text not in await self.problems.get():
-            continue
-
-
-@asynccontextmanager
-async def watching(socket: Path, choose: str | None = None) -> AsyncIterator[Watch]:
-    watch = Watch(socket, choose)
-    task = spawn(watch.provider.run(watch.publish), name="provider")
-    try:
-        async with asyncio.timeout(20):
-            yield watch
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        assert "workload-api" not in [thread.name for thread in threading.enumerate()]
 
 
 @pytest.fixture
@@ -131,7 +84,8 @@ async def test_federated_bundles_come_and_go(
 async def test_a_missing_socket_is_tried_again_until_it_is_there(registry: Registry, socket: Path) -> None:
     async with watching(socket) as watch:
         await watch.problem("does not exist")
-        await watch.problem("does not exist")
+        await watch.slept(2)
+        assert watch.problems.empty()  # the same again is no news
         registry.register(socket, FIRST)
         server = WorkloadApiServer(registry)
         await server.serve(socket)
