@@ -31,7 +31,7 @@ from mesh.identity.svid import X509Svid
 from sidecar.identity.backoff import Backoff
 from sidecar.identity.ca_client import CaClient, CaFailed, Cause
 from sidecar.identity.holder import utc_now
-from sidecar.identity.jwt_source import JwtUnavailable
+from sidecar.identity.jwt_source import JwtUnavailable, jwt_fault
 from sidecar.identity.own_identity import SvidOutOfDate, check_own_identity
 from sidecar.identity.provider import Identity
 from sidecar.identity.told_once import ToldOnce
@@ -85,12 +85,9 @@ class BuiltinProvider:
             raise JwtUnavailable(failed.detail) from failed
         except IdentityInvalid as invalid:
             raise JwtUnavailable(f"the CA gave a token that cannot be used: {invalid}") from invalid
-        if self._current is not None and svid.spiffe_id != self._current.svid.spiffe_id:
-            raise JwtUnavailable(f"the CA gave a token of {svid.spiffe_id}, which we are not")
-        if self._clock() >= svid.expires_at:
-            raise JwtUnavailable(
-                f"the CA gave a token that expired at {svid.expires_at}; is our clock right?"
-            )
+        own = self._current.svid.spiffe_id if self._current else None
+        if fault := jwt_fault(svid, audience, own, self._clock()):
+            raise JwtUnavailable(f"the CA gave a token that cannot be used: {fault}")
         return svid
 
     async def _wait(self, until: datetime) -> None:

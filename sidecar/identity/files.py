@@ -14,17 +14,17 @@ from pathlib import Path
 
 from mesh.identity.errors import IdentityInvalid
 from mesh.identity.jwt_svid import JwtSvid
-from mesh.identity.spiffe_id import SpiffeId
 from sidecar.identity.holder import utc_now
 from sidecar.identity.identity_files import (
     Contents,
+    Drop,
     FileLayout,
     FileUnreadable,
     digest,
-    identity_of,
+    read_drop,
     read_files,
 )
-from sidecar.identity.jwt_source import JwtUnavailable
+from sidecar.identity.jwt_source import JwtUnavailable, jwt_fault
 from sidecar.identity.own_identity import SvidOutOfDate, check_own_identity
 from sidecar.identity.provider import Identity
 from sidecar.identity.told_once import ToldOnce
@@ -66,6 +66,7 @@ class FilesProvider:
         self._current: Identity | None = None
         self._current_digest = b""
         self._suspect_digest = b""
+        self._left_out = ""
 
     async def run(self, publish: Callable[[Identity], None]) -> None:
         """Look at the files until cancelled."""
@@ -87,7 +88,7 @@ class FilesProvider:
         except IdentityInvalid as invalid:
             raise JwtUnavailable(f"{path}: {invalid}") from invalid
         current = self._current.svid.spiffe_id if self._current else None
-        if fault := _jwt_fault(svid, audience, current, self._clock()):
+        if fault := jwt_fault(svid, audience, current, self._clock()):
             raise JwtUnavailable(f"{path}: {fault}")
         return svid
 
@@ -101,44 +102,47 @@ class FilesProvider:
         return await reading
 
     def _look(self, contents: Contents, publish: Callable[[Identity], None]) -> bool:
-        """Take what the files hold now; False when it cannot be used."""
+        """Take what the files hold now; False when they should be looked at again soon."""
         found = digest(contents)
         if self._current is not None and found == self._current_digest:
             self._suspect_digest = b""
             self._check_date(self._current)
             return True
+        seen_before, self._suspect_digest = found == self._suspect_digest, found
         try:
-            identity = identity_of(self._layout, contents)
+            drop = read_drop(self._layout, contents)
+            if drop.faults and not seen_before:
+                return False
+            identity = self._completed(drop)
             check_own_identity(identity, self._clock(), self._wanted)
             publish(identity)
         except IdentityInvalid as invalid:
-            self._suspect(found, invalid)
+            if seen_before:
+                self._refused(invalid)
             return False
         self._current, self._current_digest, self._suspect_digest = identity, found, b""
-        self._told.over()
+        self._left_out = "; ".join(drop.faults.values())
+        self._check_date(identity)
         return True
 
-    def _suspect(self, found: bytes, invalid: IdentityInvalid) -> None:
-        if found == self._suspect_digest:
-            kept = "; the one before it stays in force" if self._current else ""
-            cause = "date" if isinstance(invalid, SvidOutOfDate) else str(invalid)
-            self._told.problem(cause, f"the identity files cannot be used: {invalid}{kept}")
-        self._suspect_digest = found
+    def _completed(self, drop: Drop) -> Identity:
+        """With the last good bundle of each federated domain whose file is of no use now."""
+        before = self._current.bundles if self._current else {}
+        kept = {name: before[name] for name in drop.faults if name in before}
+        return Identity(drop.identity.svid, {**drop.identity.bundles, **kept})
+
+    def _refused(self, invalid: IdentityInvalid) -> None:
+        kept = "; the one before it stays in force" if self._current else ""
+        cause = "date" if isinstance(invalid, SvidOutOfDate) else str(invalid)
+        self._told.problem(cause, f"the identity files cannot be used: {invalid}{kept}")
 
     def _check_date(self, current: Identity) -> None:
         svid = current.svid
-        if self._clock() < svid.not_after:
-            self._told.over()
-        else:
+        if self._clock() >= svid.not_after:
             renewer = "whoever writes the files has not renewed them"
             self._told.problem("expired", f"{svid.spiffe_id} expired at {svid.not_after}; {renewer}")
-
-
-def _jwt_fault(svid: JwtSvid, audience: tuple[str, ...], own: SpiffeId | None, now: datetime) -> str | None:
-    if now >= svid.expires_at:
-        return f"the token expired at {svid.expires_at}"
-    if not set(audience) <= set(svid.audience):
-        return f"the token is for {', '.join(svid.audience)}, not for {', '.join(audience)}"
-    if own is not None and svid.spiffe_id != own:
-        return f"the token is that of {svid.spiffe_id}, and we are {own}"
-    return None
+        elif self._left_out:
+            sentence = f"federated bundles are left as they were, or out: {self._left_out}"
+            self._told.problem(self._left_out, sentence)
+        else:
+            self._told.over()

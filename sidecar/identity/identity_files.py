@@ -72,14 +72,31 @@ def digest(contents: Contents) -> bytes:
     return whole.digest()
 
 
-def identity_of(layout: FileLayout, contents: Contents) -> Identity:
-    """The identity in `contents`; raises IdentityInvalid, which names the file that is at fault."""
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """What the files hold: an identity, and for each federated domain that it lacks why its file is of no use."""
+
+    identity: Identity
+    faults: Mapping[str, str]
+
+
+def read_drop(layout: FileLayout, contents: Contents) -> Drop:
+    """Read `contents`; raises IdentityInvalid, which names the file, when our own part cannot be used.
+
+    The file of a federated domain is not worth our own identity: it is left out.
+    """
     svid = _svid(layout, contents)
     own = svid.spiffe_id.trust_domain
     if own in layout.federated:
         raise BundleInvalid(f"{own} is our own trust domain, so it cannot be federated")
-    files = {own: layout.bundle, **layout.federated}
-    return Identity(svid, {name: _bundle(name, path, contents) for name, path in files.items()})
+    bundles = {own: _bundle(own, layout.bundle, contents)}
+    faults: dict[str, str] = {}
+    for name, path in layout.federated.items():
+        try:
+            bundles[name] = _bundle(name, path, contents)
+        except IdentityInvalid as invalid:
+            faults[name] = str(invalid)
+    return Drop(Identity(svid, bundles), faults)
 
 
 def _svid(layout: FileLayout, contents: Contents) -> X509Svid:

@@ -270,9 +270,9 @@ async def test_without_a_token_there_is_a_reason(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("identity", "audience", "minutes", "complaint"),
     [
-        (SpiffeId("a.example", "/other"), "db", 5, "which we are not"),
+        (SpiffeId("a.example", "/other"), "db", 5, "and we are"),
         (TRIAGE, "other", 5, "cannot be used"),
-        (TRIAGE, "db", -5, "is our clock right"),
+        (TRIAGE, "db", -5, "the token expired"),
     ],
 )
 async def test_a_token_that_would_be_refused_is_not_handed_out(

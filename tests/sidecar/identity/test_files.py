@@ -308,6 +308,44 @@ async def test_a_volume_that_hangs_is_told_and_the_loop_goes_on(
         await task
 
 
+async def test_a_federated_file_that_breaks_keeps_its_last_bundle_and_not_our_identity(
+    tmp_path: Path,
+) -> None:
+    helper, foreign = Helper(tmp_path), make_authority("b.example", START, HOUR)
+    helper.write(new())
+    good = write_pem(CERTIFICATE, foreign.der)
+    helper.put("b.pem", good)
+    own = helper.layout()
+    layout = FileLayout(own.certificate, own.key, own.bundle, {"b.example": tmp_path / "b.pem"})
+    async with watching(layout) as watch:
+        helper.put("b.pem", good[:99])
+        await watch.look()
+        assert watch.problems == []
+        helper.write(new())
+        await watch.look(4)
+        (problem,) = watch.problems
+        assert "b.pem: 1 PEM blocks begin and 0" in problem
+        assert len(watch.identities) == 2
+        assert watch.identities[1].bundles["b.example"] == foreign.bundle
+        helper.put("b.pem", good)
+        await watch.look(2)
+        helper.put("b.pem", "")
+        await watch.look(2)
+        assert len(watch.problems) == 2
+
+
+async def test_a_federated_file_that_never_was_does_not_hold_up_our_identity(tmp_path: Path) -> None:
+    helper = Helper(tmp_path)
+    helper.write(new())
+    own = helper.layout()
+    layout = FileLayout(own.certificate, own.key, own.bundle, {"b.example": tmp_path / "b.pem"})
+    async with watching(layout) as watch:
+        await watch.look()
+        (identity,) = watch.identities
+        assert set(identity.bundles) == {"a.example"}
+        assert "b.pem cannot be read" in watch.problems[0]
+
+
 # JWT-SVIDs.
 
 JWT_KEY = make_jwt_key()

@@ -20,7 +20,7 @@ from mesh.identity.errors import BundleInvalid, IdentityInvalid, SvidInvalid
 from mesh.identity.issue import new_svid
 from mesh.identity.pem import CERTIFICATE, PRIVATE_KEY, write_pem
 from mesh.identity.spiffe_id import SpiffeId
-from sidecar.identity.identity_files import FileLayout, FileUnreadable, digest, identity_of, read_files
+from sidecar.identity.identity_files import FileLayout, FileUnreadable, digest, read_drop, read_files
 
 NOW = datetime.now(UTC)
 ROOT = make_authority("a.example", NOW, timedelta(days=1))
@@ -51,25 +51,25 @@ def document(bundle: BundleDocument) -> bytes:
 
 
 def test_a_drop_of_spiffe_helper_is_read() -> None:
-    identity = identity_of(HELPER, drop())
+    identity = read_drop(HELPER, drop()).identity
     assert identity.svid == SVID
     assert identity.bundles == {"a.example": ROOT.bundle}
 
 
 def test_a_credential_bundle_of_kubernetes_is_read() -> None:
-    identity = identity_of(PROJECTED, projected())
+    identity = read_drop(PROJECTED, projected()).identity
     assert identity.svid == SVID
     assert identity.bundles == {"a.example": ROOT.bundle}
 
 
 def test_a_key_file_may_hold_the_certificate_too() -> None:
-    assert identity_of(HELPER, drop(svid_key=KEY + CHAIN)).svid == SVID
+    assert read_drop(HELPER, drop(svid_key=KEY + CHAIN)).identity.svid == SVID
 
 
 def test_an_older_form_of_key_is_read() -> None:
     key = load_der_private_key(SVID.key_pkcs8_der, None)
     old = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    assert identity_of(HELPER, drop(svid_key=old)).svid.spiffe_id == SVID.spiffe_id
+    assert read_drop(HELPER, drop(svid_key=old)).identity.svid.spiffe_id == SVID.spiffe_id
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_an_older_form_of_key_is_read() -> None:
 )
 def test_a_federated_bundle_is_pem_or_a_document(bundle: bytes) -> None:
     layout = FileLayout(HELPER.certificate, HELPER.key, HELPER.bundle, {"b.example": Path("b.pem")})
-    identity = identity_of(layout, {**drop(), Path("b.pem"): bundle})
+    identity = read_drop(layout, {**drop(), Path("b.pem"): bundle}).identity
     assert identity.bundles == {"a.example": ROOT.bundle, "b.example": FOREIGN.bundle}
 
 
 def test_our_own_bundle_may_be_a_document() -> None:
     own = document(BundleDocument(ROOT.bundle))
-    assert identity_of(HELPER, drop(svid_bundle=own)).bundles == {"a.example": ROOT.bundle}
+    assert read_drop(HELPER, drop(svid_bundle=own)).identity.bundles == {"a.example": ROOT.bundle}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_our_own_bundle_may_be_a_document() -> None:
 )
 def test_an_svid_that_cannot_be_used_names_its_file(changes: dict[str, str], complaint: str) -> None:
     with pytest.raises(SvidInvalid, match=complaint):
-        identity_of(HELPER, drop(**changes))
+        read_drop(HELPER, drop(**changes))
 
 
 @pytest.mark.parametrize(
@@ -121,18 +121,31 @@ def test_an_svid_that_cannot_be_used_names_its_file(changes: dict[str, str], com
 )
 def test_a_bundle_that_cannot_be_used_names_its_file(bundle: bytes, complaint: str) -> None:
     with pytest.raises(BundleInvalid, match=rf"svid_bundle\.pem: .*{complaint}"):
-        identity_of(HELPER, drop(svid_bundle=bundle))
+        read_drop(HELPER, drop(svid_bundle=bundle))
+
+
+def test_a_federated_file_that_is_of_no_use_is_left_out_by_name() -> None:
+    layout = FileLayout(
+        HELPER.certificate,
+        HELPER.key,
+        HELPER.bundle,
+        {"b.example": Path("b.pem"), "c.example": Path("c.pem")},
+    )
+    contents = {**drop(), Path("b.pem"): b"", Path("c.pem"): FileUnreadable("c.pem cannot be read")}
+    found = read_drop(layout, contents)
+    assert found.identity.bundles == {"a.example": ROOT.bundle}
+    assert found.faults == {"b.example": "b.pem: it is empty", "c.example": "c.pem cannot be read"}
 
 
 def test_our_own_domain_cannot_be_federated() -> None:
     layout = FileLayout(HELPER.certificate, HELPER.key, HELPER.bundle, {"a.example": Path("b.pem")})
     with pytest.raises(BundleInvalid, match="own trust domain"):
-        identity_of(layout, {**drop(), Path("b.pem"): BUNDLE.encode()})
+        read_drop(layout, {**drop(), Path("b.pem"): BUNDLE.encode()})
 
 
 def test_without_a_key_file_the_key_comes_first() -> None:
     with pytest.raises(SvidInvalid, match="must be the key, it is CERTIFICATE"):
-        identity_of(PROJECTED, projected(CHAIN + KEY))
+        read_drop(PROJECTED, projected(CHAIN + KEY))
 
 
 def test_a_file_that_cannot_be_read_is_the_fault(tmp_path: Path) -> None:
@@ -149,7 +162,7 @@ def test_a_file_that_cannot_be_read_is_the_fault(tmp_path: Path) -> None:
     assert "directory" in said[3] or "no plain file" in said[3]
     layout = FileLayout(tmp_path / "gone", None, tmp_path / "pipe")
     with pytest.raises(IdentityInvalid, match="No such file"):
-        identity_of(layout, contents)
+        read_drop(layout, contents)
 
 
 def test_each_file_is_read_once() -> None:
