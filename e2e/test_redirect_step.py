@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -143,6 +145,32 @@ def test_a_user_other_than_root_installs_with_two_capabilities_and_a_read_only_r
     assert "verified: IPv6" in done.stderr
     assert redirect(agent, "verify", **CAPABLE).returncode == 0
     assert redirect(agent, "undo", **CAPABLE).returncode == 0
+
+
+def test_root_needs_no_other_capability_than_these_two(net, backend) -> None:
+    held = "-all,+net_admin,+net_raw,+dac_read_search"  # the last only to find the interpreter
+    step = [sys.executable, "-m", "sidecar.redirect", "install", "--backend", backend]
+    done = net["agent"].run(["setpriv", "--inh-caps=-all", f"--bounding-set={held}", *step])
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("no_new_privileges", [False, True])
+def test_capabilities_on_the_tools_files_serve_as_well(net, backend, tmp_path, no_new_privileges) -> None:
+    if shutil.which("setcap") is None:
+        skip("file capabilities", "no setcap: install libcap2-bin")
+    mounts = []
+    for tool in map(shutil.which, ("nft", "xtables-nft-multi", "xtables-legacy-multi")):
+        if tool is not None:
+            copy = shutil.copy(tool, tmp_path)
+            subprocess.run(["setcap", "cap_net_admin,cap_net_raw+ep", copy], check=True)
+            mounts.append(f"mount --bind {copy} {os.path.realpath(tool)}")
+    read, held = "-all,+dac_read_search", "-all,+net_admin,+net_raw,+dac_read_search"
+    become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", f"--inh-caps={read}"]
+    become += [f"--ambient-caps={read}", f"--bounding-set={held}"]
+    become += ["--no-new-privs"] if no_new_privileges else []
+    step = [*become, sys.executable, "-m", "sidecar.redirect", "install", "--backend", backend]
+    done = net["agent"].run(["unshare", "-m", "sh", "-c", " && ".join([*mounts, f"exec {' '.join(step)}"])])
+    assert done.returncode == (1 if no_new_privileges else 0), done.stderr
 
 
 def test_without_capabilities_it_says_which_are_missing(net, backend) -> None:

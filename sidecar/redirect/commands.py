@@ -52,7 +52,7 @@ _CAUSES: Final = (
     (
         r"Operation not permitted|Permission denied \(you must be root\)|must be root|EPERM",
         "the kernel refused it (EPERM)",
-        "give the init container the capabilities NET_ADMIN and NET_RAW, a non-root user as ambient ones",
+        "give the step the capabilities NET_ADMIN and NET_RAW; without root, as ambient ones or on the tools",
         True,
     ),
     (
