@@ -7,6 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -141,6 +144,18 @@ def test_our_own_domain_cannot_be_federated() -> None:
     layout = FileLayout(HELPER.certificate, HELPER.key, HELPER.bundle, {"a.example": Path("b.pem")})
     with pytest.raises(BundleInvalid, match="own trust domain"):
         read_drop(layout, {**drop(), Path("b.pem"): BUNDLE.encode()})
+
+
+def test_an_authority_need_not_name_its_domain() -> None:
+    plain = SVID.chain_der[1]
+    assert read_drop(HELPER, drop(svid_bundle=write_pem(CERTIFICATE, plain))).identity.bundles
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(NOW).not_valid_after(NOW + timedelta(days=1))
+    nameless = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    bundles = read_drop(HELPER, drop(svid_bundle=write_pem(CERTIFICATE, nameless))).identity.bundles
+    assert bundles["a.example"].authorities_der == (nameless,)
 
 
 def test_without_a_key_file_the_key_comes_first() -> None:
