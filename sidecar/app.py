@@ -21,6 +21,7 @@ from sidecar.capture.original_destination import original_destination
 from sidecar.capture.outbound_redirect import OutboundRedirect
 from sidecar.config import Address, Provider, SidecarConfig
 from sidecar.identity.chosen import chosen_provider
+from sidecar.identity.expiry import ExpiryWatch
 from sidecar.identity.holder import IdentityHolder, utc_now
 from sidecar.identity.provider import Identity, IdentityProvider
 from sidecar.interception.authority import InterceptionAuthority
@@ -83,6 +84,7 @@ class Sidecar:
         self._listeners: dict[str, Listener] = {}
         self._source = provider or identity_provider(config, self._identity_problem)
         self._provider: asyncio.Task[None] | None = None
+        self._expiry_watch = ExpiryWatch(self.identity, self._identity_expired)
         self._stop = asyncio.Event()
         self._register_gauges()
 
@@ -149,6 +151,15 @@ class Sidecar:
 
     def _identity_problem(self, sentence: str) -> None:
         self.log.write("identity_problem", detail=sentence)
+
+    def _identity_expired(self, identity: Identity) -> None:
+        svid = identity.svid
+        self.log.write(
+            "identity_expired",
+            reason=Reason.SVID_EXPIRED,
+            spiffe_id=str(svid.spiffe_id),
+            since=svid.not_after.isoformat(),
+        )
 
     def _identity_changed(self, identity: Identity) -> None:
         self.metrics.count(names.IDENTITY_ROTATIONS)
@@ -275,6 +286,7 @@ class Sidecar:
         if self._provider is not None:
             self._provider.cancel()
             await asyncio.gather(self._provider, return_exceptions=True)
+        self._expiry_watch.stop()
         self._pool.close()
         if telemetry := self._listeners.get("telemetry"):
             await telemetry.drain(0.1)
