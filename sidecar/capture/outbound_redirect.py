@@ -22,7 +22,7 @@ from mesh.protocol.tls.client_hello import ClientHello
 from mesh.reasons import Reason
 from sidecar.capture.peek import Peek
 from sidecar.proxy.connect import TunnelRefused, decide_tunnel
-from sidecar.proxy.downstream import Channel, Downstream
+from sidecar.proxy.downstream import MAX_HELD, Channel, Downstream
 from sidecar.proxy.plan import Tunnel
 from sidecar.proxy.pool import Destination
 from sidecar.proxy.routing import UNDECLARED
@@ -93,13 +93,21 @@ class _Redirected(Peek):
         backends = self._pipeline.policy.backends
         opaque = [b for b in backends if b.protocol is BackendProtocol.TCP and b.port == port]
         if opaque:
-            transport.pause_reading()
             self._resolving = spawn(self._find(opaque), name=f"whose is port {port}")
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._resolving is not None:
             self._resolving.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """What the agent says while it is looked up whom it dialled is kept; it is read on, to notice its end."""
+        if self._resolving is None:
+            super().data_received(data)
+            return
+        self._received += data
+        if len(self._received) > MAX_HELD:
+            self.transport.pause_reading()
 
     @property
     def _dialled(self) -> Address:
@@ -111,11 +119,17 @@ class _Redirected(Peek):
         for backend in opaque:
             if backend.host == address or address in await self._resolve(backend.host):
                 self._resolving = None
-                self._tunnel(backend.host)
+                if not self.transport.is_closing():
+                    self.transport.resume_reading()
+                    self._tunnel(backend.host)
                 return
         self._resolving = None
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
+        if self.transport.is_closing():
+            return
+        self.transport.resume_reading()
+        early, self._received = self._received, b""
+        if early:
+            self.data_received(early)
 
     # What it turned out to be.
 
