@@ -43,6 +43,14 @@ class WallClock:
         self.now += timedelta(seconds=seconds)
 
 
+class LiveClock(WallClock):
+    """Goes as the real one does."""
+
+    def __call__(self) -> datetime:
+        self.now = datetime.now(UTC)
+        return self.now
+
+
 @dataclass
 class TokenIssuer:
     """Signs tokens as an API server does."""
@@ -77,6 +85,7 @@ class RunningCa:
     server: CaServer
     target: Target = field(default_factory=lambda: absolute_form(b"https://localhost:1"))
     runner: web.AppRunner | None = None
+    problems: list[str] = field(default_factory=list)
 
     @property
     def root(self) -> Path:
@@ -115,11 +124,13 @@ async def running_ca(
     per_minute: float = 600.0,
     burst: int = 100,
     federated: dict[str, BundleDocument] | None = None,
+    trust_domain: str = TRUST_DOMAIN,
+    refresh_seconds: int = 300,
 ) -> AsyncIterator[RunningCa]:
     """A CA on a free port of loopback, with a good token in `folder`."""
     clock = clock or WallClock()
     make_serving_files(folder, ["localhost"], datetime.now(UTC), timedelta(days=1))
-    authorities = Authorities(TRUST_DOMAIN, clock, times)
+    authorities = Authorities(trust_domain, clock, times)
     tokens = TokenIssuer(clock)
     audit: list[dict[str, object]] = []
     server = CaServer(
@@ -129,6 +140,7 @@ async def running_ca(
         audit=lambda record: audit.append(dict(record)),
         clock=clock,
         federated=federated,
+        refresh_seconds=refresh_seconds,
     )
     ca = RunningCa(folder, clock, authorities, tokens, audit, server)
     ca.token.write_text(tokens.token())

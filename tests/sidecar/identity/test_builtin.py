@@ -174,6 +174,22 @@ async def test_a_ca_that_is_gone_is_told_once_and_asked_until_it_is_back(tmp_pat
         await watch.pass_until(lambda: len(watch.problems) == 2)
 
 
+async def test_a_ca_that_is_gone_for_longer_than_an_svid_lives_is_still_asked(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca, watching(ca) as watch:
+        holder = IdentityHolder(ca.clock)
+        holder.publish(watch.identities[0])
+        await ca.stop()
+        ca.clock.move(2 * 3600)
+        await watch.pass_sleep()
+        assert not holder.ready(ca.clock())
+        (ca.folder / "token").write_text(ca.tokens.token())
+        await ca.start()
+        await watch.pass_until(lambda: len(watch.identities) == 2)
+        holder.publish(watch.identities[1])
+        assert holder.ready(ca.clock())
+        assert len(watch.problems) == 1
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
