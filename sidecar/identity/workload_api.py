@@ -13,14 +13,17 @@ from datetime import datetime
 from typing import Any
 
 from mesh.identity.bundle import TrustBundle
-from mesh.identity.errors import IdentityInvalid, SvidInvalid
+from mesh.identity.errors import IdentityInvalid, SpiffeIdInvalid, SvidInvalid
+from mesh.identity.jwt_svid import JwtSvid
 from mesh.identity.spiffe_id import SpiffeId
 from mesh.identity.svid import X509Svid
 from sidecar.identity.backoff import Backoff
 from sidecar.identity.holder import utc_now
+from sidecar.identity.jwt_source import JwtUnavailable, jwt_fault
 from sidecar.identity.own_identity import check_own_identity
 from sidecar.identity.provider import Identity
 from sidecar.identity.told_once import ToldOnce
+from sidecar.identity.workload_api_jwt import fetch_jwt_svid
 from sidecar.identity.workload_api_stream import Stream, StreamOver
 
 OnProblem = Callable[[str], None]
@@ -29,6 +32,7 @@ OnProblem = Callable[[str], None]
 # and given up late.
 SLOW_SECONDS = 10.0
 SILENT_SECONDS = 120.0
+JWT_SECONDS = 10.0
 # Agents renew at about half of an SVID's life. A stream that is silent for longer than this part of what was left
 # has perhaps lost its other end; asking anew costs one call.
 LATE = 0.7
@@ -85,6 +89,30 @@ class WorkloadApiProvider:
             finally:
                 await stream.stop()
             await self._sleep(self._backoff.next())
+
+    async def jwt_svid(self, audience: tuple[str, ...]) -> JwtSvid:
+        """A token from the agent for `audience`, of the same identity; raises JwtUnavailable."""
+        own = self._own()
+        asked = "" if own is None else str(own)
+        token = await asyncio.to_thread(fetch_jwt_svid, self._socket, audience, asked, JWT_SECONDS)
+        try:
+            svid = JwtSvid.parse(token)
+        except IdentityInvalid as invalid:
+            raise JwtUnavailable(f"the Workload API gave a token that cannot be used: {invalid}") from invalid
+        if fault := jwt_fault(svid, audience, own, self._clock()):
+            raise JwtUnavailable(f"the Workload API gave a token that cannot be used: {fault}")
+        return svid
+
+    def _own(self) -> SpiffeId | None:
+        """Who we are, None for the default identity; raises JwtUnavailable while a hint says nothing yet."""
+        if self._current is not None:
+            return self._current.svid.spiffe_id
+        if self._wanted is None:
+            return None
+        try:
+            return SpiffeId.parse(self._wanted)
+        except SpiffeIdInvalid as hint:
+            raise JwtUnavailable(f"no identity with the hint {self._wanted!r} has come yet") from hint
 
     async def _first(self, stream: Stream) -> Any:
         """The first message of a stream, which an agent that is well sends at once; raises TimeoutError."""
