@@ -52,20 +52,31 @@ def server_suite(
 ) -> Outcome:
     """The suite as the client of the server at `url`, optionally with an HTTP proxy in between."""
     through = {"NODE_USE_ENV_PROXY": "1", "HTTP_PROXY": proxy} if proxy else {}
-    return _run(parts, ["server", "--url", url], revision, folder, environment(**through))
+    return _run(parts, ["server", "--url", url, "--suite", "all"], revision, folder, environment(**through))
 
 
 def client_suite(
     parts: NodeParts, command: str, revision: str, folder: Path, *, env: Mapping[str, str] | None = None
 ) -> Outcome:
-    """The suite as the server of a client that `command` starts; the suite appends its URL."""
+    """The suite as the server of a client that `command` starts; the suite appends its URL.
+
+    The suite starts a client per scenario, all at once, and some scenarios measure time: a scenario that fails
+    in that crowd is run once more by itself, and that counts.
+    """
     arguments = ["client", "--command", command, "--timeout", "60000"]
-    return _run(parts, arguments, revision, folder, environment(**(env or {})))
+    env = environment(**(env or {}))
+    crowd = _run(parts, [*arguments, "--suite", "all"], revision, folder / "all", env)
+    checks, output = crowd.checks, crowd.output
+    for scenario in sorted({check[0] for check in crowd.failures}):
+        alone = _run(parts, [*arguments, "--scenario", scenario], revision, folder / "alone" / scenario, env)
+        others = Counter({check: number for check, number in checks.items() if check[0] != scenario})
+        checks, output = others + alone.checks, output + alone.output
+    return Outcome(checks, output)
 
 
 def _run(parts: NodeParts, arguments: list[str], revision: str, folder: Path, env: dict[str, str]) -> Outcome:
     entry = parts.package("@modelcontextprotocol/conformance", "dist", "index.js")
-    chosen = ["--suite", "all", "--spec-version", revision, "--output-dir", str(folder)]
+    chosen = ["--spec-version", revision, "--output-dir", str(folder)]
     finished = subprocess.run(
         [str(parts.binary), str(entry), *arguments, *chosen],
         cwd=ROOT,
