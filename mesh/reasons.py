@@ -57,6 +57,7 @@ class Reason(StrEnum):
     NOT_REDIRECTED = "not_redirected"
     PLAIN_TEXT_REFUSED = "plain_text_refused"
     FOREIGN_TLS_REFUSED = "foreign_tls_refused"
+    WOULD_BE_PLAIN_TEXT = "would_be_plain_text"
     IDLE_TIMEOUT = "idle_timeout"
     HEAD_TIMEOUT = "head_timeout"
     TOO_MANY_CONNECTIONS = "too_many_connections"
@@ -109,6 +110,7 @@ class Reason(StrEnum):
     CLIENT_GONE = "client_gone"
     CLIENT_STALLED = "client_stalled"
     DRAINING = "draining"
+    LISTENER_NOT_BOUND = "listener_not_bound"
 
     # Admission: what happened to a pod, and why.
     INJECTED = "injected"
@@ -233,6 +235,10 @@ SENTENCES: dict[Reason, str] = {
         "The TLS offered is the application's own and not the mesh's, so it cannot be inspected; set "
         "inbound.mode: permissive for this port and grant unauthenticated http: {allow: true} to let it pass."
     ),
+    Reason.WOULD_BE_PLAIN_TEXT: (
+        "The application encrypted this request and the Backend is declared with tls: None, so that it would leave "
+        "in plain text; declare the Backend with mode Public or Mesh."
+    ),
     Reason.IDLE_TIMEOUT: "Nothing arrived within limits.idleSeconds.",
     Reason.HEAD_TIMEOUT: "The request head did not arrive within limits.headSeconds.",
     Reason.TOO_MANY_CONNECTIONS: "limits.connections are open already.",
@@ -296,6 +302,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.CLIENT_GONE: "The caller closed its connection before the answer was complete.",
     Reason.CLIENT_STALLED: "The caller took nothing of its answer for limits.stallSeconds.",
     Reason.DRAINING: "The sidecar is shutting down.",
+    Reason.LISTENER_NOT_BOUND: (
+        "The sidecar does not accept connections on this listener yet; it does once it has an SVID."
+    ),
     Reason.INJECTED: "The pod gets a sidecar.",
     Reason.NOT_OPTED_IN: (
         "Neither the namespace nor the pod asks for a sidecar; label the namespace "

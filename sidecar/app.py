@@ -35,6 +35,7 @@ from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.pool import Pool
 from sidecar.proxy.resolve import Resolver
 from sidecar.proxy.ticker import Ticker
+from sidecar.readiness import Readiness, assess, bound, identity_health
 from sidecar.tasks import spawn
 from sidecar.telemetry import names
 from sidecar.telemetry.health import Health, HealthConnection
@@ -69,7 +70,7 @@ class Sidecar:
             connect=config.connect,
             own=self._own,
             authorities_file=str(config.authorities) if config.authorities else None,
-            handshake=lambda peer, reason, detail: self.recorder.handshake("outbound", peer, reason, detail),
+            handshake=partial(self.recorder.handshake, "outbound"),
         )
         self._pool = Pool(self._dialer, config.limits, self._ticker, self._clock)
         self.pipeline = Pipeline(
@@ -85,6 +86,8 @@ class Sidecar:
         self._source = provider or identity_provider(config, self._identity_problem)
         self._provider: asyncio.Task[None] | None = None
         self._expiry_watch = ExpiryWatch(self.identity, self._identity_expired)
+        self._identity_trouble = ""
+        self._intercepted: tuple[str, ...] = ()
         self._stop = asyncio.Event()
         self._register_gauges()
 
@@ -150,6 +153,7 @@ class Sidecar:
             unsubscribe()
 
     def _identity_problem(self, sentence: str) -> None:
+        self._identity_trouble = sentence
         self.log.write("identity_problem", detail=sentence)
 
     def _identity_expired(self, identity: Identity) -> None:
@@ -162,11 +166,13 @@ class Sidecar:
         )
 
     def _identity_changed(self, identity: Identity) -> None:
+        self._identity_trouble = ""
         self.metrics.count(names.IDENTITY_ROTATIONS)
         self._pool.renew()
         self.log.write(
             "identity",
             spiffe_id=str(identity.svid.spiffe_id),
+            serial=identity.svid.serial,
             not_after=identity.svid.not_after.isoformat(),
             trust_domains=sorted(identity.bundles),
         )
@@ -200,13 +206,14 @@ class Sidecar:
             )
             return
         authority = InterceptionAuthority(hosts)
+        self._intercepted = tuple(sorted((*hosts.exact, *(f"*.{suffix}" for suffix in hosts.suffixes))))
         written = write_trust(
             directory, authority.certificate_pem, additional=self.config.authorities, environment=os.environ
         )
         self.pipeline.interception = Interception(self.pipeline, authority)
         self.log.write(
             "interception",
-            hosts=sorted((*hosts.exact, *(f"*.{suffix}" for suffix in hosts.suffixes))),
+            hosts=self._intercepted,
             public_roots=written.public_roots,
         )
 
@@ -214,29 +221,30 @@ class Sidecar:
         return accept_mesh(self.pipeline, self.identity, listener)
 
     def _health_connection(self, listener: Listener) -> asyncio.Protocol:
-        health = Health(self.metrics.exposition, self.unready)
+        health = Health(self.metrics.exposition, self.readiness)
         return HealthConnection(health, listener, self._clock)
 
     # Health.
 
-    def unready(self) -> tuple[str, ...]:
-        """Why this sidecar cannot serve now; empty when it can."""
-        reasons: list[str] = []
-        if self.config.identity.provider is not Provider.NONE and not self.identity.ready(utc_now()):
-            reasons.append(Reason.NO_SVID if self.identity.current is None else Reason.SVID_EXPIRED)
-        listen = self.config.listen
-        wanted = {
-            "forward": listen.forward,
-            "inbound": listen.inbound,
-            "redirectOutbound": listen.redirect_outbound,
-            "redirectInbound": listen.redirect_inbound,
-        }
-        expected = {name for name, address in wanted.items() if address is not None}
-        missing = expected - self._listeners.keys()
-        reasons.extend(f"listener {name} is not bound" for name in sorted(missing))
-        if self._stop.is_set():
-            reasons.append(Reason.DRAINING)
-        return tuple(reasons)
+    def readiness(self) -> Readiness:
+        """The states of the parts, and why this sidecar cannot serve now if it cannot."""
+        config, current = self.config, self.identity.current
+        return assess(
+            identity_health(
+                None if current is None else current.svid,
+                self.identity.clock(),
+                wanted=config.identity.provider is not Provider.NONE,
+            ),
+            bound(config.listen, self.addresses),
+            policies=self.pipeline.policy.policies,
+            interception=None if config.interception is None else self._intercepted,
+            draining=self._stop.is_set(),
+            trouble=self._identity_trouble,
+        )
+
+    def unready(self) -> tuple[Reason, ...]:
+        """The codes of why this sidecar cannot serve now; empty when it can."""
+        return tuple(obstacle.code for obstacle in self.readiness().reasons)
 
     def _register_gauges(self) -> None:
         gauge = self.metrics.gauge

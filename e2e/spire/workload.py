@@ -85,9 +85,10 @@ class Sidecar(Daemon):
         ready = self.until(lambda: next(iter(self.lines("ready")), None), "not ready", seconds)
         return str(ready[listener])
 
-    def ready(self) -> tuple[int, str]:
-        """Status and text of /readyz."""
-        return self._ask("/readyz")
+    def ready(self) -> tuple[int, list[str]]:
+        """The status of /readyz and the codes of its reasons."""
+        status, body = self._ask("/readyz")
+        return status, [reason["code"] for reason in json.loads(body)["reasons"]]
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of all samples of a metric that have these labels."""

@@ -25,6 +25,11 @@ class X509Svid:
     key_pkcs8_der: bytes = field(repr=False)
     not_after: datetime
 
+    @property
+    def serial(self) -> str:
+        """The leaf's serial number, hexadecimal, as logs have it."""
+        return f"{load_certificate(self.chain_der[0]).serial_number:x}"
+
     @classmethod
     def parse(cls, chain: bytes | tuple[bytes, ...], key_pkcs8_der: bytes) -> X509Svid:
         """Read a chain, either DER laid end to end or already split, and its key.

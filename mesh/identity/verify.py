@@ -31,10 +31,12 @@ from mesh.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class VerifiedPeer:
-    """What a peer proved: who it is, and until when (UTC) the chain that proves it holds."""
+    """What a peer proved: who it is, until when (UTC) the chain that proves it holds, and by which certificate."""
 
     spiffe_id: SpiffeId
     not_after: datetime
+    serial: str
+    """Of its SVID, hexadecimal, as logs have it."""
 
 
 def verify_peer(chain_der: Sequence[bytes], bundles: Mapping[str, TrustBundle], now: datetime) -> SpiffeId:
@@ -58,7 +60,8 @@ def verify_chain(
     store = _store_of(identity, bundles)
     _check_validity(leaf, identity, now)
     chain = _check_path(leaf, intermediates, store, identity, now)
-    return VerifiedPeer(identity, min(certificate.not_valid_after_utc for certificate in chain))
+    not_after = min(certificate.not_valid_after_utc for certificate in chain)
+    return VerifiedPeer(identity, not_after, f"{leaf.serial_number:x}")
 
 
 def _load(chain_der: Sequence[bytes]) -> list[x509.Certificate]:

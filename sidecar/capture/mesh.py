@@ -71,7 +71,8 @@ class _Accepted(asyncio.Protocol):
         pipeline, principal = self._pipeline, Principal(peer)
         decision = pipeline.policy.meet(principal)
         reason = Reason.ALLOWED if decision.allowed else decision.reason
-        pipeline.recorder.handshake("inbound", peer, reason, None if decision.allowed else decision.rule)
+        rule, serial = None if decision.allowed else decision.rule, transport.get_extra_info("peer_serial")
+        pipeline.recorder.handshake("inbound", peer, reason, rule, serial)
         protocol: asyncio.Protocol
         if decision.allowed:
             protocol = Downstream(

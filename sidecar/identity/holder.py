@@ -60,9 +60,17 @@ class IdentityHolder:
             subscriber(identity)
 
     def subscribe(self, subscriber: Callable[[Identity], None]) -> Callable[[], None]:
-        """Have `subscriber` called after each change, in the loop's thread; returns how to end that."""
+        """Have `subscriber` called after each change, in the loop's thread; returns how to end that.
+
+        Ending it again does nothing.
+        """
         self._subscribers.append(subscriber)
-        return lambda: self._subscribers.remove(subscriber)
+
+        def end() -> None:
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
+
+        return end
 
     def ready(self, now: datetime) -> bool:
         """Whether there is an SVID that is still valid at `now`."""

@@ -42,7 +42,7 @@ class NetworkDialer:
         connect: Mapping[str, str],
         own: Ourselves | None = None,
         authorities_file: str | None = None,
-        handshake: Callable[[str, Reason, str | None], None] = lambda peer, reason, detail: None,
+        handshake: Callable[[str, Reason, str | None, str | None], None] = lambda *outcome: None,
     ) -> None:
         self._identity = identity
         self._connect = {_address(name): _address(address) for name, address in connect.items()}
@@ -76,12 +76,14 @@ class NetworkDialer:
         try:
             await outcome
         except TlsRefused as refused:
-            self._handshake(destination.identity or str(destination), refused.reason, refused.detail)
+            asked = destination.identity or str(destination)
+            self._handshake(asked, refused.reason, refused.detail, None)
             raise ConnectFailed(refused.reason, refused.detail) from refused
         except asyncio.CancelledError:
             tls.abort()
             raise
-        self._handshake(str(tls.get_extra_info("peer_id")), Reason.ALLOWED, None)
+        peer = str(tls.peer.spiffe_id) if tls.peer else str(destination)
+        self._handshake(peer, Reason.ALLOWED, None, tls.get_extra_info("peer_serial"))
         if isinstance(protocol, Upstream):
             protocol.expires = expiry(tls, protocol.clock(), self._identity.clock())
 

@@ -148,7 +148,7 @@ class TlsProtocol(TlsTransport, asyncio.Protocol):
     on_failure          called once, instead of anything on `inner`, when the connection does not come to be.
     handshake_seconds   the whole handshake must be over by then.
 
-    get_extra_info knows, besides what the plain transport knows: peer_id (SpiffeId), peer_not_after,
+    get_extra_info knows, besides what the plain transport knows: peer_id (SpiffeId), peer_not_after, peer_serial,
     svid_not_after and deadline (datetime), alpn (str) and ssl_object.
     """
 
@@ -328,6 +328,7 @@ class TlsProtocol(TlsTransport, asyncio.Protocol):
 _EXTRA: dict[str, Callable[[TlsProtocol], Any]] = {
     "peer_id": lambda tls: tls.peer and tls.peer.spiffe_id,
     "peer_not_after": lambda tls: tls.peer and tls.peer.not_after,
+    "peer_serial": lambda tls: tls.peer and tls.peer.serial,
     "svid_not_after": lambda tls: tls.svid_not_after,
     "deadline": lambda tls: tls.deadline,
     "alpn": lambda tls: tls._ssl.selected_alpn_protocol(),

@@ -6,15 +6,19 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import RequestHead
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.reader import RequestReader
 from mesh.protocol.http1.write import encode_response_head
 from sidecar.proxy.ticker import NEVER
+from sidecar.readiness import Readiness
 
 METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 TEXT = b"text/plain; charset=utf-8"
+JSON = b"application/json"
 
 _LIMITS = HttpLimits(head_bytes=8192, headers=50, body_bytes=1024)
 
@@ -25,11 +29,11 @@ Page = tuple[int, bytes, bytes]
 
 
 class Health:
-    """What the three paths answer. `unready` gives the reasons why the sidecar cannot serve; none: ready."""
+    """What the three paths answer. /readyz has its verdict in the status, and what led to it in the body."""
 
-    def __init__(self, metrics: Callable[[], str], unready: Callable[[], tuple[str, ...]]) -> None:
+    def __init__(self, metrics: Callable[[], str], readiness: Callable[[], Readiness]) -> None:
         self._metrics = metrics
-        self._unready = unready
+        self._readiness = readiness
 
     def page(self, method: str, path: bytes) -> Page:
         if method not in ("GET", "HEAD"):
@@ -39,12 +43,8 @@ class Health:
         if path == b"/healthz":
             return 200, TEXT, b"alive\n"
         if path == b"/readyz":
-            reasons = self._unready()
-            return (
-                (503, TEXT, "".join(f"{r}\n" for r in reasons).encode())
-                if reasons
-                else (200, TEXT, b"ready\n")
-            )
+            readiness = self._readiness()
+            return 200 if readiness.ready else 503, JSON, msgspec.json.encode(readiness) + b"\n"
         return 404, TEXT, b"paths: /metrics /healthz /readyz\n"
 
 

@@ -117,11 +117,21 @@ class Recorder:
             detail=detail,
         )
 
-    def handshake(self, side: str, peer: str, reason: Reason, detail: str | None = None) -> None:
-        """A mutual TLS handshake ended; ALLOWED means that it succeeded."""
+    def handshake(
+        self, side: str, peer: str, reason: Reason, detail: str | None = None, serial: str | None = None
+    ) -> None:
+        """A mutual TLS handshake ended; ALLOWED means that it succeeded. `serial` is that of the peer's SVID."""
         self.metrics.count(names.HANDSHAKES, (side, reason))
         if reason is not Reason.ALLOWED or self._log_allowed:
-            self.log.write("handshake", side=side, agent=self._agent, peer=peer, reason=reason, detail=detail)
+            self.log.write(
+                "handshake",
+                side=side,
+                agent=self._agent,
+                peer=peer,
+                serial=serial,
+                reason=reason,
+                detail=detail,
+            )
 
     def seconds(self, direction: str, duration: float) -> None:
         """A request was answered after `duration` seconds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 from dataclasses import replace
@@ -70,7 +71,10 @@ async def test_before_its_first_svid_it_answers_probes_and_nothing_else() -> Non
     async with client_of(port) as probe:
         await probe.send(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")
         status, _, body = await probe.answer()
-    assert (status, body) == (503, b"no_svid\nlistener forward is not bound\n")
+    told = json.loads(body)
+    assert (status, told["ready"], told["identity"]) == (503, False, {"state": "waiting"})
+    assert [reason["code"] for reason in told["reasons"]] == ["no_svid", "listener_not_bound"]
+    assert told["listeners"] == {"telemetry": f"127.0.0.1:{port}", "forward": None}
     assert list(sidecar.addresses) == ["telemetry"]
     provider.put(new_mesh().identity(TRIAGE))
     addresses = await asyncio.wait_for(starting, 5)

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from mesh.reasons import Reason
 from sidecar.proxy.ticker import Ticker
+from sidecar.readiness import IdentityHealth, IdentityState, Obstacle, Readiness
 from sidecar.telemetry.health import Health, HealthConnection
 from tests.support.fakes import Clock, FakeTransport, settled
 
+READY = (
+    b'{"ready":true,"identity":{"state":"none"},"listeners":{},"policies":[],"interception":null,'
+    b'"draining":false,"reasons":[]}\n'
+)
 
-def health(*unready: str) -> Health:
-    return Health(lambda: "metric 1\n", lambda: unready)
+
+def health(*unready: Reason) -> Health:
+    reasons = tuple(Obstacle(code, code.sentence) for code in unready)
+    identity = IdentityHealth(IdentityState.NONE)
+    return Health(
+        lambda: "metric 1\n", lambda: Readiness(not reasons, identity, {}, (), None, False, reasons)
+    )
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status", "body"),
     [
         ("GET", b"/healthz", 200, b"alive\n"),
-        ("GET", b"/readyz", 200, b"ready\n"),
-        ("HEAD", b"/readyz", 200, b"ready\n"),
+        ("GET", b"/readyz", 200, READY),
+        ("HEAD", b"/readyz", 200, READY),
         ("GET", b"/metrics", 200, b"metric 1\n"),
         ("GET", b"/", 404, b"paths: /metrics /healthz /readyz\n"),
         ("POST", b"/healthz", 405, b"only GET and HEAD\n"),
@@ -29,13 +42,18 @@ def test_each_page_answers(method: str, path: bytes, status: int, body: bytes) -
     assert (found, said) == (status, body)
 
 
-def test_what_is_missing_stands_on_a_line_of_its_own() -> None:
-    status, _, body = health("no_svid", "listener inbound is not bound").page("GET", b"/readyz")
-    assert (status, body) == (503, b"no_svid\nlistener inbound is not bound\n")
+def test_what_is_missing_stands_in_the_body_each_with_its_sentence() -> None:
+    status, media, body = health(Reason.NO_SVID, Reason.DRAINING).page("GET", b"/readyz")
+    told = json.loads(body)
+    assert (status, media, told["ready"]) == (503, b"application/json", False)
+    assert told["reasons"] == [
+        {"code": "no_svid", "sentence": Reason.NO_SVID.sentence},
+        {"code": "draining", "sentence": Reason.DRAINING.sentence},
+    ]
 
 
 def test_a_sidecar_that_is_not_ready_is_alive() -> None:
-    assert health("no_svid").page("GET", b"/healthz")[0] == 200
+    assert health(Reason.NO_SVID).page("GET", b"/healthz")[0] == 200
 
 
 # The connections of the telemetry port.
@@ -71,7 +89,7 @@ async def test_probes_are_answered_one_after_the_other_on_one_connection() -> No
     connection.data_received(b"st: x\r\n\r\n")
     first, second, third = bytes(transport.written).split(b"HTTP/1.1 200 OK\r\n")[1:]
     assert first.endswith(b"\r\n\r\nalive\n")
-    assert second.endswith(b"\r\n\r\nready\n")
+    assert second.endswith(b"\r\n\r\n" + READY)
     assert third.endswith(b"content-length: 9\r\n\r\n")
     assert not transport.closing
 
