@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -41,6 +42,7 @@ class Daemon:
     def end(self) -> None:
         """Ask it to end, and make it where it does not."""
         if self._process is not None:
+            self.thaw()
             end(self._process)
 
     def kill(self) -> None:
@@ -48,6 +50,16 @@ class Daemon:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def freeze(self) -> None:
+        """Stop it where it is: its sockets stay open and nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def text(self) -> str:
         """The log so far, of every start."""
