@@ -66,7 +66,6 @@ class _Accepted(asyncio.Protocol):
         self._port = port
 
     def connection_made(self, transport: Any) -> None:
-        self._listener.shaking_hands -= 1
         peer = str(transport.get_extra_info("peer_id"))
         pipeline, principal = self._pipeline, Principal(peer)
         decision = pipeline.policy.meet(principal)
@@ -75,21 +74,26 @@ class _Accepted(asyncio.Protocol):
         pipeline.recorder.handshake("inbound", peer, reason, rule, serial)
         protocol: asyncio.Protocol
         if decision.allowed:
+            self._listener.shaking_hands -= 1
             protocol = Downstream(
                 pipeline, self._listener, Channel("inbound", principal, peer, port=self._port)
             )
             protocol.expires = expiry(transport, pipeline.clock(), self._identity.clock())
         else:
-            protocol = _TurnedAway(decision)
+            protocol = _TurnedAway(decision, self._listener)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
 
 
 class _TurnedAway(asyncio.Protocol):
-    """Tells a genuine peer that no rule lets it in, and hears nothing of what it says."""
+    """Tells a genuine peer that no rule lets it in, and hears nothing of what it says.
 
-    def __init__(self, decision: Decision) -> None:
+    It counts as one that is still shaking hands, so that strangers are bounded like everybody else.
+    """
+
+    def __init__(self, decision: Decision, listener: Listener) -> None:
         self._decision = decision
+        self._listener = listener
         self._told = False
         self._transport: Any = None
         self._timer: asyncio.TimerHandle | None = None
@@ -106,6 +110,7 @@ class _TurnedAway(asyncio.Protocol):
             self._transport.write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._listener.shaking_hands -= 1
         if self._timer is not None:
             self._timer.cancel()
 

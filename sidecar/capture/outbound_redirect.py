@@ -158,7 +158,7 @@ class _Redirected(Peek):
             self.refuse(decided.reason, decided.where, alert.refusal(decided.reason) if tls else b"")
         elif not decided.inspected:
             self._relay(decided)
-        elif tls and pipeline.interception is not None and pipeline.intercepts(host):
+        elif tls and pipeline.interception is not None and pipeline.intercepts(host, port):
             channel.tunnel, channel.captured = (host, port), None
             pipeline.interception.take_over(self.transport, self._listener, channel, self.release())
         else:

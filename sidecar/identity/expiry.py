@@ -15,6 +15,10 @@ from sidecar.identity.provider import Identity
 LONGEST_WAIT = 60.0
 
 
+def _nothing() -> None:
+    """What is left to unsubscribe once it is done."""
+
+
 class ExpiryWatch:
     """Calls `ended` with the identity in force as soon as its SVID has expired; once for each identity."""
 
@@ -26,8 +30,9 @@ class ExpiryWatch:
         self._look()
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Watch no longer. Safe to call twice."""
         self._unsubscribe()
+        self._unsubscribe = _nothing
         self._cancel()
 
     def _look(self) -> None:

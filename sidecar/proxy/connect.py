@@ -34,7 +34,7 @@ class TunnelRefused:
     where: str
 
 
-def no_host(host: str) -> bool:
+def no_host(host: str, port: int) -> bool:
     """Where interception is off: it covers nothing."""
     return False
 
@@ -44,7 +44,7 @@ def tunnel_to(
     channel: Channel,
     policy: Policy,
     recorder: Recorder,
-    intercepts: Callable[[str], bool] = no_host,
+    intercepts: Callable[[str, int], bool] = no_host,
 ) -> Tunnel | Reply:
     """Decide a CONNECT. Raises HttpRefused for a target that is no host:port."""
     host, port = authority_form(head.target)
@@ -60,9 +60,9 @@ def decide_tunnel(
     channel: Channel,
     policy: Policy,
     recorder: Recorder,
-    intercepts: Callable[[str], bool] = no_host,
+    intercepts: Callable[[str, int], bool] = no_host,
 ) -> Tunnel | TunnelRefused:
-    """Decide a tunnel. `intercepts` tells of which hosts the TLS inside can be ended here."""
+    """Decide a tunnel. `intercepts` tells to which host and port TLS can be ended here."""
     where = f"{host}:{port}"
     backends = policy.backends_at(host, port)
     if not backends:
@@ -77,8 +77,10 @@ def decide_tunnel(
         recorder.decision(channel.direction, channel.principal.id, opaque.name, "connect", where, decision)
         if not decision.allowed:
             return TunnelRefused(decision.reason, where)
-        return Tunnel(host, port, _tunnel_destination(opaque, host, port), opaque.name, inspected=False)
-    if all(b.tls.mode.value == TlsMode.PUBLIC for b in backends) and not intercepts(host):
+        only_tls = opaque.tls.mode.value == TlsMode.PUBLIC
+        destination = _tunnel_destination(opaque, host, port)
+        return Tunnel(host, port, destination, opaque.name, inspected=False, only_tls=only_tls)
+    if all(b.tls.mode.value == TlsMode.PUBLIC for b in backends) and not intercepts(host, port):
         recorder.refused_message("client", channel.peer, Reason.CONNECT_REFUSED, where)
         return TunnelRefused(Reason.CONNECT_REFUSED, where)
     return Tunnel(host, port, Destination(host, port), backends[0].name, inspected=True)

@@ -17,6 +17,7 @@ from sidecar.identity.refused import TlsRefused
 from sidecar.proxy.ourselves import Guard, Ourselves
 from sidecar.proxy.pool import ConnectFailed, Destination, TlsMode
 from sidecar.proxy.tls import TlsProtocol, expect_identity, mesh_client, public_client, public_context
+from sidecar.proxy.tunnel import Relay
 from sidecar.proxy.upstream import Upstream
 
 KEEPALIVE = (
@@ -84,7 +85,7 @@ class NetworkDialer:
             raise
         peer = str(tls.peer.spiffe_id) if tls.peer else str(destination)
         self._handshake(peer, Reason.ALLOWED, None, tls.get_extra_info("peer_serial"))
-        if isinstance(protocol, Upstream):
+        if isinstance(protocol, Upstream | Relay):
             protocol.expires = expiry(tls, protocol.clock(), self._identity.clock())
 
     def _tls(self, destination: Destination, inner: _Waiting) -> TlsProtocol:

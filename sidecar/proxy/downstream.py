@@ -19,9 +19,9 @@ from mesh.protocol.tls import alert
 from mesh.reasons import Reason
 from sidecar.proxy import replies
 from sidecar.proxy.exchange import Exchange
-from sidecar.proxy.hung_up import hung_up
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.plan import Tunnel
+from sidecar.proxy.socket_state import broken, hung_up, unsent
 from sidecar.proxy.ticker import NEVER, Watched
 from sidecar.proxy.tunnel import TUNNEL_OPEN, Relay
 
@@ -61,6 +61,7 @@ class Downstream(asyncio.Protocol):
     """The protocol of an accepted connection."""
 
     __slots__ = (
+        "_backlog",
         "_closing",
         "_exchange",
         "_exchange_reads",
@@ -90,6 +91,7 @@ class Downstream(asyncio.Protocol):
         self._wants_tls_check = False
         self._closing = False
         self._writable = True
+        self._backlog = 0  # what the client had not taken at the last look
         self._stalls = NEVER  # when a client that takes nothing of its answer is given up
         self._leaves = NEVER  # when a connection that is being closed is cut
         self._waiting = False  # the next request waits until the client reads its answers
@@ -105,7 +107,7 @@ class Downstream(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         self._listener.opened(self)
-        self._rest()
+        self.rest()
 
     def data_received(self, data: bytes) -> None:
         if self._relay is not None:
@@ -123,10 +125,16 @@ class Downstream(asyncio.Protocol):
             self._refuse(refused)
             return
         if reader is not self._reader or self._relay is not None:
-            if rest := reader.unread():
-                self.data_received(rest)
+            self._read_rest(reader)
         else:
+            if self._exchange is None and reader.between_messages and not self._closing and not self._waiting:
+                self.rest()
             self._apply_reading()
+
+    def _read_rest(self, reader: RequestReader) -> None:
+        """Hand on what came behind a CONNECT: it belongs to the tunnel."""
+        if rest := reader.unread():
+            self.data_received(rest)
 
     def eof_received(self) -> bool:
         """A client of HTTP that ends its side has gone: that is how it cancels. A tunnel has two ends."""
@@ -145,8 +153,10 @@ class Downstream(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._writable = False
         limit = self._pipeline.limits.stall_seconds
-        if limit and self._leaves == NEVER:
+        # In a tunnel a pause is the application's own business.
+        if limit and self._leaves == NEVER and self._relay is None:
             self._stalls = self._pipeline.clock() + limit
+            self._backlog = unsent(self.transport)
             self._listener.watch(self)
         if self._exchange is not None:
             self._exchange.client_writable(False)
@@ -230,6 +240,11 @@ class Downstream(asyncio.Protocol):
             self._listener.watch(self)
             self.transport.close()
 
+    def tunnel_until(self, expires: float) -> None:
+        """The certificates under a tunnel end at this loop time."""
+        self.expires = min(self.expires, expires)
+        self.deadline = min(self.deadline, self.expires)
+
     def end_writing(self) -> None:
         """Tell the client that no more will come; it may go on sending."""
         if not self.transport.is_closing():
@@ -252,7 +267,7 @@ class Downstream(asyncio.Protocol):
             self.hang_up()
             return
         self._exchange_reads = True
-        self._rest()
+        self.rest()
         if self._writable:
             self._next_request()
         else:
@@ -262,10 +277,14 @@ class Downstream(asyncio.Protocol):
     def _next_request(self) -> None:
         """Take up what was sent ahead."""
         self._waiting = False
+        reader = self._reader
         try:
-            self._reader.resume()
+            reader.resume()
         except HttpRefused as refused:
             self._refuse(refused)
+            return
+        if reader is not self._reader or self._relay is not None:
+            self._read_rest(reader)
             return
         if self._exchange is None and not self._reader.between_messages and not self._waiting:
             self._expect_more()
@@ -279,9 +298,9 @@ class Downstream(asyncio.Protocol):
             self._reader = RequestReader(self, self._pipeline.http_limits)
             self._wants_tls_check = True
             self.write(TUNNEL_OPEN)
-            self._rest()
+            self.rest()
             return
-        self.deadline = NEVER
+        self.deadline = self.expires
         self._relay = Relay(self, self._pipeline, tunnel, first)
         self._relay.connect()
 
@@ -292,7 +311,7 @@ class Downstream(asyncio.Protocol):
             return True
         host, port = self.channel.tunnel or ("", 0)
         interception = self._pipeline.interception
-        if interception is not None and interception.covers(host):
+        if interception is not None and self._pipeline.intercepts(host, port):
             self.deadline = NEVER
             self._listener.closed(self)
             interception.take_over(self.transport, self._listener, self.channel, data)
@@ -305,8 +324,8 @@ class Downstream(asyncio.Protocol):
 
     # Time and trouble.
 
-    def _rest(self) -> None:
-        """Between requests."""
+    def rest(self) -> None:
+        """Nothing is under way, or only one end of a tunnel is still open: for that there is a limit."""
         idle = self._pipeline.limits.idle_seconds
         self.deadline = min(self._pipeline.clock() + idle if idle else NEVER, self.expires)
 
@@ -317,6 +336,7 @@ class Downstream(asyncio.Protocol):
 
     def look(self, now: float) -> bool:
         """The ticker: what no event tells of a connection that is paused, stuck or being closed."""
+        self._note_progress(now)
         if now >= self._leaves:
             self.abort()
         elif now >= self._stalls:
@@ -326,9 +346,23 @@ class Downstream(asyncio.Protocol):
                 "client", self.channel.peer, Reason.CLIENT_STALLED, detail
             )
             self.abort()
-        elif self._unnoticed() and hung_up(self.transport):
+        elif (self._unnoticed() and hung_up(self.transport)) or (
+            self._half_closed and broken(self.transport)
+        ):
             self.abort()
-        return self._leaves < NEVER or self._stalls < NEVER or not self._reading
+        return self._leaves < NEVER or self._stalls < NEVER or not self._reading or self._half_closed
+
+    def _note_progress(self, now: float) -> None:
+        """A client that reads slowly is not one that does not read."""
+        if self._stalls < NEVER:
+            backlog = unsent(self.transport)
+            if backlog < self._backlog:
+                self._stalls = now + self._pipeline.limits.stall_seconds
+            self._backlog = backlog
+
+    @property
+    def _half_closed(self) -> bool:
+        return self._relay is not None and self._relay.half_closed and not self.transport.is_closing()
 
     def _unnoticed(self) -> bool:
         """Whether the client could leave now unnoticed. Not in an open tunnel: there its last bytes still wait."""
@@ -346,6 +380,15 @@ class Downstream(asyncio.Protocol):
                 self._exchange.end_stream()
             return
         self.deadline = NEVER
+        if self._relay is not None:
+            self._pipeline.recorder.refused_message(
+                "client",
+                self.channel.peer,
+                Reason.IDLE_TIMEOUT,
+                "a tunnel with one end closed, or past its SVID",
+            )
+            self.abort()
+            return
         if self._reader.between_messages:
             self.hang_up()
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Generic, TypeVar
 from urllib.parse import urljoin
 
@@ -14,6 +15,9 @@ Owner = TypeVar("Owner")
 MAX_ENDPOINTS = 4096
 """Endpoints that are remembered; the oldest are forgotten first."""
 
+MAX_OF_ONE = 512
+"""Of those, how many one server may announce: its own oldest go first, and not those of another."""
+
 MAX_ENDPOINT_CHARACTERS = 512
 
 
@@ -21,10 +25,11 @@ class Endpoints(Generic[Owner]):
     """The endpoints that servers announced. `owners`: endpoint -> who announced it, None where two did: it would
     be decided by the rules of either, so it belongs to none."""
 
-    __slots__ = ("owners",)
+    __slots__ = ("_of_one", "owners")
 
     def __init__(self) -> None:
         self.owners: dict[str, Owner | None] = {}
+        self._of_one: dict[Owner, deque[str]] = {}
 
     def learn(self, key: str, owner: Owner) -> bool:
         """Remember an endpoint; False if nothing changed by it."""
@@ -32,8 +37,14 @@ class Endpoints(Generic[Owner]):
         if len(key) > MAX_ENDPOINT_CHARACTERS:
             return False
         if key not in owners:
+            own = self._of_one.setdefault(owner, deque())
+            if len(own) >= MAX_OF_ONE:
+                oldest = own.popleft()
+                if owners.get(oldest) == owner:
+                    del owners[oldest]
             if len(owners) >= MAX_ENDPOINTS:
                 del owners[next(iter(owners))]
+            own.append(key)
             owners[key] = owner
             return True
         known = owners[key]

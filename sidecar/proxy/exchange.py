@@ -150,9 +150,10 @@ class Exchange:
         request = parts[0] if len(parts) == 1 else b"".join(parts)
         if upstream.reused and not self.head.body_length and self.head.method in _SAFE:
             self._retry = request
-        upstream.write(request)
         if not self._request_done:
+            # Before the write, which may pause it again at once.
             self._client.read_on(True)
+        upstream.write(request)
 
     def _send(self, data: bytes) -> None:
         if self._upstream is not None:

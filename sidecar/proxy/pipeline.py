@@ -38,7 +38,7 @@ from sidecar.proxy.mcp_answer import McpAnswers
 from sidecar.proxy.mcp_request import inspect_post
 from sidecar.proxy.outgoing import outgoing
 from sidecar.proxy.plan import Plan, Reply, Routed, Treatment, Tunnel
-from sidecar.proxy.pool import Destination, Dialer, Pool
+from sidecar.proxy.pool import Destination, Dialer, Pool, TlsMode
 from sidecar.proxy.routing import route_outbound
 from sidecar.proxy.routing_inbound import endpoint_key, route_inbound
 from sidecar.proxy.sniff import looks_like_json, pending_ids, speaks_json_rpc
@@ -109,14 +109,20 @@ class Pipeline:
         except HttpRefused as refused:
             self.recorder.refused_message("client", channel.peer, refused.reason, refused.detail)
             return replies.problem(refused.status, refused.reason, refused.detail)
+        if channel.secure and routed.destination.tls == TlsMode.NONE:
+            reason, where = Reason.WOULD_BE_PLAIN_TEXT, str(routed.destination)
+            self.recorder.refused_message("client", channel.peer, reason, where)
+            return replies.problem(403, reason, where)
         plan = Plan(head, channel.principal, routed, routed.treatment, routed.target)
         if routed.refusal is not None:
             return self._refuse_destination(plan, routed.refusal)
         return self._admit_routed(plan)
 
-    def intercepts(self, host: str) -> bool:
-        """Whether the application's TLS to this host can be ended here."""
-        return self.interception is not None and self.interception.covers(host)
+    def intercepts(self, host: str, port: int) -> bool:
+        """Whether the application's TLS to this host and port can be ended here, and goes on as TLS."""
+        if self.interception is None or not self.interception.covers(host):
+            return False
+        return any(b.tls.mode.value != TlsMode.NONE for b in self.policy.backends_at(host, port))
 
     def _route(self, head: RequestHead, channel: Channel) -> Routed:
         """The remembered route, or a new one."""
@@ -130,7 +136,7 @@ class Pipeline:
             )
         else:
             key = (head.target, channel.tunnel, channel.secure)
-            if channel.captured is not None:
+            if channel.captured is not None or channel.tunnel is not None:
                 key = (*key, channel.captured, head.fields.get(b"host"))
         routed = self._routes.get(key)
         if routed is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 
@@ -12,7 +13,15 @@ from mesh.protocol.http1.heads import RequestHead
 from mesh.reasons import Reason
 from sidecar.proxy.pool import Destination
 
-WELL_KNOWN = ("/.well-known/oauth-", "/.well-known/openid-configuration")
+_METADATA = re.compile(
+    r"/\.well-known/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)(?:/.*)?"
+)
+
+
+def is_oauth_metadata(path: str) -> bool:
+    """Whether clients of MCP look here for an authorization server (RFC 9728, RFC 8414, OpenID Discovery)."""
+    return _METADATA.fullmatch(path) is not None
+
 
 Id = str | int
 """A JSON-RPC id."""
@@ -57,7 +66,7 @@ class Routed:
     @property
     def is_metadata(self) -> bool:
         """OAuth metadata (RFC 9728, RFC 8414): it lies beside the MCP endpoint, and a client needs it."""
-        return self.plain_path.startswith(WELL_KNOWN)
+        return is_oauth_metadata(self.plain_path)
 
 
 @dataclass(slots=True)
@@ -109,3 +118,5 @@ class Tunnel:
     backend: str
     inspected: bool
     """True: HTTP inside is read as if it had come without the tunnel. False: bytes pass untouched."""
+    only_tls: bool = False
+    """The Backend is declared to be reached by TLS, which inside an opaque tunnel is the application's own."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from mesh.policy.compile import Policy
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.protocol.http1.target import Target, plain_path
-from sidecar.proxy.plan import WELL_KNOWN, Routed, Treatment
+from sidecar.proxy.plan import Routed, Treatment, is_oauth_metadata
 from sidecar.proxy.pool import Destination, TlsMode
 
 Endpoints = Mapping[str, Backend | None]
@@ -48,7 +48,7 @@ def route_outbound(policy: Policy, target: Target, learned: Endpoints) -> Routed
             neighbour=neighbour,
             transport=backend.protocol is BackendProtocol.MCP,
         )
-    if beside and path.startswith(WELL_KNOWN):
+    if beside and is_oauth_metadata(path):
         return Routed(
             "outbound",
             target.path,
@@ -61,7 +61,9 @@ def route_outbound(policy: Policy, target: Target, learned: Endpoints) -> Routed
             neighbour=neighbour,
             transport=True,
         )
-    return _undeclared(policy, target, authority)
+    return _undeclared(
+        policy, target, authority, _by_tls(policy.backends_at(target.host, target.port), target)
+    )
 
 
 def _treatment(backend: Backend, *, beside_mcp: bool) -> Treatment:
@@ -71,13 +73,21 @@ def _treatment(backend: Backend, *, beside_mcp: bool) -> Treatment:
     return Treatment.SNIFF if beside_mcp else Treatment.HTTP
 
 
-def _undeclared(policy: Policy, target: Target, authority: bytes) -> Routed:
+def _by_tls(backends: tuple[Backend, ...], target: Target) -> Destination:
+    """How a path is reached that no Backend of its host names: never with less TLS than those have."""
+    order = (TlsMode.MESH, TlsMode.PUBLIC, TlsMode.NONE)
+    return destination_of(min(backends, key=lambda backend: order.index(backend.tls.mode.value)), target)
+
+
+def _undeclared(
+    policy: Policy, target: Target, authority: bytes, declared: Destination | None = None
+) -> Routed:
     """A destination that is no Backend, or a path of a declared host that is none's."""
     path = target.path.partition(b"?")[0].decode("latin-1")
     decision = policy.egress(target.host, target.port, path)
     refusal = None if decision.allowed else (decision.reason, f"{target.host}:{target.port}{path}")
     public = target.scheme == "https"
-    destination = Destination(
+    destination = declared or Destination(
         target.host, target.port, TlsMode.PUBLIC if public else TlsMode.NONE, target.host if public else ""
     )
     return Routed(

@@ -13,7 +13,7 @@ from mesh.policy.compile import Policy
 from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound
 from mesh.policy.principal import Principal
 from mesh.protocol.http1.target import plain_path
-from sidecar.proxy.plan import WELL_KNOWN, Routed, Treatment
+from sidecar.proxy.plan import Routed, Treatment, is_oauth_metadata
 from sidecar.proxy.pool import Destination
 
 InboundEndpoints = Mapping[str, str | None]
@@ -43,7 +43,7 @@ def route_inbound(
         target = INBOUND if owner is None else policy.inbound(owner)
     http = policy.decide(principal, target, "http", http=HttpRequest("GET", plain))
     granted = http.allowed and not http.observed
-    metadata = plain.startswith(WELL_KNOWN)
+    metadata = is_oauth_metadata(plain)
     asked = _granted_somewhere(policy, principal) if metadata and target is INBOUND else target
     sniffed = http.allowed or metadata
     closed = target is INBOUND and not sniffed

@@ -60,8 +60,9 @@ class Ticker:
             self._timer = None
 
     def _tick(self) -> None:
-        self.expire_due()
+        # First, so that a member that fails does not end the limits of all others.
         self.start()
+        self.expire_due()
 
     def expire_due(self) -> None:
         """One look at all members; separate from the timer so that tests need no waiting."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from mesh.protocol.opening import TLS_HANDSHAKE
 from mesh.reasons import Reason
 from sidecar.proxy import replies
 from sidecar.proxy.plan import Tunnel
@@ -38,12 +39,21 @@ class Relay(asyncio.Protocol):
         self._connecting: asyncio.Task[None] | None = None
         self._client_ended = False
         self._backend_ended = False
+        self._unchecked = tunnel.only_tls
         self._leaves = NEVER
+        self.clock = pipeline.clock
+        self.expires = NEVER
+        """Loop time at which the certificates of the backend's connection end."""
 
     @property
     def connecting(self) -> bool:
         """True until the destination is reached: a client has nothing to send before that."""
-        return self._connecting is not None
+        return self._transport is None
+
+    @property
+    def half_closed(self) -> bool:
+        """True once one of both has said all it has to say."""
+        return self._client_ended or self._backend_ended
 
     def connect(self) -> None:
         """Reach the destination; the client hears of success or failure."""
@@ -66,35 +76,37 @@ class Relay(asyncio.Protocol):
         except TimeoutError:
             self._failed(Reason.UPSTREAM_CONNECT_TIMEOUT, f"no connection within {limit:g} s")
             return
-        self._connecting = None
-        if self._first is None:
-            self._client.write(TUNNEL_OPEN)
-        elif self._first:
-            self._transport.write(self._first)
-        self._client.read_on(True)
+        self._client.tunnel_until(self.expires)
 
     def _failed(self, reason: Reason, detail: str) -> None:
         destination = str(self._tunnel.destination)
         self._pipeline.recorder.upstream_failure(self._tunnel.backend, destination, reason, detail)
-        reply = replies.tunnel_failed(reason, f"{destination}: {detail}")
-        self._connecting = None
-        if self._first is None:
-            self._client.write(reply)
+        if self._first is None and self._transport is None:
+            self._client.write(replies.tunnel_failed(reason, f"{destination}: {detail}"))
         self._client.hang_up()
 
     # The backend's side.
 
     def connection_made(self, transport: Any) -> None:
+        """The tunnel is open. Said here and not by the task: the backend may be heard before its next turn."""
         self._transport = transport
+        if self._first is None:
+            self._client.write(TUNNEL_OPEN)
+        self._client.read_on(True)
+        if self._first:
+            self.from_client(self._first)
 
     def data_received(self, data: bytes) -> None:
         self._client.write(data)
+        if self._client_ended:
+            self._client.rest()
 
     def eof_received(self) -> bool:
         self._backend_ended = True
         if self._client_ended:
             return False
         self._client.end_writing()
+        self._client.rest()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -114,7 +126,16 @@ class Relay(asyncio.Protocol):
             # Sent before the tunnel was open: a client must wait for the 200, and may be lying about it.
             self._client.abort()
             return
+        if self._unchecked:
+            self._unchecked = False
+            if data[0] != TLS_HANDSHAKE:
+                where = f"{self._tunnel.host}:{self._tunnel.port}"
+                self._pipeline.recorder.refused_message("client", self._tunnel.backend, Reason.NOT_TLS, where)
+                self._client.abort()
+                return
         self._transport.write(data)
+        if self._backend_ended:
+            self._client.rest()
 
     def client_writable(self, writable: bool) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -130,6 +151,8 @@ class Relay(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing() or self._backend_ended:
             return False
         self._transport.write_eof()
+        self._client.rest()
+        self._client.watch(self._client)
         return True
 
     def client_gone(self) -> None:

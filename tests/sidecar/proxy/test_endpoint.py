@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from mesh.policy.decision import INBOUND
-from sidecar.proxy.endpoint import MAX_ENDPOINT_CHARACTERS, MAX_ENDPOINTS, Endpoints, announced_path
+from sidecar.proxy.endpoint import (
+    MAX_ENDPOINT_CHARACTERS,
+    MAX_ENDPOINTS,
+    MAX_OF_ONE,
+    Endpoints,
+    announced_path,
+)
 from sidecar.proxy.plan import Plan, Routed, Treatment
 from sidecar.proxy.pool import Destination
 from tests.support.fakes import AGENT, request_head
@@ -94,6 +100,24 @@ def test_endpoints_are_few_and_short() -> None:
     endpoints: Endpoints[str] = Endpoints()
     assert not endpoints.learn("x" * (MAX_ENDPOINT_CHARACTERS + 1), "a")
     for number in range(MAX_ENDPOINTS + 2):
-        assert endpoints.learn(str(number), "a")
+        assert endpoints.learn(str(number), f"owner {number // MAX_OF_ONE}")
     assert len(endpoints.owners) == MAX_ENDPOINTS
     assert next(iter(endpoints.owners)) == "2"
+
+
+def test_a_server_that_announces_without_end_makes_only_its_own_endpoints_forgotten() -> None:
+    endpoints: Endpoints[str] = Endpoints()
+    endpoints.learn("8080/messages", "github")
+    for number in range(10 * MAX_OF_ONE):
+        endpoints.learn(f"8080/{number}", "evil")
+    assert endpoints.owners["8080/messages"] == "github"
+    assert len(endpoints.owners) == MAX_OF_ONE + 1
+
+
+def test_an_endpoint_that_two_claimed_is_not_freed_by_what_one_of_them_announces_later() -> None:
+    endpoints: Endpoints[str] = Endpoints()
+    endpoints.learn("8080/messages", "evil")
+    endpoints.learn("8080/messages", "github")
+    for number in range(2 * MAX_OF_ONE):
+        endpoints.learn(f"8080/{number}", "evil")
+    assert endpoints.owners["8080/messages"] is None

@@ -1,0 +1,173 @@
+"""Tunnels with a backend that is quicker than the event loop, and with ends that never come.
+
+The servers run in a thread of their own: in one loop a backend can never be heard before the tunnel's own turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from mesh.reasons import Reason
+from sidecar.limits import Limits
+from sidecar.telemetry import names
+from tests.support.loopback import POLICY, client_of, serving, sidecar_for
+from tests.support.meshed import GITHUB, TRIAGE, Published, client_side, new_mesh
+from tests.support.slow import cut, until
+
+LOOPS = ("asyncio", "uvloop")
+DATABASE = POLICY.replace("{protocol: HTTP, host: plain.tools.svc", "{protocol: TCP, host: plain.tools.svc")
+SECURE_DATABASE = DATABASE.replace("port: 8081, tls: {mode: None}", "port: 8081, tls: {mode: Public}")
+TUNNEL = b"CONNECT plain.tools.svc:8081 HTTP/1.1\r\nhost: plain.tools.svc:8081\r\n\r\n"
+QUICK = replace(Limits(), drain_seconds=0.5, linger_seconds=0.2)
+TUNNELS = 60
+
+
+@contextmanager
+def threaded(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A server in a thread; gives its port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
+        listening.settimeout(10)
+
+        def accept() -> None:
+            try:
+                while True:
+                    sock, _ = listening.accept()
+                    with sock:
+                        serve(sock)
+            except OSError:
+                return
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+async def test_what_a_backend_says_first_comes_behind_the_answer_to_connect() -> None:
+    with threaded(lambda sock: sock.sendall(b"220 ready\r\n")) as backend:
+        async with sidecar_for(backend, policy=DATABASE, limits=QUICK) as (sidecar, port):
+            for _ in range(TUNNELS):
+                async with client_of(port) as client:
+                    await client.send(TUNNEL)
+                    received = await asyncio.wait_for(client.reader.read(-1), 5)
+                    assert received == b"HTTP/1.1 200 Connection established\r\n\r\n220 ready\r\n"
+            await until(lambda: sidecar._listeners["forward"].count == 0)
+
+
+async def test_a_backend_that_hangs_up_at_once_leaves_nothing_behind() -> None:
+    with threaded(lambda sock: None) as backend:
+        async with sidecar_for(backend, policy=DATABASE, limits=QUICK) as (sidecar, port):
+            for _ in range(TUNNELS):
+                async with client_of(port) as client:
+                    await client.send(TUNNEL)
+                    assert (await asyncio.wait_for(client.reader.read(-1), 5)).startswith(b"HTTP/1.1 200 ")
+            await until(lambda: sidecar._listeners["forward"].count == 0)
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Takes everything, says nothing, and does not mind that its caller has ended."""
+    while await reader.read(65536):
+        pass
+    await asyncio.Event().wait()
+
+
+async def test_a_half_closed_tunnel_in_which_nothing_moves_ends() -> None:
+    limits = replace(QUICK, idle_seconds=0.3)
+    async with serving(silent) as backend:
+        async with sidecar_for(backend.port, policy=DATABASE, limits=limits) as (sidecar, port):
+            async with client_of(port) as client:
+                await client.send(TUNNEL)
+                await client.head()
+            await until(lambda: sidecar._listeners["forward"].count == 0)
+            assert sidecar.metrics.value(names.REFUSED_MESSAGES, ("client", Reason.IDLE_TIMEOUT)) == 1
+
+
+async def test_an_open_tunnel_may_be_silent_for_as_long_as_it_likes() -> None:
+    limits = replace(QUICK, idle_seconds=0.1, head_seconds=0.1)
+    async with serving(silent) as backend:
+        async with sidecar_for(backend.port, policy=DATABASE, limits=limits) as (sidecar, port):
+            async with client_of(port) as client:
+                await client.send(TUNNEL)
+                await client.head()
+                clock = sidecar.pipeline.clock
+                later = clock() + 0.5
+                await until(lambda: clock() > later)
+                assert sidecar._listeners["forward"].count == 1
+
+
+async def test_a_client_that_resets_after_it_ended_its_side_is_missed() -> None:
+    async with serving(silent) as backend:
+        async with sidecar_for(backend.port, policy=DATABASE, limits=QUICK) as (sidecar, port):
+            async with client_of(port) as client:
+                await client.send(TUNNEL)
+                await client.head()
+                client.writer.write_eof()
+                (connection,) = sidecar._listeners["forward"]._connections
+                await until(lambda: connection._half_closed)  # type: ignore[attr-defined]
+                cut(client.writer)
+                await until(lambda: sidecar._listeners["forward"].count == 0, 3)
+
+
+async def test_a_tunnel_ends_with_the_certificates_under_it() -> None:
+    mesh = new_mesh()
+    policy = f"""
+apiVersion: outrider.dev/v1alpha1
+kind: Backend
+metadata: {{name: db}}
+spec: {{protocol: TCP, host: github.tools.svc, port: 8080, tls: {{mode: Mesh, identity: "{GITHUB}"}}}}
+---
+apiVersion: outrider.dev/v1alpha1
+kind: AgentPolicy
+metadata: {{name: triage}}
+spec: {{outbound: [{{backend: db}}]}}
+"""
+    from sidecar.identity.holder import IdentityHolder
+    from sidecar.proxy.tls import mesh_server
+
+    holder = IdentityHolder()
+    holder.publish(mesh.identity(GITHUB))
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: mesh_server(asyncio.Protocol(), holder), "127.0.0.1", 0)
+    inbound = server.sockets[0].getsockname()[1]
+    async with client_side(Published(mesh.identity(TRIAGE)), inbound, policy=policy) as (sidecar, port):
+        async with client_of(port) as client:
+            await client.send(TUNNEL.replace(b"plain.tools.svc:8081", b"github.tools.svc:8080"))
+            assert (await client.head())[0] == 200
+            (connection,) = sidecar._listeners["forward"]._connections
+            until_end = connection.deadline - sidecar.pipeline.clock()
+            assert 3000 < until_end < 3700
+            connection.deadline = sidecar.pipeline.clock()
+            sidecar._ticker.expire_due()
+            assert await asyncio.wait_for(client.reader.read(-1), 5) == b""
+    server.close()
+
+
+@pytest.mark.parametrize(("first", "passes"), [(b"\x16\x03\x01\x00\x05", True), (b"password=hunter2", False)])
+async def test_a_tunnel_to_a_backend_of_public_tls_carries_nothing_but_tls(
+    first: bytes, passes: bool
+) -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read(65536))
+        await writer.drain()
+
+    async with serving(echo) as backend:
+        async with sidecar_for(backend.port, policy=SECURE_DATABASE, limits=QUICK) as (_, port):
+            async with client_of(port) as client:
+                await client.send(TUNNEL)
+                await client.head()
+                await client.send(first)
+                try:
+                    received = await asyncio.wait_for(client.reader.read(-1), 5)
+                except ConnectionResetError:
+                    received = b""
+    assert received == (first if passes else b"")
