@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e import environments, sidecars, subjects
+from e2e import environments, namespaces, sidecars, subjects
 from e2e.environments import NodeParts, Unavailable
+from e2e.meshed_pods import MeshedPods, meshed_pods
 
 # What could not be had, with the reason: said once more at the end, where nobody overlooks it.
 UNAVAILABLE: dict[str, str] = {}
@@ -42,6 +43,23 @@ def python_v2() -> Path:
     except Unavailable as reason:
         skip("mcp 2.x", reason)
         raise
+
+
+@pytest.fixture(scope="session")
+def python_v1() -> Path:
+    try:
+        return environments.python_with_mcp_v1()
+    except Unavailable as reason:
+        skip("mcp 1.x", reason)
+        raise
+
+
+@pytest.fixture(scope="session")
+def pods(tmp_path_factory: pytest.TempPathFactory, python_v1: Path, python_v2: Path) -> Iterator[MeshedPods]:
+    if reason := namespaces.missing():
+        skip("pods in network namespaces", reason)
+    with meshed_pods(tmp_path_factory.mktemp("pods"), python_v1, python_v2) as built:
+        yield built
 
 
 class Subjects:

@@ -15,7 +15,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -24,6 +24,7 @@ from e2e.frames import tcp_streams
 from e2e.processes import end, environment
 
 NAMESPACES: Final = Path("/run/netns")
+FILES: Final = Path("/etc/netns")  # what ip-netns(8) lays over /etc, for the programs of one namespace
 IPV4: Final = "10.77.0.{}"
 IPV6: Final = "fd77::{:x}"
 CLONE_NEWNET: Final = 0x40000000
@@ -68,6 +69,7 @@ class Pod:
     ipv4: str
     ipv6: str
     link: str  # the name of its link on the bridge's side
+    named: bool = False  # whether it has a hosts file of its own
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def command(
@@ -80,12 +82,23 @@ class Pod:
     ) -> list[str]:
         """`argv` inside the pod, as a user, who gets `capabilities` such as "net_admin" as ambient ones."""
         enter = ["nsenter", f"--net={NAMESPACES / self.namespace}"]
+        if self.named:
+            enter = ["ip", "netns", "exec", self.namespace]
         if uid == 0 and gid is None:
             return [*enter, *map(str, argv)]
         group = uid if gid is None else gid
         held = "-all" + "".join(f",+{name}" for name in (READ_ANYWHERE, *capabilities))
         drop = ["--clear-groups", f"--inh-caps={held}", f"--ambient-caps={held}", f"--bounding-set={held}"]
         return [*enter, "setpriv", f"--reuid={uid}", f"--regid={group}", *drop, *map(str, argv)]
+
+    def know(self, names: Mapping[str, Sequence[str]], nameserver: str) -> None:
+        """Let the programs that are started from now on resolve `names` to these addresses, as DNS would."""
+        folder = FILES / self.namespace
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{address} {name}\n" for name, addresses in names.items() for address in addresses]
+        (folder / "hosts").write_text("".join(lines), encoding="ascii")
+        (folder / "resolv.conf").write_text(f"nameserver {nameserver}\n", encoding="ascii")
+        self.named = True
 
     def run(
         self, argv: Sequence[str | Path], *, env: dict[str, str] | None = None, **who: Any
@@ -101,11 +114,22 @@ class Pod:
         )
 
     def start(
-        self, argv: Sequence[str | Path], *, env: dict[str, str] | None = None, **who: Any
+        self,
+        argv: Sequence[str | Path],
+        *,
+        env: dict[str, str] | None = None,
+        stdin: int | None = None,
+        stderr: Any = None,
+        **who: Any,
     ) -> subprocess.Popen[str]:
         """Start a process that ends with the network at the latest; its stdout is a pipe."""
         process = subprocess.Popen(
-            self.command(argv, **who), env=environment(**(env or {})), stdout=subprocess.PIPE, text=True
+            self.command(argv, **who),
+            env=environment(**(env or {})),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
         )
         self.started.append(process)
         return process
@@ -213,6 +237,7 @@ def network(*names: str) -> Iterator[Network]:
 def _namespace(pod: Pod, made: contextlib.ExitStack) -> None:
     _ip("netns", "add", pod.namespace)
     made.callback(_ip, "netns", "delete", pod.namespace)
+    made.callback(shutil.rmtree, FILES / pod.namespace, ignore_errors=True)
     made.callback(_end_all, pod)
     _inside(pod.namespace, _no_duplicate_detection)
     _configure(pod, "link set lo up")
@@ -221,8 +246,9 @@ def _namespace(pod: Pod, made: contextlib.ExitStack) -> None:
 def _end_all(pod: Pod) -> None:
     for process in pod.started:
         end(process)
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def _join(pod: Pod, bridge: Pod) -> None:

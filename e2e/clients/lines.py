@@ -1,4 +1,7 @@
-"""The loop that both Python SDK clients share: lines of JSON in, several at once, lines of JSON out."""
+"""The loop that both Python SDK clients share: lines of JSON in, several at once, lines of JSON out.
+
+A line is played as soon as it is there, so that whoever holds on to the process may ask again and again.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def serve(play: Play) -> None:
 async def _all(play: Play) -> None:
     at_once = asyncio.Semaphore(AT_ONCE)
     async with asyncio.TaskGroup() as group:
-        for line in sys.stdin.readlines():
+        while line := await asyncio.to_thread(sys.stdin.readline):
             group.create_task(_one(play, json.loads(line), at_once))
 
 
@@ -33,3 +36,4 @@ async def _one(play: Play, asked: dict[str, Any], at_once: asyncio.Semaphore) ->
         except Exception as error:  # noqa: BLE001 - a client that cannot read the answer is a result
             found["error"] = repr(error)
     sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()

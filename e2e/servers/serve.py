@@ -13,18 +13,25 @@ from pathlib import Path
 from typing import Any
 
 
-def serve(app: Any) -> None:
-    """Serve an ASGI app until SIGTERM."""
+def serve(app: Any, *addresses: tuple[str, int]) -> None:
+    """Serve an ASGI app until SIGTERM, on `addresses` where given; the port of the first is announced."""
     import uvicorn
 
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(128)
-    announce(listener.getsockname()[1])
+    listeners = [_listen(*address) for address in addresses or [("127.0.0.1", 0)]]
+    announce(listeners[0].getsockname()[1])
     # h11 trims the spaces around a field value, as RFC 9112 asks; the other parser leaves trailing ones.
     config = uvicorn.Config(app, http="h11", log_level="error", timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=listeners)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if ":" in host:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    listener.bind((host, port))
+    listener.listen(128)
+    return listener
 
 
 def announce(port: int) -> None:
