@@ -58,7 +58,6 @@ class Reason(StrEnum):
     PLAIN_TEXT_REFUSED = "plain_text_refused"
     FOREIGN_TLS_REFUSED = "foreign_tls_refused"
     WOULD_BE_PLAIN_TEXT = "would_be_plain_text"
-    WOULD_BE_PLAIN_TEXT = "would_be_plain_text"
     IDLE_TIMEOUT = "idle_timeout"
     HEAD_TIMEOUT = "head_timeout"
     TOO_MANY_CONNECTIONS = "too_many_connections"
@@ -235,10 +234,6 @@ SENTENCES: dict[Reason, str] = {
     Reason.FOREIGN_TLS_REFUSED: (
         "The TLS offered is the application's own and not the mesh's, so it cannot be inspected; set "
         "inbound.mode: permissive for this port and grant unauthenticated http: {allow: true} to let it pass."
-    ),
-    Reason.WOULD_BE_PLAIN_TEXT: (
-        "The application encrypted this request and the Backend is declared with tls: None, so that it would leave "
-        "in plain text; declare the Backend with mode Public or Mesh."
     ),
     Reason.WOULD_BE_PLAIN_TEXT: (
         "The application encrypted this request and the Backend is declared with tls: None, so that it would leave "
