@@ -125,3 +125,27 @@ def test_what_is_watched_is_looked_at_on_each_tick_until_it_has_nothing_to_look_
     for clock.now in (2.0, 3.0, 4.0):
         ticker.expire_due()
     assert seen.looks == [2.0, 3.0]
+
+
+class Failing(Member):
+    """Raises when it expires."""
+
+    def expire(self) -> None:
+        super().expire()
+        raise RuntimeError("a member's own fault")
+
+
+async def test_a_member_that_fails_does_not_end_the_limits_of_the_others() -> None:
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["exception"]))
+    ticker = Ticker(0.001, asyncio.get_running_loop().time)
+    failing = Failing(0.0)
+    ticker.add(failing)
+    ticker.start()
+    try:
+        async with asyncio.timeout(5):
+            while failing.expired < 2:
+                await asyncio.sleep(0.001)
+    finally:
+        ticker.stop()
+    assert len(told) >= 2
