@@ -37,7 +37,7 @@ from sidecar.environment import ENVIRONMENT, blamed, environment_faults, overlay
 from sidecar.identity.endpoint import ENDPOINT_VARIABLE
 from sidecar.identity_section import read_identity
 from sidecar.limits import Limits
-from sidecar.readers import address, connect, limits, port_modes, redirect_address, section, strings
+from sidecar.readers import address, connect, limits, open_address, port_modes, section, strings
 from sidecar.settings import (
     AgentSettings,
     ApplicationSettings,
@@ -185,10 +185,10 @@ _AGENT = {
 }
 _LISTEN = {
     "forward": Field(address, ListenSettings().forward),
-    "inbound": Field(address),
-    "telemetry": Field(address, ListenSettings().telemetry),
-    "redirectOutbound": Field(redirect_address),
-    "redirectInbound": Field(redirect_address),
+    "inbound": Field(open_address),
+    "telemetry": Field(open_address, ListenSettings().telemetry),
+    "redirectOutbound": Field(open_address),
+    "redirectInbound": Field(open_address),
 }
 _INBOUND = {"mode": Field(choice(InboundMode), InboundMode.STRICT), "ports": Field(port_modes, {})}
 _INTERCEPTION = {"directory": Field(text(_anything), missing="a folder that the application reads")}

@@ -31,8 +31,8 @@ def address(node: Node, place: Place) -> Address | Invalid | None:
     return parse_address(value) or place.error(node, f"{shown(value)} is not {HOST_PORT}")
 
 
-def redirect_address(node: Node, place: Place) -> Address | Invalid | None:
-    """`host:port` or `*:port`, or null for none."""
+def open_address(node: Node, place: Place) -> Address | Invalid | None:
+    """`host:port`, or `*:port` for every address of both families; null for none."""
     if isinstance(node, Scalar) and node.text.startswith("*:"):
         found = parse_address("every" + node.text.removeprefix(EVERY_ADDRESS))
         return (
