@@ -52,8 +52,12 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
 
 
 def test_listeners_for_others_may_be_on_every_address_of_both_families(tmp_path: Path) -> None:
-    listen = 'inbound: "*:15443", telemetry: "*:15020", redirectOutbound: "*:15001", redirectInbound: "*:15006"'
-    identity = 'identity: {provider: workload-api, socket: "unix:///agent.sock"}\napplication: {ports: [9000]}\n'
+    listen = (
+        'inbound: "*:15443", telemetry: "*:15020", redirectOutbound: "*:15001", redirectInbound: "*:15006"'
+    )
+    identity = (
+        'identity: {provider: workload-api, socket: "unix:///agent.sock"}\napplication: {ports: [9000]}\n'
+    )
     found = config_of(f"{identity}listen: {{{listen}}}\npolicies: [p.yaml]\n", tmp_path).listen
     assert (found.inbound, found.telemetry) == (("*", 15443), ("*", 15020))
     assert (found.redirect_outbound, found.redirect_inbound) == (("*", 15001), ("*", 15006))
