@@ -2,16 +2,18 @@
 
 To learn how Outrider is put together, read the modules in this order:
 
-  cast       who takes part: workloads, their SPIFFE IDs, names that no DNS knows
-  documents  what users write: the policies and the pod, as YAML files beside the module
-  notes      an ordinary MCP server of the SDK; nothing of Outrider is in it
-  visitor    an ordinary MCP client of the SDK; nothing of Outrider is in it
-  admission  what the webhook would make of the agent's pod
-  sidecars   the file that a sidecar reads, and what its log says
-  stage      all processes together, started at once
-  acts       the story: what is tried, and what must come of it
-  findings   a statement, held against what happened
-  screen     how it looks
-  processes  starting, listening to and ending processes
-  command    `outrider demo` itself
+  cast          who takes part: workloads, their SPIFFE IDs, names that no DNS knows
+  documents     what users write: the policies and the pod, as YAML files beside the module
+  notes         an ordinary MCP server of the SDK; nothing of Outrider is in it
+  visitor       an ordinary MCP client of the SDK; nothing of Outrider is in it
+  admission     what the webhook would make of the agent's pod
+  certificates  those of the HTTPS server, and reading what somebody was shown
+  sidecars      the file that a sidecar reads, and what its log says
+  stage         all processes together, started at once
+  acts          the story: what is tried
+  judgements    what must come of each of it; tls_judgements: of rotation and of HTTPS
+  findings      a statement, held against what happened
+  screen        how it looks
+  processes     starting, listening to and ending processes
+  command       `outrider demo` itself
 """

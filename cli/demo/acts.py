@@ -5,19 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from cli.demo import judgements
+from cli.demo import certificates, judgements, tls_judgements
 from cli.demo.admission import admit
-from cli.demo.cast import ERAS, IMPOSTOR, MODERN, NOTES_HOST, SPARE_HOST, TRIAGE, UNKNOWN_HOST, url
+from cli.demo.cast import (
+    ERAS,
+    IMPOSTOR,
+    LEGACY,
+    MODERN,
+    NOTES_HOST,
+    PUBLIC_HOST,
+    PUBLIC_PORT,
+    PUBLIC_URL,
+    SPARE_HOST,
+    TRIAGE,
+    UNKNOWN_HOST,
+    url,
+)
+from cli.demo.certificates import Certificate, shown_at
 from cli.demo.documents import pod, write_pods
 from cli.demo.findings import Finding
 from cli.demo.judgements import EVERY_TOOL, PROMPT, REFUSED, RESOURCE, calls
 from cli.demo.screen import Screen
 from cli.demo.stage import Stage
+from cli.demo.tls_judgements import PUBLIC_CALLS, READ, Rotation
 from cli.demo.visits import Visit
 from cli.demo.yaml_diff import diff
 from mesh.reasons import Reason
 
 Findings = list[Finding]
+
+CALLS_BETWEEN = 20
+"""That the session makes before and after the SVIDs change."""
 
 
 def pod_gets_a_sidecar(screen: Screen, folder: Path) -> Findings:
@@ -75,6 +93,52 @@ async def both_ends_know_each_other(screen: Screen, stage: Stage) -> Findings:
     # The last call of the last session: when it is logged, all that came before is.
     await stage.notes.logged(len(ERAS), event="decision", name="write_note")
     return _show(screen, judgements.peers(inbound, outbound, decision, stage.notes.log))
+
+
+async def identities_rotate(screen: Screen, stage: Stage) -> Findings:
+    """New SVIDs for everybody, in the middle of a session that goes on calling."""
+    screen.heading("New SVIDs, while the agent works")
+    sidecars = (stage.triage, stage.notes)
+    counts = [len(sidecar.identities) for sidecar in sidecars]
+    with screen.progress("waiting for calls before, while and after the SVIDs change"):
+        before = await shown_at(stage.ports.notes_mtls)
+        working = await stage.agent.work(url(NOTES_HOST), LEGACY, READ)
+        began = await working.more(CALLS_BETWEEN)
+        stage.rotate()
+        agent, server = [
+            (await sidecar.logged(count, event="identity"), await sidecar.logged(count + 1, event="identity"))
+            for sidecar, count in zip(sidecars, counts, strict=True)
+        ]
+        handshake = await stage.notes.logged(
+            event="handshake", peer=TRIAGE.spiffe_id, serial=agent[1].get("serial")
+        )
+        later = await working.more(CALLS_BETWEEN)
+        work = await working.end()
+        after = await shown_at(stage.ports.notes_mtls)
+    rotation = Rotation(agent, server, handshake, before, after)
+    return _show(screen, tls_judgements.rotated(rotation, work, (began, later)))
+
+
+async def https_is_looked_into(screen: Screen, stage: Stage) -> Findings:
+    """HTTPS to a server on the Internet: ended by the agent's sidecar, decided, and made anew."""
+    screen.heading(f"HTTPS: {PUBLIC_URL}, a server of somebody else")
+    with screen.progress("speaking HTTPS"):
+        direct = await stage.neighbour.visit(stage.public, MODERN)
+        agent = await stage.agent.visit(PUBLIC_URL, MODERN, *PUBLIC_CALLS)
+        after = await stage.neighbour.visit(stage.public, MODERN, ("list_notes", {}))
+        seen = Certificate.read(await stage.agent.certificate(PUBLIC_URL))
+        real = Certificate.read(await stage.neighbour.certificate(stage.public))
+        authority = Certificate.read(certificates.authority(stage.folder).read_text(encoding="ascii"))
+        peer = f"{PUBLIC_HOST}:{PUBLIC_PORT}"
+        handshake = await stage.triage.logged(event="handshake", side="outbound", peer=peer)
+        impostor = await stage.impostor.visit(PUBLIC_URL, MODERN)
+        refused = await stage.impostors.logged(event="decision", allowed=False)
+    found = [
+        *tls_judgements.public_server(direct, agent, after),
+        *tls_judgements.certificates(seen, real, authority, handshake),
+        *tls_judgements.undeclared(impostor, refused),
+    ]
+    return _show(screen, found)
 
 
 async def wrong_identities_fail(screen: Screen, stage: Stage) -> Findings:

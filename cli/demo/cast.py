@@ -46,6 +46,13 @@ UNKNOWN_HOST: Final = "wiki.tools.svc"
 """A host that no document declares."""
 
 
+PUBLIC_HOST: Final = "notes.example.com"
+"""A service of somebody else on the Internet: HTTPS, with a certificate of a public authority, and no sidecar."""
+
+PUBLIC_URL: Final = f"https://{PUBLIC_HOST}/mcp"
+PUBLIC_PORT: Final = 443
+
+
 def url(host: str) -> str:
     """The MCP endpoint of a Service."""
     return f"http://{host}:{PORT}/mcp"

@@ -95,7 +95,9 @@ async def _story(screen: Screen, folder: Path, policies: Mapping[str, str]) -> l
             found += seen
             found += await acts.agent_may_do_less(screen, stage, sessions)
             found += await acts.both_ends_know_each_other(screen, stage)
+            found += await acts.identities_rotate(screen, stage)
             found += await acts.wrong_identities_fail(screen, stage)
+            found += await acts.https_is_looked_into(screen, stage)
             found += await acts.elsewhere_is_closed(screen, stage)
             return found
 

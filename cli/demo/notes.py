@@ -1,6 +1,6 @@
 """`python -m cli.demo.notes`: an MCP server that keeps notes, with nothing of Outrider in it.
 
-It is what the SDK gives: both eras of MCP on one URL, over plain HTTP, with no idea of who calls.
+It is what the SDK gives: both eras of MCP on one URL, over plain HTTP or HTTPS, with no idea of who calls.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--host-header", action="append", default=[], help="a Host that clients may send")
+    parser.add_argument("--certificate", help="serve HTTPS with this certificate (PEM)")
+    parser.add_argument("--key", help="its key (PEM)")
     options = parser.parse_args()
     listener = socket.create_server(("127.0.0.1", options.port))
     port = listener.getsockname()[1]
@@ -60,7 +62,14 @@ def main() -> None:
     hosts = [f"127.0.0.1:{port}", *options.host_header]
     app = build().streamable_http_app(transport_security=TransportSecuritySettings(allowed_hosts=hosts))
     print(json.dumps({"event": "ready", "port": port}), flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)).run([listener])
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+        ssl_certfile=options.certificate,
+        ssl_keyfile=options.key,
+    )
+    uvicorn.Server(config).run([listener])
 
 
 if __name__ == "__main__":

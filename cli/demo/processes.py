@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import islice
@@ -75,6 +76,11 @@ class Part:
             await writer.drain()
         except ConnectionError as error:
             raise self._failure("does not listen any more") from error
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to this one process, if it still runs."""
+        if self._process.returncode is None:
+            self._process.send_signal(number)
 
     async def end(self) -> None:
         """SIGTERM, then SIGKILL for who does not heed it; only ever this one process."""

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from cli.demo.cast import Workload
+from cli.demo.certificates import public_root, trust_folder
 from cli.demo.documents import policy_file
 from cli.demo.processes import Part, PartFailed, Parts, Record
 
@@ -30,6 +31,8 @@ class Role:
     inbound: int | None = None
     application: int | None = None
     """The port of the server that inbound traffic is for."""
+    looks_into_https: bool = False
+    """Whether it ends the TLS of its agent to declared hosts, and makes its own with their servers."""
     connect: dict[str, int] = field(default_factory=dict)
     """Loopback ports that stand for `host:port` names, in place of the cluster's DNS."""
 
@@ -37,7 +40,7 @@ class Role:
 def configuration(role: Role, folder: Path, socket: Path) -> dict[str, Any]:
     """The sidecar's file; in a pod the same keys come from variables that admission sets."""
     workload = role.workload
-    return {
+    told: dict[str, Any] = {
         "agent": {
             "namespace": workload.namespace,
             "name": workload.name,
@@ -54,6 +57,10 @@ def configuration(role: Role, folder: Path, socket: Path) -> dict[str, Any]:
         "connect": {name: _address(port) for name, port in role.connect.items()},
         "log": {"decisions": "all"},
     }
+    if role.looks_into_https:
+        told["interception"] = {"directory": str(trust_folder(folder))}
+        told["authorities"] = str(public_root(folder))
+    return told
 
 
 def _address(port: int | None) -> str | None:
@@ -90,14 +97,20 @@ class Sidecar:
             raise PartFailed(self._part.name, f"said that it is ready, but /readyz answers {answer}", "")
 
     @property
-    def proxy(self) -> str:
-        """What HTTP_PROXY is set to in the container beside it."""
-        return f"http://{_address(self.role.forward)}"
+    def variables(self) -> dict[str, str]:
+        """How the container beside it is told of its proxy."""
+        proxy = f"http://{_address(self.role.forward)}"
+        return {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy}
 
     @property
     def log(self) -> list[Record]:
         """Every line of its log so far."""
         return self._part.records
+
+    @property
+    def identities(self) -> list[Record]:
+        """The log lines of each SVID that it was given so far."""
+        return [record for record in self.log if record.get("event") == "identity"]
 
     async def logged(self, times: int = 1, /, **fields: Any) -> Record:
         """The log line, past or to come, that has these fields for the `times`th time; empty if none comes.

@@ -4,12 +4,14 @@
     impostor's client ------------> its sidecar ==mutual TLS==> sidecar of notes
                   the agent's sidecar ==mutual TLS==> sidecar of fake-notes (at the address of notes-spare)
     a client beside the server ----------------------------------------------------> notes
+    agent's client --HTTPS_PROXY, TLS--> its sidecar ==its own TLS==> notes.example.com (MCP server, HTTPS)
 
 Each sidecar takes its identity from the embedded identity server, at a Unix socket of its own.
 """
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,13 +23,16 @@ from cli.demo.cast import (
     NOTES,
     NOTES_HOST,
     PORT,
+    PUBLIC_HOST,
+    PUBLIC_PORT,
     SPARE_HOST,
     TRIAGE,
     TRUST_DOMAIN,
     WORKLOADS,
 )
+from cli.demo.certificates import bundle, make_public, public_certificate, public_key, public_root
 from cli.demo.documents import write_policies
-from cli.demo.processes import Parts, together
+from cli.demo.processes import Part, Parts, together
 from cli.demo.sidecars import Role, Sidecar
 from cli.demo.visits import Program, Visitor
 
@@ -44,6 +49,7 @@ class Ports:
     fake_mtls: int
     triage_proxy: int
     impostor_proxy: int
+    public: int
 
     @classmethod
     def free(cls) -> Ports:
@@ -60,11 +66,14 @@ class Stage:
     """The demo's processes, all of them ready."""
 
     ports: Ports
+    folder: Path
+    identity: Part
     triage: Sidecar
     notes: Sidecar
+    impostors: Sidecar
     fake_notes: Sidecar
     agent: Program
-    """All that it knows of Outrider is HTTP_PROXY, which admission sets in a pod."""
+    """All that it knows of Outrider are proxies and SSL_CERT_FILE, which admission sets in a pod."""
     impostor: Program
     neighbour: Program
     """Beside the server, with no proxy and no identity."""
@@ -74,13 +83,22 @@ class Stage:
         """The MCP server itself, as only its own pod reaches it."""
         return f"http://127.0.0.1:{self.ports.notes}/mcp"
 
+    @property
+    def public(self) -> str:
+        """The public server itself, asked past every sidecar."""
+        return f"https://127.0.0.1:{self.ports.public}/mcp"
+
+    def rotate(self) -> None:
+        """Have the identity server give everybody a new SVID now, long before the old ones end."""
+        self.identity.signal(signal.SIGHUP)
+
 
 def roles(ports: Ports) -> tuple[Role, Role, Role, Role]:
     """The four sidecars: triage, notes, impostor, fake-notes."""
     notes, spare = f"{NOTES_HOST}:{PORT}", f"{SPARE_HOST}:{PORT}"
-    names = {notes: ports.notes_mtls, spare: ports.fake_mtls}
+    names = {notes: ports.notes_mtls, spare: ports.fake_mtls, f"{PUBLIC_HOST}:{PUBLIC_PORT}": ports.public}
     return (
-        Role(TRIAGE, forward=ports.triage_proxy, connect=names),
+        Role(TRIAGE, forward=ports.triage_proxy, connect=names, looks_into_https=True),
         Role(NOTES, inbound=ports.notes_mtls, application=ports.notes),
         Role(IMPOSTOR, forward=ports.impostor_proxy, connect=names),
         # Behind it the real server answers: but for the identity, the fake would work.
@@ -93,21 +111,27 @@ async def open_stage(
 ) -> Stage:
     """Start everything; returns when all of it is ready. Raises PartFailed."""
     write_policies(folder, policies)
+    make_public(folder)
     ports = Ports.free()
     opening = _Opening(parts, folder, sockets, started)
     async with together() as group:
         opened = group.create_task(opening.identity_and_sidecars(roles(ports)))
         visitor = group.create_task(Visitor.start(parts))
         group.create_task(opening.notes(ports.notes))
-    triage, notes, impostor, fake_notes = opened.result()
+        group.create_task(opening.public(ports.public))
+    identity, (triage, notes, impostor, fake_notes) = opened.result()
+    client = visitor.result()
     return Stage(
         ports,
+        folder,
+        identity,
         triage,
         notes,
+        impostor,
         fake_notes,
-        agent=Program(visitor.result(), {"HTTP_PROXY": triage.proxy}),
-        impostor=Program(visitor.result(), {"HTTP_PROXY": impostor.proxy}),
-        neighbour=Program(visitor.result(), {}),
+        agent=Program(client, {**triage.variables, "SSL_CERT_FILE": str(bundle(folder))}),
+        impostor=Program(client, {**impostor.variables, "SSL_CERT_FILE": str(public_root(folder))}),
+        neighbour=Program(client, {"SSL_CERT_FILE": str(public_root(folder))}),
     )
 
 
@@ -120,14 +144,14 @@ class _Opening:
         self._sockets = sockets
         self._started = started
 
-    async def identity_and_sidecars(self, wanted: tuple[Role, ...]) -> list[Sidecar]:
+    async def identity_and_sidecars(self, wanted: tuple[Role, ...]) -> tuple[Part, list[Sidecar]]:
         """First who vouches for identities, then who asks for one."""
-        await self._identity()
+        identity = await self._identity()
         async with together() as group:
             tasks = [group.create_task(self._sidecar(role)) for role in wanted]
-        return [task.result() for task in tasks]
+        return identity, [task.result() for task in tasks]
 
-    async def _identity(self) -> None:
+    async def _identity(self) -> Part:
         named = [f"{one.spiffe_id}={self._socket(one.name)}" for one in WORKLOADS]
         options = [option for name in named for option in ("--workload", name)]
         part = await self._parts.start(
@@ -135,6 +159,7 @@ class _Opening:
         )
         await part.find(lambda record: record.get("event") == "ready")
         self._started(f"identity server of the trust domain {TRUST_DOMAIN}: {len(WORKLOADS)} workloads")
+        return part
 
     async def _sidecar(self, role: Role) -> Sidecar:
         sidecar = await Sidecar.start(self._parts, role, self._folder, self._socket(role.workload.name))
@@ -153,3 +178,12 @@ class _Opening:
         part = await self._parts.start("notes", "cli.demo.notes", "--port", str(port), *hosts)
         await part.find(lambda record: record.get("event") == "ready")
         self._started(f"MCP server notes, of the mcp SDK: plain HTTP, 127.0.0.1:{port}")
+
+    async def public(self, port: int) -> None:
+        options = [
+            *("--host-header", PUBLIC_HOST, "--certificate", str(public_certificate(self._folder))),
+            *("--key", str(public_key(self._folder))),
+        ]
+        part = await self._parts.start("public", "cli.demo.notes", "--port", str(port), *options)
+        await part.find(lambda record: record.get("event") == "ready")
+        self._started(f"MCP server {PUBLIC_HOST}, another of them: HTTPS, 127.0.0.1:{port}")

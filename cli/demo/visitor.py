@@ -1,8 +1,11 @@
 """`python -m cli.demo.visitor`: an MCP client of the SDK, with nothing of Outrider in it.
 
 Each line on standard input is a visit: a URL, the era to speak, the tools to call, and the environment of the
-workload that makes it. Each line on standard output says what came of it. Whether there is a proxy in between is
-for the SDK's HTTP client to find out from HTTP_PROXY when a session begins, as it does for everybody.
+workload that makes it. Each line on standard output says what came of it. Whether there is a proxy in between, and
+whom to trust, is for the SDK's HTTP client to find out from HTTP_PROXY, HTTPS_PROXY and SSL_CERT_FILE when a
+session begins, as it does for everybody.
+
+Besides visits there are sessions that work until the next line comes, and looks at the certificate of a server.
 
 One process makes the visits of every workload, because importing the SDK takes longer than all of them.
 """
@@ -13,7 +16,9 @@ import asyncio
 import contextlib
 import json
 import os
+import ssl
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,6 +27,7 @@ from mcp import Client, MCPError
 from mcp.types import CallToolResult, TextContent
 
 VISIT_SECONDS = 10.0
+CALLS_TOLD = 5
 
 
 async def visit(url: str, mode: str, calls: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:
@@ -43,6 +49,43 @@ async def visit(url: str, mode: str, calls: list[tuple[str, dict[str, str]]]) ->
     except* (httpx2.HTTPError, TimeoutError) as group:
         told["failed"] = repr(first_failure(group))
     return told
+
+
+async def work(url: str, mode: str, call: tuple[str, dict[str, str]], number: int) -> dict[str, Any]:
+    """Open one session, make `call` again and again until something can be read from standard input.
+
+    `answers` counts each text, and each error. Every few calls a line says how many there were.
+    """
+    told: dict[str, Any] = {"version": "", "answers": Counter(), "failed": None}
+    enough = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin, enough.set)
+    try:
+        async with Client(url, mode=mode) as client:
+            told["version"] = client.protocol_version
+            while not enough.is_set():
+                outcome = await _call(client, *call)
+                told["answers"][outcome.get("text", outcome.get("error"))] += 1
+                if (calls := told["answers"].total()) % CALLS_TOLD == 0:
+                    tell("working", number, {"calls": calls})
+    except* MCPError as group:
+        told["failed"] = str(first_failure(group))
+    except* (httpx2.HTTPError, TimeoutError) as group:
+        told["failed"] = repr(first_failure(group))
+    return {**told, "calls": told["answers"].total()}
+
+
+async def look(url: str) -> dict[str, Any]:
+    """Ask for `url` once, and tell by which certificate (PEM) the server was believed to be who it is."""
+    try:
+        async with (
+            asyncio.timeout(VISIT_SECONDS),
+            httpx2.AsyncClient() as client,
+            client.stream("GET", url) as answer,
+        ):
+            der = answer.extensions["network_stream"].get_extra_info("ssl_object").getpeercert(True)
+    except (httpx2.HTTPError, TimeoutError) as error:
+        return {"certificate": None, "failed": repr(error)}
+    return {"certificate": ssl.DER_cert_to_PEM_cert(der), "failed": None}
 
 
 async def _call(client: Client, name: str, arguments: dict[str, str]) -> dict[str, Any]:
@@ -75,14 +118,29 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
             del os.environ[name]
 
 
+def tell(event: str, number: int, told: Mapping[str, Any]) -> None:
+    """Write one line."""
+    print(json.dumps({"event": event, "number": number, **told}), flush=True)
+
+
+def answer(asked: Mapping[str, Any]) -> None:
+    """Do what one line asks, and tell what came of it."""
+    what, number, url = asked["what"], asked["number"], asked["url"]
+    with environment(asked["variables"]):
+        if what == "visit":
+            tell(what, number, asyncio.run(visit(url, asked["mode"], asked["calls"])))
+        elif what == "work":
+            tell(what, number, asyncio.run(work(url, asked["mode"], asked["call"], number)))
+            sys.stdin.readline()  # the one that says that it is enough
+        else:
+            tell(what, number, asyncio.run(look(url)))
+
+
 def main() -> None:
     """Answer each line until there are no more."""
     print(json.dumps({"event": "ready"}), flush=True)
-    for line in sys.stdin:
-        asked = json.loads(line)
-        with environment(asked["variables"]):
-            told = asyncio.run(visit(asked["url"], asked["mode"], asked["calls"]))
-        print(json.dumps({"event": "visit", "number": asked["number"], **told}), flush=True)
+    while line := sys.stdin.readline():
+        answer(json.loads(line))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,9 @@ def test_every_statement_of_the_demo_holds(tmp_path: Path) -> None:
         "reason=peer_not_allowed",
         "The server proved an identity other than the Backend's tls.identity.",
         "a Backend document with this host and port, named under outbound of an AgentPolicy, would allow it.",
+        "✓ The agent's session went on calling all the while, and no call failed",
+        "✓ The certificate that the agent's program saw and believed is its sidecar's, for that host only",
+        "✓ The same URL is refused where no document declares it: the impostor gets no connection",
         "statements held, in",
         "outrider inject -f",
     ):
@@ -67,6 +70,16 @@ async def test_a_policy_that_grants_too_much_turns_the_demo_red(tmp_path: Path) 
     assert "seen: MCP 2025-11-25: deleted incident-42" in told
     assert "statements did not hold" in told
     assert "statements held" not in told
+
+
+async def test_a_host_that_policy_does_not_declare_is_not_looked_into(tmp_path: Path) -> None:
+    undeclared = policies()["triage"].replace("host: notes.example.com", "host: other.example.com")
+    shown, output = screen()
+    assert await play(shown, tmp_path, {**policies(), "triage": undeclared}) == NOT_HELD
+    told = flat(output.getvalue())
+    assert "✗ notes.example.com has four tools; the agent, over HTTPS, sees the two" in told
+    assert "ProxyError('403 Forbidden')" in told
+    assert "✗ The certificate that the agent's program saw and believed is its sidecar's" in told
 
 
 async def test_a_sidecar_that_does_not_start_is_shown_with_its_words(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from cli.demo.cast import (
     NOTES,
     NOTES_HOST,
     PORT,
+    PUBLIC_HOST,
+    PUBLIC_PORT,
     SPARE_HOST,
     TRIAGE,
     UNKNOWN_HOST,
@@ -19,7 +21,10 @@ from cli.demo.cast import (
     Workload,
 )
 from cli.demo.documents import pod, policies, policy_file, write_pods, write_policies
+from cli.demo.judgements import EVERY_TOOL
+from cli.demo.tls_judgements import PUBLIC_GRANTED
 from mesh.policy.compile import compile_policy
+from mesh.policy.documents import TlsMode
 from mesh.policy.load import load_texts
 from mesh.policy.principal import Principal
 from mesh.reasons import Reason
@@ -39,6 +44,21 @@ def test_the_agent_may_not_delete() -> None:
     }
     assert asked.pop("delete_note") is Reason.TOOL_NOT_GRANTED
     assert set(asked.values()) == {Reason.ALLOWED}
+
+
+def test_the_agent_may_only_read_at_the_public_server_which_it_alone_declares() -> None:
+    policy = compiled(TRIAGE)
+    backend = policy.route(PUBLIC_HOST, PUBLIC_PORT, "/mcp").backend
+    assert backend is not None
+    assert backend.tls.mode is TlsMode.PUBLIC
+    allowed = [
+        tool
+        for tool in EVERY_TOOL
+        if policy.decide(Principal(TRIAGE.spiffe_id), backend, "tools/call", tool).allowed
+    ]
+    assert tuple(allowed) == PUBLIC_GRANTED
+    for other in (NOTES, IMPOSTOR, FAKE_NOTES):
+        assert not compiled(other).route(PUBLIC_HOST, PUBLIC_PORT, "/mcp").host_declared
 
 
 def test_both_addresses_of_the_server_must_prove_the_same_identity() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from cli.demo.cast import NOTES, TRIAGE
+from cli.demo.certificates import make_public, public_root, trust_folder
 from cli.demo.sidecars import Role, configuration, has, http_status
 from cli.demo.stage import Ports, roles
 from sidecar.config import SidecarConfig, load_config
@@ -20,7 +21,8 @@ def read(role: Role, folder: Path) -> SidecarConfig:
 
 
 def test_every_role_makes_a_file_that_the_sidecar_accepts(tmp_path: Path) -> None:
-    for role in roles(Ports(1, 2, 3, 4, 5)):
+    make_public(tmp_path)
+    for role in roles(Ports(1, 2, 3, 4, 5, 6)):
         config = read(role, tmp_path)
         assert config.agent.name == role.workload.name
         assert config.identity.socket == f"unix://{tmp_path}/a.sock"
@@ -40,9 +42,16 @@ def test_a_sidecar_beside_a_server_listens_for_peers_only(tmp_path: Path) -> Non
     assert config.application.ports == (1,)
 
 
+def test_one_that_looks_into_https_knows_whom_to_trust_and_whom_to_tell(tmp_path: Path) -> None:
+    make_public(tmp_path)
+    config = read(Role(TRIAGE, forward=4, looks_into_https=True), tmp_path)
+    assert config.authorities == public_root(tmp_path)
+    assert config.interception == trust_folder(tmp_path)
+
+
 def test_free_ports_are_different_ones() -> None:
     ports = Ports.free()
-    assert len({getattr(ports, name) for name in Ports.__dataclass_fields__}) == 5
+    assert len({getattr(ports, name) for name in Ports.__dataclass_fields__}) == 6
 
 
 def test_a_log_line_has_the_fields_or_it_has_not() -> None:
