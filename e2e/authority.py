@@ -1,6 +1,6 @@
 """A trust domain under the test's thumb: its embedded Workload API, and whatever else its authority can sign.
 
-The server and its registry are those of `python -m webhook.identity`. They run in a thread here instead of a process,
+The server and its registry are those of `python -m webhook.identity`. They run in a thread of the test,
 so that a test can also have what no honest server gives: an SVID that has expired, or of another domain.
 """
 

@@ -72,6 +72,7 @@ class MeshedPods:
     folder: Path
     python_v1: Path
     python_v2: Path
+    names: dict[str, tuple[str, ...]]
     _agents: dict[tuple[str, str], Agent] = field(default_factory=dict)
 
     def agent(self, pod: str = "client", era: str = "auto") -> Agent:
@@ -101,7 +102,7 @@ def meshed_pods(folder: Path, python_v1: Path, python_v2: Path) -> Iterator[Mesh
     with contextlib.ExitStack() as stack:
         net = stack.enter_context(network("client", "server", "attacker"))
         authority = stack.enter_context(trust_domain("mesh.test"))
-        _name(net)
+        names = _name(net)
         client = PodSidecar(
             net["client"], folder / "client", authority, CLIENT_ID, client_documents(authority)
         )
@@ -113,10 +114,12 @@ def meshed_pods(folder: Path, python_v1: Path, python_v2: Path) -> Iterator[Mesh
             stack.enter_context(running(sidecar))
         application = BackwardsServer(net["server"], python_v2, folder / "application")
         own = BackwardsServer(net["client"], python_v2, folder / "own")
-        yield MeshedPods(net, authority, client, server, application, own, folder, python_v1, python_v2)
+        yield MeshedPods(
+            net, authority, client, server, application, own, folder, python_v1, python_v2, names
+        )
 
 
-def _name(net: Network) -> None:
+def _name(net: Network) -> dict[str, tuple[str, ...]]:
     names: dict[str, tuple[str, ...]] = {"localhost": ("127.0.0.1", "::1")}
     for name, pod in net.pods.items():
         names |= {f"{name}.{version}.test": (getattr(pod, version),) for version in VERSIONS}
@@ -125,5 +128,6 @@ def _name(net: Network) -> None:
         net.service(address, 80, net["client"], 9000)
         names[f"own.{version}.test"] = (address,)
     names["elsewhere.test"] = (net["server"].ipv4,)
-    for pod in net.pods.values():
+    for pod in (*net.pods.values(), net.bridge):
         pod.know(names, net.bridge.ipv4)
+    return names

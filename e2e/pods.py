@@ -1,7 +1,8 @@
 """Pods as the mesh makes them: redirection, a sidecar of its own user, and programs that know of neither.
 
-The programs run as another user, with no proxy variable, and address each other by name. Names come from the pod's
-own hosts file, for the sidecar as for them: whom it dials is decided by the name, not by the address that was dialled.
+The programs run as another user, with no proxy variable, and address each other by name. Names come from the
+pod's own hosts file, for the sidecar as for them: whom it dials is decided by the name and not by the address that
+was dialled.
 """
 
 from __future__ import annotations
@@ -103,8 +104,8 @@ class PodSidecar:
                 "forward": "127.0.0.1:15002",
                 "redirectOutbound": "*:15001",
                 "redirectInbound": "*:15006",
-                "inbound": "0.0.0.0:15443",
-                "telemetry": "0.0.0.0:15020",
+                "inbound": "*:15443",
+                "telemetry": "*:15020",
             },
             "application": {"host": "127.0.0.1", "ports": [9000]},
             "policies": ["policies.yaml"],

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.meshed_pods import VERSIONS, MeshedPods, marker
+from e2e.frames import tcp_flows
+from e2e.meshed_pods import STRANGER_ID, VERSIONS, MeshedPods, marker
+from e2e.pods import Agent, BackwardsServer
 
 ERAS = ["v1", "legacy", "auto"]
+TLS_RECORD = b"\x17\x03\x03"  # application data in TLS 1.2 or 1.3
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -28,3 +31,73 @@ def test_a_client_that_knows_nothing_is_filtered_by_both_sides(
     assert found["calls"][0] == {"text": words[::-1], "isError": False}
     assert [call.get("code") for call in found["calls"][1:]] == [-32602] * 3
     assert [line for line in pods.application.executed() if words in line] == [f"granted {words}"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_they_say_is_on_the_wire_in_mutual_tls_only(pods: MeshedPods, version: str) -> None:
+    words = marker("secret")
+    with pods.net.capture(pods.net["client"]) as client, pods.net.capture(pods.net["server"]) as server:
+        assert pods.call(words, version=version)["calls"] == [{"text": words[::-1], "isError": False}]
+        for wire in (client, server):
+            assert not wire.saw(words.encode())
+            assert not wire.saw(words[::-1].encode())
+            assert {flow[3] for flow in tcp_flows(wire.frames()) if flow[3] < 32768} <= {9000}
+            assert wire.saw(TLS_RECORD)  # it did look
+    assert pods.server.said("handshake", side="inbound", peer=pods.client.id, reason="allowed")
+    assert pods.client.said("handshake", side="outbound", peer=pods.server.id, reason="allowed")
+    called = pods.server.said("decision", method="tools/call", name="granted", peer=pods.client.id)
+    assert called["allowed"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_call_to_the_own_service_is_mutual_tls_with_oneself_and_decided(
+    pods: MeshedPods, version: str
+) -> None:
+    words = marker("own")
+    with pods.net.capture(pods.net["client"]) as wire:
+        found = pods.agent().calls(f"http://own.{version}.test/mcp", ("granted", words), ("forbidden", words))
+        flows = tcp_flows(wire.frames())
+        assert not wire.saw(words.encode())
+    assert found["tools"] == ["granted"]
+    assert found["calls"][0]["text"] == words[::-1]
+    assert found["calls"][1]["code"] == -32602
+    for direction, backend in (("outbound", f"own-{version}"), ("inbound", "application")):
+        said = {"direction": direction, "backend": backend, "peer": pods.client.id, "method": "tools/call"}
+        assert pods.client.said("decision", **said, name="granted", allowed=True)
+    assert pods.own.executed()[-1] == f"granted {words}"
+    assert len({flow for flow in flows if flow[3] in (80, 9000)}) <= 8
+
+
+def test_a_peer_that_is_somebody_else_gets_nothing(pods: MeshedPods) -> None:
+    words = marker("elsewhere")
+    with pods.net.capture(pods.net["client"]) as wire:
+        found = pods.agent().calls("http://elsewhere.test:9000/mcp", ("granted", words))
+        assert not wire.saw(words.encode())
+    assert "error" in found
+    assert pods.client.said(
+        "handshake", side="outbound", peer=str(pods.authority.id(STRANGER_ID)), reason="peer_wrong_identity"
+    )
+    assert words not in "".join(pods.application.executed())
+
+
+def test_a_destination_that_nobody_declared_is_refused_before_anything_leaves(pods: MeshedPods) -> None:
+    words = marker("undeclared")
+    with pods.net.capture(pods.net["client"]) as wire:
+        found = pods.agent().calls("http://attacker.test:9000/mcp", ("granted", words))
+        assert not tcp_flows(wire.frames())
+    assert "error" in found
+
+
+def test_the_capture_would_have_seen_it(pods: MeshedPods) -> None:
+    """The same programs in a pod without a sidecar: without this, "not seen" would prove nothing."""
+    net, words = pods.net, marker("control")
+    folder = pods.folder / "control"
+    server = BackwardsServer(net["attacker"], pods.python_v2, folder, 9100)
+    client = Agent(net.bridge, pods.python_v2, "e2e.clients.sdk_v2")
+    with net.capture(net["attacker"]) as wire:
+        for version in VERSIONS:
+            found = client.calls(f"http://attacker.{version}.test:9100/mcp", ("granted", words))
+            assert found["calls"] == [{"text": words[::-1], "isError": False}]
+        assert wire.saw(words.encode())
+        assert wire.saw(words[::-1].encode())
+    server.kill()

@@ -1,7 +1,7 @@
 """Tools that say words backwards, on the SDK's 2.x line, at the addresses that are given.
 
-Question and answer have nothing in common that a capture could take for the other. It serves as a program does that
-was never told of a proxy: on every address of its pod, for whatever Host.
+Question and answer have nothing in common that a capture could take for the other. It serves as a program does
+that was never told of a proxy: on every address of its pod, for whatever Host.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--host", action="append", default=[])
     parser.add_argument("--port", type=int, default=0)
     chosen = parser.parse_args()
-    app = build(Executed(chosen.executed)).streamable_http_app(host="0.0.0.0")  # noqa: S104 - its namespace
+    app = build(Executed(chosen.executed)).streamable_http_app(host="0.0.0.0")
     serve(app, *((host, chosen.port) for host in chosen.host))
 
 
