@@ -180,7 +180,9 @@ async def test_strangers_count_against_the_bound_of_the_listener() -> None:
             dialled = loop.create_connection(lambda: mesh_client(Silent(), holder), "127.0.0.1", inbound)
             open_ones.append(await dialled)
         await until(lambda: listener.full)
-        await until(lambda: not listener.full)
+        await until(lambda: listener.shaking_hands == 0)
+        for transport, _ in open_ones:
+            transport.abort()
         assert server.metrics.value(names.HANDSHAKES, ("inbound", Reason.PEER_NOT_ALLOWED)) == len(open_ones)
 
 

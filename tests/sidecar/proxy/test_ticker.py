@@ -131,7 +131,7 @@ class Failing(Member):
     """Raises when it expires."""
 
     def expire(self) -> None:
-        super().expire()
+        self.expired += 1
         raise RuntimeError("a member's own fault")
 
 
