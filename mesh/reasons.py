@@ -28,6 +28,7 @@ class Reason(StrEnum):
     UNKNOWN_METHOD = "unknown_method"
     BACKEND_NOT_GRANTED = "backend_not_granted"
     EGRESS_DENIED = "egress_denied"
+    EGRESS_PRIVATE_ADDRESS = "egress_private_address"
     PATH_NOT_DECLARED = "path_not_declared"
     INBOUND_PATH_NOT_DECLARED = "inbound_path_not_declared"
     PEER_NOT_ALLOWED = "peer_not_allowed"
@@ -169,6 +170,10 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.EGRESS_DENIED: (
         "The destination is no declared Backend and the policy says egress: deny; "
+        "a Backend document with this host and port, named under outbound of an AgentPolicy, would allow it."
+    ),
+    Reason.EGRESS_PRIVATE_ADDRESS: (
+        "The destination leads to an address that is not public, which egress: allow does not mean; "
         "a Backend document with this host and port, named under outbound of an AgentPolicy, would allow it."
     ),
     Reason.PATH_NOT_DECLARED: (

@@ -19,7 +19,7 @@ from sidecar.capture.intercepted import Interception
 from sidecar.capture.mesh import accept_mesh
 from sidecar.capture.original_destination import original_destination
 from sidecar.capture.outbound_redirect import OutboundRedirect
-from sidecar.config import Address, Provider, SidecarConfig
+from sidecar.config import Address, PrivateAddresses, Provider, SidecarConfig
 from sidecar.identity.chosen import chosen_provider
 from sidecar.identity.expiry import ExpiryWatch
 from sidecar.identity.holder import IdentityHolder, utc_now
@@ -34,10 +34,12 @@ from sidecar.proxy.ourselves import Ourselves
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.pool import Pool
 from sidecar.proxy.resolve import Resolver
+from sidecar.proxy.routing import UNDECLARED
 from sidecar.proxy.ticker import Ticker
 from sidecar.readiness import Readiness, assess, bound, identity_health
 from sidecar.tasks import spawn
 from sidecar.telemetry import names
+from sidecar.telemetry.app_health import AppHealth
 from sidecar.telemetry.health import Health, HealthConnection
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.metrics import Metrics
@@ -70,11 +72,19 @@ class Sidecar:
             connect=config.connect,
             own=self._own,
             authorities_file=str(config.authorities) if config.authorities else None,
+            observed=partial(self.recorder.observed_address, UNDECLARED),
             handshake=partial(self.recorder.handshake, "outbound"),
         )
         self._pool = Pool(self._dialer, config.limits, self._ticker, self._clock)
         self.pipeline = Pipeline(
-            compile_policy(documents, labels=config.agent.labels, namespace=config.agent.namespace),
+            compile_policy(
+                documents,
+                labels=config.agent.labels,
+                namespace=config.agent.namespace,
+                boundary=self._dialer.boundary(
+                    private_addresses=config.egress.private_addresses is PrivateAddresses.ALLOW
+                ),
+            ),
             limits=config.limits,
             pool=self._pool,
             dialer=self._dialer,
@@ -82,6 +92,7 @@ class Sidecar:
             clock=self._clock,
             application=Application(config.application.host, config.application.ports),
         )
+        self._app_health = AppHealth(config.application.probes, config.application.host)
         self._listeners: dict[str, Listener] = {}
         self._source = provider or identity_provider(config, self._identity_problem)
         self._provider: asyncio.Task[None] | None = None
@@ -221,7 +232,7 @@ class Sidecar:
         return accept_mesh(self.pipeline, self.identity, listener)
 
     def _health_connection(self, listener: Listener) -> asyncio.Protocol:
-        health = Health(self.metrics.exposition, self.readiness)
+        health = Health(self.metrics.exposition, self.readiness, self._app_health)
         return HealthConnection(health, listener, self._clock)
 
     # Health.

@@ -26,6 +26,7 @@ from mesh.policy.fields import (
 )
 from mesh.policy.yaml_tree import Node
 from sidecar.addresses import Address, parse_address
+from sidecar.app_probes import app_probes
 from sidecar.contradictions import (
     Contradiction,
     in_identity,
@@ -42,10 +43,12 @@ from sidecar.settings import (
     AgentSettings,
     ApplicationSettings,
     Decisions,
+    EgressSettings,
     IdentitySettings,
     InboundMode,
     InboundSettings,
     ListenSettings,
+    PrivateAddresses,
     Provider,
     SidecarConfig,
 )
@@ -55,10 +58,12 @@ __all__ = [
     "AgentSettings",
     "ApplicationSettings",
     "Decisions",
+    "EgressSettings",
     "IdentitySettings",
     "InboundMode",
     "InboundSettings",
     "ListenSettings",
+    "PrivateAddresses",
     "Provider",
     "SidecarConfig",
     "load_config",
@@ -112,6 +117,7 @@ def _read(tree: Node, folder: Path, environment: Mapping[str, str], log: ErrorLo
         folder / authorities if authorities else None,
         values["inbound"],
         folder / values["interception"] if values["interception"] else None,
+        values["egress"],
     )
 
 
@@ -192,7 +198,12 @@ _LISTEN = {
 }
 _INBOUND = {"mode": Field(choice(InboundMode), InboundMode.STRICT), "ports": Field(port_modes, {})}
 _INTERCEPTION = {"directory": Field(text(_anything), missing="a folder that the application reads")}
-_APPLICATION = {"host": Field(text(_anything), "127.0.0.1"), "ports": Field(list_of(integer(1, 65535)), ())}
+_EGRESS = {"privateAddresses": Field(choice(PrivateAddresses), PrivateAddresses.REFUSE)}
+_APPLICATION = {
+    "host": Field(text(_anything), "127.0.0.1"),
+    "ports": Field(list_of(integer(1, 65535)), ()),
+    "probes": Field(app_probes, {}),
+}
 _LOG = {"decisions": Field(choice(Decisions), Decisions.ALL)}
 
 _FIELDS = {
@@ -207,4 +218,7 @@ _FIELDS = {
     "authorities": Field(text(_anything)),
     "inbound": Field(section(_INBOUND, InboundSettings), InboundSettings()),
     "interception": Field(section(_INTERCEPTION, lambda directory: directory)),
+    "egress": Field(
+        section(_EGRESS, lambda privateAddresses: EgressSettings(privateAddresses)), EgressSettings()
+    ),
 }

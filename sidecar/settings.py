@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mesh.protocol.http1.target import Target
 from sidecar.addresses import Address
+from sidecar.app_probes import AppProbe
 from sidecar.limits import Limits
 
 
@@ -135,6 +136,22 @@ class ApplicationSettings:
 
     host: str = "127.0.0.1"
     ports: tuple[int, ...] = ()
+    probes: Mapping[str, AppProbe] = field(default_factory=dict)
+    """What the kubelet asks of the application, and we in its place, by `container/probe`."""
+
+
+class PrivateAddresses(StrEnum):
+    """What becomes of destinations that are no Backend and lead to addresses that are not public."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class EgressSettings:
+    """What `egress: allow` of a policy means here."""
+
+    private_addresses: PrivateAddresses = PrivateAddresses.REFUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +171,4 @@ class SidecarConfig:
     inbound: InboundSettings = field(default_factory=InboundSettings)
     interception: Path | None = None
     """Folder for the files by which the application trusts the interception CA; None: no interception."""
+    egress: EgressSettings = field(default_factory=EgressSettings)

@@ -1,7 +1,8 @@
 """Runs the conformance client behind a sidecar of its own, whose one Backend is the server that the suite started.
 
 The suite appends that server's URL. What else the scenario's client talks to, such as an authorization server, is
-no Backend and passes by `egress: allow`; OAuth's documents beside the MCP endpoint are a plain HTTP Backend.
+no Backend and passes by `egress: allow`; as it is on this machine, private addresses are opened too. OAuth's
+documents beside the MCP endpoint are a plain HTTP Backend.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from e2e import sidecars
 from e2e.processes import environment
 
+OPEN = {"privateAddresses": "allow"}
 CLIENT = [sys.executable, "-m", "e2e.clients.conformance_client"]
 
 
@@ -36,7 +38,7 @@ def documents(url: str) -> list[Any]:
 def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
-        sidecars.running(Path(folder), documents(sys.argv[-1])) as sidecar,
+        sidecars.running(Path(folder), documents(sys.argv[-1]), egress=OPEN) as sidecar,
     ):
         through = environment(HTTP_PROXY=sidecar.proxy)
         return subprocess.run([*CLIENT, sys.argv[-1]], env=through, check=False).returncode

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from mesh.policy.boundary import Boundary
 from mesh.policy.decide import Policy
 from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Route
 from mesh.policy.documents import AgentPolicy, Documents, Egress, InboundRule, Mode, OutboundRule
@@ -14,16 +15,22 @@ from mesh.policy.spiffe_pattern import pattern_regex
 __all__ = ["INBOUND", "Decision", "HttpRequest", "Inbound", "Policy", "Route", "compile_policy"]
 
 
-def compile_policy(documents: Documents, *, labels: Mapping[str, str], namespace: str | None) -> Policy:
+def compile_policy(
+    documents: Documents,
+    *,
+    labels: Mapping[str, str],
+    namespace: str | None,
+    boundary: Boundary | None = None,
+) -> Policy:
     """The Policy of an agent with these labels in this namespace.
 
     A document without a namespace is for agents of every namespace; one with a namespace only for agents of
-    that namespace. The order of the documents does not matter.
+    that namespace. The order of the documents does not matter. `boundary`: where `egress: allow` ends.
     """
     backends = tuple(b for b in documents.backends if b.namespace in (None, namespace))
     selected = [p for p in documents.policies if p.namespace in (None, namespace) and _selects(p, labels)]
     selected.sort(key=lambda policy: policy.name)
-    return Policy(backends, tuple(compile_rules(policy) for policy in selected))
+    return Policy(backends, tuple(compile_rules(policy) for policy in selected), boundary)
 
 
 def _selects(policy: AgentPolicy, labels: Mapping[str, str]) -> bool:

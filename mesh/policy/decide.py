@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mesh.policy.address_space import space_of_host
 from mesh.policy.ballot import refuse, settle, strongest
+from mesh.policy.boundary import Boundary, Reach, stops
 from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Route, Target
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.policy.entrances import Entrances
@@ -33,10 +35,16 @@ _Key = tuple[str, Target, str, str | None, str | None] | tuple[str, Target, str]
 class Policy:
     """What one agent may do. Only its memory of answers changes; other documents make another Policy."""
 
-    __slots__ = ("_agents", "_cache", "_panel", "_routes", "backends", "entrances")
+    __slots__ = ("_agents", "_boundary", "_cache", "_panel", "_routes", "backends", "entrances")
 
-    def __init__(self, backends: tuple[Backend, ...], agents: tuple[AgentRules, ...]) -> None:
+    def __init__(
+        self,
+        backends: tuple[Backend, ...],
+        agents: tuple[AgentRules, ...],
+        boundary: Boundary | None = None,
+    ) -> None:
         self.backends = backends
+        self._boundary = boundary or Boundary()
         self._agents = agents
         self._panel = Panel(backends, agents)
         self._routes = RouteTable(backends)
@@ -107,21 +115,29 @@ class Policy:
 
         A host and port that some Backend has are never open by default: another path of theirs is
         PATH_NOT_DECLARED, and a tunnel to them CONNECT_REFUSED, since what it carries could be what the
-        Backend's rules are about.
+        Backend's rules are about. A host that is an address which is not public is EGRESS_PRIVATE_ADDRESS; what
+        addresses a name may have, `reach` says.
         """
         if self._routes.backends_at(host, port):
             reason = Reason.PATH_NOT_DECLARED if path is not None else Reason.CONNECT_REFUSED
             return self._refuse_by_all(reason, "outbound")
-        closed = [
-            (agent.enforce, Vote(Verdict.DENY, Reason.EGRESS_DENIED, f"{agent.label} egress"))
-            for agent in self._agents
-            if agent.egress_deny
-        ]
         if not self._agents:
             return Decision(False, Reason.EGRESS_DENIED, NO_POLICY)
+        private = stops(self.reach(host, port), space_of_host(host))
+        closed = [
+            (agent.enforce, Vote(Verdict.DENY, _egress_reason(agent), f"{agent.label} egress"))
+            for agent in self._agents
+            if agent.egress_deny or private
+        ]
         if closed:
             return refuse(closed)
         return Decision(True, Reason.ALLOWED_EGRESS_DEFAULT, f"{self._agents[0].label} egress")
+
+    def reach(self, host: str, port: int) -> str:
+        """Which addresses (`Reach`) a destination may have that is no Backend, where `egress` lets it pass."""
+        if not self._boundary.holds_for(host, port) or self._routes.backends_at(host, port):
+            return Reach.ANYWHERE
+        return Reach.PUBLIC if any(agent.enforce for agent in self._agents) else Reach.OBSERVED
 
     def total(self, principal: Principal, target: Target, kind: str) -> bool:
         """True when every well-formed name of a kind (tool, prompt, resource, template) is allowed, so that
@@ -160,6 +176,10 @@ class Policy:
             if len(self._cache) >= MAX_CACHED:
                 self._cache.clear()
             self._cache[key] = decision
+
+
+def _egress_reason(agent: AgentRules) -> Reason:
+    return Reason.EGRESS_DENIED if agent.egress_deny else Reason.EGRESS_PRIVATE_ADDRESS
 
 
 def _ballot(speaker: Speaker, ask: Callable[[Rule], Vote]) -> Vote:

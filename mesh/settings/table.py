@@ -319,6 +319,13 @@ ENV_INBOUND_PORTS = _env(
     "{}",
     "Ports with another mode than the rest.",
 )
+ENV_EGRESS_PRIVATE_ADDRESSES = _env(
+    "EGRESS_PRIVATE_ADDRESSES",
+    "egress.privateAddresses",
+    Choice(("refuse", "allow")),
+    "refuse",
+    "Whether `egress: allow` means addresses that are not public, too.",
+)
 ENV_INTERCEPTION_DIRECTORY = _env(
     "INTERCEPTION_DIRECTORY",
     "interception.directory",

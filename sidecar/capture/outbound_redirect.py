@@ -24,8 +24,6 @@ from sidecar.capture.peek import Peek
 from sidecar.proxy.connect import TunnelRefused, decide_tunnel
 from sidecar.proxy.downstream import MAX_HELD, Channel, Downstream
 from sidecar.proxy.plan import Tunnel
-from sidecar.proxy.pool import Destination
-from sidecar.proxy.routing import UNDECLARED
 from sidecar.tasks import spawn
 
 if TYPE_CHECKING:
@@ -167,9 +165,7 @@ class _Redirected(Peek):
             self.refuse(Reason.CONNECT_REFUSED, detail, words)
 
     def _relay(self, tunnel: Tunnel) -> None:
-        """Bytes as they are. What is undeclared goes to the very address that was dialled and decided on."""
-        if tunnel.backend == UNDECLARED and tunnel.host == self._dialled[0]:
-            tunnel = Tunnel(*self._dialled, Destination(*self._dialled), UNDECLARED, inspected=False)
+        """Bytes as they are. What is not TLS and undeclared goes to the very address that was dialled."""
         received = self.release()
         connection = Downstream(self._pipeline, self._listener, self._channel)
         self.transport.set_protocol(connection)

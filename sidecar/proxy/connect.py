@@ -19,7 +19,7 @@ from mesh.reasons import Reason
 from sidecar.proxy import replies
 from sidecar.proxy.plan import Reply, Tunnel
 from sidecar.proxy.pool import Destination, TlsMode
-from sidecar.proxy.routing import UNDECLARED, destination_of
+from sidecar.proxy.routing import UNDECLARED, destination_of, reach_of
 from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def decide_tunnel(
         recorder.decision(channel.direction, channel.principal.id, UNDECLARED, "connect", where, decision)
         if not decision.allowed:
             return TunnelRefused(decision.reason, where)
-        return Tunnel(host, port, Destination(host, port), UNDECLARED, inspected=False)
+        destination = Destination(host, port, reach=policy.reach(host, port))
+        return Tunnel(host, port, destination, UNDECLARED, inspected=False)
     opaque = next((b for b in backends if _may_be_opaque(b)), None)
     if opaque is not None and all(_granted_whole(b, channel, policy) for b in backends if b is not opaque):
         decision = policy.decide(channel.principal, opaque, "connect")
@@ -105,4 +106,4 @@ def _tunnel_destination(backend: Backend, host: str, port: int) -> Destination:
     """TCP to a Mesh backend is wrapped in mutual TLS; HTTPS of the agent's own goes as it is."""
     if backend.tls.mode.value == TlsMode.MESH:
         return destination_of(backend, Target("http", host, port, b"/"))
-    return Destination(host, port)
+    return Destination(host, port, reach=reach_of(backend))

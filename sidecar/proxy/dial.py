@@ -11,9 +11,11 @@ from functools import cached_property
 from typing import Any
 
 from mesh.identity.spiffe_id import SpiffeId
+from mesh.policy.boundary import Boundary, Reach
 from mesh.reasons import Reason
 from sidecar.identity.holder import IdentityHolder
 from sidecar.identity.refused import TlsRefused
+from sidecar.proxy.bounded import Lookup, Observed, bounded_connection, look_up
 from sidecar.proxy.ourselves import Guard, Ourselves
 from sidecar.proxy.pool import ConnectFailed, Destination, TlsMode
 from sidecar.proxy.tls import TlsProtocol, expect_identity, mesh_client, public_client, public_context
@@ -31,9 +33,11 @@ KEEPALIVE = (
 
 
 class NetworkDialer:
-    """Opens connections, but none to this sidecar itself: that would be a loop.
+    """Opens connections, but none beyond a destination's reach, and none to this sidecar: that would be a loop.
 
-    `connect` maps `host:port` to another address, for runs without DNS. `own`: where this sidecar listens.
+    `connect` maps `host:port` to another address, for runs without DNS; there the reach does not count, because
+    who wrote the configuration named the address. `own`: where this sidecar listens. `observed` is told of
+    addresses that are dialled only because every policy is in mode observe.
     """
 
     def __init__(
@@ -44,12 +48,20 @@ class NetworkDialer:
         own: Ourselves | None = None,
         authorities_file: str | None = None,
         handshake: Callable[[str, Reason, str | None, str | None], None] = lambda *outcome: None,
+        lookup: Lookup = look_up,
+        observed: Observed = lambda destination, detail: None,
     ) -> None:
         self._identity = identity
         self._connect = {_address(name): _address(address) for name, address in connect.items()}
         self._own = own or Ourselves()
         self._authorities_file = authorities_file
         self._handshake = handshake
+        self._lookup = lookup
+        self._observed = observed
+
+    def boundary(self, *, private_addresses: bool) -> Boundary:
+        """Where `egress: allow` ends, for the policy: what `connect` names is the operator's own."""
+        return Boundary(private_addresses=private_addresses, named=self._connect.keys())
 
     @cached_property
     def _public(self) -> ssl.SSLContext:
@@ -57,23 +69,19 @@ class NetworkDialer:
 
     async def dial(self, destination: Destination, protocol: asyncio.Protocol) -> None:
         """Connect `protocol`; returns when it may be written to. Raises ConnectFailed."""
-        asked = destination.host, destination.port
-        host, port = self._connect.get(asked, asked)
         if destination.tls == TlsMode.NONE:
-            await self._open(protocol, host, port)
+            await self._open(protocol, destination)
             return
-        await self._dial_tls(destination, protocol, host, port)
+        await self._dial_tls(destination, protocol)
 
-    async def _dial_tls(
-        self, destination: Destination, protocol: asyncio.Protocol, host: str, port: int
-    ) -> None:
+    async def _dial_tls(self, destination: Destination, protocol: asyncio.Protocol) -> None:
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(protocol, outcome)
         try:
             tls = self._tls(destination, waiting)
         except TlsRefused as refused:
             raise ConnectFailed(refused.reason, refused.detail) from refused
-        await self._open(tls, host, port)
+        await self._open(tls, destination)
         try:
             await outcome
         except TlsRefused as refused:
@@ -95,18 +103,31 @@ class NetworkDialer:
         authorize = expect_identity(SpiffeId.parse(expected)) if expected else None
         return mesh_client(inner, self._identity, authorize=authorize, on_failure=inner.failed)
 
-    async def _open(self, protocol: asyncio.Protocol, host: str, port: int) -> None:
+    async def _open(self, protocol: asyncio.Protocol, destination: Destination) -> None:
         """Connect, and look who answers where the port is one of our own."""
-        loop = asyncio.get_running_loop()
+        asked = destination.host, destination.port
+        host, port = self._connect.get(asked, asked)
+        reach = Reach.ANYWHERE if asked in self._connect else destination.reach
         guard = Guard(protocol, self._own) if self._own.listens_on(port) else None
         try:
-            transport, _ = await loop.create_connection(lambda: guard or protocol, host, port)
+            transport = await self._transport(guard or protocol, host, port, reach)
         except OSError as error:
             reason = error.strerror or str(error)
             raise ConnectFailed(Reason.UPSTREAM_UNREACHABLE, f"{host}:{port}: {reason}") from error
         if guard is not None and guard.refused:
             raise ConnectFailed(Reason.UPSTREAM_UNREACHABLE, "this address is the sidecar itself")
         keep_alive(transport.get_extra_info("socket"))
+
+    async def _transport(
+        self, protocol: asyncio.BaseProtocol, host: str, port: int, reach: str
+    ) -> asyncio.Transport:
+        loop = asyncio.get_running_loop()
+        if reach == Reach.ANYWHERE:
+            transport, _ = await loop.create_connection(lambda: protocol, host, port)
+            return transport
+        sock = await bounded_connection(host, port, reach, lookup=self._lookup, observed=self._observed)
+        transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
+        return transport
 
 
 class _Waiting(asyncio.Protocol):

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from mesh.policy.boundary import Reach
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.reasons import Reason
 from sidecar.limits import Limits
@@ -37,6 +38,8 @@ class Destination(NamedTuple):
     """Name in the certificate of a Public destination."""
     identity: str = ""
     """SPIFFE ID that a Mesh destination must prove; empty: any of the mesh."""
+    reach: str = Reach.ANYWHERE
+    """Which addresses it may turn out to have."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

@@ -40,6 +40,7 @@ _PHRASES: dict[int, bytes] = {
 }
 
 _UPSTREAM_STATUS: dict[Reason, int] = {
+    Reason.EGRESS_PRIVATE_ADDRESS: 403,
     Reason.UPSTREAM_CONNECT_TIMEOUT: 504,
     Reason.UPSTREAM_IDLE_TIMEOUT: 504,
     Reason.TOO_MANY_CONNECTIONS: 503,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mesh.policy.address_space import space_of_host
+from mesh.policy.boundary import Reach
 from mesh.policy.compile import Policy
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.protocol.http1.target import Target, plain_path
@@ -88,7 +90,11 @@ def _undeclared(
     refusal = None if decision.allowed else (decision.reason, f"{target.host}:{target.port}{path}")
     public = target.scheme == "https"
     destination = declared or Destination(
-        target.host, target.port, TlsMode.PUBLIC if public else TlsMode.NONE, target.host if public else ""
+        target.host,
+        target.port,
+        TlsMode.PUBLIC if public else TlsMode.NONE,
+        target.host if public else "",
+        reach=policy.reach(target.host, target.port),
     )
     return Routed(
         "outbound", target.path, path, authority, destination, None, UNDECLARED, Treatment.HTTP, refusal
@@ -104,7 +110,18 @@ def destination_of(backend: Backend, target: Target) -> Destination:
         tls.mode.value,
         target.host if tls.mode.value == TlsMode.PUBLIC else "",
         tls.identity or "",
+        reach_of(backend),
     )
+
+
+def reach_of(backend: Backend) -> str:
+    """Where a declared host may lead. Its document is the operator's word, and a private address no surprise.
+
+    But a name under public authorities, or one of a wildcard's, is resolved by somebody else. No server of theirs
+    has a link-local address, and least of all that of the cloud's metadata.
+    """
+    outside = backend.tls.mode.value == TlsMode.PUBLIC or backend.host.startswith("*.")
+    return Reach.ROUTED if outside and space_of_host(backend.host) is None else Reach.ANYWHERE
 
 
 def authority_of(target: Target) -> bytes:

@@ -117,6 +117,20 @@ class Recorder:
             detail=detail,
         )
 
+    def observed_address(self, backend: str, destination: str, detail: str) -> None:
+        """A name led to an address that is refused wherever a policy enforces."""
+        reason = Reason.EGRESS_PRIVATE_ADDRESS
+        self.metrics.count(names.OBSERVED, ("outbound", backend, reason))
+        if self._log_refused:
+            self.log.write(
+                "observed_address",
+                agent=self._agent,
+                backend=backend,
+                destination=destination,
+                reason=reason,
+                detail=detail,
+            )
+
     def handshake(
         self, side: str, peer: str, reason: Reason, detail: str | None = None, serial: str | None = None
     ) -> None:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mesh.identity.ca import make_authority
 from mesh.policy.errors import PolicyInvalid
-from sidecar.config import Decisions, Provider, load_config
+from sidecar.config import Decisions, PrivateAddresses, Provider, load_config
 from sidecar.limits import Limits
 from sidecar.policies import load_files
 
@@ -270,3 +270,19 @@ def test_policy_files_and_folders_are_read_and_faults_of_all_are_told(tmp_path: 
     assert "no UTF-8" in told
     assert "missing.yaml:1: cannot be read" in told
     assert "notes.txt" not in told
+
+
+def test_private_addresses_are_refused_unless_the_configuration_allows_them(tmp_path: Path) -> None:
+    assert config_of(MINIMAL, tmp_path).egress.private_addresses is PrivateAddresses.REFUSE
+    opened = config_of(MINIMAL + "egress: {privateAddresses: allow}\n", tmp_path)
+    assert opened.egress.private_addresses is PrivateAddresses.ALLOW
+    (fault,) = faults(MINIMAL + "egress: {privateAddresses: some}\n", tmp_path)
+    assert "egress.privateAddresses" in fault
+    assert "refuse, allow" in fault
+
+
+def test_private_addresses_can_be_allowed_by_a_variable(tmp_path: Path) -> None:
+    path = tmp_path / "sidecar.yaml"
+    path.write_text(MINIMAL, encoding="utf-8")
+    config = load_config(path, {"OUTRIDER_EGRESS_PRIVATE_ADDRESSES": "allow"})
+    assert config.egress.private_addresses is PrivateAddresses.ALLOW

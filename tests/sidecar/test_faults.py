@@ -15,6 +15,7 @@ from sidecar.app import Sidecar
 from sidecar.limits import Limits
 from sidecar.telemetry import names
 from tests.support.loopback import (
+    ELSEWHERE,
     POLICY,
     TOOLS,
     Client,
@@ -663,9 +664,7 @@ async def test_a_slow_reader_in_a_tunnel_holds_the_server_back_and_loses_nothing
     policy = POLICY.replace("spec:\n  outbound:", "spec:\n  egress: allow\n  outbound:")
     async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (_, port):
         async with slow_client_of(port) as client:
-            await client.send(
-                f"CONNECT 127.0.0.1:{backend.port} HTTP/1.1\r\nhost: 127.0.0.1:{backend.port}\r\n\r\n".encode()
-            )
+            await client.send(f"CONNECT {ELSEWHERE} HTTP/1.1\r\nhost: {ELSEWHERE}\r\n\r\n".encode())
             await asyncio.wait_for(stalled.wait(), 20)
             held = written
             assert (await client.head())[0] == 200

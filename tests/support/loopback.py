@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -53,6 +53,9 @@ spec:
   - backend: beside
 """
 
+ELSEWHERE = "elsewhere.example.com:7000"
+"""Declared by no Backend, and given an address by the configuration: open under egress: allow."""
+
 
 @dataclass
 class Backend:
@@ -87,9 +90,13 @@ async def serving(script: Script) -> AsyncIterator[Backend]:
 
 @asynccontextmanager
 async def sidecar_for(
-    backend_port: int, *, policy: str = POLICY, limits: Limits | None = None
+    backend_port: int,
+    *,
+    policy: str = POLICY,
+    limits: Limits | None = None,
+    connect: Mapping[str, str] | None = None,
 ) -> AsyncIterator[tuple[Sidecar, int]]:
-    """A sidecar whose Backends all lead to `backend_port`; gives it and its proxy port."""
+    """A sidecar whose Backends all lead to `backend_port`, as does ELSEWHERE; gives it and its proxy port."""
     config = SidecarConfig(
         AgentSettings("agents", "triage"),
         IdentitySettings(),
@@ -99,6 +106,8 @@ async def sidecar_for(
         {
             "github.tools.svc:8080": f"127.0.0.1:{backend_port}",
             "plain.tools.svc:8081": f"127.0.0.1:{backend_port}",
+            ELSEWHERE: f"127.0.0.1:{backend_port}",
+            **(connect or {}),
         },
         limits or replace(Limits(), drain_seconds=0.5),
         Decisions.NONE,

@@ -73,10 +73,10 @@ async def redirected(
     async def resolve(host: str) -> frozenset[str]:
         return (addresses or {}).get(host, frozenset())
 
-    async with sidecar_for(backend_port, policy=policy, limits=limits) as (sidecar, _):
+    connect = {"10.1.2.3:7000": f"127.0.0.1:{backend_port}"}
+    async with sidecar_for(backend_port, policy=policy, limits=limits, connect=connect) as (sidecar, _):
         sidecar._dialer._connect[("db.tools.svc", 5432)] = ("127.0.0.1", backend_port)
         sidecar._dialer._connect[("other.example.com", 8080)] = ("127.0.0.1", backend_port)
-        sidecar._dialer._connect[("10.1.2.3", 7000)] = ("127.0.0.1", backend_port)
         redirect = OutboundRedirect(sidecar.pipeline, lambda: Principal("agent"), original, resolve)
         listener = Listener("redirectOutbound", redirect.accept, sidecar._ticker, 100)
         await listener.start("127.0.0.1", 0)

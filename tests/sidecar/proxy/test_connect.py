@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from mesh.policy.boundary import Reach
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import RequestHead
 from mesh.reasons import Reason
@@ -89,8 +90,8 @@ def test_an_inspected_tunnel_opens_for_anybody_because_each_request_inside_is_de
     [
         ("db.svc:5432", "tcp", Destination("db.svc", 5432)),
         ("dbm.svc:5432", "tcp-mesh", Destination("dbm.svc", 5432, TlsMode.MESH, "", ID)),
-        ("api.example.com:443", "http-public", Destination("api.example.com", 443)),
-        ("a.cdn.example.com:443", "wild", Destination("a.cdn.example.com", 443)),
+        ("api.example.com:443", "http-public", Destination("api.example.com", 443, reach=Reach.ROUTED)),
+        ("a.cdn.example.com:443", "wild", Destination("a.cdn.example.com", 443, reach=Reach.ROUTED)),
     ],
 )
 def test_a_tunnel_in_which_no_policy_has_a_say_passes_as_it_is(
@@ -113,7 +114,7 @@ def test_tls_around_what_a_policy_must_see_is_refused(target: str, policy: objec
 
 
 @pytest.mark.parametrize(
-    "target", ["evil.example.com:443", "mcp.svc:8081", "cdn.example.com:443", "[::1]:80"]
+    "target", ["evil.example.com:443", "mcp.svc:8081", "cdn.example.com:443", "[2600::1]:80"]
 )
 def test_a_tunnel_to_an_unknown_destination_follows_the_egress(target: str) -> None:
     assert refusal(target) == Reason.EGRESS_DENIED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mesh.policy.boundary import Reach
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.target import Target, absolute_form
 from mesh.reasons import Reason
@@ -213,7 +214,11 @@ def test_an_endpoint_announced_by_one_host_opens_nothing_on_another() -> None:
             Destination("github.tools.svc", 8080),
             b"github.tools.svc:8080",
         ),
-        ("http://a.wild.svc:8080/mcp", Destination("a.wild.svc", 8080), b"a.wild.svc:8080"),
+        (
+            "http://a.wild.svc:8080/mcp",
+            Destination("a.wild.svc", 8080, reach=Reach.ROUTED),
+            b"a.wild.svc:8080",
+        ),
         ("http://plain.svc/", Destination("plain.svc", 80), b"plain.svc"),
         ("http://[fd00::1]:8080/", Destination("fd00::1", 8080), b"[fd00::1]:8080"),
         (
@@ -223,7 +228,7 @@ def test_an_endpoint_announced_by_one_host_opens_nothing_on_another() -> None:
         ),
         (
             "https://api.example.com/",
-            Destination("api.example.com", 443, TlsMode.PUBLIC, "api.example.com"),
+            Destination("api.example.com", 443, TlsMode.PUBLIC, "api.example.com", reach=Reach.ROUTED),
             b"api.example.com",
         ),
     ],

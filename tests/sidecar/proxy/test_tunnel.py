@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sidecar.limits import Limits
 from sidecar.telemetry import names
-from tests.support.loopback import POLICY, Backend, answering, client_of, serving, sidecar_for
+from tests.support.loopback import ELSEWHERE, POLICY, Backend, answering, client_of, serving, sidecar_for
 from tests.support.meshed import GITHUB, TRIAGE, Published, client_side, new_mesh
 
 LOOPS = ("asyncio", "uvloop")
@@ -35,15 +35,14 @@ spec: {{outbound: [{{backend: db}}]}}
 """
 
 
-def connect(port: int) -> bytes:
-    return f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode()
+CONNECT = f"CONNECT {ELSEWHERE} HTTP/1.1\r\nhost: {ELSEWHERE}\r\n\r\n".encode()
 
 
 async def test_bytes_pass_both_ways_untouched() -> None:
     sent = bytes(range(256)) * 4000
     async with serving(echo) as backend, sidecar_for(backend.port, policy=OPEN) as (_, port):
         async with client_of(port) as client:
-            await client.send(connect(backend.port))
+            await client.send(CONNECT)
             status, fields = await client.head()
             writing = asyncio.get_running_loop().create_task(client.send(sent))
             received = await asyncio.wait_for(client.reader.readexactly(len(sent)), 10)
@@ -56,7 +55,7 @@ async def test_tls_in_an_opaque_tunnel_is_nobodys_business() -> None:
     hello = b"\x16\x03\x01\x00\x05hello"
     async with serving(echo) as backend, sidecar_for(backend.port, policy=OPEN) as (_, port):
         async with client_of(port) as client:
-            await client.send(connect(backend.port))
+            await client.send(CONNECT)
             await client.head()
             await client.send(hello)
             assert await asyncio.wait_for(client.reader.readexactly(len(hello)), 5) == hello
@@ -68,7 +67,7 @@ async def test_the_end_of_the_server_ends_the_tunnel() -> None:
 
     async with serving(script) as backend, sidecar_for(backend.port, policy=OPEN) as (_, port):
         async with client_of(port) as client:
-            await client.send(connect(backend.port))
+            await client.send(CONNECT)
             await client.head()
             assert await asyncio.wait_for(client.reader.read(), 5) == b"bye"
 
@@ -82,7 +81,7 @@ async def test_the_end_of_the_client_ends_the_tunnel() -> None:
 
     async with serving(script) as backend, sidecar_for(backend.port, policy=OPEN) as (_, port):
         async with client_of(port) as client:
-            await client.send(connect(backend.port))
+            await client.send(CONNECT)
             await client.head()
         await asyncio.wait_for(ended.wait(), 1)
 
@@ -91,7 +90,7 @@ async def test_a_destination_that_cannot_be_reached_is_a_502() -> None:
     async with serving(echo) as backend:
         free = backend.port
     async with sidecar_for(free, policy=OPEN) as (_, port), client_of(port) as client:
-        await client.send(connect(free))
+        await client.send(CONNECT)
         status, fields, body = await client.answer()
     assert (status, fields["connection"]) == (502, "close")
     assert json.loads(body)["reason"] == "upstream_unreachable"
@@ -100,7 +99,7 @@ async def test_a_destination_that_cannot_be_reached_is_a_502() -> None:
 async def test_bytes_before_the_tunnel_is_open_end_it() -> None:
     async with serving(echo) as backend, sidecar_for(backend.port, policy=OPEN) as (_, port):
         async with client_of(port) as client:
-            await client.send(connect(backend.port) + b"too early")
+            await client.send(CONNECT + b"too early")
             received = b""
             try:
                 received = await asyncio.wait_for(client.reader.read(), 5)
@@ -113,7 +112,7 @@ async def test_a_tunnel_to_an_unknown_destination_is_refused_under_egress_deny()
     script, seen = answering(b"")
     async with serving(script) as backend, sidecar_for(backend.port, policy=POLICY) as (sidecar, port):
         async with client_of(port) as client:
-            await client.send(connect(backend.port))
+            await client.send(CONNECT)
             status, _, body = await client.answer()
         counted = sidecar.metrics.value(
             names.REQUESTS, ("outbound", "undeclared", "connect", "egress_denied")
@@ -124,7 +123,7 @@ async def test_a_tunnel_to_an_unknown_destination_is_refused_under_egress_deny()
 async def test_drain_lets_an_open_tunnel_go_on_until_its_time_is_up() -> None:
     async def run(backend: Backend) -> bytes:
         async with sidecar_for(backend.port, policy=OPEN) as (sidecar, port), client_of(port) as client:
-            await client.send(connect(backend.port))
+            await client.send(CONNECT)
             await client.head()
             draining = asyncio.get_running_loop().create_task(sidecar.drain())
             await client.send(b"still here")
@@ -144,7 +143,7 @@ async def test_a_server_that_speaks_first_is_heard_after_the_200() -> None:
     async with serving(script) as backend, sidecar_for(backend.port, policy=OPEN) as (_, port):
         for _ in range(20):
             async with client_of(port) as client:
-                await client.send(connect(backend.port))
+                await client.send(CONNECT)
                 assert (await client.head())[0] == 200
                 assert await asyncio.wait_for(client.reader.readline(), 5) == b"220 hello\r\n"
 
