@@ -67,6 +67,10 @@ class LoadGenerator:
         """Keep every connection busy until `count` answers are in or the time is up."""
         return self.command(f"run {count} {seconds}")
 
+    def churn(self, count: int, seconds: float) -> Outcome:
+        """Make `count` requests, each on a connection of its own, until the time is up."""
+        return self.command(f"churn {count} {seconds}")
+
     def each(self, seconds: float) -> Outcome:
         """Let every connection make one request."""
         return self.command(f"each {seconds}")

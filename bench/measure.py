@@ -81,6 +81,19 @@ def busy(subject: Subject, request: Path, plan: Plan) -> Figures:
     }
 
 
+def anew(subject: Subject, request: Path, plan: Plan) -> Figures:
+    """A new connection for each request: its handshake and that request."""
+    connections, core = plan.handshake_connections, subject.cores.load
+    with LoadGenerator(subject.endpoint, connections, request, core=core) as load:
+        load.churn(plan.handshake_warm, plan.warm_seconds)
+        outcome, cost = costing(subject, lambda: load.churn(plan.handshakes, plan.handshake_seconds))
+    return {
+        "cpu_us": cost.cpu_ns / outcome.requests / 1000,
+        OTHERS_SHARE: cost.others_share,
+        "per_second": outcome.per_second,
+    }
+
+
 def busy_by_wrk(subject: Subject, request: Path, plan: Plan) -> Figures:
     """Saturation as `busy`, from wrk."""
     port, core = subject.endpoint.port, subject.cores.load

@@ -16,6 +16,8 @@ CALLED = GRANTED[4]
 REFUSED = HIDDEN[4]
 
 CALL_PATH = "/mcp/call"
+LAST_CALL_PATH = "/mcp/last-call"
+"""The upstream closes the connection after its answer, so that the next one has to be dialled."""
 LIST_PATH = "/mcp/list"
 EVENTS_PATH = "/mcp/events"
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from bench import handshakes
 from bench.budgets import OURS, verdicts
 from bench.figures import OTHERS_SHARE, Results, Verdict, ratio
 from bench.proxies.base import Proxy
@@ -89,6 +90,7 @@ def render(results: Results, proxies: Sequence[Proxy], circumstances: Circumstan
         parts += [f"## {title}", figures_table(results, proxies, columns)]
         if columns is CPU:
             parts += ["CPU of Outrider divided by that of:", ratio_table(results, proxies, columns)]
+            parts += ["## Mutual TLS 1.3 handshakes, full ones", handshake_table(results, proxies)]
     parts += ["## Disturbance", disturbance(results)]
     if circumstances.left_out:
         parts += ["## Left out", left_out(circumstances.left_out)]
@@ -128,6 +130,29 @@ def ratio_table(results: Results, proxies: Sequence[Proxy], columns: Sequence[Co
         if proxy.name != OURS and any(value is not None for value in ratios):
             rows.append([proxy.title, *(number(value, 2) for value in ratios)])
     return table(["", *(column[0] for column in columns)], rows)
+
+
+def handshake_table(results: Results, proxies: Sequence[Proxy]) -> str:
+    """A row for each proxy: as the server of a handshake, and as its client."""
+    rows = [
+        [
+            f"**{title}**" if name.startswith(OURS) else title,
+            *(number(value, decimals) for value, decimals in zip(figures, (0, 2, 0) * 2, strict=True)),
+        ]
+        for name, title, figures in handshakes.measured(results, proxies)
+    ]
+    return table(
+        [
+            "",
+            "accepted, CPU us",
+            "Outrider / it",
+            "connections with a call a second",
+            "dialled, CPU us",
+            "Outrider / it",
+            "connections with a call a second",
+        ],
+        rows,
+    )
 
 
 def disturbance(results: Results) -> str:

@@ -81,8 +81,10 @@ PLAIN = Station(
         Job("call rate", payloads.CALL_PATH, CALL, measure.rate, _some, without_proxy=True),
     ),
 )
-MTLS_OUT = Station("mtls-out", (BUSY_CALL, ONE_CALL), tls_out=True)
-MTLS_IN = Station("mtls-in", (MEMORY, BUSY_CALL, ONE_CALL), tls_in=True)
+ACCEPTED_ANEW = Job("call anew", payloads.CALL_PATH, CALL, measure.anew, _some)
+DIALLED_ANEW = Job("call anew", payloads.LAST_CALL_PATH, CALL, measure.busy, _some)
+MTLS_OUT = Station("mtls-out", (BUSY_CALL, DIALLED_ANEW, ONE_CALL), tls_out=True)
+MTLS_IN = Station("mtls-in", (MEMORY, BUSY_CALL, ACCEPTED_ANEW, ONE_CALL), tls_in=True)
 EVENTS = Station(
     "events",
     (

@@ -82,10 +82,11 @@ def nginx_configuration(folder: Path, plain: int, mtls: int, trust: Trust) -> st
     """nginx as the upstream MCP server: fixed answers by path, on a plain and a mutual TLS listener."""
     main, http = nginx_frame(folder)
     answers = "".join(
-        f"location = {path} {{\ndefault_type application/json;\n{nginx_answer(answer)}}}\n"
-        for path, answer in (
-            (payloads.CALL_PATH, payloads.call_answer()),
-            (payloads.LIST_PATH, payloads.list_answer()),
+        f"location = {path} {{\ndefault_type application/json;\n{extra}{nginx_answer(answer)}}}\n"
+        for path, answer, extra in (
+            (payloads.CALL_PATH, payloads.call_answer(), ""),
+            (payloads.LAST_CALL_PATH, payloads.call_answer(), "keepalive_timeout 0;\n"),
+            (payloads.LIST_PATH, payloads.list_answer(), ""),
         )
     )
     return (

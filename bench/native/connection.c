@@ -61,6 +61,12 @@ void connection_close(struct connection *connection) {
     connection->state = CONNECTION_CLOSED;
 }
 
+void connection_finish(struct connection *connection) {
+    if (connection->tls != NULL)
+        SSL_shutdown(connection->tls);
+    connection_close(connection);
+}
+
 /* The result of SSL_do_handshake, SSL_read or SSL_write: true when it only has to wait for the socket. */
 static bool tls_waits(struct connection *connection, int result) {
     int error = SSL_get_error(connection->tls, result);

@@ -52,6 +52,9 @@ enum outcome connection_send(struct connection *connection, const struct request
 /* Goes on after epoll reported the descriptor. The sink gets the response's body, with the connection as context. */
 enum outcome connection_advance(struct connection *connection, const struct request *request, body_sink sink);
 
+/* Says goodbye as TLS clients do, and closes. */
+void connection_finish(struct connection *connection);
+
 void connection_close(struct connection *connection);
 
 #endif

@@ -6,6 +6,7 @@
  *   open N SECONDS          open connections until N are usable
  *   run COUNT SECONDS       closed loop on every open connection until COUNT responses
  *   each SECONDS            every connection makes one request
+ *   churn COUNT SECONDS     a new connection for each request, CONNECTIONS at a time; latency counts from connect
  *   rate PER_SECOND SECONDS open loop: requests are due at fixed times, latency counts from then
  *   stream SECONDS          every connection makes one request, answered by server-sent events
  *   close                   closes all connections
@@ -143,6 +144,12 @@ static void command_open(size_t target, uint64_t deadline) {
     }
 }
 
+static void command_close(void) {
+    for (size_t index = 0; index < capacity; index++)
+        connection_close(&connections[index]);
+    opened = 0;
+}
+
 /* Every connection sends at once; with `again` each sends anew until `count` requests are out. */
 static void closed_loop(size_t count, bool again, body_sink sink, uint64_t deadline) {
     struct epoll_event ready[64];
@@ -181,6 +188,48 @@ static void closed_loop(size_t count, bool again, body_sink sink, uint64_t deadl
         }
     }
     errors += flying;
+}
+
+static bool churn_open(struct connection *connection) {
+    uint64_t start = now();
+    if (!connection_open(connection, epoll, port, tls)) {
+        errors++;
+        return false;
+    }
+    connection->due = start;
+    return true;
+}
+
+/* In TLS 1.3 a client has finished before its certificate was looked at: only the answer tells that it was taken. */
+static void churn(size_t count, uint64_t deadline) {
+    struct epoll_event ready[64];
+    size_t started = 0, flying = 0;
+    for (; started < capacity && started < count; started++)
+        flying += churn_open(&connections[started]);
+    while (flying > 0 && now() < deadline + GRACE) {
+        size_t found = wait_events(ready, 64, deadline + GRACE);
+        for (size_t index = 0; index < found; index++) {
+            struct connection *connection = ready[index].data.ptr;
+            enum outcome outcome = connection_advance(connection, &request, NULL);
+            if (outcome == OUTCOME_OPEN)
+                outcome = connection_send(connection, &request, connection->due);
+            if (outcome == OUTCOME_WAIT)
+                continue;
+            if (outcome == OUTCOME_COMPLETE) {
+                finished(connection, true);
+                connection_finish(connection);
+            } else {
+                errors++;
+            }
+            flying--;
+            if (started < count && now() < deadline) {
+                started++;
+                flying += churn_open(connection);
+            }
+        }
+    }
+    errors += flying;
+    command_close();
 }
 
 static void arm(uint64_t due) {
@@ -245,12 +294,6 @@ static bool command_request(const char *path) {
     return request.size > 0;
 }
 
-static void command_close(void) {
-    for (size_t index = 0; index < capacity; index++)
-        connection_close(&connections[index]);
-    opened = 0;
-}
-
 static SSL_CTX *tls_context(const char *authority, const char *certificate, const char *key) {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
@@ -285,6 +328,10 @@ static bool execute(char *line) {
     } else if (strcmp(word, "each") == 0) {
         start = now();
         closed_loop(capacity, false, NULL, start + (uint64_t)(first * SECOND));
+    } else if (strcmp(word, "churn") == 0) {
+        command_close();
+        start = now();
+        churn((size_t)first, start + (uint64_t)(second * SECOND));
     } else if (strcmp(word, "rate") == 0) {
         start = now();
         command_rate((uint64_t)first, (uint64_t)second);
