@@ -1,7 +1,7 @@
 """Three pods: a client and a server with sidecars, and an attacker with nothing. Made once for a run.
 
 The client's names for the server hold the IP version that they resolve to. `own` is a Service of the client's pod,
-`elsewhere` a name that leads to the server although somebody else is meant.
+`elsewhere` a name that leads to the server although somebody else is meant, `hijacked` one that leads to the attacker.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def client_documents(authority: TrustDomain) -> list[dict[str, Any]]:
         *(backend(f"server-{v}", f"server.{v}.test", 9000, SERVER_ID) for v in VERSIONS),
         *(backend(f"own-{v}", f"own.{v}.test", 80, CLIENT_ID) for v in VERSIONS),
         backend("elsewhere", "elsewhere.test", 9000, STRANGER_ID),
+        backend("hijacked", "hijacked.test", 9000, SERVER_ID),
     ]
     names = [one["metadata"]["name"] for one in wanted]
     outbound = [{"backend": name, "tools": tools("granted", "forbidden_here")} for name in names]
@@ -128,6 +129,7 @@ def _name(net: Network) -> dict[str, tuple[str, ...]]:
         net.service(address, 80, net["client"], 9000)
         names[f"own.{version}.test"] = (address,)
     names["elsewhere.test"] = (net["server"].ipv4,)
+    names["hijacked.test"] = (net["attacker"].ipv4,)
     for pod in (*net.pods.values(), net.bridge):
         pod.know(names, net.bridge.ipv4)
     return names
