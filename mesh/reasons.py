@@ -241,8 +241,8 @@ SENTENCES: dict[Reason, str] = {
         "inbound.mode: permissive for this port and grant unauthenticated http: {allow: true} to let it pass."
     ),
     Reason.WOULD_BE_PLAIN_TEXT: (
-        "The application encrypted this request and the Backend is declared with tls: None, so that it would leave "
-        "in plain text; declare the Backend with mode Public or Mesh."
+        "The application encrypted this request and the Backend is declared with tls: None, so that it would "
+        "leave in plain text; declare the Backend with mode Public or Mesh."
     ),
     Reason.IDLE_TIMEOUT: "Nothing arrived within limits.idleSeconds.",
     Reason.HEAD_TIMEOUT: "The request head did not arrive within limits.headSeconds.",
