@@ -20,11 +20,25 @@ class LoadFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Tunnel:
+    """Through a proxy to `authority` (host:port), and TLS inside that `root` (PEM) vouches for."""
+
+    authority: str
+    root: Path
+
+    @property
+    def host(self) -> str:
+        """The name that the server's certificate must hold."""
+        return self.authority.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where the load goes: a loopback port; with `trust`, by mutual TLS as the trust domain's peer."""
 
     port: int
     trust: Trust | None = None
+    tunnel: Tunnel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +68,8 @@ class LoadGenerator:
         if endpoint.trust is not None:
             files = (endpoint.trust.authority, endpoint.trust.peer.certificate, endpoint.trust.peer.key)
             argv += [str(file) for file in files]
+        if endpoint.tunnel is not None:
+            argv += [str(endpoint.tunnel.root), endpoint.tunnel.authority]
         self._popen = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.command(f"request {request}")
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from bench import payloads
-from bench.load import Endpoint
+from bench.load import Endpoint, Tunnel
 from bench.proxies.base import AUTHORITY, Proxy, Site
 
 TIMEOUT = 5.0
@@ -27,7 +27,7 @@ class ProbeFailed(Exception):
 def ask(endpoint: Endpoint, request: bytes) -> tuple[int, bytes]:
     """Send one request on a new connection; returns status and body. Raises OSError or HTTPException."""
     with socket.create_connection(("127.0.0.1", endpoint.port), TIMEOUT) as plain:
-        connection = plain if endpoint.trust is None else _context(endpoint).wrap_socket(plain)
+        connection = _secured(endpoint, plain)
         connection.sendall(request)
         response = http.client.HTTPResponse(connection, method="POST")
         response.begin()
@@ -70,6 +70,21 @@ def check(proxy: Proxy, site: Site, endpoint: Endpoint) -> None:
     expected = len(payloads.GRANTED) if proxy.filters_lists else len(payloads.GRANTED + payloads.HIDDEN)
     if status != 200 or len(json.loads(body)["result"]["tools"]) != expected:
         raise ProbeFailed(f"{proxy.name}: the list is answered {status} {body[:200]!r}")
+
+
+def _secured(endpoint: Endpoint, plain: socket.socket) -> socket.socket:
+    if endpoint.tunnel is not None:
+        return _tunnelled(endpoint.tunnel, plain)
+    return plain if endpoint.trust is None else _context(endpoint).wrap_socket(plain)
+
+
+def _tunnelled(tunnel: Tunnel, plain: socket.socket) -> socket.socket:
+    context = ssl.create_default_context(cafile=str(tunnel.root))
+    plain.sendall(f"CONNECT {tunnel.authority} HTTP/1.1\r\nHost: {tunnel.authority}\r\n\r\n".encode("ascii"))
+    answer = plain.recv(4096)
+    if not answer.startswith(b"HTTP/1.1 200"):
+        raise http.client.HTTPException(f"CONNECT is answered {answer[:200]!r}")
+    return context.wrap_socket(plain, server_hostname=tunnel.host)
 
 
 def _context(endpoint: Endpoint) -> ssl.SSLContext:

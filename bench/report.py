@@ -21,10 +21,11 @@ CPU: tuple[Column, ...] = (
     ("tools/list of 20", "plain/list busy", "cpu_us", 1),
     ("mTLS out", "mtls-out/call busy", "cpu_us", 1),
     ("mTLS in", "mtls-in/call busy", "cpu_us", 1),
+    ("HTTPS intercepted, mTLS out", "intercepted/call busy", "cpu_us", 1),
     ("one connection", "plain/call one", "cpu_us", 1),
     ("500 B from wrk", "plain/call wrk", "cpu_us", 1),
 )
-THROUGHPUT: tuple[Column, ...] = tuple((title, load, "per_second", 0) for title, load, _, _ in CPU[:5])
+THROUGHPUT: tuple[Column, ...] = tuple((title, load, "per_second", 0) for title, load, _, _ in CPU[:6])
 LATENCY: tuple[Column, ...] = (
     ("plain p50", "plain/call one", "p50_us", 0),
     ("p99", "plain/call one", "p99_us", 0),
@@ -133,11 +134,14 @@ def ratio_table(results: Results, proxies: Sequence[Proxy], columns: Sequence[Co
 
 
 def handshake_table(results: Results, proxies: Sequence[Proxy]) -> str:
-    """A row for each proxy: as the server of a handshake, and as its client."""
+    """A row for each proxy: as the server of a handshake, as its client, and as one that ends HTTPS."""
     rows = [
         [
             f"**{title}**" if name.startswith(OURS) else title,
-            *(number(value, decimals) for value, decimals in zip(figures, (0, 2, 0) * 2, strict=True)),
+            *(
+                number(value, decimals)
+                for value, decimals in zip(figures, (0, 2, 0, 0, 2, 0, 0), strict=True)
+            ),
         ]
         for name, title, figures in handshakes.measured(results, proxies)
     ]
@@ -150,6 +154,7 @@ def handshake_table(results: Results, proxies: Sequence[Proxy]) -> str:
             "dialled, CPU us",
             "Outrider / it",
             "connections with a call a second",
+            "intercepted, CPU us",
         ],
         rows,
     )

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import measure, payloads, probe
+from bench.budgets import OURS
 from bench.cache import Missing
 from bench.cores import Cores
 from bench.figures import Results
-from bench.load import Endpoint, LoadFailed
+from bench.load import Endpoint, LoadFailed, Tunnel
 from bench.measure import Figures, Subject
 from bench.plan import Plan
 from bench.process import Process, ProcessFailed, free_port
@@ -85,7 +86,8 @@ class Run:
                     self._out.add((station.name, proxy.name))
 
     def _still_in(self, station: Station, proxies: tuple[Proxy, ...]) -> list[Proxy]:
-        return [proxy for proxy in proxies if (station.name, proxy.name) not in self._out]
+        left = [proxy for proxy in proxies if (station.name, proxy.name) not in self._out]
+        return [proxy for proxy in left if proxy.name == OURS] if station.intercepted else left
 
     def _stand_in(self, stack: ExitStack, station: Station, proxy: Proxy) -> Standing | None:
         wanted = [job for job in station.jobs if not job.fresh]
@@ -137,12 +139,17 @@ class Run:
             return
         started = time.perf_counter()
         with Process(command, core=self.cores.proxy, log=site.folder / "log") as process:
-            endpoint = Endpoint(site.listen, self._client_trust(station, direct=False))
+            endpoint = self._endpoint(station, site)
             path = f"{payloads.EVENTS_PATH}?count=1" if station.events else payloads.CALL_PATH
             request = payloads.http_request(proxy.target(site, path), AUTHORITY, payloads.tools_call(500))
             probe.wait_until_answering(endpoint, request, process.check_alive, READY_SECONDS)
             start = measure.start(process.pid, time.perf_counter() - started)
             yield Standing(proxy, site, Subject(process.pid, endpoint, self.cores), start)
+
+    def _endpoint(self, station: Station, site: Site) -> Endpoint:
+        if station.intercepted:
+            return Endpoint(site.listen, tunnel=Tunnel(AUTHORITY, site.interception_root))
+        return Endpoint(site.listen, self._client_trust(station, direct=False))
 
     def _site(self, station: Station, proxy: Proxy) -> Site:
         listen = free_port()
@@ -151,7 +158,15 @@ class Run:
         upstream = self.upstream.events if station.events else self.upstream.plain
         if station.tls_out:
             upstream = self.upstream.mtls
-        return Site(folder, listen, upstream, self.trust, tls_in=station.tls_in, tls_out=station.tls_out)
+        return Site(
+            folder,
+            listen,
+            upstream,
+            self.trust,
+            tls_in=station.tls_in,
+            tls_out=station.tls_out,
+            intercepted=station.intercepted,
+        )
 
     def _client_trust(self, station: Station, *, direct: bool) -> Trust | None:
         """What the client uses for TLS: as the proxy wants it; without one, as the upstream does."""

@@ -35,6 +35,7 @@ class Station:
     tls_in: bool = False
     tls_out: bool = False
     events: bool = False
+    intercepted: bool = False  # only what can end a client's TLS stands here
 
 
 def _often(plan: Plan) -> int:
@@ -67,6 +68,7 @@ LIST = payloads.tools_list()
 
 BUSY_CALL = Job("call busy", payloads.CALL_PATH, CALL, measure.busy, _often)
 ONE_CALL = Job("call one", payloads.CALL_PATH, CALL, measure.one, _some, without_proxy=True)
+ONE_CALL_HERE = Job("call one", payloads.CALL_PATH, CALL, measure.one, _some)
 MEMORY = Job("memory", payloads.CALL_PATH, CALL, measure.memory, _once, fresh=True)
 
 PLAIN = Station(
@@ -94,4 +96,7 @@ EVENTS = Station(
     ),
     events=True,
 )
-STATIONS = (PLAIN, MTLS_OUT, MTLS_IN, EVENTS)
+INTERCEPTED = Station(
+    "intercepted", (BUSY_CALL, ACCEPTED_ANEW, ONE_CALL_HERE), tls_out=True, intercepted=True
+)
+STATIONS = (PLAIN, MTLS_OUT, MTLS_IN, INTERCEPTED, EVENTS)

@@ -27,7 +27,7 @@ static enum outcome fail(struct connection *connection) {
     return OUTCOME_FAILED;
 }
 
-bool connection_open(struct connection *connection, int epoll, int port, SSL_CTX *tls) {
+bool connection_open(struct connection *connection, int epoll, int port, const struct opening *opening) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int one = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -41,8 +41,11 @@ bool connection_open(struct connection *connection, int epoll, int port, SSL_CTX
         close(connection->descriptor);
         return false;
     }
-    if (tls != NULL) {
-        connection->tls = SSL_new(tls);
+    connection->opening = opening;
+    if (opening->tls != NULL) {
+        connection->tls = SSL_new(opening->tls);
+        if (opening->server_name[0] != 0)
+            SSL_set_tlsext_host_name(connection->tls, opening->server_name);
         SSL_set_fd(connection->tls, connection->descriptor);
         SSL_set_connect_state(connection->tls);
     }
@@ -86,12 +89,7 @@ static enum outcome handshake(struct connection *connection) {
     return tls_waits(connection, result) ? OUTCOME_WAIT : fail(connection);
 }
 
-static enum outcome connected(struct connection *connection) {
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(connection->descriptor, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0)
-        return fail(connection);
+static enum outcome reached(struct connection *connection) {
     if (connection->tls != NULL) {
         connection->state = CONNECTION_HANDSHAKING;
         return handshake(connection);
@@ -99,6 +97,40 @@ static enum outcome connected(struct connection *connection) {
     connection->state = CONNECTION_IDLE;
     want_write(connection, false);
     return OUTCOME_OPEN;
+}
+
+static enum outcome connected(struct connection *connection) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    size_t length = strlen(connection->opening->connect);
+    getsockopt(connection->descriptor, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0)
+        return fail(connection);
+    if (length == 0)
+        return reached(connection);
+    if (send(connection->descriptor, connection->opening->connect, length, MSG_NOSIGNAL) != (ssize_t)length)
+        return fail(connection);
+    connection->state = CONNECTION_TUNNELLING;
+    want_write(connection, false);
+    return OUTCOME_WAIT;
+}
+
+/* The proxy says nothing behind the head of its answer before we go on. */
+static enum outcome tunnelled(struct connection *connection) {
+    size_t have = connection->event_size, space = sizeof connection->event - 1 - have;
+    ssize_t received = recv(connection->descriptor, connection->event + have, space, 0);
+    if (received < 0 && errno == EAGAIN)
+        return OUTCOME_WAIT;
+    if (received <= 0)
+        return fail(connection);
+    connection->event_size = have += (size_t)received;
+    connection->event[have] = 0;
+    if (strstr(connection->event, "\r\n\r\n") == NULL)
+        return have < sizeof connection->event - 1 ? OUTCOME_WAIT : fail(connection);
+    if (strncmp(connection->event, "HTTP/1.1 200", 12) != 0)
+        return fail(connection);
+    connection->event_size = 0;
+    return reached(connection);
 }
 
 static enum outcome write_on(struct connection *connection, const struct request *request) {
@@ -179,6 +211,8 @@ enum outcome connection_advance(struct connection *connection, const struct requ
     switch (connection->state) {
     case CONNECTION_CONNECTING:
         return connected(connection);
+    case CONNECTION_TUNNELLING:
+        return tunnelled(connection);
     case CONNECTION_HANDSHAKING:
         return handshake(connection);
     case CONNECTION_WRITING:

@@ -12,6 +12,7 @@
 enum connection_state {
     CONNECTION_CLOSED,
     CONNECTION_CONNECTING,
+    CONNECTION_TUNNELLING,
     CONNECTION_HANDSHAKING,
     CONNECTION_IDLE,
     CONNECTION_WRITING,
@@ -29,13 +30,14 @@ struct connection {
     int descriptor;
     int epoll;
     SSL *tls;
+    const struct opening *opening;
     enum connection_state state;
     bool wants_write;
     size_t written;
     uint64_t due; /* ns, when the request in flight was due */
     struct response response;
     size_t event_size;
-    char event[1024]; /* the server-sent event that is being read */
+    char event[1024]; /* the server-sent event that is being read, or the answer to CONNECT */
 };
 
 struct request {
@@ -43,8 +45,15 @@ struct request {
     size_t size;
 };
 
+/* How a connection begins: a CONNECT request to a proxy unless it is empty, then TLS unless there is no context. */
+struct opening {
+    char connect[1024];
+    char server_name[256];
+    SSL_CTX *tls;
+};
+
 /* Starts to connect to 127.0.0.1:port. Returns false when the kernel refuses at once. */
-bool connection_open(struct connection *connection, int epoll, int port, SSL_CTX *tls);
+bool connection_open(struct connection *connection, int epoll, int port, const struct opening *opening);
 
 /* Starts to send the request; `due` is what latency is counted from. */
 enum outcome connection_send(struct connection *connection, const struct request *request, uint64_t due);

@@ -1,6 +1,7 @@
 /* The load generator: one thread, one epoll, commands on stdin, one line of JSON on stdout for each.
  *
- *   load PORT CONNECTIONS [CA CERT KEY]
+ *   load PORT CONNECTIONS [CA CERT KEY]      with them by mutual TLS
+ *   load PORT CONNECTIONS CA HOST:PORT       through a proxy to there (CONNECT), and TLS inside
  *
  *   request PATH            what to send from now on: the raw bytes of the file
  *   open N SECONDS          open connections until N are usable
@@ -34,7 +35,7 @@
 #define STAMP_DIGITS 19
 
 static int epoll, timer, port;
-static SSL_CTX *tls;
+static struct opening opening;
 static struct connection *connections;
 static struct connection **idle; /* those free for the next request of `rate` */
 static size_t capacity, opened, idle_count;
@@ -122,7 +123,7 @@ static void command_open(size_t target, uint64_t deadline) {
     while (opened < target && now() < deadline && errors < target) {
         /* A few handshakes at a time, so that no backlog overflows. */
         while (next < target && pending < 16) {
-            if (connection_open(&connections[next], epoll, port, tls))
+            if (connection_open(&connections[next], epoll, port, &opening))
                 pending++;
             else
                 errors++;
@@ -192,7 +193,7 @@ static void closed_loop(size_t count, bool again, body_sink sink, uint64_t deadl
 
 static bool churn_open(struct connection *connection) {
     uint64_t start = now();
-    if (!connection_open(connection, epoll, port, tls)) {
+    if (!connection_open(connection, epoll, port, &opening)) {
         errors++;
         return false;
     }
@@ -299,12 +300,17 @@ static SSL_CTX *tls_context(const char *authority, const char *certificate, cons
     SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     if (SSL_CTX_load_verify_locations(context, authority, NULL) != 1 ||
-        SSL_CTX_use_certificate_chain_file(context, certificate) != 1 ||
-        SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1) {
+        (certificate != NULL && SSL_CTX_use_certificate_chain_file(context, certificate) != 1) ||
+        (key != NULL && SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)) {
         ERR_print_errors_fp(stderr);
         exit(2);
     }
     return context;
+}
+
+static void tunnel_to(const char *authority) {
+    snprintf(opening.connect, sizeof opening.connect, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", authority, authority);
+    snprintf(opening.server_name, sizeof opening.server_name, "%.*s", (int)strcspn(authority, ":"), authority);
 }
 
 static bool execute(char *line) {
@@ -350,8 +356,8 @@ static bool execute(char *line) {
 
 int main(int argc, char **argv) {
     char line[8192];
-    if (argc != 3 && argc != 6) {
-        fprintf(stderr, "usage: load PORT CONNECTIONS [CA CERT KEY]\n");
+    if (argc < 3 || argc == 4 || argc > 6) {
+        fprintf(stderr, "usage: load PORT CONNECTIONS [CA CERT KEY | CA HOST:PORT]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -359,7 +365,11 @@ int main(int argc, char **argv) {
     port = atoi(argv[1]);
     capacity = (size_t)atoi(argv[2]);
     if (argc == 6)
-        tls = tls_context(argv[3], argv[4], argv[5]);
+        opening.tls = tls_context(argv[3], argv[4], argv[5]);
+    if (argc == 5) {
+        opening.tls = tls_context(argv[3], NULL, NULL);
+        tunnel_to(argv[4]);
+    }
     connections = calloc(capacity, sizeof *connections);
     idle = calloc(capacity, sizeof *idle);
     samples = malloc(SAMPLES * sizeof *samples);

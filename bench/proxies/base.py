@@ -16,7 +16,10 @@ AUTHORITY = f"{HOST}:{PORT}"  # the Host field, which must agree with an absolut
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a proxy stands: a folder for files, its port and the upstream's, which side speaks mutual TLS."""
+    """Where a proxy stands: a folder for files, its port and the upstream's, which side speaks mutual TLS.
+
+    `intercepted`: clients speak TLS to the upstream through it, and it ends that.
+    """
 
     folder: Path
     listen: int
@@ -24,6 +27,17 @@ class Site:
     trust: Trust
     tls_in: bool = False
     tls_out: bool = False
+    intercepted: bool = False
+
+    @property
+    def interception_root(self) -> Path:
+        """The authority by which clients trust a proxy that ends their TLS."""
+        return self.trust_folder / "ca.pem"
+
+    @property
+    def trust_folder(self) -> Path:
+        """Where the proxy writes it."""
+        return self.folder / "trust"
 
 
 class Proxy(Protocol):

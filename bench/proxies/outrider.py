@@ -41,6 +41,8 @@ class Outrider:
 
     def command(self, site: Site) -> Command:
         """Write sidecar.yaml and policies.yaml (JSON is YAML)."""
+        if site.intercepted:
+            site.trust_folder.mkdir()
         configuration, policies = site.folder / "sidecar.yaml", site.folder / "policies.yaml"
         policies.write_text(
             "\n---\n".join(json.dumps(part, indent=1) for part in documents(tls_out=site.tls_out)),
@@ -52,8 +54,8 @@ class Outrider:
         return Command([sys.executable, "-m", "sidecar", "--config", str(configuration)], compiled)
 
     def target(self, site: Site, path: str) -> str:
-        """Peers address it by path; the agent uses it as its HTTP proxy."""
-        return origin_form(path) if site.tls_in else absolute_form(path)
+        """Peers address it by path, as one does inside TLS; otherwise the agent uses it as its HTTP proxy."""
+        return origin_form(path) if site.tls_in or site.intercepted else absolute_form(path)
 
 
 def settings(site: Site, decisions: str) -> Json:
@@ -75,6 +77,7 @@ def settings(site: Site, decisions: str) -> Json:
         "connect": {f"{HOST}:{PORT}": f"127.0.0.1:{site.upstream}"},
         "limits": {},
         "log": {"decisions": decisions},
+        **({"interception": {"directory": str(site.trust_folder)}} if site.intercepted else {}),
     }
 
 

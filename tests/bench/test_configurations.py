@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from bench.trust import PEER, SERVER, Trust, issue
 from mesh.policy import compile_policy
 from mesh.policy.load import load_texts
 from mesh.policy.principal import Principal
+from mesh.settings.trust import CA_FILE
+from sidecar.config import load_config
 
 
 @pytest.fixture
@@ -44,6 +47,17 @@ def test_an_agent_names_the_whole_target_and_a_peer_the_path(
     tmp_path: Path, trust: Trust, tls_in: bool, form: str
 ) -> None:
     assert outrider.Outrider().target(site(tmp_path, trust, tls_in=tls_in), "/mcp") == form
+
+
+def test_a_sidecar_that_intercepts_is_spoken_to_as_the_server_itself(tmp_path: Path, trust: Trust) -> None:
+    proxy = outrider.Outrider()
+    stands = replace(site(tmp_path, trust, tls_out=True), intercepted=True)
+    proxy.command(stands)
+    config = load_config(tmp_path / "sidecar.yaml", {})
+    assert config.interception == stands.trust_folder
+    assert stands.interception_root == stands.trust_folder / CA_FILE
+    assert stands.trust_folder.is_dir()
+    assert proxy.target(stands, "/mcp") == "/mcp"
 
 
 def test_envoy_checks_the_identity_of_its_upstream(tmp_path: Path, trust: Trust) -> None:

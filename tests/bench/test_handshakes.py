@@ -30,6 +30,6 @@ def test_without_the_call_on_an_open_connection_there_is_no_figure() -> None:
 def test_the_report_has_both_sides_and_our_ratio_to_each() -> None:
     lines = report.handshake_table(results(), PROXIES).splitlines()
     assert lines[2:] == [
-        "| **Outrider** | 840 | 1.00 | 1,111 | – | – | – |",
-        "| nginx | 480 | 1.75 | 2,000 | – | – | – |",
+        "| **Outrider** | 840 | 1.00 | 1,111 | – | – | – | – |",
+        "| nginx | 480 | 1.75 | 2,000 | – | – | – | – |",
     ]
