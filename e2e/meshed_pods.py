@@ -1,7 +1,7 @@
 """Three pods: a client and a server with sidecars, and an attacker with nothing. Made once for a run.
 
 The client's names for the server hold the IP version that they resolve to. `own` is a Service of the client's pod,
-`elsewhere` a name that leads to the server although somebody else is meant, `hijacked` one that leads to the attacker.
+`elsewhere` a name that leads to the server although somebody else is meant, and `hijacked` leads to the attacker.
 """
 
 from __future__ import annotations
