@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mesh.policy.load import load_texts
-from mesh.policy.principal import Principal
 from sidecar.app import Sidecar
-from sidecar.capture.outbound_redirect import OutboundRedirect
 from sidecar.config import EgressSettings, PrivateAddresses
 from sidecar.proxy.bounded import Found
-from sidecar.proxy.listener import Listener
 from sidecar.telemetry import names
+from tests.support.capturing import captured
 from tests.support.client_hellos import real_hello
 from tests.support.loopback import POLICY, answering, client_of, json_answer, serving, sidecar_for
 
@@ -39,22 +35,6 @@ def resolving(sidecar: Sidecar, *addresses: str) -> list[str]:
 
     sidecar._dialer._lookup = look_up
     return asked
-
-
-@asynccontextmanager
-async def captured(sidecar: Sidecar, dialled: tuple[str, int]) -> AsyncIterator[int]:
-    """A port whose connections were all meant to go to `dialled`."""
-
-    async def resolve(host: str) -> frozenset[str]:
-        return frozenset()
-
-    redirect = OutboundRedirect(sidecar.pipeline, lambda: Principal("agent"), lambda sock: dialled, resolve)
-    listener = Listener("redirectOutbound", redirect.accept, sidecar._ticker, 100)
-    await listener.start("127.0.0.1", 0)
-    try:
-        yield int(listener.address.rpartition(":")[2])
-    finally:
-        await listener.drain(0.5)
 
 
 async def ask(port: int, request: str, host: str) -> tuple[int, Any]:
