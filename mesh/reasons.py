@@ -30,6 +30,7 @@ class Reason(StrEnum):
     EGRESS_DENIED = "egress_denied"
     EGRESS_PRIVATE_ADDRESS = "egress_private_address"
     PATH_NOT_DECLARED = "path_not_declared"
+    CALLER_TOKEN_STRIPPED = "caller_token_stripped"
     INBOUND_PATH_NOT_DECLARED = "inbound_path_not_declared"
     PEER_NOT_ALLOWED = "peer_not_allowed"
     NO_INBOUND_RULE = "no_inbound_rule"
@@ -135,6 +136,11 @@ class Reason(StrEnum):
     SHARED_PROCESSES = "shared_processes"
     PROXY_CONFLICT = "proxy_conflict"
     ANNOTATION_INVALID = "annotation_invalid"
+    NOT_PERMITTED = "not_permitted"
+    CAPTURE_IMPOSSIBLE = "capture_impossible"
+    CAPTURE_UNDONE = "capture_undone"
+    SIDECAR_GROUP = "sidecar_group"
+    PROBE_REFUSED = "probe_refused"
 
     @property
     def sentence(self) -> str:
@@ -179,6 +185,11 @@ SENTENCES: dict[Reason, str] = {
     Reason.PATH_NOT_DECLARED: (
         "The host is a declared Backend but this path is not below its path; "
         "a Backend document with this host, port and path would allow it."
+    ),
+    Reason.CALLER_TOKEN_STRIPPED: (
+        "The agent passed on a token that a caller had given to it, to a destination that is not its audience; the "
+        "header was removed. Let the agent use a token of its own, or exchange the caller's for one with this "
+        "destination as its audience (RFC 8693)."
     ),
     Reason.INBOUND_PATH_NOT_DECLARED: (
         "No inbound rule grants this peer MCP at this path; set mcp.path of the rule to the path of the MCP "
@@ -357,5 +368,24 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.ANNOTATION_INVALID: (
         "Labels and annotations of Outrider are honoured or refused, never ignored; correct it or remove it."
+    ),
+    Reason.NOT_PERMITTED: (
+        "Pods and namespaces may weaken only what the platform's settings allow; remove the annotation, or have "
+        "whoever runs the mesh add it to allow."
+    ),
+    Reason.CAPTURE_IMPOSSIBLE: (
+        "Transparent capture cannot be had here; write outrider.dev/capture: explicit, or auto, which is "
+        "explicit where transparent is impossible."
+    ),
+    Reason.CAPTURE_UNDONE: (
+        "A container could undo transparent capture; take the privilege away, or write "
+        "outrider.dev/capture: explicit."
+    ),
+    Reason.SIDECAR_GROUP: (
+        "A container would have the sidecar's group, which transparent capture exempts; use another one."
+    ),
+    Reason.PROBE_REFUSED: (
+        "The sidecar asks probes in the kubelet's place under transparent capture, and cannot ask this one; "
+        "correct it."
     ),
 }

@@ -29,6 +29,7 @@ _JSON_KEYS = frozenset(
         "agent.labels",
         "connect",
         "limits",
+        "application.probes",
         "inbound.ports",
         "identity.files.federated",
         "identity.files.jwtSvids",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from mesh.settings.values import ValueType
+
+ANY: Final = "*"
+"""In `Setting.lowers`: every value but the empty one."""
 
 
 class Kind(StrEnum):
@@ -34,7 +38,8 @@ class Setting:
 
     `default` is the text that holds when nobody says anything; "" means that nothing does. `key` is, for an
     environment variable of the sidecar, the key of the configuration file that it stands for. `supported` is
-    False for a name that is reserved: using it is refused, never ignored.
+    False for a name that is reserved: using it is refused, never ignored. `lowers` holds the values that weaken
+    protection, or ANY: pods and namespaces may use them only where the platform's settings allow it.
     """
 
     kind: Kind
@@ -45,3 +50,10 @@ class Setting:
     doc: str
     key: str = ""
     supported: bool = True
+    lowers: tuple[str, ...] = ()
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """What the platform may put on its list of allowances on this setting's account."""
+        name = self.name.rpartition("/")[2]
+        return tuple(name if value == ANY else f"{name}={value}" for value in self.lowers)

@@ -24,6 +24,12 @@ def _section(kind: Kind, rows: tuple[Setting, ...]) -> str:
 def _row(setting: Setting) -> str:
     default = f"`{setting.default}`" if setting.default else "–"
     meaning = setting.doc if setting.supported else f"*Reserved, refused by this version.* {setting.doc}"
+    if setting.permissions:
+        meaning = f"{meaning} Needs leave of the platform: {_codes(setting.permissions)}."
     if setting.key:
         meaning = f"{meaning} (`{setting.key}`)"
     return f"| `{setting.name}` | {setting.owner} | {setting.values.allowed} | {default} | {meaning} |"
+
+
+def _codes(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 from typing import Final
 
-from mesh.settings.kinds import Kind, Owner, Setting
+from mesh.settings.kinds import ANY, Kind, Owner, Setting
+from mesh.settings.lists import CidrList, PortList
 from mesh.settings.values import Choice, Port, Quantity, Text, ValueType
 
 VERSION: Final = "0.1.0"
 PREFIX: Final = "outrider.dev/"
 SIDECAR_UID: Final = 1774
-SIDECAR_CONTAINER: Final = "outrider-sidecar"
 
-# Volumes that admission adds. These names are reserved: whatever a pod brings under them is replaced.
+# Containers and volumes that admission adds. These names are reserved: what a pod brings under them is replaced.
+SIDECAR_CONTAINER: Final = "outrider-sidecar"
+REDIRECT_CONTAINER: Final = "outrider-redirect"
+RESERVED_CONTAINERS: Final = frozenset({SIDECAR_CONTAINER, REDIRECT_CONTAINER})
 IDENTITY_VOLUME: Final = "outrider-identity"
 POLICY_VOLUME: Final = "outrider-policy"
 TMP_VOLUME: Final = "outrider-tmp"
-RESERVED_VOLUMES: Final = frozenset({IDENTITY_VOLUME, POLICY_VOLUME, TMP_VOLUME})
+TRUST_VOLUME: Final = "outrider-trust"
+RESERVED_VOLUMES: Final = frozenset({IDENTITY_VOLUME, POLICY_VOLUME, TMP_VOLUME, TRUST_VOLUME})
+
+APP_HEALTH_PATH: Final = "/app-health/"
+"""On the telemetry port, below it CONTAINER/PROBE: what a probe of the application says, asked by the sidecar."""
 
 
-def _annotation(name: str, values: ValueType, default: str, doc: str, *, supported: bool = True) -> Setting:
-    return Setting(Kind.ANNOTATION, PREFIX + name, values, default, Owner.POD, doc, supported=supported)
+def _annotation(
+    name: str,
+    values: ValueType,
+    default: str,
+    doc: str,
+    *,
+    supported: bool = True,
+    lowers: tuple[str, ...] = (),
+) -> Setting:
+    return Setting(
+        Kind.ANNOTATION, PREFIX + name, values, default, Owner.POD, doc, supported=supported, lowers=lowers
+    )
 
 
 def _port(name: str, number: int, doc: str) -> Setting:
@@ -119,15 +136,25 @@ MODE = _annotation(
 )
 MTLS = _annotation(
     "mtls",
-    Choice(("strict",), later=("permissive",)),
+    Choice(("strict", "permissive")),
     "strict",
-    "Who may connect to the inbound port: only peers that prove a SPIFFE ID.",
+    "Whether captured ports take other traffic than mutual TLS of the mesh.",
+    lowers=("permissive",),
 )
 CAPTURE = _annotation(
     "capture",
-    Choice(("explicit",), later=("auto", "transparent")),
+    Choice(("auto", "transparent", "explicit")),
     "explicit",
-    "How traffic reaches the sidecar: through proxy variables, without privileges.",
+    "How traffic reaches the sidecar: `explicit` by proxy variables and without privileges, `transparent` by "
+    "the kernel; `auto` is transparent wherever it can be.",
+    lowers=("explicit",),
+)
+INTERCEPTION = _annotation(
+    "interception",
+    Choice(("on", "off")),
+    "off",
+    "Whether the application is made to trust a CA of the sidecar, which can then look into HTTPS to Backends.",
+    lowers=("off",),
 )
 RATE_LIMIT = _annotation(
     "rate-limit",
@@ -145,24 +172,24 @@ HIDE_SECRETS = _annotation(
 )
 EXCLUDE_INBOUND_PORTS = _annotation(
     "exclude-inbound-ports",
-    Text("port numbers, comma separated"),
+    PortList(),
     "",
     "Ports that transparent capture leaves alone.",
-    supported=False,
+    lowers=(ANY,),
 )
 EXCLUDE_OUTBOUND_PORTS = _annotation(
     "exclude-outbound-ports",
-    Text("port numbers, comma separated"),
+    PortList(),
     "",
     "Destination ports that transparent capture leaves alone.",
-    supported=False,
+    lowers=(ANY,),
 )
 EXCLUDE_OUTBOUND_CIDRS = _annotation(
     "exclude-outbound-cidrs",
-    Text("CIDR blocks, comma separated"),
+    CidrList(),
     "",
     "Destinations that transparent capture leaves alone.",
-    supported=False,
+    lowers=(ANY,),
 )
 CPU = _annotation("cpu", Quantity("cpu"), "50m", "CPU that the sidecar requests.")
 MEMORY = _annotation("memory", Quantity("memory"), "96Mi", "Memory that the sidecar requests.")
@@ -346,6 +373,13 @@ ENV_APPLICATION_PORTS = _env(
     Text("port numbers, comma separated"),
     "",
     "The TCP ports that the application's containers declare.",
+)
+ENV_APPLICATION_PROBES = _env(
+    "APPLICATION_PROBES",
+    "application.probes",
+    Text("a JSON object"),
+    "{}",
+    "Probes that the sidecar asks on the kubelet's behalf, by container/probe, as Kubernetes writes them.",
 )
 ENV_POLICIES = _env(
     "POLICIES", "policies", Text("paths, comma separated"), "", "Policy files, or folders of them."

@@ -48,5 +48,5 @@ def test_injecting_the_output_again_changes_nothing(case, capsys, monkeypatch) -
 
 def test_every_golden_belongs_to_an_input() -> None:
     used = {f"{case}{suffix}" for case in CASES for suffix in (".in.yaml", ".out.yaml", ".report")}
-    others = {"settings.yaml"}
+    others = {"settings.yaml", "capturing.yaml"}
     assert {path.name for path in FOLDER.iterdir()} == used | others

@@ -9,11 +9,12 @@ application still works. Everything about it fits PodSecurity `restricted`.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from mesh.settings import table
-from webhook.admission.documents import Container, EnvVar, Pod, SecurityContext, Volume, VolumeMount
-from webhook.admission.parameters import Parameters
+from mesh.settings.trust import TRUST_DIRECTORY
+from webhook.admission.documents import Container, EnvVar, Handler, Pod, SecurityContext, Volume, VolumeMount
+from webhook.admission.plan import Plan
+from webhook.admission.resources import resources
 from webhook.admission.settings import IdentityVolume, InjectionSettings
 
 IDENTITY_PATH = "/run/outrider/workload-api"
@@ -21,14 +22,14 @@ POLICY_PATH = "/etc/outrider/policies"
 _DECISIONS = {"info": "all", "warning": "refused"}
 
 
-def sidecar(pod: Pod, parameters: Parameters, settings: InjectionSettings, *, own_uid: bool) -> Container:
+def sidecar(pod: Pod, plan: Plan, settings: InjectionSettings, *, with_resources: bool) -> Container:
     """The sidecar's container for `pod`, which carries its final labels and nothing else of ours."""
     container: Container = {
         "name": table.SIDECAR_CONTAINER,
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
         "restartPolicy": "Always",
-        "env": _environment(pod, parameters, settings),
+        "env": _environment(pod, plan, settings),
         "ports": [
             {"name": "outrider-mtls", "containerPort": settings.ports.inbound, "protocol": "TCP"},
             {"name": "outrider-health", "containerPort": settings.ports.telemetry, "protocol": "TCP"},
@@ -37,18 +38,17 @@ def sidecar(pod: Pod, parameters: Parameters, settings: InjectionSettings, *, ow
         "startupProbe": _probe("/readyz", settings, period=1, failures=120),
         "readinessProbe": _probe("/readyz", settings, period=5, failures=3),
         "livenessProbe": _probe("/healthz", settings, period=10, failures=3),
-        "securityContext": _security_context(settings, own_uid=own_uid),
+        "securityContext": _security_context(settings, own_uid=plan.own_uid),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": _mounts(settings),
+        "volumeMounts": _mounts(plan, settings),
     }
-    # Container resources above those of the pod are refused by the API server, and the pod's own cover all.
-    if not pod["spec"].get("resources"):
-        container["resources"] = _resources(parameters)
+    if with_resources:
+        container["resources"] = resources(plan.parameters)
     return container
 
 
-def volumes(settings: InjectionSettings) -> list[Volume]:
-    """The volumes that only the sidecar mounts."""
+def volumes(plan: Plan, settings: InjectionSettings) -> list[Volume]:
+    """The volumes that only the sidecar mounts; the application may read that of the interception CA."""
     added: list[Volume] = []
     if settings.identity.volume is IdentityVolume.CSI:
         added.append({"name": table.IDENTITY_VOLUME, "csi": {"driver": "csi.spiffe.io", "readOnly": True}})
@@ -59,25 +59,28 @@ def volumes(settings: InjectionSettings) -> list[Volume]:
         added.append({"name": table.POLICY_VOLUME, "configMap": {"name": settings.policy_config_map}})
     # In memory: a volume on the node's disk would keep the autoscaler from removing the node.
     added.append({"name": table.TMP_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}})
+    if plan.interception:
+        added.append({"name": table.TRUST_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "4Mi"}})
     return added
 
 
-def _mounts(settings: InjectionSettings) -> list[VolumeMount]:
+def _mounts(plan: Plan, settings: InjectionSettings) -> list[VolumeMount]:
     paths = {
         table.IDENTITY_VOLUME: IDENTITY_PATH,
         table.POLICY_VOLUME: POLICY_PATH,
         table.TMP_VOLUME: "/tmp",  # noqa: S108 - the mount point inside the container
+        table.TRUST_VOLUME: TRUST_DIRECTORY,
     }
     mounts: list[VolumeMount] = []
-    for volume in volumes(settings):
+    for volume in volumes(plan, settings):
         mount: VolumeMount = {"name": volume["name"], "mountPath": paths[volume["name"]]}
-        if volume["name"] != table.TMP_VOLUME:
+        if volume["name"] not in (table.TMP_VOLUME, table.TRUST_VOLUME):
             mount["readOnly"] = True
         mounts.append(mount)
     return mounts
 
 
-def _environment(pod: Pod, parameters: Parameters, settings: InjectionSettings) -> list[EnvVar]:
+def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvVar]:
     with_identity = settings.identity.volume is not IdentityVolume.NONE
     everywhere, ports = settings.listen_host, settings.ports
     declared = application_ports(pod)
@@ -89,11 +92,18 @@ def _environment(pod: Pod, parameters: Parameters, settings: InjectionSettings) 
         table.ENV_LISTEN_FORWARD: f"127.0.0.1:{ports.forward}",
         table.ENV_LISTEN_INBOUND: f"{everywhere}:{ports.inbound}" if called else "off",
         table.ENV_LISTEN_TELEMETRY: f"{everywhere}:{ports.telemetry}",
+        table.ENV_INBOUND_MODE: plan[table.MTLS.name],
         table.ENV_APPLICATION_HOST: table.ENV_APPLICATION_HOST.default,
         table.ENV_APPLICATION_PORTS: ",".join(map(str, declared)),
         table.ENV_POLICIES: POLICY_PATH,
-        table.ENV_LOG_DECISIONS: _DECISIONS[parameters[table.LOG_LEVEL.name].value],
+        table.ENV_LOG_DECISIONS: _DECISIONS[plan[table.LOG_LEVEL.name]],
     }
+    if plan.transparent:
+        values[table.ENV_LISTEN_REDIRECT_OUTBOUND] = f"*:{ports.outbound_redirect}"
+        values[table.ENV_LISTEN_REDIRECT_INBOUND] = f"*:{ports.inbound_redirect}"
+        values[table.ENV_APPLICATION_PROBES] = plan.probes
+    if plan.interception:
+        values[table.ENV_INTERCEPTION_DIRECTORY] = TRUST_DIRECTORY
     if with_identity:
         values[table.ENV_IDENTITY_SOCKET] = f"unix://{IDENTITY_PATH}/{settings.identity.socket}"
     if settings.limits:
@@ -123,7 +133,7 @@ def application_ports(pod: Pod) -> list[int]:
     return list(dict.fromkeys(declared))
 
 
-def _probe(path: str, settings: InjectionSettings, *, period: int, failures: int) -> dict[str, Any]:
+def _probe(path: str, settings: InjectionSettings, *, period: int, failures: int) -> Handler:
     return {
         "httpGet": {"path": path, "port": settings.ports.telemetry},
         "periodSeconds": period,
@@ -144,13 +154,3 @@ def _security_context(settings: InjectionSettings, *, own_uid: bool) -> Security
     if own_uid:
         context["runAsUser"] = context["runAsGroup"] = settings.uid
     return context
-
-
-def _resources(parameters: Parameters) -> dict[str, dict[str, str]]:
-    return {
-        "requests": {"cpu": parameters[table.CPU.name].value, "memory": parameters[table.MEMORY.name].value},
-        "limits": {
-            "cpu": parameters[table.CPU_LIMIT.name].value,
-            "memory": parameters[table.MEMORY_LIMIT.name].value,
-        },
-    }

@@ -48,7 +48,7 @@ class Capabilities(TypedDict, total=False):
 
 
 class SecurityContext(TypedDict, total=False):
-    """A container's; of the pod's own, which differs, the fields read here are the same."""
+    """A container's, and the pod's own: the fields read here are alike, and the last two only the pod has."""
 
     runAsUser: int | None
     runAsGroup: int | None
@@ -58,11 +58,46 @@ class SecurityContext(TypedDict, total=False):
     readOnlyRootFilesystem: bool | None
     seccompProfile: dict[str, Any] | None
     capabilities: Capabilities | None
+    fsGroup: int | None
+    supplementalGroups: list[int] | None
+
+
+class HttpHeader(TypedDict, total=False):
+    name: str
+    value: str | None
+
+
+class ProbeAction(TypedDict, total=False):
+    """httpGet, tcpSocket and grpc in one: each has some of these."""
+
+    host: str | None
+    port: int | str
+    path: str | None
+    scheme: str | None
+    httpHeaders: list[HttpHeader] | None
+    service: str | None
+
+
+class Handler(TypedDict, total=False):
+    """A probe or a lifecycle hook."""
+
+    httpGet: ProbeAction | None
+    tcpSocket: ProbeAction | None
+    grpc: ProbeAction | None
+    timeoutSeconds: int | None
+    periodSeconds: int | None
+    failureThreshold: int | None
+
+
+class Lifecycle(TypedDict, total=False):
+    postStart: Handler | None
+    preStop: Handler | None
 
 
 class Container(TypedDict, total=False):
     name: str
     image: str | None
+    command: list[str] | None
     imagePullPolicy: str
     restartPolicy: str | None
     env: list[EnvVar] | None
@@ -71,9 +106,10 @@ class Container(TypedDict, total=False):
     volumeDevices: list[VolumeDevice] | None
     securityContext: SecurityContext | None
     resources: Any
-    startupProbe: Any
-    readinessProbe: Any
-    livenessProbe: Any
+    startupProbe: Handler | None
+    readinessProbe: Handler | None
+    livenessProbe: Handler | None
+    lifecycle: Lifecycle | None
     terminationMessagePolicy: str
 
 

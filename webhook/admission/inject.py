@@ -9,24 +9,30 @@ same whoever calls it and however often.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from mesh.reasons import Reason
 from mesh.settings import table
+from mesh.settings.lists import PortList
+from webhook.admission.boundary import slack, undoing
 from webhook.admission.container import sidecar, volumes
-from webhook.admission.documents import Container, LocalReference, Pod
+from webhook.admission.documents import LocalReference, Pod
 from webhook.admission.optin import opted_in
 from webhook.admission.outcome import Injection, Namespace, Outcome, Problem, Refusal, Skipped
-from webhook.admission.parameters import Parameters, resolve
+from webhook.admission.parameters import resolve
 from webhook.admission.patch import difference
-from webhook.admission.proxy_variables import merge
+from webhook.admission.permission import weakened
+from webhook.admission.plan import Plan, capture_problems, effective, hindrances, own_uid
+from webhook.admission.probes import rewrite
+from webhook.admission.proxy_variables import merge, without
+from webhook.admission.redirect import redirect
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.shape import PodMalformed, as_pod
 from webhook.admission.strip import DEFAULT_CONTAINER, EVICTABLE, only_container, strip
 from webhook.admission.structure import conflicts, impossible, warnings
+from webhook.admission.trust import application_containers, trust, without_trust
 
-# OpenShift gives every namespace a range of UIDs and refuses containers that ask for another one.
-UID_RANGE_ANNOTATION = "openshift.io/sa.scc.uid-range"
 # The API documents 120 characters for one warning; the reply puts "outrider: " before it.
 _WARNING_LENGTH = 110
 
@@ -57,19 +63,54 @@ def _inject(
     original: Pod, namespace: Namespace, settings: InjectionSettings, obstacles: list[Problem]
 ) -> Outcome:
     pod: Pod = unshared(original)
-    own_uid = UID_RANGE_ANNOTATION not in namespace.annotations
     strip(pod)
-    parameters, invalid = resolve(pod, namespace, settings)
-    proxy_problems, proxy_warnings = _set_proxy_variables(pod, settings)
-    problems = [*obstacles, *conflicts(pod, settings, own_uid=own_uid), *proxy_problems, *invalid]
+    plan, invalid = _plan(pod, namespace, settings)
+    trusting, said = _set_trust(pod, plan)
+    problems = [*obstacles, *conflicts(pod, settings, own_uid=plan.own_uid), *trusting]
+    if plan.transparent:
+        problems += undoing(pod, settings)
+        said += slack(pod)
+        _remove_proxy_variables(pod, settings)
+        probes, refused = rewrite(pod, _excluded(plan), settings)
+        plan = replace(plan, probes=probes)
+        problems += refused
+    else:
+        contradicting, leading_past = _set_proxy_variables(pod, settings)
+        problems += contradicting
+        said += leading_past
+    problems += invalid
     if problems:
         return Refusal.of(problems)
-    said = tuple(_clipped(warning) for warning in (*warnings(pod), *proxy_warnings))
+    warned = tuple(_clipped(warning) for warning in (*warnings(pod), *said))
     _mark(pod)
-    status = _status(parameters, settings)
-    _annotate(pod, status)
-    _add(pod, sidecar(pod, parameters, settings, own_uid=own_uid), settings)
-    return Injection(pod, difference(original, pod), status, said)
+    status = _status(plan, settings)
+    _annotate(pod, plan, status)
+    _add(pod, plan, settings)
+    return Injection(pod, difference(original, pod), status, warned)
+
+
+def _plan(pod: Pod, namespace: Namespace, settings: InjectionSettings) -> tuple[Plan, list[Problem]]:
+    """How the pod is to be made, and every setting that cannot be."""
+    parameters, problems = resolve(pod, namespace, settings)
+    hindered = hindrances(namespace, settings)
+    wanted = parameters[table.CAPTURE.name].value
+    annotations = pod["metadata"].get("annotations") or {}
+    plan = Plan(parameters, effective(wanted, hindered), own_uid(namespace))
+    problems += capture_problems(wanted, hindered)
+    problems += weakened(annotations, namespace, settings, hindered)
+    own = _excluded(plan) & settings.ports.reserved
+    if own:
+        ports = ", ".join(map(str, sorted(own)))
+        detail = f"annotation {table.EXCLUDE_INBOUND_PORTS.name} names ports of the sidecar itself: {ports}"
+        problems.append(Problem(Reason.ANNOTATION_INVALID, detail))
+    return plan, problems
+
+
+def _excluded(plan: Plan) -> frozenset[int]:
+    values, text = table.EXCLUDE_INBOUND_PORTS.values, plan[table.EXCLUDE_INBOUND_PORTS.name]
+    if not isinstance(values, PortList) or values.problem(text):
+        return frozenset()
+    return values.read(text)
 
 
 def unshared(value: Any) -> Any:
@@ -84,7 +125,7 @@ def unshared(value: Any) -> Any:
 def _set_proxy_variables(pod: Pod, settings: InjectionSettings) -> tuple[list[Problem], list[str]]:
     problems: list[Problem] = []
     said: list[str] = []
-    for container in (*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]):
+    for container in application_containers(pod):
         merged = merge(container, settings)
         container["env"] = merged.env
         problems += merged.problems
@@ -92,26 +133,46 @@ def _set_proxy_variables(pod: Pod, settings: InjectionSettings) -> tuple[list[Pr
     return problems, said
 
 
+def _remove_proxy_variables(pod: Pod, settings: InjectionSettings) -> None:
+    """Of an earlier injection with explicit capture: the kernel needs no help."""
+    for container in application_containers(pod):
+        if container.get("env"):
+            container["env"] = without(container, settings)
+
+
+def _set_trust(pod: Pod, plan: Plan) -> tuple[list[Problem], list[str]]:
+    if plan.interception:
+        return trust(pod)
+    for container in application_containers(pod):
+        without_trust(container)
+    return [], []
+
+
 def _mark(pod: Pod) -> None:
     pod["metadata"]["labels"] = {**(pod["metadata"].get("labels") or {}), table.POD_INJECTED.name: "true"}
 
 
-def _annotate(pod: Pod, status: dict[str, Any]) -> None:
+def _annotate(pod: Pod, plan: Plan, status: dict[str, Any]) -> None:
     annotations = dict(pod["metadata"].get("annotations") or {})
     alone = only_container(pod)
     if alone is not None:
         annotations.setdefault(DEFAULT_CONTAINER, alone)
     evictable = [name.strip() for name in annotations.get(EVICTABLE, "").split(",") if name.strip()]
-    if table.TMP_VOLUME not in evictable:
-        annotations[EVICTABLE] = ",".join((*evictable, table.TMP_VOLUME))
+    in_memory = [table.TMP_VOLUME, *([table.TRUST_VOLUME] if plan.interception else [])]
+    annotations[EVICTABLE] = ",".join(dict.fromkeys((*evictable, *in_memory)))
     annotations[table.STATUS.name] = json.dumps(status, sort_keys=True, separators=(",", ":"))
     pod["metadata"]["annotations"] = annotations
 
 
-def _add(pod: Pod, container: Container, settings: InjectionSettings) -> None:
+def _add(pod: Pod, plan: Plan, settings: InjectionSettings) -> None:
     spec = pod["spec"]
-    spec["initContainers"] = [container, *(spec.get("initContainers") or ())]
-    spec["volumes"] = [*(spec.get("volumes") or ()), *volumes(settings)]
+    # Container resources above those of the pod are refused by the API server, and the pod's own cover all.
+    with_resources = not spec.get("resources")
+    added = [sidecar(pod, plan, settings, with_resources=with_resources)]
+    if plan.transparent:
+        added.insert(0, redirect(plan, settings, with_resources=with_resources))
+    spec["initContainers"] = [*added, *(spec.get("initContainers") or ())]
+    spec["volumes"] = [*(spec.get("volumes") or ()), *volumes(plan, settings)]
     present = spec.get("imagePullSecrets") or []
     names = {reference.get("name") for reference in present}
     missing = [name for name in dict.fromkeys(settings.image_pull_secrets) if name not in names]
@@ -119,13 +180,15 @@ def _add(pod: Pod, container: Container, settings: InjectionSettings) -> None:
         spec["imagePullSecrets"] = [*present, *[LocalReference(name=name) for name in missing]]
 
 
-def _status(parameters: Parameters, settings: InjectionSettings) -> dict[str, Any]:
+def _status(plan: Plan, settings: InjectionSettings) -> dict[str, Any]:
     return {
         "version": table.VERSION,
         "image": settings.image,
+        "capture": str(plan.capture),
         "settings": {
             name.removeprefix(table.PREFIX): {"value": parameter.value, "layer": str(parameter.layer)}
-            for name, parameter in parameters.items()
+            for name, parameter in plan.parameters.items()
+            if parameter.value
         },
     }
 

@@ -29,6 +29,8 @@ from webhook.admission.settings import InjectionSettings
 
 _TO_PROXY = (HTTP_PROXY.name, HTTP_PROXY_LOWER.name, HTTPS_PROXY.name, HTTPS_PROXY_LOWER.name)
 _AROUND = (NO_PROXY.name, NO_PROXY_LOWER.name)
+# Not set by us: some clients prefer them to the ones above, or use them for what those do not cover.
+_OTHERS = ("ALL_PROXY", "all_proxy", "GRPC_PROXY", "grpc_proxy")
 
 
 def fixed_variables(settings: InjectionSettings) -> dict[str, str]:
@@ -65,6 +67,7 @@ def merge(container: Container, settings: InjectionSettings) -> Merged:
     direct = [variable for name in _AROUND if (variable := last.get(name)) is not None]
     entries = list(dict.fromkeys(entry for variable in direct for entry in _entries(variable)))
     contradicting = [name for name, value in fixed.items() if name in last and not _is(last[name], value)]
+    contradicting += [name for name in _OTHERS if name in last and not _is(last[name], settings.proxy_url)]
     contradicting += [one["name"] for one in direct if one.get("valueFrom") or "*" in _entries(one)]
     merged = ",".join(dict.fromkeys((*entries, *ours)))
     for name, value in (fixed | dict.fromkeys(_AROUND, merged)).items():
@@ -81,8 +84,11 @@ def merge(container: Container, settings: InjectionSettings) -> Merged:
 
 
 def without(container: Container, settings: InjectionSettings) -> list[EnvVar]:
-    """The container's environment without what `merge` adds to it."""
+    """The container's environment without what `merge` adds to it, where it was merged at all."""
     fixed, ours = fixed_variables(settings), frozenset(around(settings))
+    holding = {one["name"] for one in container.get("env") or () if _is(one, fixed.get(one["name"], ""))}
+    if not fixed.keys() <= holding:
+        return list(container.get("env") or ())
     after: list[EnvVar] = []
     for variable in container.get("env") or ():
         name = variable["name"]

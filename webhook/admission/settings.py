@@ -10,6 +10,9 @@ from mesh.settings.table import (
     INBOUND_PORT,
     INBOUND_REDIRECT_PORT,
     OUTBOUND_REDIRECT_PORT,
+    REDIRECT_BACKEND,
+    REDIRECT_IPV6,
+    REDIRECT_UDP,
     SIDECAR_UID,
     TELEMETRY_PORT,
 )
@@ -43,12 +46,23 @@ class Ports:
     forward: int = int(FORWARD_PORT.default)
     inbound: int = int(INBOUND_PORT.default)
     telemetry: int = int(TELEMETRY_PORT.default)
+    outbound_redirect: int = int(OUTBOUND_REDIRECT_PORT.default)
+    inbound_redirect: int = int(INBOUND_REDIRECT_PORT.default)
 
     @property
     def reserved(self) -> frozenset[int]:
-        """Every port that an application container must leave alone, also those of transparent capture."""
-        later = (int(OUTBOUND_REDIRECT_PORT.default), int(INBOUND_REDIRECT_PORT.default))
-        return frozenset((self.forward, self.inbound, self.telemetry, *later))
+        """Every port that an application container must leave alone, also where capture is explicit."""
+        redirects = (self.outbound_redirect, self.inbound_redirect)
+        return frozenset((self.forward, self.inbound, self.telemetry, *redirects))
+
+
+@dataclass(frozen=True, slots=True)
+class Redirection:
+    """How transparent capture is set up; the values are those of OUTRIDER_REDIRECT_UDP, _IPV6 and _BACKEND."""
+
+    udp: str = REDIRECT_UDP.default
+    ipv6: str = REDIRECT_IPV6.default
+    backend: str = REDIRECT_BACKEND.default
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,11 @@ class InjectionSettings:
 
     defaults: dict[str, str] = field(default_factory=dict)
     """Values of annotations that hold where neither pod nor namespace say anything, by full name."""
+
+    allow: frozenset[str] = frozenset()
+    """What pods and namespaces may weaken: `permission.PERMISSIONS` has every word."""
+
+    redirect: Redirection = field(default_factory=Redirection)
 
     ignored_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
     """Namespaces whose pods never get a sidecar, so that Outrider cannot stop the cluster from healing."""

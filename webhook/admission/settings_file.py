@@ -37,10 +37,12 @@ from mesh.policy.fields import (
 )
 from mesh.policy.scalars import plain_integer
 from mesh.policy.yaml_tree import Broken, Entry, Node, Scalar
-from mesh.settings.table import PREFIX
+from mesh.settings.kinds import Setting
+from mesh.settings.table import PREFIX, REDIRECT_BACKEND, REDIRECT_IPV6, REDIRECT_UDP
 from webhook.admission.outcome import Namespace
 from webhook.admission.parameters import PARAMETERS
-from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports
+from webhook.admission.permission import PERMISSIONS
+from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports, Redirection
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -158,10 +160,10 @@ def _plain(read: Reader, make: Callable[[Any], Any]) -> Reader:
 
 def _ports(node: Node, place: Place) -> Ports | Invalid:
     # An unprivileged process cannot bind below 1024.
-    fields = dict.fromkeys(("forward", "inbound", "telemetry"), Field(integer(1024, 65535)))
+    fields = dict.fromkeys(_PORTS, Field(integer(1024, 65535)))
     ports: Ports | Invalid = _section(fields, Ports)(node, place)
-    if isinstance(ports, Ports) and len({ports.forward, ports.inbound, ports.telemetry}) < 3:
-        return place.error(node, "forward, inbound and telemetry must differ from one another")
+    if isinstance(ports, Ports) and len(ports.reserved) < len(_PORTS):
+        return place.error(node, f"{', '.join(_PORTS)} must differ from one another")
     return ports
 
 
@@ -191,12 +193,20 @@ def _limits(node: Node, place: Place) -> dict[str, int | float] | Invalid:
     return limits
 
 
-def _parameter(check: Callable[[str], str | None], allowed: str) -> Reader:
-    def fault(value: str) -> str | None:
-        problem = check(value)
-        return None if problem is None else f"{shown(value)} {problem}; allowed: {allowed}"
+def _row(setting: Setting) -> Field:
+    """A value that a row of the settings table allows."""
 
-    return text(fault)
+    def fault(value: str) -> str | None:
+        problem = setting.values.problem(value)
+        return None if problem is None else f"{shown(value)} {problem}; allowed: {setting.values.allowed}"
+
+    return Field(text(fault))
+
+
+def _permission(value: str) -> str | None:
+    if value in PERMISSIONS:
+        return None
+    return f"{shown(value)} is nothing that can be allowed; allowed: {', '.join(sorted(PERMISSIONS))}"
 
 
 def _defaults(node: Node, place: Place) -> dict[str, str] | Invalid:
@@ -219,6 +229,8 @@ def _namespaces(node: Node, place: Place) -> dict[str, Namespace] | Invalid:
     return namespaces
 
 
+_PORTS = ("forward", "inbound", "telemetry", "outboundRedirect", "inboundRedirect")
+
 # Keys of the file that are spelled otherwise as attributes.
 _ATTRIBUTES = {
     "image": "image",
@@ -234,13 +246,15 @@ _ATTRIBUTES = {
     "noProxy": "no_proxy",
     "limits": "limits",
     "defaults": "defaults",
+    "allow": "allow",
+    "redirect": "redirect",
+    "outboundRedirect": "outbound_redirect",
+    "inboundRedirect": "inbound_redirect",
     "ignoredNamespaces": "ignored_namespaces",
 }
 
-_DEFAULTS = {
-    setting.name.removeprefix(PREFIX): Field(_parameter(setting.values.problem, setting.values.allowed))
-    for setting in PARAMETERS
-}
+_DEFAULTS = {setting.name.removeprefix(PREFIX): _row(setting) for setting in PARAMETERS}
+_REDIRECT = {"udp": _row(REDIRECT_UDP), "ipv6": _row(REDIRECT_IPV6), "backend": _row(REDIRECT_BACKEND)}
 _IDENTITY = {
     "volume": Field(choice(IdentityVolume)),
     "socket": Field(text(_file_name)),
@@ -259,6 +273,8 @@ _FIELDS = {
     "noProxy": Field(list_of(text(_no_proxy_entry))),
     "limits": Field(_limits),
     "defaults": Field(_defaults),
+    "allow": Field(_plain(list_of(text(_permission)), frozenset)),
+    "redirect": Field(_section(_REDIRECT, Redirection)),
     "ignoredNamespaces": Field(_plain(list_of(_matching(_NAME, "the name of a namespace")), frozenset)),
     "namespaces": Field(_namespaces),
 }

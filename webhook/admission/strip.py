@@ -6,21 +6,36 @@ container of our name by hand. So what bears a reserved name is removed and buil
 
 from __future__ import annotations
 
-from mesh.settings.table import POD_INJECTED, RESERVED_VOLUMES, SIDECAR_CONTAINER, STATUS, TMP_VOLUME
-from webhook.admission.documents import Labels, Pod
+from mesh.settings.table import (
+    POD_INJECTED,
+    RESERVED_CONTAINERS,
+    RESERVED_VOLUMES,
+    SIDECAR_CONTAINER,
+    STATUS,
+    TMP_VOLUME,
+    TRUST_VOLUME,
+)
+from webhook.admission.documents import Container, Labels, Pod
+from webhook.admission.probes import restore
 from webhook.admission.proxy_variables import without
 from webhook.admission.settings import InjectionSettings
+from webhook.admission.trust import application_containers, without_trust
 
 EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+IN_MEMORY = frozenset({TMP_VOLUME, TRUST_VOLUME})
 
 
 def strip(pod: Pod) -> None:
-    """Remove from `pod`, in place, everything that bears a reserved name."""
+    """Remove from `pod`, in place, everything that bears a reserved name, and give it its own probes back.
+
+    What stands in the application's containers otherwise stays: it is merged with what they hold.
+    """
     spec, metadata = pod["spec"], pod["metadata"]
     init = spec.get("initContainers")
-    if init and any(container["name"] == SIDECAR_CONTAINER for container in init):
-        spec["initContainers"] = [container for container in init if container["name"] != SIDECAR_CONTAINER]
+    if init and any(container["name"] in RESERVED_CONTAINERS for container in init):
+        spec["initContainers"] = [one for one in init if one["name"] not in RESERVED_CONTAINERS]
+        restore(pod, _sidecar(init))
     volumes = spec.get("volumes")
     if volumes and any(volume["name"] in RESERVED_VOLUMES for volume in volumes):
         spec["volumes"] = [volume for volume in volumes if volume["name"] not in RESERVED_VOLUMES]
@@ -29,11 +44,11 @@ def strip(pod: Pod) -> None:
 
 
 def unevictable(annotations: Labels) -> None:
-    """Take our volume out of the list of volumes that may be lost with a node, and the list with it if empty."""
+    """Take our volumes out of the list of those that may be lost with a node, and the list with it if empty."""
     listed = [name.strip() for name in annotations.get(EVICTABLE, "").split(",")]
-    if TMP_VOLUME not in listed:
+    if not IN_MEMORY & set(listed):
         return
-    kept = [name for name in listed if name and name != TMP_VOLUME]
+    kept = [name for name in listed if name and name not in IN_MEMORY]
     if kept:
         annotations[EVICTABLE] = ",".join(kept)
     else:
@@ -47,11 +62,12 @@ def uninject(pod: Pod, settings: InjectionSettings) -> None:
     """
     spec, metadata = pod["spec"], pod["metadata"]
     strip(pod)
-    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+    for container in application_containers(pod):
+        without_trust(container)
         if container.get("env"):
             container["env"] = without(container, settings)
-            if not container["env"]:
-                del container["env"]
+        if container.get("env") == []:
+            del container["env"]
     annotations = metadata.get("annotations")
     if annotations is not None:
         unevictable(annotations)
@@ -77,4 +93,8 @@ def is_injected(pod: Pod) -> bool:
     """Does the pod hold anything that only injection adds?"""
     init = pod["spec"].get("initContainers") or ()
     labels = pod["metadata"].get("labels") or {}
-    return POD_INJECTED.name in labels or any(container["name"] == SIDECAR_CONTAINER for container in init)
+    return POD_INJECTED.name in labels or any(container["name"] in RESERVED_CONTAINERS for container in init)
+
+
+def _sidecar(init: list[Container]) -> Container | None:
+    return next((container for container in init if container["name"] == SIDECAR_CONTAINER), None)

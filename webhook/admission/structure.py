@@ -8,13 +8,15 @@ refused whoever asked.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from mesh.reasons import Reason
-from mesh.settings.table import RESERVED_VOLUMES, SIDECAR_CONTAINER
+from mesh.settings.table import RESERVED_CONTAINERS, RESERVED_VOLUMES
 from webhook.admission.documents import Container, Pod, PodSpec, SecurityContext
 from webhook.admission.outcome import Problem
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.shape import every_container
+from webhook.admission.trust import is_ours
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 # With one of these a process can read another one's memory and files through /proc.
@@ -75,11 +77,13 @@ def warnings(pod: Pod) -> list[str]:
 
 def _container_conflicts(container: Container, settings: InjectionSettings) -> Iterator[Problem]:
     name = container["name"]
-    if name == SIDECAR_CONTAINER:
+    if name in RESERVED_CONTAINERS:
         yield Problem(Reason.RESERVED_NAME, f"container {name}")
-    for mount in (*(container.get("volumeMounts") or ()), *(container.get("volumeDevices") or ())):
-        if mount.get("name") in RESERVED_VOLUMES:
-            yield Problem(Reason.RESERVED_VOLUME, f"container {name}, volume {mount['name']}")
+    mounted = [mount.get("name") for mount in container.get("volumeMounts") or () if not is_ours(mount)]
+    devices = [device.get("name") for device in container.get("volumeDevices") or ()]
+    for volume in (*mounted, *devices):
+        if volume in RESERVED_VOLUMES:
+            yield Problem(Reason.RESERVED_VOLUME, f"container {name}, volume {volume}")
     for port in container.get("ports") or ():
         if port["containerPort"] in settings.ports.reserved and (port.get("protocol") or "TCP") == "TCP":
             yield Problem(Reason.SIDECAR_PORT, f"container {name}, port {port['containerPort']}")
@@ -90,18 +94,26 @@ def _user(context: SecurityContext, outer: SecurityContext) -> int | None:
     return own if own is not None else outer.get("runAsUser")
 
 
-def _may_trace(context: SecurityContext, outer: SecurityContext) -> bool:
-    """May the container be root, or trace processes of others? What it does not say counts against it."""
-    added = (context.get("capabilities") or {}).get("add") or ()
-    if context.get("privileged") or not _TRACING.isdisjoint(
-        name.upper().removeprefix("CAP_") for name in added
-    ):
-        return True
+def capabilities(context: SecurityContext, which: Literal["add", "drop"]) -> frozenset[str]:
+    """Capabilities that a container asks for or gives up, without the prefix CAP_."""
+    names = (context.get("capabilities") or {}).get(which) or ()
+    return frozenset(name.upper().removeprefix("CAP_") for name in names)
+
+
+def may_be_root(context: SecurityContext, outer: SecurityContext) -> bool:
+    """May the container be root? What neither it nor the pod says counts against it."""
     user = _user(context, outer)
     if user is not None:
         return user == 0
     own = context.get("runAsNonRoot")
     return not (own if own is not None else outer.get("runAsNonRoot"))
+
+
+def _may_trace(context: SecurityContext, outer: SecurityContext) -> bool:
+    """May the container be root, or trace processes of others?"""
+    if context.get("privileged") or _TRACING & capabilities(context, "add"):
+        return True
+    return may_be_root(context, outer)
 
 
 def _is_windows(spec: PodSpec) -> bool:
