@@ -76,6 +76,11 @@ class Sidecar:
             handshake=partial(self.recorder.handshake, "outbound"),
         )
         self._pool = Pool(self._dialer, config.limits, self._ticker, self._clock)
+        self._application = Application(
+            config.application.host,
+            config.application.ports,
+            redirected=config.listen.redirect_inbound is not None,
+        )
         self.pipeline = Pipeline(
             compile_policy(
                 documents,
@@ -90,7 +95,7 @@ class Sidecar:
             dialer=self._dialer,
             recorder=self.recorder,
             clock=self._clock,
-            application=Application(config.application.host, config.application.ports),
+            application=self._application,
         )
         self._app_health = AppHealth(config.application.probes, config.application.host)
         self._listeners: dict[str, Listener] = {}
@@ -202,8 +207,10 @@ class Sidecar:
         return OutboundRedirect(self.pipeline, self._agent, original_destination, resolver.addresses)
 
     def _inbound_redirect(self) -> InboundRedirect:
-        host, permissive = self.config.application.host, self.config.inbound.permissive
-        return InboundRedirect(self.pipeline, self.identity, host, permissive, original_destination)
+        permissive = self.config.inbound.permissive
+        return InboundRedirect(
+            self.pipeline, self.identity, self._application, permissive, original_destination
+        )
 
     def _trust_interception(self) -> None:
         """Make the interception CA and the files by which the application trusts it."""

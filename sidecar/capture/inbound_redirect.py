@@ -20,6 +20,8 @@ from mesh.protocol.opening import Opening
 from mesh.protocol.tls import alert
 from mesh.protocol.tls.client_hello import ClientHello
 from mesh.reasons import Reason
+from sidecar.addresses import is_loopback
+from sidecar.capture.inbound import Application
 from sidecar.capture.mesh import accept_mesh
 from sidecar.capture.peek import Peek
 from sidecar.identity.contexts import MESH_ALPN
@@ -27,7 +29,6 @@ from sidecar.identity.holder import IdentityHolder
 from sidecar.proxy import replies
 from sidecar.proxy.downstream import Channel, Downstream
 from sidecar.proxy.plan import Tunnel
-from sidecar.proxy.pool import Destination
 
 if TYPE_CHECKING:
     from sidecar.addresses import Address
@@ -46,13 +47,13 @@ class InboundRedirect:
         self,
         pipeline: Pipeline,
         identity: IdentityHolder,
-        application_host: str,
+        application: Application,
         permissive: Callable[[int], bool],
         original: Callable[[Any], Address | None],
     ) -> None:
         self.pipeline = pipeline
         self.identity = identity
-        self.application_host = application_host
+        self.application = application
         self.permissive = permissive
         self.original = original
 
@@ -64,12 +65,12 @@ class InboundRedirect:
 class _Redirected(Peek):
     """One redirected connection, until it is known what it is."""
 
-    __slots__ = ("_port", "_redirect")
+    __slots__ = ("_arrived", "_redirect")
 
     def __init__(self, redirect: InboundRedirect, listener: Listener) -> None:
         super().__init__(redirect.pipeline, listener, NOBODY, self._chosen)
         self._redirect = redirect
-        self._port = 0
+        self._arrived = ("", 0)
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -81,12 +82,16 @@ class _Redirected(Peek):
         if destination is None:
             self.refuse(Reason.NOT_REDIRECTED, "a connection to the capture port itself")
             return
-        self._port = destination[1]
+        self._arrived = _own_address(destination[0], transport.get_extra_info("sockname")), destination[1]
+
+    @property
+    def _port(self) -> int:
+        return self._arrived[1]
 
     def _chosen(self, peek: Peek, found: Opening, hello: ClientHello | None) -> None:
         redirect = self._redirect
         if hello is not None and _MESH_ALPN in hello.alpn:
-            self.become(accept_mesh(self._pipeline, redirect.identity, self._listener, self._port))
+            self.become(accept_mesh(self._pipeline, redirect.identity, self._listener, self._arrived))
         elif found is Opening.HTTP:
             self._plain()
         else:
@@ -100,10 +105,12 @@ class _Redirected(Peek):
         elif not decision.allowed:
             reason, detail = decision.reason, decision.rule
         else:
-            channel = Channel("inbound", UNAUTHENTICATED, NOBODY, port=self._port)
-            self.become(Downstream(self._pipeline, self._listener, channel))
+            self.become(Downstream(self._pipeline, self._listener, self._channel()))
             return
         self.refuse(reason, detail, replies.turned_away(reason, detail))
+
+    def _channel(self) -> Channel:
+        return Channel("inbound", UNAUTHENTICATED, NOBODY, arrived=self._arrived)
 
     def _opaque(self, *, tls: bool) -> None:
         """What cannot be inspected needs a grant of everything that is no MCP."""
@@ -120,12 +127,20 @@ class _Redirected(Peek):
         if not decision.allowed:
             self.refuse(decision.reason, decision.rule, alert.refusal(decision.reason) if tls else b"")
             return
-        host = self._redirect.application_host
-        tunnel = Tunnel(host, self._port, Destination(host, self._port), "application", inspected=False)
+        destination = self._redirect.application.meant(self._arrived)
+        tunnel = Tunnel(destination.host, self._port, destination, "application", inspected=False)
         received = self.release()
-        connection = Downstream(
-            pipeline, self._listener, Channel("inbound", UNAUTHENTICATED, NOBODY, port=self._port)
-        )
+        connection = Downstream(pipeline, self._listener, self._channel())
         self.transport.set_protocol(connection)
         connection.connection_made(self.transport)
         connection.open_tunnel(tunnel, received)
+
+
+def _own_address(dialled: str, arrived: tuple[Any, ...]) -> str:
+    """The pod's address that a connection came to.
+
+    Whoever shares a link with the pod can send it packets that are for somebody else, and must not have the
+    sidecar carry them there. So what counts is the address on which the kernel took the connection in; where that
+    is loopback, it is the sidecar's own, to an address that the rules know as the pod's.
+    """
+    return dialled if is_loopback(arrived[0]) else str(arrived[0]).partition("%")[0]

@@ -21,6 +21,7 @@ from sidecar.proxy.downstream import Channel, Downstream
 from sidecar.proxy.tls import mesh_server
 
 if TYPE_CHECKING:
+    from sidecar.addresses import Address
     from sidecar.proxy.listener import Listener
     from sidecar.proxy.pipeline import Pipeline
 
@@ -29,9 +30,9 @@ LINGER_SECONDS = 1.0
 
 
 def accept_mesh(
-    pipeline: Pipeline, identity: IdentityHolder, listener: Listener, port: int | None = None
+    pipeline: Pipeline, identity: IdentityHolder, listener: Listener, arrived: Address | None = None
 ) -> asyncio.Protocol:
-    """The protocol of a connection that must be mutual TLS. `port`: the application's, where it is known."""
+    """The protocol of a connection that must be mutual TLS. `arrived`: as in Channel."""
     recorder = pipeline.recorder
 
     def failed(refused: TlsRefused) -> None:
@@ -44,7 +45,7 @@ def accept_mesh(
     listener.shaking_hands += 1
     try:
         return mesh_server(
-            _Accepted(pipeline, identity, listener, port),
+            _Accepted(pipeline, identity, listener, arrived),
             identity,
             on_failure=failed,
             handshake_seconds=pipeline.limits.handshake_seconds,
@@ -58,12 +59,12 @@ class _Accepted(asyncio.Protocol):
     """Becomes the connection once the peer is known."""
 
     def __init__(
-        self, pipeline: Pipeline, identity: IdentityHolder, listener: Listener, port: int | None
+        self, pipeline: Pipeline, identity: IdentityHolder, listener: Listener, arrived: Address | None
     ) -> None:
         self._pipeline = pipeline
         self._identity = identity
         self._listener = listener
-        self._port = port
+        self._arrived = arrived
 
     def connection_made(self, transport: Any) -> None:
         peer = str(transport.get_extra_info("peer_id"))
@@ -76,7 +77,7 @@ class _Accepted(asyncio.Protocol):
         if decision.allowed:
             self._listener.shaking_hands -= 1
             protocol = Downstream(
-                pipeline, self._listener, Channel("inbound", principal, peer, port=self._port)
+                pipeline, self._listener, Channel("inbound", principal, peer, arrived=self._arrived)
             )
             protocol.expires = expiry(transport, pipeline.clock(), self._identity.clock())
         else:

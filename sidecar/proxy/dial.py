@@ -110,7 +110,7 @@ class NetworkDialer:
         reach = Reach.ANYWHERE if asked in self._connect else destination.reach
         guard = Guard(protocol, self._own) if self._own.listens_on(port) else None
         try:
-            transport = await self._transport(guard or protocol, host, port, reach)
+            transport = await self._transport(guard or protocol, host, port, reach, destination.source)
         except OSError as error:
             reason = error.strerror or str(error)
             raise ConnectFailed(Reason.UPSTREAM_UNREACHABLE, f"{host}:{port}: {reason}") from error
@@ -119,11 +119,12 @@ class NetworkDialer:
         keep_alive(transport.get_extra_info("socket"))
 
     async def _transport(
-        self, protocol: asyncio.BaseProtocol, host: str, port: int, reach: str
+        self, protocol: asyncio.BaseProtocol, host: str, port: int, reach: str, source: str
     ) -> asyncio.Transport:
         loop = asyncio.get_running_loop()
         if reach == Reach.ANYWHERE:
-            transport, _ = await loop.create_connection(lambda: protocol, host, port)
+            local = (source, 0) if source else None
+            transport, _ = await loop.create_connection(lambda: protocol, host, port, local_addr=local)
             return transport
         sock = await bounded_connection(host, port, reach, lookup=self._lookup, observed=self._observed)
         transport, _ = await loop.create_connection(lambda: protocol, sock=sock)

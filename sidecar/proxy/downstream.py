@@ -48,8 +48,8 @@ class Channel:
     """The application speaks TLS there, which is ended here."""
     captured: Address | None = None
     """Where the agent's connection was meant to go before the kernel brought it here."""
-    port: int | None = None
-    """The application's port that a peer connected to, where the connection itself says it."""
+    arrived: Address | None = None
+    """Where a peer's connection came in that the kernel brought here: an own address, the application's port."""
 
     @property
     def may_tunnel(self) -> bool:

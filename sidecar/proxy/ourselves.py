@@ -44,7 +44,7 @@ class Ourselves:
         host, port = peer
         if port not in self._bound:
             return False
-        here = is_loopback(host) or read_host(host) == read_host(local[0])
+        here = is_loopback(host) or is_loopback(local[0]) or read_host(host) == read_host(local[0])
         return read_host(host) in self._bound[port] or (here and port in self._everywhere)
 
 

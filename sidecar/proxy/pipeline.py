@@ -38,7 +38,7 @@ from sidecar.proxy.mcp_answer import McpAnswers
 from sidecar.proxy.mcp_request import inspect_post
 from sidecar.proxy.outgoing import outgoing
 from sidecar.proxy.plan import Plan, Reply, Routed, Treatment, Tunnel
-from sidecar.proxy.pool import Destination, Dialer, Pool, TlsMode
+from sidecar.proxy.pool import Dialer, Pool, TlsMode
 from sidecar.proxy.routing import route_outbound
 from sidecar.proxy.routing_inbound import endpoint_key, route_inbound
 from sidecar.proxy.sniff import looks_like_json, pending_ids, speaks_json_rpc
@@ -132,7 +132,7 @@ class Pipeline:
                 head.target,
                 head.fields.get(b"host"),
                 channel.principal.id,
-                channel.port,
+                channel.arrived,
             )
         else:
             key = (head.target, channel.tunnel, channel.secure)
@@ -155,8 +155,7 @@ class Pipeline:
         return route_outbound(self.policy, target, self._endpoints.owners)
 
     def _route_inbound(self, head: RequestHead, channel: Channel) -> Routed:
-        port, path = inbound_capture.where_to(head, self._application, channel.port)
-        application = Destination(self._application.host, port)
+        application, path = inbound_capture.where_to(head, self._application, channel.arrived)
         authority = head.fields.get(b"host", b"")
         learned = self._inbound_endpoints.owners
         return route_inbound(self.policy, channel.principal, application, path, authority, learned)

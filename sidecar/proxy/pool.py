@@ -40,6 +40,8 @@ class Destination(NamedTuple):
     """SPIFFE ID that a Mesh destination must prove; empty: any of the mesh."""
     reach: str = Reach.ANYWHERE
     """Which addresses it may turn out to have."""
+    source: str = ""
+    """The own address to dial from; empty: the kernel's choice."""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

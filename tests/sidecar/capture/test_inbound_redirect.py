@@ -14,6 +14,7 @@ import pytest
 from mesh.protocol.tls.alert import Alert, fatal_alert
 from mesh.reasons import Reason
 from sidecar.app import Sidecar
+from sidecar.capture.inbound import Application
 from sidecar.capture.inbound_redirect import InboundRedirect
 from sidecar.proxy.listener import Listener
 from sidecar.telemetry import names
@@ -48,8 +49,9 @@ async def redirected(
             def original(sock: Any) -> tuple[str, int] | None:
                 return None if direct else ("10.1.2.3", backend.port)
 
+            application = Application("127.0.0.1", (backend.port,))
             redirect = InboundRedirect(
-                sidecar.pipeline, sidecar.identity, "127.0.0.1", lambda port: permissive, original
+                sidecar.pipeline, sidecar.identity, application, lambda port: permissive, original
             )
             listener = Listener("redirectInbound", redirect.accept, sidecar._ticker, 100)
             await listener.start("127.0.0.1", 0)
