@@ -30,7 +30,7 @@ class Reason(StrEnum):
     EGRESS_DENIED = "egress_denied"
     EGRESS_PRIVATE_ADDRESS = "egress_private_address"
     PATH_NOT_DECLARED = "path_not_declared"
-    CALLER_TOKEN_STRIPPED = "caller_token_stripped"
+    CALLER_TOKEN_STRIPPED = "caller_token_stripped"  # noqa: S105 - a code, not a token
     INBOUND_PATH_NOT_DECLARED = "inbound_path_not_declared"
     PEER_NOT_ALLOWED = "peer_not_allowed"
     NO_INBOUND_RULE = "no_inbound_rule"
@@ -187,9 +187,9 @@ SENTENCES: dict[Reason, str] = {
         "a Backend document with this host, port and path would allow it."
     ),
     Reason.CALLER_TOKEN_STRIPPED: (
-        "The agent passed on a token that a caller had given to it, to a destination that is not its audience; the "
-        "header was removed. Let the agent use a token of its own, or exchange the caller's for one with this "
-        "destination as its audience (RFC 8693)."
+        "The agent passed on a token that a caller had given to it, to a destination that is not its audience; "
+        "the header was removed. Let the agent use a token of its own, or exchange the caller's for one with "
+        "this destination as its audience (RFC 8693)."
     ),
     Reason.INBOUND_PATH_NOT_DECLARED: (
         "No inbound rule grants this peer MCP at this path; set mcp.path of the rule to the path of the MCP "

@@ -29,6 +29,10 @@ class Limits:
     """Open connections of one listener."""
     upstream_connections: int = 1024
     """Open connections to one backend."""
+    caller_tokens: int = 4096
+    """Tokens of callers that are remembered, as hashes, so that the agent does not pass them on."""
+    caller_token_seconds: float = 86400.0
+    """How long each is remembered after it was last seen; a JWT not beyond its own expiry."""
     idle_seconds: float = 300.0
     """A client's connection without a request. 0: none."""
     stall_seconds: float = 120.0

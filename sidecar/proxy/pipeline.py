@@ -6,6 +6,7 @@
     route         to a Backend or an MCP path, and how traffic is treated   `routing`, `routing_inbound`
     parse         strictly, where the treatment looks inside                `inspect` -> `mcp_request`
     decide        one function for calls and for items of lists             Policy.decide
+    credentials   a caller's token goes on to its audience only             `callers`
     forward       re-serialised, over a pooled connection                   `outgoing`, `pool`
     the answer    parsed, lists filtered, event by event                    `answer` -> `mcp_answer`
     record        a counter and a log line for each decision                `recorder`
@@ -22,12 +23,13 @@ from mesh.policy.compile import Policy
 from mesh.policy.decision import INBOUND, Decision, HttpRequest
 from mesh.policy.documents import Backend
 from mesh.protocol.http1.errors import HttpRefused
-from mesh.protocol.http1.heads import RequestHead, ResponseHead, all_values
+from mesh.protocol.http1.heads import Headers, RequestHead, ResponseHead, all_values
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.reasons import Reason
 from sidecar.capture import forward_proxy
 from sidecar.capture import inbound as inbound_capture
 from sidecar.capture.forward_proxy import captured_to
+from sidecar.credentials.caller_tokens import CallerTokens, without
 from sidecar.limits import Limits
 from sidecar.proxy import replies
 from sidecar.proxy.answers import Answer
@@ -93,6 +95,7 @@ class Pipeline:
         self.interception: Interception | None = None
         """Ends the application's own TLS; None: it is refused where it would have to be inspected."""
         self.answers = McpAnswers(policy, limits, recorder, pool)
+        self.callers = CallerTokens(limit=limits.caller_tokens, seconds=limits.caller_token_seconds)
         self._application = application
         self._routes: dict[tuple[object, ...], Routed] = {}
         self._endpoints: Endpoints[Backend] = Endpoints()
@@ -113,10 +116,21 @@ class Pipeline:
             reason, where = Reason.WOULD_BE_PLAIN_TEXT, str(routed.destination)
             self.recorder.refused_message("client", channel.peer, reason, where)
             return replies.problem(403, reason, where)
+        if self.callers.known and routed.direction == "outbound":
+            head = self._without_callers_tokens(head, routed)
         plan = Plan(head, channel.principal, routed, routed.treatment, routed.target)
         if routed.refusal is not None:
             return self._refuse_destination(plan, routed.refusal)
         return self._admit_routed(plan)
+
+    def _without_callers_tokens(self, head: RequestHead, routed: Routed) -> RequestHead:
+        """What a caller gave to the agent goes on to its audience only."""
+        foreign = self.callers.foreign(head, routed)
+        if not foreign or routed.refusal is not None:
+            return head
+        headers = sorted({name.decode("latin-1") for name, _ in foreign})
+        self.recorder.caller_token(routed.backend, str(routed.destination), headers)
+        return without(head, foreign)
 
     def intercepts(self, host: str, port: int) -> bool:
         """Whether the application's TLS to this host and port can be ended here, and goes on as TLS."""
@@ -211,7 +225,13 @@ class Pipeline:
 
     def stream(self, plan: Plan) -> bytes:
         """The head of a request whose body is passed on as it comes."""
-        return outgoing(plan, plan.head.headers, plan.head.body_length)
+        return self._leave(plan, plan.head.headers, plan.head.body_length)
+
+    def _leave(self, plan: Plan, headers: Headers, body_length: int) -> bytes:
+        """The head as it leaves, for a backend or for the application."""
+        if plan.routed.direction == "inbound":
+            self.callers.remember(plan.head)
+        return outgoing(plan, headers, body_length)
 
     def inspect(self, plan: Plan, body: bytes) -> bytes | Reply:
         """The whole request as it leaves, from one whose body is here as a whole."""
@@ -224,7 +244,7 @@ class Pipeline:
                 decided = self._decide_head(plan) if head.body_length else plan
                 if isinstance(decided, Reply):
                     return decided
-                return outgoing(plan, head.headers, len(body)) + body
+                return self._leave(plan, head.headers, len(body)) + body
             plan.treatment = Treatment.MCP
             plan.target = plan.routed.neighbour
             if plan.target is None:
@@ -234,7 +254,7 @@ class Pipeline:
         if head.method != "POST":
             if body:
                 return replies.problem(400, Reason.HTTP_MALFORMED, f"{head.method} with a body")
-            return outgoing(plan, head.headers, 0)
+            return self._leave(plan, head.headers, 0)
         step = inspect_post(
             plan,
             body,
@@ -246,7 +266,7 @@ class Pipeline:
         if isinstance(step, Reply):
             return step
         body, headers = step
-        return outgoing(plan, headers, len(body)) + body
+        return self._leave(plan, headers, len(body)) + body
 
     # The answer.
 

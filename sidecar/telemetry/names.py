@@ -57,6 +57,12 @@ UPSTREAM_FAILURES = Metric(
     ("backend", "reason"),
     "Requests that a backend failed to answer.",
 )
+CALLER_TOKENS_STRIPPED = Metric(
+    "outrider_caller_tokens_stripped_total",
+    "counter",
+    ("backend",),
+    "Headers of the agent's requests that were removed, because they carried a caller's token elsewhere.",
+)
 HANDSHAKES = Metric(
     "outrider_tls_handshakes_total",
     "counter",
@@ -107,6 +113,7 @@ METRICS: tuple[Metric, ...] = (
     OBSERVED,
     REFUSED_MESSAGES,
     UPSTREAM_FAILURES,
+    CALLER_TOKENS_STRIPPED,
     HANDSHAKES,
     CONNECTIONS,
     UPSTREAM_CONNECTIONS,

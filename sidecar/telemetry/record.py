@@ -117,6 +117,18 @@ class Recorder:
             detail=detail,
         )
 
+    def caller_token(self, backend: str, destination: str, headers: list[str]) -> None:
+        """A caller's token did not leave; `headers` are the names of the fields that carried it."""
+        self.metrics.count(names.CALLER_TOKENS_STRIPPED, (backend,), len(headers))
+        self.log.write(
+            "caller_token",
+            agent=self._agent,
+            backend=backend,
+            destination=destination,
+            headers=headers,
+            reason=Reason.CALLER_TOKEN_STRIPPED,
+        )
+
     def observed_address(self, backend: str, destination: str, detail: str) -> None:
         """A name led to an address that is refused wherever a policy enforces."""
         reason = Reason.EGRESS_PRIVATE_ADDRESS

@@ -63,9 +63,13 @@ _SINGLE: dict[bytes, Reason] = {
 @lru_cache(maxsize=512)
 def may_be_kept(name: bytes) -> bool:
     """Whether a field with this name (in lower case) may be remembered beyond its message."""
-    if name in _NO_CREDENTIAL:
-        return True
-    return name not in _NEW_EVERY_TIME and _CREDENTIAL.search(name) is None
+    return name not in _NEW_EVERY_TIME and not holds_credential(name)
+
+
+@lru_cache(maxsize=512)
+def holds_credential(name: bytes) -> bool:
+    """Whether a field with this name (in lower case) says that it holds a credential."""
+    return name not in _NO_CREDENTIAL and _CREDENTIAL.search(name) is not None
 
 
 class FieldLines(dict[bytes, tuple[bytes, bytes]]):
