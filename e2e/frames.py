@@ -27,7 +27,18 @@ def tcp_flows(frames: Iterable[bytes]) -> set[Flow]:
     return {flow for flow, _, _ in _segments(frames)}
 
 
+def tcp_opened(frames: Iterable[bytes]) -> set[Flow]:
+    """Every connection that somebody tried to open, from the side that did."""
+    syn, ack = 0x02, 0x10
+    return {flow for flow, flags, _, _ in _parsed(frames) if flags & (syn | ack) == syn}
+
+
 def _segments(frames: Iterable[bytes]) -> Iterator[tuple[Flow, int, bytes]]:
+    return ((flow, sequence, payload) for flow, _, sequence, payload in _parsed(frames))
+
+
+def _parsed(frames: Iterable[bytes]) -> Iterator[tuple[Flow, int, int, bytes]]:
+    """Each TCP segment's flow, flags, sequence number and payload."""
     for frame in frames:
         (kind,) = struct.unpack_from("!H", frame, 12)
         packet = frame[ETHERNET:]
@@ -43,7 +54,7 @@ def _segments(frames: Iterable[bytes]) -> Iterator[tuple[Flow, int, bytes]]:
             continue
         source_port, target_port, sequence = struct.unpack_from("!HHI", segment)
         payload = segment[(segment[12] >> 4) * 4 :]
-        yield (str(source), source_port, str(target), target_port), sequence, payload
+        yield (str(source), source_port, str(target), target_port), segment[13], sequence, payload
 
 
 def _joined(parts: dict[int, bytes]) -> bytes:

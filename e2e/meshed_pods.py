@@ -20,6 +20,8 @@ from e2e.pods import Agent, BackwardsServer, PodSidecar, document, redirect, run
 VERSIONS = ("ipv4", "ipv6")
 SERVICE = {"ipv4": "10.96.0.20", "ipv6": "fd96::20"}
 CLIENT_ID, SERVER_ID, STRANGER_ID = "ns/agents/sa/client", "ns/tools/sa/server", "ns/tools/sa/stranger"
+LOOP_PORTS = (15001, 15002, 15006, 15443, 15020, 7777)
+HASTY = {"limits": {"connectSeconds": 0.5}}
 _markers = itertools.count(1)
 
 
@@ -44,11 +46,31 @@ def client_documents(authority: TrustDomain) -> list[dict[str, Any]]:
         *(backend(f"own-{v}", f"own.{v}.test", 80, CLIENT_ID) for v in VERSIONS),
         backend("elsewhere", "elsewhere.test", 9000, STRANGER_ID),
         backend("hijacked", "hijacked.test", 9000, SERVER_ID),
+        *_loops(str(authority.id(CLIENT_ID))),
     ]
     names = [one["metadata"]["name"] for one in wanted]
     outbound = [{"backend": name, "tools": tools("granted", "forbidden_here")} for name in names]
     caller = {"from": [str(authority.id(CLIENT_ID))], "mcp": {"tools": tools("granted")}}
     return [*wanted, document("AgentPolicy", "client", outbound=outbound, inbound=[caller])]
+
+
+def _loops(identity: str) -> list[dict[str, Any]]:
+    """Backends that are the client's own pod, with ports of its sidecar and with one of nobody."""
+    modes = {"mesh": {"mode": "Mesh", "identity": identity}, "none": {"mode": "None"}}
+    return [
+        document(
+            "Backend",
+            f"loop-{mode}-{v}-{port}",
+            protocol="MCP",
+            host=f"loop-{mode}.{v}.test",
+            port=port,
+            path="/mcp",
+            tls=tls,
+        )
+        for mode, tls in modes.items()
+        for v in VERSIONS
+        for port in LOOP_PORTS
+    ]
 
 
 def server_documents(authority: TrustDomain) -> list[dict[str, Any]]:
@@ -105,10 +127,10 @@ def meshed_pods(folder: Path, python_v1: Path, python_v2: Path) -> Iterator[Mesh
         authority = stack.enter_context(trust_domain("mesh.test"))
         names = _name(net)
         client = PodSidecar(
-            net["client"], folder / "client", authority, CLIENT_ID, client_documents(authority)
+            net["client"], folder / "client", authority, CLIENT_ID, client_documents(authority), HASTY
         )
         server = PodSidecar(
-            net["server"], folder / "server", authority, SERVER_ID, server_documents(authority)
+            net["server"], folder / "server", authority, SERVER_ID, server_documents(authority), HASTY
         )
         for sidecar in (client, server):
             redirect(sidecar.pod)
@@ -128,6 +150,8 @@ def _name(net: Network) -> dict[str, tuple[str, ...]]:
     for version, address in SERVICE.items():
         net.service(address, 80, net["client"], 9000)
         names[f"own.{version}.test"] = (address,)
+    for version, mode in itertools.product(VERSIONS, ("mesh", "none")):
+        names[f"loop-{mode}.{version}.test"] = (getattr(net["client"], version),)
     names["elsewhere.test"] = (net["server"].ipv4,)
     names["hijacked.test"] = (net["attacker"].ipv4,)
     for pod in (*net.pods.values(), net.bridge):

@@ -163,11 +163,18 @@ class PodSidecar:
 
     def ready(self) -> tuple[int, str]:
         """Status and text of /readyz, as the kubelet would get it."""
+        return self._ask("/readyz")
 
+    def metric(self, name: str) -> float:
+        """The sum of all samples of a metric."""
+        samples = [line.split(" ") for line in self._ask("/metrics")[1].splitlines() if line[:1] != "#"]
+        return sum(float(value) for series, value in samples if series.partition("{")[0] == name)
+
+    def _ask(self, path: str) -> tuple[int, str]:
         def ask() -> tuple[int, str]:
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             try:
-                with opener.open(f"http://{self.pod.ipv4}:15020/readyz", timeout=5) as answer:
+                with opener.open(f"http://{self.pod.ipv4}:15020{path}", timeout=5) as answer:
                     return answer.status, answer.read().decode()
             except urllib.error.HTTPError as error:
                 with error:

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.attacks import MESH_FIRST, says, says_in_tls, tool_call
-from e2e.frames import tcp_flows
-from e2e.meshed_pods import VERSIONS, MeshedPods, marker
+from e2e.frames import tcp_opened
+from e2e.meshed_pods import LOOP_PORTS, VERSIONS, MeshedPods, marker
 from e2e.plugs import APPLICATION, SIDECAR, bound, dialled, family
 
 LOOPBACK = {"ipv4": "127.0.0.1", "ipv6": "::1"}
@@ -41,7 +41,7 @@ def test_a_peer_dialled_by_address_is_only_reached_as_the_policy_says(
     with pods.net.capture(pods.net["client"]) as wire:
         host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         answer = says(pods.net["client"], address, port, tool_call(words, host))
-        assert not tcp_flows(wire.frames())
+        assert not tcp_opened(wire.frames())
     body = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert body["error"]["data"]["reason"] == "egress_denied"
 
@@ -54,7 +54,7 @@ def test_tls_to_a_peer_is_not_the_applications_to_make(pods: MeshedPods, address
         found = says_in_tls(
             pods.net["client"], address, port, tool_call("tls"), alpn=MESH_FIRST, identity=identity
         )
-        assert not tcp_flows(wire.frames())
+        assert not tcp_opened(wire.frames())
     assert found == "TLSV1_ALERT_ACCESS_DENIED"
 
 
@@ -66,7 +66,7 @@ def test_a_name_in_host_leads_where_it_means_and_not_where_was_dialled(
     attacker = getattr(pods.net["attacker"], version)
     with pods.net.capture(pods.net["attacker"]) as wire:
         answer = says(pods.net["client"], attacker, 9000, tool_call(words, f"server.{version}.test:9000"))
-        assert not tcp_flows(wire.frames())
+        assert not tcp_opened(wire.frames())
     assert words[::-1].encode() in answer
 
 
@@ -118,7 +118,7 @@ def test_having_only_the_sidecars_user_or_only_its_group_exempts_nobody(
         with dialled(pods.net["client"], address, 9000, uid=uid, gid=gid) as connection:
             connection.sendall(tool_call(words, f"[{address}]:9000" if ":" in address else f"{address}:9000"))
             assert b"egress_denied" in connection.recv(65536)
-        assert not tcp_flows(wire.frames())
+        assert not tcp_opened(wire.frames())
 
 
 @pytest.fixture
@@ -156,12 +156,18 @@ def test_a_process_of_the_application_without_privileges_cannot_become_the_sidec
 # Loops.
 
 
-def test_what_names_the_pod_itself_does_not_go_round(pods: MeshedPods, version: str) -> None:
-    """Own addresses, with every port of the sidecar's, by Host and through the forward proxy."""
-    client = pods.net["client"]
-    own = f"client.{version}.test"
-    with pods.net.capture(client) as wire:
-        for port in (15001, 15002, 15006, 15443, 15020, 9000, 7777):
-            answer = says(client, getattr(pods.net["server"], version), port, tool_call("x", f"{own}:{port}"))
-            assert b"egress_denied" in answer
-        assert len(tcp_flows(wire.frames())) == 0
+@pytest.mark.parametrize("port", LOOP_PORTS)
+@pytest.mark.parametrize("tls", ["Mesh", "None"])
+def test_what_leads_to_the_pod_itself_does_not_go_round(
+    pods: MeshedPods, version: str, port: int, tls: str
+) -> None:
+    """Own addresses with ports of the sidecar and with one of nobody, declared as a Backend: it ends, and soon."""
+    host = f"loop-{tls.lower()}.{version}.test"
+    started = time.monotonic()
+    with pods.net.capture(pods.net["client"]) as wire:
+        answer = says(pods.net["client"], pods.net["server"].ipv4, port, tool_call("loop", f"{host}:{port}"))
+        assert not tcp_opened(wire.frames())
+    assert time.monotonic() - started < 2
+    body = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert "error" in body or body["reason"] == "plain_text_refused"
+    assert pods.client.metric("outrider_connections") < 20

@@ -14,7 +14,7 @@ from functools import partial
 import pytest
 
 from e2e.attacks import says_in_tls, tool_call
-from e2e.frames import tcp_flows
+from e2e.frames import tcp_opened
 from e2e.meshed_pods import CLIENT_ID, VERSIONS, MeshedPods, marker
 from e2e.namespaces import Capture
 from e2e.plugs import dialled, listening
@@ -93,7 +93,7 @@ def test_a_killed_client_sidecar_cuts_the_way_out(pods: MeshedPods, watch: Watch
             with pytest.raises(ConnectionRefusedError):
                 with dialled(pods.net["client"], server, port):
                     pass
-        assert not tcp_flows(wire.frames())
+        assert not tcp_opened(wire.frames())
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -173,7 +173,7 @@ def test_without_an_svid_the_client_says_nothing(pods: MeshedPods, watch: Watch)
     with without_svid(pods, pods.client), pods.net.capture(pods.net["client"]) as wire:
         for version in VERSIONS:
             watch.fails("no SVID", version)
-        assert not tcp_flows(wire.frames())
+        assert not tcp_opened(wire.frames())
 
 
 def test_without_an_svid_the_server_answers_nobody(pods: MeshedPods, watch: Watch) -> None:
