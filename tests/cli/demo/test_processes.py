@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,15 @@ async def test_a_part_is_told_something_and_answers(echo: str, tmp_path: Path) -
         assert await part.find(lambda record: record.get("number") == 1) == {"number": 1}
         assert (await part.find(lambda record: record.get("number") == 1, number=2))["again"]
     assert '"number": 1' in (tmp_path / "logs" / "echo.log").read_text(encoding="utf-8")
+
+
+async def test_a_signal_reaches_a_part_as_long_as_it_runs(tmp_path: Path) -> None:
+    async with Parts(tmp_path) as parts:
+        part = await parts.start("listing", "http.server", "0")
+        part.signal(signal.SIGTERM)
+        with pytest.raises(PartFailed, match=f"ended with exit code -{signal.SIGTERM}"):
+            await part.find(ready)
+        part.signal(signal.SIGTERM)
 
 
 async def test_every_part_has_ended_when_the_context_has(echo: str, tmp_path: Path) -> None:

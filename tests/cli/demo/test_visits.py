@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from cli.demo.visits import Outcome, Visit
+from pathlib import Path
+
+import pytest
+
+from cli.demo.processes import Parts
+from cli.demo.visits import Outcome, Visit, Visitor, Work
 
 TOLD = {
     "event": "visit",
@@ -31,6 +36,43 @@ def test_a_visit_that_broke_off_has_what_it_got_to() -> None:
     visit = Visit.read({"event": "visit", "number": 1, "outcomes": [], "failed": "no route"})
     assert (visit.version, visit.tools, visit.outcomes) == ("", (), ())
     assert visit.outcome("read_note") == "never called: no route"
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module that tells of calls as a working session does, until it is told that it is enough."""
+    module = tmp_path / "works.py"
+    module.write_text(
+        "import json, sys\n"
+        "def say(event, **told): print(json.dumps({'event': event, 'number': 1, **told}), flush=True)\n"
+        "calls = int(json.loads(sys.stdin.readline())['url'])\n"
+        "for made in range(5, calls + 1, 5): say('working', calls=made)\n"
+        "if calls: sys.stdin.readline()\n"
+        "say('work', version='2025-11-25', answers={'Hello.': calls}, failed=None if calls else 'no route',"
+        " calls=calls)\n"
+        "sys.stdin.readline()\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "works"
+
+
+async def test_a_session_is_waited_for_until_it_has_made_more_calls(worker: str, tmp_path: Path) -> None:
+    async with Parts(tmp_path / "logs") as parts:
+        visitor = Visitor(await parts.start("client", worker))
+        working = await visitor.work({}, "20", "legacy", ("read_note", {}))
+        assert await working.more(10) >= 10
+        work = await working.end()
+    assert work == Work("2025-11-25", {"Hello.": 20}, None)
+    assert work.calls == 20
+
+
+async def test_a_session_that_has_broken_off_is_not_waited_for(worker: str, tmp_path: Path) -> None:
+    async with Parts(tmp_path / "logs") as parts:
+        visitor = Visitor(await parts.start("client", worker))
+        working = await visitor.work({}, "0", "legacy", ("read_note", {}))
+        assert await working.more(10) == 0
+        assert (await working.end()).failed == "no route"
 
 
 def test_an_empty_answer_is_an_answer() -> None:
