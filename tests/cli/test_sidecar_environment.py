@@ -6,11 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sidecar.config import Decisions, Provider, load_config
+from mesh.settings.trust import TRUST_DIRECTORY
+from sidecar.app_probes import GrpcProbe, HttpProbe, TcpProbe
+from sidecar.config import Decisions, InboundMode, Provider, load_config
+from sidecar.redirect.settings import SettingsInvalid, read_settings
 from webhook.admission.inject import inject
-from webhook.admission.outcome import Injection, Namespace
-from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports
+from webhook.admission.outcome import Injection, Namespace, Outcome, Refusal
+from webhook.admission.permission import PERMISSIONS
+from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports, Redirection
 
 NAMESPACE = Namespace("agents", {"outrider.dev/injection": "required"})
 # What the kubelet would put in place of the downward API.
@@ -34,8 +40,13 @@ def environment(settings: InjectionSettings, **spec: object) -> dict[str, str]:
         },
     }
     became = inject(pod, NAMESPACE, settings)
-    assert isinstance(became, Injection)
-    env = became.pod["spec"]["initContainers"][0]["env"]
+    return environment_of(became, "outrider-sidecar")
+
+
+def environment_of(became: Outcome, name: str) -> dict[str, str]:
+    assert isinstance(became, Injection), became
+    init = became.pod["spec"]["initContainers"] or []
+    env = next(one["env"] for one in init if one["name"] == name) or []
     return {
         one["name"]: one["value"] if "value" in one else FIELDS[one["valueFrom"]["fieldRef"]["fieldPath"]]
         for one in env
@@ -76,3 +87,92 @@ def test_a_pod_without_ports_is_read_too() -> None:
     assert config.application.ports == ()
     assert config.listen.inbound is None
     assert json.dumps(dict(config.agent.labels))
+
+
+# Transparent capture: three readers of what admission writes.
+
+TRANSPARENT = {
+    "outrider.dev/capture": "transparent",
+    "outrider.dev/interception": "on",
+    "outrider.dev/mtls": "permissive",
+}
+
+
+def captured(settings: InjectionSettings, **annotations: str) -> Outcome:
+    more = {f"outrider.dev/{name.replace('_', '-')}": value for name, value in annotations.items()}
+    probes = {
+        "livenessProbe": {
+            "httpGet": {
+                "path": "/é?a=b",
+                "port": "web",
+                "scheme": "HTTPS",
+                "httpHeaders": [{"name": "X-Y", "value": "'\"é"}],
+            },
+            "timeoutSeconds": 9,
+        },
+        "readinessProbe": {"tcpSocket": {"port": 9000}},
+        "startupProbe": {"grpc": {"port": 9000, "service": None}},
+    }
+    ports = [{"name": "web", "containerPort": 9000}]
+    spec = {"containers": [{"name": "agent", "ports": ports, **probes}]}
+    return inject({"metadata": {"annotations": {**TRANSPARENT, **more}}, "spec": spec}, NAMESPACE, settings)
+
+
+def test_the_sidecar_reads_what_transparent_capture_adds() -> None:
+    became = captured(InjectionSettings(allow=PERMISSIONS))
+    config = load_config(None, environment_of(became, "outrider-sidecar"))
+    assert config.listen.redirect_outbound == ("*", 15001)
+    assert config.listen.redirect_inbound == ("*", 15006)
+    assert config.inbound.mode is InboundMode.PERMISSIVE
+    assert config.interception == Path(TRUST_DIRECTORY)
+    assert config.application.probes == {
+        "agent/liveness": HttpProbe(9000, 9.0, "/%C3%A9?a=b", True, ((b"x-y", "'\"é".encode()),)),
+        "agent/readiness": TcpProbe(9000, 1.0),
+        "agent/startup": GrpcProbe(9000, 1.0, ""),
+    }
+
+
+def test_the_init_step_redirects_to_where_the_sidecar_listens() -> None:
+    settings = InjectionSettings(
+        uid=2000,
+        ports=Ports(2001, 2002, 2003, 2004, 2005),
+        redirect=Redirection("closed", "off", "nft"),
+        allow=PERMISSIONS,
+    )
+    became = captured(settings, exclude_outbound_ports="22,5432", exclude_outbound_cidrs="fd00::/8")
+    config = load_config(None, environment_of(became, "outrider-sidecar"))
+    step = read_settings(environment_of(became, "outrider-redirect"))
+    assert (step.uid, step.gid) == (2000, 2000)
+    assert config.listen.redirect_outbound == ("*", step.outbound_port)
+    assert config.listen.redirect_inbound == ("*", step.inbound_port)
+    assert config.listen.forward == ("127.0.0.1", step.forward_port)
+    assert config.listen.inbound == ("0.0.0.0", step.mtls_port)
+    assert config.listen.telemetry == ("0.0.0.0", step.telemetry_port)
+    assert step.exclude_outbound_ports == (22, 5432)
+    assert (str(step.udp), str(step.ipv6), str(step.backend)) == ("closed", "off", "nft")
+
+
+ports = st.lists(
+    st.sampled_from(["22", "80", "15443", "15020", "15006", "0", "x", "", "65536"]), max_size=3
+).map(",".join)
+blocks = st.lists(
+    st.sampled_from(["10.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1", "::/0", "fd00::1/8", "::ffff:1.2.3.4/128"]),
+    max_size=3,
+).map(",".join)
+
+
+@given(inbound=ports, outbound=ports, cidrs=blocks)
+def test_what_admission_accepts_the_init_step_accepts(inbound: str, outbound: str, cidrs: str) -> None:
+    written = {
+        "exclude_inbound_ports": inbound,
+        "exclude_outbound_ports": outbound,
+        "exclude_outbound_cidrs": cidrs,
+    }
+    became = captured(InjectionSettings(allow=PERMISSIONS), **written)
+    # Ports that are open to others anyway may stand there for the step; for an author they are a mistake.
+    if isinstance(became, Injection):
+        read_settings(environment_of(became, "outrider-redirect"))
+    elif not {"15443", "15020"} & set(inbound.split(",")):
+        assert isinstance(became, Refusal)
+        with pytest.raises(SettingsInvalid):
+            read_settings({f"OUTRIDER_REDIRECT_{name.upper()}": value for name, value in written.items()})
