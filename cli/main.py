@@ -46,6 +46,9 @@ COMMANDS = (
     ),
     Command("inject", "cli.inject", "add the sidecar to the pods in manifests"),
     Command("uninject", "cli.uninject", "take the sidecar out of the pods in manifests"),
+    Command(
+        "networkpolicy", "cli.networkpolicy", "print a NetworkPolicy that leaves only the mesh's ports open"
+    ),
 )
 
 
