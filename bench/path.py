@@ -28,7 +28,8 @@ from mesh.policy.load import load_texts
 from mesh.policy.principal import Principal
 from sidecar.capture.inbound import Application
 from sidecar.limits import Limits
-from sidecar.proxy.downstream import Channel, Downstream
+from sidecar.proxy.channel import Channel
+from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.listener import Listener
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.pool import Destination, Pool

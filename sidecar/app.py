@@ -27,8 +27,9 @@ from sidecar.identity.provider import Identity, IdentityProvider
 from sidecar.interception.authority import InterceptionAuthority
 from sidecar.interception.bundle import write_trust
 from sidecar.interception.declared import DeclaredHosts
+from sidecar.proxy.channel import Channel
 from sidecar.proxy.dial import NetworkDialer
-from sidecar.proxy.downstream import Channel, Downstream
+from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.listener import Listener
 from sidecar.proxy.ourselves import Ourselves
 from sidecar.proxy.pipeline import Pipeline

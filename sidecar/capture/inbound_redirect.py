@@ -27,7 +27,8 @@ from sidecar.capture.peek import Peek
 from sidecar.identity.contexts import MESH_ALPN
 from sidecar.identity.holder import IdentityHolder
 from sidecar.proxy import replies
-from sidecar.proxy.downstream import Channel, Downstream
+from sidecar.proxy.channel import Channel
+from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.plan import Tunnel
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from mesh.protocol.tls import alert
 from sidecar.identity.refused import TlsRefused
 from sidecar.interception.authority import InterceptionAuthority
 from sidecar.interception.server import intercepting_server
-from sidecar.proxy.downstream import Channel, Downstream
+from sidecar.proxy.channel import Channel
+from sidecar.proxy.downstream import Downstream
 
 if TYPE_CHECKING:
     from sidecar.proxy.listener import Listener

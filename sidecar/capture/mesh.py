@@ -16,8 +16,9 @@ from mesh.reasons import Reason
 from sidecar.identity.holder import IdentityHolder
 from sidecar.identity.refused import TlsRefused
 from sidecar.proxy import replies
+from sidecar.proxy.channel import Channel
 from sidecar.proxy.dial import expiry
-from sidecar.proxy.downstream import Channel, Downstream
+from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.tls import mesh_server
 
 if TYPE_CHECKING:

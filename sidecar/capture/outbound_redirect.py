@@ -21,8 +21,9 @@ from mesh.protocol.tls import alert
 from mesh.protocol.tls.client_hello import ClientHello
 from mesh.reasons import Reason
 from sidecar.capture.peek import Peek
+from sidecar.proxy.channel import Channel
 from sidecar.proxy.connect import TunnelRefused, decide_tunnel
-from sidecar.proxy.downstream import MAX_HELD, Channel, Downstream
+from sidecar.proxy.downstream import MAX_HELD, Downstream
 from sidecar.proxy.plan import Tunnel
 from sidecar.tasks import spawn
 

@@ -23,7 +23,7 @@ from sidecar.proxy.routing import UNDECLARED, destination_of, reach_of
 from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
-    from sidecar.proxy.downstream import Channel
+    from sidecar.proxy.channel import Channel
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,8 @@ bound the connection is not read.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mesh.policy.principal import Principal
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import RequestHead
 from mesh.protocol.http1.reader import RequestReader
@@ -18,60 +16,34 @@ from mesh.protocol.opening import TLS_HANDSHAKE
 from mesh.protocol.tls import alert
 from mesh.reasons import Reason
 from sidecar.proxy import replies
+from sidecar.proxy.channel import Channel
 from sidecar.proxy.exchange import Exchange
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.plan import Tunnel
-from sidecar.proxy.socket_state import broken, hung_up, unsent
 from sidecar.proxy.ticker import NEVER, Watched
 from sidecar.proxy.tunnel import TUNNEL_OPEN, Relay
+from sidecar.proxy.vigil import Vigil
 
 if TYPE_CHECKING:
-    from sidecar.addresses import Address
     from sidecar.proxy.listener import Listener
 
 MAX_HELD = 64 * 1024
 """Bytes of requests sent ahead that are kept before reading stops."""
 
 
-@dataclass(slots=True)
-class Channel:
-    """What is known of a connection before any request on it."""
-
-    direction: str
-    """`outbound` (the agent's) or `inbound` (a peer's)."""
-    principal: Principal
-    peer: str
-    """For logs: the peer's SPIFFE ID, or `agent`."""
-    tunnel: tuple[str, int] | None = None
-    """Host and port of a CONNECT, or of intercepted TLS, whose HTTP is inspected."""
-    secure: bool = False
-    """The application speaks TLS there, which is ended here."""
-    captured: Address | None = None
-    """Where the agent's connection was meant to go before the kernel brought it here."""
-    arrived: Address | None = None
-    """Where a peer's connection came in that the kernel brought here: an own address, the application's port."""
-
-    @property
-    def may_tunnel(self) -> bool:
-        """Whether CONNECT means anything here: only to the forward proxy, and not inside a tunnel."""
-        return self.direction == "outbound" and self.tunnel is None and self.captured is None
-
-
 class Downstream(asyncio.Protocol):
     """The protocol of an accepted connection."""
 
     __slots__ = (
-        "_backlog",
         "_closing",
         "_exchange",
         "_exchange_reads",
-        "_leaves",
         "_listener",
         "_pipeline",
         "_reader",
         "_reading",
         "_relay",
-        "_stalls",
+        "_vigil",
         "_waiting",
         "_wants_tls_check",
         "_writable",
@@ -91,9 +63,7 @@ class Downstream(asyncio.Protocol):
         self._wants_tls_check = False
         self._closing = False
         self._writable = True
-        self._backlog = 0  # what the client had not taken at the last look
-        self._stalls = NEVER  # when a client that takes nothing of its answer is given up
-        self._leaves = NEVER  # when a connection that is being closed is cut
+        self._vigil = Vigil(self, pipeline, listener)
         self._waiting = False  # the next request waits until the client reads its answers
         self._reading = True
         self._exchange_reads = True
@@ -141,8 +111,9 @@ class Downstream(asyncio.Protocol):
         return self._relay is not None and self._relay.client_ended()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.deadline = self._stalls = self._leaves = NEVER
+        self.deadline = NEVER
         self._closing = self._reading = True
+        self._vigil.end()
         self._listener.closed(self)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -152,12 +123,7 @@ class Downstream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable = False
-        limit = self._pipeline.limits.stall_seconds
-        # In a tunnel a pause is the application's own business.
-        if limit and self._leaves == NEVER and self._relay is None:
-            self._stalls = self._pipeline.clock() + limit
-            self._backlog = unsent(self.transport)
-            self._listener.watch(self)
+        self._vigil.stuck()
         if self._exchange is not None:
             self._exchange.client_writable(False)
         elif self._relay is not None:
@@ -165,7 +131,7 @@ class Downstream(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
-        self._stalls = NEVER
+        self._vigil.taking()
         if self._exchange is not None:
             self._exchange.client_writable(True)
         elif self._relay is not None:
@@ -226,7 +192,7 @@ class Downstream(asyncio.Protocol):
             self.transport.resume_reading()
         else:
             self.transport.pause_reading()
-            self._listener.watch(self)
+            self._vigil.begin()
 
     def close_after_answer(self) -> None:
         self._closing = True
@@ -234,10 +200,9 @@ class Downstream(asyncio.Protocol):
     def hang_up(self) -> None:
         """Close once what was written is out, or when that takes too long."""
         self._closing = True
-        self.deadline = self._stalls = NEVER
+        self.deadline = NEVER
         if not self.transport.is_closing():
-            self._leaves = self._pipeline.clock() + self._pipeline.limits.linger_seconds
-            self._listener.watch(self)
+            self._vigil.leaving()
             self.transport.close()
 
     def tunnel_until(self, expires: float) -> None:
@@ -249,6 +214,11 @@ class Downstream(asyncio.Protocol):
         """Tell the client that no more will come; it may go on sending."""
         if not self.transport.is_closing():
             self.transport.write_eof()
+
+    def half_closed(self) -> None:
+        """One end of the tunnel has said all it has to say: from here on there is a limit."""
+        self.rest()
+        self._vigil.begin()
 
     def watch(self, watched: Watched) -> None:
         """Have something looked at on each tick that belongs to this connection."""
@@ -334,41 +304,22 @@ class Downstream(asyncio.Protocol):
         limit = self._pipeline.limits.head_seconds
         self.deadline = self._pipeline.clock() + limit if limit else NEVER
 
-    def look(self, now: float) -> bool:
-        """The ticker: what no event tells of a connection that is paused, stuck or being closed."""
-        self._note_progress(now)
-        if now >= self._leaves:
-            self.abort()
-        elif now >= self._stalls:
-            self._stalls = NEVER
-            detail = f"nothing taken for {self._pipeline.limits.stall_seconds:g} s"
-            self._pipeline.recorder.refused_message(
-                "client", self.channel.peer, Reason.CLIENT_STALLED, detail
-            )
-            self.abort()
-        elif (self._unnoticed() and hung_up(self.transport)) or (
-            self._half_closed and broken(self.transport)
-        ):
-            self.abort()
-        return self._leaves < NEVER or self._stalls < NEVER or not self._reading or self._half_closed
-
-    def _note_progress(self, now: float) -> None:
-        """A client that reads slowly is not one that does not read."""
-        if self._stalls < NEVER:
-            backlog = unsent(self.transport)
-            if backlog < self._backlog:
-                self._stalls = now + self._pipeline.limits.stall_seconds
-            self._backlog = backlog
-
     @property
-    def _half_closed(self) -> bool:
+    def half_open(self) -> bool:
+        """True in a tunnel of which one end has said all it has to say."""
         return self._relay is not None and self._relay.half_closed and not self.transport.is_closing()
 
-    def _unnoticed(self) -> bool:
-        """Whether the client could leave now unnoticed. Not in an open tunnel: there its last bytes still wait."""
+    @property
+    def deaf(self) -> bool:
+        """True while the client could leave unnoticed. Not in an open tunnel: there its last bytes still wait."""
         return not (self._reading or self.transport.is_closing()) and (
             self._relay is None or self._relay.connecting
         )
+
+    @property
+    def tunnelled(self) -> bool:
+        """True in an opaque tunnel, where a pause is the application's own business."""
+        return self._relay is not None
 
     def expire(self) -> None:
         """The ticker: the client was silent for too long."""

@@ -48,7 +48,7 @@ from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
     from sidecar.capture.intercepted import Interception
-    from sidecar.proxy.downstream import Channel
+    from sidecar.proxy.channel import Channel
 
 MAX_REMEMBERED = 1024
 """Targets whose route is kept; more than that is somebody trying, and the memory is simply cleared."""

@@ -106,7 +106,7 @@ class Relay(asyncio.Protocol):
         if self._client_ended:
             return False
         self._client.end_writing()
-        self._client.rest()
+        self._client.half_closed()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -151,8 +151,7 @@ class Relay(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing() or self._backend_ended:
             return False
         self._transport.write_eof()
-        self._client.rest()
-        self._client.watch(self._client)
+        self._client.half_closed()
         return True
 
     def client_gone(self) -> None:

@@ -17,7 +17,7 @@ from mesh.protocol.http1.errors import HttpRefused
 from mesh.reasons import Reason
 from sidecar.capture.inbound import Application
 from sidecar.limits import Limits
-from sidecar.proxy.downstream import Channel
+from sidecar.proxy.channel import Channel
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.plan import Plan, Treatment
 from sidecar.telemetry import names

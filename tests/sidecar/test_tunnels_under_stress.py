@@ -113,7 +113,7 @@ async def test_a_client_that_resets_after_it_ended_its_side_is_missed() -> None:
                 await client.head()
                 client.writer.write_eof()
                 (connection,) = sidecar._listeners["forward"]._connections
-                await until(lambda: connection._half_closed)  # type: ignore[attr-defined]
+                await until(lambda: connection.half_open)  # type: ignore[attr-defined]
                 cut(client.writer)
                 await until(lambda: sidecar._listeners["forward"].count == 0, 3)
 

@@ -13,7 +13,7 @@ from mesh.policy.principal import Principal
 from mesh.protocol.http1.heads import RequestHead, ResponseHead
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.reader import RequestReader, ResponseReader
-from sidecar.proxy.downstream import Channel
+from sidecar.proxy.channel import Channel
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.record import Recorder
 from tests.support.loopback import POLICY
