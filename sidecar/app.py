@@ -26,7 +26,7 @@ from sidecar.identity.holder import IdentityHolder, utc_now
 from sidecar.identity.provider import Identity, IdentityProvider
 from sidecar.interception.authority import InterceptionAuthority
 from sidecar.interception.bundle import write_trust
-from sidecar.interception.declared import DeclaredHosts
+from sidecar.interception.declared import NOTHING, DeclaredHosts
 from sidecar.proxy.channel import Channel
 from sidecar.proxy.dial import NetworkDialer
 from sidecar.proxy.downstream import Downstream
@@ -219,16 +219,20 @@ class Sidecar:
         if directory is None:
             return
         hosts = DeclaredHosts.of(self.pipeline.policy.backends)
-        if not hosts:
-            self.log.write(
-                "interception", hosts=[], detail="no Backend declares a host whose TLS can be inspected"
-            )
-            return
-        authority = InterceptionAuthority(hosts)
-        self._intercepted = tuple(sorted((*hosts.exact, *(f"*.{suffix}" for suffix in hosts.suffixes))))
+        # Written in any case: the application's variables name the files, and who finds none trusts nobody.
+        authority = InterceptionAuthority(hosts or NOTHING)
         written = write_trust(
             directory, authority.certificate_pem, additional=self.config.authorities, environment=os.environ
         )
+        if not hosts:
+            self.log.write(
+                "interception",
+                hosts=[],
+                public_roots=written.public_roots,
+                detail="no Backend declares a host whose TLS can be inspected",
+            )
+            return
+        self._intercepted = tuple(sorted((*hosts.exact, *(f"*.{suffix}" for suffix in hosts.suffixes))))
         self.pipeline.interception = Interception(self.pipeline, authority)
         self.log.write(
             "interception",

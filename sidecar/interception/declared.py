@@ -43,3 +43,7 @@ class DeclaredHosts:
 
     def __bool__(self) -> bool:
         return bool(self.exact or self.suffixes)
+
+
+NOTHING = DeclaredHosts(frozenset({"nothing.invalid"}))
+"""For an authority that must exist and may vouch for nobody: a name that no host can have (RFC 2606)."""
