@@ -53,6 +53,7 @@ def says_in_tls(
     *,
     alpn: tuple[str, ...] = MESH_FIRST,
     identity: Identity | None = None,
+    server_name: str | None = "localhost",
 ) -> bytes | str:
     """Say this inside TLS; what came back, or the reason for which TLS failed.
 
@@ -62,7 +63,7 @@ def says_in_tls(
     context.set_alpn_protocols(list(alpn))
     with dialled(pod, address, port) as connection:
         try:
-            with context.wrap_socket(connection, server_hostname="localhost") as secured:
+            with context.wrap_socket(connection, server_hostname=server_name) as secured:
                 secured.sendall(request)
                 return _until_end(secured)
         except ssl.SSLError as refused:

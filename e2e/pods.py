@@ -92,7 +92,7 @@ class PodSidecar:
         return self.folder / "trust"
 
     def write(self) -> None:
-        """Write its files, and serve its identity."""
+        """Write its files."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.trust.mkdir(exist_ok=True)
         os.chown(self.trust, SIDECAR, SIDECAR)
@@ -113,7 +113,6 @@ class PodSidecar:
             **self.settings,
         }
         (self.folder / "sidecar.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
-        self.provide()
 
     def provide(self) -> None:
         """Serve its identity."""
@@ -204,17 +203,29 @@ class Agent:
 class BackwardsServer:
     """`e2e.servers.backwards` in a pod, on every address, as the application's user."""
 
-    def __init__(self, pod: Pod, python: Path, folder: Path, port: int = 9000) -> None:
+    def __init__(
+        self,
+        pod: Pod,
+        python: Path,
+        folder: Path,
+        port: int = 9000,
+        *,
+        certificate: Path | None = None,
+        uid: int = APPLICATION,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         os.chown(folder, APPLICATION, APPLICATION)
         self._executed = folder / "executed"
         command = [python, "-m", "e2e.servers.backwards", "--executed", self._executed, "--port", str(port)]
-        self._command = [*command, "--host", "0.0.0.0", "--host", "::"]
+        self._command: list[str | Path] = [*command, "--host", "0.0.0.0", "--host", "::"]
+        if certificate is not None:
+            self._command += ["--certificate", certificate]
         self._pod = pod
+        self._uid = uid
         self.start()
 
     def start(self) -> None:
-        self._process = self._pod.start(self._command, uid=APPLICATION, stderr=subprocess.DEVNULL)
+        self._process = self._pod.start(self._command, uid=self._uid, stderr=subprocess.DEVNULL)
         assert self._process.stdout is not None
         assert announced_port(self._process.stdout.readline()) is not None
 
@@ -231,8 +242,28 @@ class BackwardsServer:
 def running(sidecar: PodSidecar) -> Iterator[PodSidecar]:
     """Files, identity and process of a sidecar, until the block ends."""
     sidecar.write()
+    sidecar.provide()
     sidecar.start()
     try:
         yield sidecar
     finally:
         sidecar.stop()
+
+
+@contextlib.contextmanager
+def configured(sidecar: PodSidecar, documents: list[dict[str, Any]], **settings: Any) -> Iterator[PodSidecar]:
+    """A sidecar that runs is started anew with other documents and settings, and put back at the end."""
+    before = sidecar.documents, sidecar.settings
+    sidecar.documents, sidecar.settings = documents, {**sidecar.settings, **settings}
+    _restart(sidecar)
+    try:
+        yield sidecar
+    finally:
+        sidecar.documents, sidecar.settings = before
+        _restart(sidecar)
+
+
+def _restart(sidecar: PodSidecar) -> None:
+    sidecar.stop()
+    sidecar.write()
+    sidecar.start()

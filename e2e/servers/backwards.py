@@ -44,9 +44,10 @@ def main() -> None:
     parser.add_argument("--executed", help="file that gets the name and the words of each tool that ran")
     parser.add_argument("--host", action="append", default=[])
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--certificate", help="file with key and chain, to serve HTTPS")
     chosen = parser.parse_args()
     app = build(Executed(chosen.executed)).streamable_http_app(host="0.0.0.0")
-    serve(app, *((host, chosen.port) for host in chosen.host))
+    serve(app, *((host, chosen.port) for host in chosen.host), certificate=chosen.certificate)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,19 @@ from pathlib import Path
 from typing import Any
 
 
-def serve(app: Any, *addresses: tuple[str, int]) -> None:
-    """Serve an ASGI app until SIGTERM, on `addresses` where given; the port of the first is announced."""
+def serve(app: Any, *addresses: tuple[str, int], certificate: str | None = None) -> None:
+    """Serve an ASGI app until SIGTERM, on `addresses` where given; the port of the first is announced.
+
+    `certificate`: a file with a key and a chain, for HTTPS.
+    """
     import uvicorn
 
     listeners = [_listen(*address) for address in addresses or [("127.0.0.1", 0)]]
     announce(listeners[0].getsockname()[1])
     # h11 trims the spaces around a field value, as RFC 9112 asks; the other parser leaves trailing ones.
-    config = uvicorn.Config(app, http="h11", log_level="error", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app, http="h11", log_level="error", timeout_graceful_shutdown=1, ssl_certfile=certificate
+    )
     uvicorn.Server(config).run(sockets=listeners)
 
 
