@@ -32,11 +32,13 @@ class Unhealthy(Exception):
 
 
 class AppHealth:
-    """Asks the probes of `probes`, by `container/probe`, at `host`."""
+    """Asks the probes of `probes`, by `container/probe`, at `host`, and where nobody listens there at `pod_ip`:
+    the kubelet would have asked there, and some applications listen on nothing else."""
 
-    def __init__(self, probes: Mapping[str, AppProbe], host: str) -> None:
+    def __init__(self, probes: Mapping[str, AppProbe], host: str, pod_ip: str | None = None) -> None:
         self._probes = probes
         self._host = host
+        self._pod_ip = pod_ip
         self._asking: dict[str, asyncio.Task[Verdict]] = {}
 
     async def verdict(self, name: str) -> Verdict:
@@ -67,7 +69,7 @@ class AppHealth:
 
     async def _said(self, probe: AppProbe) -> str:
         tls = _unverified() if isinstance(probe, HttpProbe) and probe.https else None
-        async with _connection(self._host, probe.port, tls) as (reader, writer):
+        async with _connection(self._host, self._pod_ip, probe.port, tls) as (reader, writer):
             if isinstance(probe, HttpProbe):
                 writer.write(_request(probe, self._host))
                 return await _status(reader)
@@ -82,9 +84,18 @@ NO_PROBES: Final = AppHealth({}, "")
 
 @contextlib.asynccontextmanager
 async def _connection(
-    host: str, port: int, tls: ssl.SSLContext | None
+    host: str, pod_ip: str | None, port: int, tls: ssl.SSLContext | None
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection(host, port, ssl=tls, limit=_LINE_BYTES)
+    try:
+        reader, writer = await asyncio.open_connection(host, port, ssl=tls, limit=_LINE_BYTES)
+    except ConnectionRefusedError:
+        if pod_ip is None:
+            raise
+        # From loopback: what the sidecar sends to the pod's own address otherwise is brought back to it.
+        source = ("::1" if ":" in pod_ip else "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(
+            pod_ip, port, ssl=tls, limit=_LINE_BYTES, local_addr=source
+        )
     try:
         yield reader, writer
     finally:

@@ -102,6 +102,14 @@ async def test_a_port_that_nobody_listens_on_is_unhealthy(serving) -> None:
         assert (status, said[:33]) == (503, b"the application cannot be reached")
 
 
+async def test_an_application_that_listens_on_the_pods_address_only_is_asked_there(serving) -> None:
+    async with serving(answering(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
+        health = AppHealth({"a/liveness": http(port)}, "127.9.9.9", "127.0.0.1")
+        assert await health.verdict("a/liveness") == (200, b"status 200\n")
+        health = AppHealth({"a/liveness": http(port)}, "127.9.9.9")
+        assert (await health.verdict("a/liveness"))[0] == 503
+
+
 def own_certificate(folder: Path) -> ssl.SSLContext:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "expired.example")])
