@@ -15,7 +15,7 @@ from mesh.settings.trust import TRUST_DIRECTORY
 from webhook.admission.documents import Container, EnvVar, Handler, Pod, SecurityContext, Volume, VolumeMount
 from webhook.admission.plan import Plan
 from webhook.admission.resources import resources
-from webhook.admission.settings import IdentityVolume, InjectionSettings
+from webhook.admission.settings import Egress, IdentityVolume, InjectionSettings
 
 IDENTITY_PATH = "/run/outrider/workload-api"
 POLICY_PATH = "/etc/outrider/policies"
@@ -106,6 +106,8 @@ def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvV
         values[table.ENV_INTERCEPTION_DIRECTORY] = TRUST_DIRECTORY
     if with_identity:
         values[table.ENV_IDENTITY_SOCKET] = f"unix://{IDENTITY_PATH}/{settings.identity.socket}"
+    if settings.egress != Egress():
+        values[table.ENV_EGRESS_PRIVATE_ADDRESSES] = settings.egress.private_addresses
     if settings.limits:
         values[table.ENV_LIMITS] = json.dumps(settings.limits, sort_keys=True)
     fields = {

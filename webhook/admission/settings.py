@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mesh.settings.table import (
+    ENV_EGRESS_PRIVATE_ADDRESSES,
     FORWARD_PORT,
     INBOUND_PORT,
     INBOUND_REDIRECT_PORT,
@@ -66,6 +67,13 @@ class Redirection:
 
 
 @dataclass(frozen=True, slots=True)
+class Egress:
+    """What `egress: allow` of a policy means; the value is that of OUTRIDER_EGRESS_PRIVATE_ADDRESSES."""
+
+    private_addresses: str = ENV_EGRESS_PRIVATE_ADDRESSES.default
+
+
+@dataclass(frozen=True, slots=True)
 class InjectionSettings:
     """What the platform decides for every sidecar."""
 
@@ -109,6 +117,8 @@ class InjectionSettings:
     """What pods and namespaces may weaken: `permission.PERMISSIONS` has every word."""
 
     redirect: Redirection = field(default_factory=Redirection)
+
+    egress: Egress = field(default_factory=Egress)
 
     ignored_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
     """Namespaces whose pods never get a sidecar, so that Outrider cannot stop the cluster from healing."""

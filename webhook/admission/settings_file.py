@@ -38,11 +38,17 @@ from mesh.policy.fields import (
 from mesh.policy.scalars import plain_integer
 from mesh.policy.yaml_tree import Broken, Entry, Node, Scalar
 from mesh.settings.kinds import Setting
-from mesh.settings.table import PREFIX, REDIRECT_BACKEND, REDIRECT_IPV6, REDIRECT_UDP
+from mesh.settings.table import (
+    ENV_EGRESS_PRIVATE_ADDRESSES,
+    PREFIX,
+    REDIRECT_BACKEND,
+    REDIRECT_IPV6,
+    REDIRECT_UDP,
+)
 from webhook.admission.outcome import Namespace
 from webhook.admission.parameters import PARAMETERS
 from webhook.admission.permission import PERMISSIONS
-from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports, Redirection
+from webhook.admission.settings import Egress, Identity, IdentityVolume, InjectionSettings, Ports, Redirection
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
@@ -248,6 +254,8 @@ _ATTRIBUTES = {
     "defaults": "defaults",
     "allow": "allow",
     "redirect": "redirect",
+    "egress": "egress",
+    "privateAddresses": "private_addresses",
     "outboundRedirect": "outbound_redirect",
     "inboundRedirect": "inbound_redirect",
     "ignoredNamespaces": "ignored_namespaces",
@@ -255,6 +263,7 @@ _ATTRIBUTES = {
 
 _DEFAULTS = {setting.name.removeprefix(PREFIX): _row(setting) for setting in PARAMETERS}
 _REDIRECT = {"udp": _row(REDIRECT_UDP), "ipv6": _row(REDIRECT_IPV6), "backend": _row(REDIRECT_BACKEND)}
+_EGRESS = {"privateAddresses": _row(ENV_EGRESS_PRIVATE_ADDRESSES)}
 _IDENTITY = {
     "volume": Field(choice(IdentityVolume)),
     "socket": Field(text(_file_name)),
@@ -275,6 +284,7 @@ _FIELDS = {
     "defaults": Field(_defaults),
     "allow": Field(_plain(list_of(text(_permission)), frozenset)),
     "redirect": Field(_section(_REDIRECT, Redirection)),
+    "egress": Field(_section(_EGRESS, Egress)),
     "ignoredNamespaces": Field(_plain(list_of(_matching(_NAME, "the name of a namespace")), frozenset)),
     "namespaces": Field(_namespaces),
 }

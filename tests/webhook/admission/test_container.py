@@ -7,6 +7,7 @@ import pytest
 from mesh.settings.table import SIDECAR_ENV
 from webhook.admission.inject import inject
 from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports
+from webhook.admission.settings_file import parse_settings
 
 
 def sidecar_of(injection):
@@ -50,6 +51,13 @@ def test_it_fits_pod_security_restricted(pod, enabled, settings) -> None:
 
 def test_every_variable_is_one_of_the_table(pod, enabled, settings) -> None:
     assert set(env_of(inject(pod(), enabled, settings))) <= set(SIDECAR_ENV)
+
+
+def test_only_the_platform_opens_private_addresses(pod, enabled, settings) -> None:
+    name = "OUTRIDER_EGRESS_PRIVATE_ADDRESSES"
+    assert name not in env_of(inject(pod(), enabled, settings))
+    opened = parse_settings("egress: {privateAddresses: allow}", "x").injection
+    assert env_of(inject(pod(), enabled, opened))[name]["value"] == "allow"
 
 
 def test_who_the_pod_is_comes_from_the_kubelet(pod, enabled, settings) -> None:

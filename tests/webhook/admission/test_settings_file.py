@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from webhook.admission.outcome import Namespace
-from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports
+from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports, Redirection
 from webhook.admission.settings_file import SettingsInvalid, parse_settings
 
 EVERYTHING = """
@@ -11,14 +11,16 @@ image: registry.example/sidecar@sha256:abc
 imagePullPolicy: Always
 imagePullSecrets: [registry]
 uid: 2000
-ports: {forward: 16002, inbound: 16443, telemetry: 16020}
+ports: {forward: 16002, inbound: 16443, telemetry: 16020, outboundRedirect: 16001, inboundRedirect: 16006}
 listenHost: "[::]"
 identity: {volume: hostPath, socket: agent.sock, hostPath: /run/spire}
 policyConfigMap: policies
 clusterDomain: corp.lan
 noProxy: [metrics.internal, 10.0.0.0/8]
 limits: {connections: 10, idleSeconds: 1.5}
-defaults: {memory-limit: 512Mi, cpu: "1"}
+defaults: {memory-limit: 512Mi, cpu: "1", capture: auto, interception: "on"}
+allow: [mtls=permissive, exclude-inbound-ports]
+redirect: {udp: closed, ipv6: "on", backend: nft}
 ignoredNamespaces: [kube-system]
 namespaces:
   agents: {labels: {outrider.dev/injection: required}, annotations: {a: b}}
@@ -38,14 +40,21 @@ def test_every_key_is_read() -> None:
         image_pull_policy="Always",
         image_pull_secrets=("registry",),
         uid=2000,
-        ports=Ports(16002, 16443, 16020),
+        ports=Ports(16002, 16443, 16020, 16001, 16006),
         listen_host="[::]",
         identity=Identity(IdentityVolume.HOST_PATH, "agent.sock", "/run/spire"),
         policy_config_map="policies",
         cluster_domain="corp.lan",
         no_proxy=("metrics.internal", "10.0.0.0/8"),
         limits={"connections": 10, "idleSeconds": 1.5},
-        defaults={"outrider.dev/memory-limit": "512Mi", "outrider.dev/cpu": "1"},
+        defaults={
+            "outrider.dev/memory-limit": "512Mi",
+            "outrider.dev/cpu": "1",
+            "outrider.dev/capture": "auto",
+            "outrider.dev/interception": "on",
+        },
+        allow=frozenset({"mtls=permissive", "exclude-inbound-ports"}),
+        redirect=Redirection("closed", "on", "nft"),
         ignored_namespaces=frozenset({"kube-system"}),
     )
     assert type(read.injection.image_pull_policy) is str
@@ -53,6 +62,12 @@ def test_every_key_is_read() -> None:
         "agents": Namespace("agents", {"outrider.dev/injection": "required"}, {"a": "b"}),
         "other": Namespace("other"),
     }
+
+
+def test_private_addresses_are_refused_or_allowed() -> None:
+    assert parse_settings("", "x").injection.egress.private_addresses == "refuse"
+    with pytest.raises(SettingsInvalid, match=r"egress\.privateAddresses.*refuse or allow"):
+        parse_settings("egress: {privateAddresses: some}", "x")
 
 
 def test_parts_of_a_section_keep_the_other_defaults() -> None:
@@ -72,6 +87,14 @@ def test_parts_of_a_section_keep_the_other_defaults() -> None:
         ("uid: 0", "uid: 0 is out of range"),
         ("ports: {forward: 80}", "ports.forward: 80 is out of range"),
         ("ports: {forward: 15020}", "must differ"),
+        ("ports: {forward: 15001}", "must differ"),
+        ("ports: {inboundRedirect: 80}", "out of range"),
+        ("allow: [mtls]", "is nothing that can be allowed; allowed: capture=explicit, exclude-inbound-ports"),
+        ("allow: mtls=permissive", "expected a list"),
+        ("redirect: {udp: all}", 'redirect.udp: "all" is not a known value; allowed: quic or closed'),
+        ("redirect: {backend: iptables}", "redirect.backend"),
+        ("defaults: {interception: on}", "put it in quotes"),
+        ("defaults: {exclude-outbound-cidrs: 0.0.0.0/0}", "excludes every destination"),
         ("ports: 3", "ports: expected a mapping"),
         ("identity: {volume: csii}", "did you mean csi?"),
         ("identity: {socket: ../x}", "is not a file name"),
