@@ -75,6 +75,9 @@ def test_entries_that_lead_past_the_sidecar_are_warned_of(settings) -> None:
         {"name": "https_proxy", "value": "http://corp:3128"},
         {"name": "HTTPS_PROXY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
         {"name": "NODE_USE_ENV_PROXY", "value": "0"},
+        {"name": "ALL_PROXY", "value": "socks5://corp:1080"},
+        {"name": "all_proxy", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+        {"name": "grpc_proxy", "value": "http://corp:3128"},
         {"name": "NO_PROXY", "value": "a, *"},
         {"name": "no_proxy", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
     ],
@@ -102,6 +105,18 @@ def test_merging_twice_changes_nothing_more(settings) -> None:
     again = merge({"name": "agent", "env": once}, settings)
     assert again.env == once
     assert not again.problems
+
+
+def test_further_proxy_variables_that_lead_to_the_sidecar_stay(settings) -> None:
+    own = [{"name": "ALL_PROXY", "value": URL}]
+    merged = merge({"name": "agent", "env": own}, settings)
+    assert merged.env[:1] == own
+    assert not merged.problems
+
+
+def test_what_was_never_merged_is_left_alone(settings) -> None:
+    own = [{"name": "HTTP_PROXY", "value": URL}, {"name": "NO_PROXY", "value": "localhost"}]
+    assert without({"name": "agent", "env": own}, settings) == own
 
 
 def test_taking_out_keeps_what_the_author_wrote(settings) -> None:
