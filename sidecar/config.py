@@ -38,7 +38,16 @@ from sidecar.environment import ENVIRONMENT, blamed, environment_faults, overlay
 from sidecar.identity.endpoint import ENDPOINT_VARIABLE
 from sidecar.identity_section import read_identity
 from sidecar.limits import Limits
-from sidecar.readers import address, connect, limits, open_address, port_modes, section, strings
+from sidecar.readers import (
+    address,
+    connect,
+    host_fault,
+    limits,
+    open_address,
+    port_modes,
+    section,
+    strings,
+)
 from sidecar.settings import (
     AgentSettings,
     ApplicationSettings,
@@ -200,7 +209,7 @@ _INBOUND = {"mode": Field(choice(InboundMode), InboundMode.STRICT), "ports": Fie
 _INTERCEPTION = {"directory": Field(text(_anything), missing="a folder that the application reads")}
 _EGRESS = {"privateAddresses": Field(choice(PrivateAddresses), PrivateAddresses.REFUSE)}
 _APPLICATION = {
-    "host": Field(text(_anything), "127.0.0.1"),
+    "host": Field(text(host_fault), "127.0.0.1"),
     "ports": Field(list_of(integer(1, 65535)), ()),
     "probes": Field(app_probes, {}),
 }

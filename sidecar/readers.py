@@ -43,6 +43,13 @@ def open_address(node: Node, place: Place) -> Address | Invalid | None:
     return address(node, place)
 
 
+def host_fault(value: str) -> str | None:
+    """What is wrong with a host that is dialled, or None."""
+    if parse_address(f"[{value}]:1" if ":" in value else f"{value}:1") is not None:
+        return None
+    return f"{shown(value)} is no host; write an IP address or a name, without a port"
+
+
 def strings(node: Node, place: Place) -> dict[str, str] | Invalid:
     """A mapping of names to strings."""
     if isinstance(node, Broken):

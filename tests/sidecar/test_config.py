@@ -286,3 +286,14 @@ def test_private_addresses_can_be_allowed_by_a_variable(tmp_path: Path) -> None:
     path.write_text(MINIMAL, encoding="utf-8")
     config = load_config(path, {"OUTRIDER_EGRESS_PRIVATE_ADDRESSES": "allow"})
     assert config.egress.private_addresses is PrivateAddresses.ALLOW
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1:80", "http://app", "[::1]", "300.1.1.1", "a b"])
+def test_the_applications_host_is_a_host_without_a_port(host: str, tmp_path: Path) -> None:
+    (fault,) = faults(f'{MINIMAL}application: {{host: "{host}"}}\n', tmp_path)
+    assert fault.startswith("2: application.host")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "10.1.2.3", "app", "app.tools.svc"])
+def test_the_applications_host_is_a_name_or_an_address(host: str, tmp_path: Path) -> None:
+    assert config_of(f'{MINIMAL}application: {{host: "{host}"}}\n', tmp_path).application.host == host
