@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 import yaml
@@ -74,3 +75,15 @@ def test_what_is_no_pod_is_refused(capsys, monkeypatch, text) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     assert main(["uninject", "-f", "-"]) == 1
     assert "refused (pod_malformed)" in capsys.readouterr().err
+
+
+def test_what_transparent_capture_and_interception_add_is_taken_out(capsys, monkeypatch) -> None:
+    goldens = Path(__file__).parent / "goldens"
+    monkeypatch.chdir(goldens)
+    assert main(["uninject", "-f", "captured.out.yaml", "--settings", "capturing.yaml"]) == 0
+    left = list(yaml.safe_load_all(capsys.readouterr().out))
+    written = list(yaml.safe_load_all((goldens / "captured.in.yaml").read_text(encoding="utf-8")))
+    # The distribution's own roots were replaced by a bundle that holds them; what it said is not known any more.
+    env = written[2]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert env.pop(0)["name"] == "SSL_CERT_FILE"
+    assert left == written
