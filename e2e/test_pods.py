@@ -10,7 +10,7 @@ from e2e.attacks import says_in_tls, tool_call
 from e2e.frames import tcp_flows, tcp_opened
 from e2e.meshed_pods import CLIENT_ID, STRANGER_ID, VERSIONS, MeshedPods, marker
 from e2e.plugs import Listener, listening
-from e2e.pods import Agent, BackwardsServer
+from e2e.pods import Agent, BackwardsServer, configured
 
 RESULT = b'{"jsonrpc":"2.0","id":1,"result":{"content":[]}}'
 JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -135,12 +135,50 @@ def test_what_listens_on_loopback_only_is_not_opened_to_peers(pods: MeshedPods, 
     assert (b"upstream_unreachable" if version == "ipv4" else b"upstream_connect_timeout") in answer
 
 
+def test_an_application_on_the_pods_own_address_only_is_reached_where_the_configuration_says_so(
+    pods: MeshedPods, version: str
+) -> None:
+    words, address = marker("on its address"), getattr(pods.net["server"], version)
+    application = {"host": address, "ports": [9000, 9001]}
+    with configured(pods.server, pods.server.documents, application=application):
+        pods.works(version)
+        with listening(pods.net["server"], address, 9001) as listener:
+            for port in (9001, 15443):  # redirected, and by the port of Host
+                assert b'"result":{"content":[]}' in _answered(pods, address, port, words, listener)
+
+
+def test_a_pod_is_no_gateway_to_others(pods: MeshedPods, version: str) -> None:
+    """Packets for somebody else that a neighbour routes through the pod end in it, even for a granted peer.
+
+    Otherwise any address could be dialled in the name of the sidecar, whose own traffic nothing holds back.
+    """
+    words, server, attacker = marker("gateway"), pods.net["server"], pods.net["attacker"]
+    beyond = {"ipv4": "10.99.0.9", "ipv6": "fd99::9"}[version]
+    identity = pods.authority.identity(CLIENT_ID)
+    attacker.run(["ip", "route", "add", beyond, "via", getattr(server, version)])
+    try:
+        with pods.net.capture(server) as wire:
+            for port in (9000, 9001):
+                says_in_tls(attacker, beyond, port, tool_call(words), identity=identity)
+            outward = {flow for flow in tcp_opened(wire.frames()) if flow[0] == getattr(server, version)}
+        assert not outward
+    finally:
+        attacker.run(["ip", "route", "delete", beyond])
+
+
 def _answered(pods: MeshedPods, address: str, port: int, words: str, listener: Listener) -> bytes:
     """A granted call to that port, which is served by hand."""
     identity = pods.authority.identity(CLIENT_ID)
     with ThreadPoolExecutor(1) as calling:
         attacker = pods.net["attacker"]
-        call = calling.submit(says_in_tls, attacker, address, port, tool_call(words), identity=identity)
+        call = calling.submit(
+            says_in_tls,
+            attacker,
+            address,
+            port,
+            tool_call(words, f"x:{listener.listener.getsockname()[1]}"),
+            identity=identity,
+        )
         with listener.accept() as served:
             assert words.encode() in served.recv(65536)
             served.sendall(JSON_HEAD % len(RESULT) + RESULT)
