@@ -165,5 +165,5 @@ _PROBE = {
     "tcpSocket": _action({}),
     "grpc": _action({"service": Field(text(_any), "")}),
     "port": Field(integer(1, 65535), missing="the number of the port"),
-    "timeoutSeconds": Field(integer(1, 3600), 1),
+    "timeoutSeconds": Field(integer(1, 2**31 - 1), 1),
 }

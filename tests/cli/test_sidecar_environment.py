@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -176,3 +177,42 @@ def test_what_admission_accepts_the_init_step_accepts(inbound: str, outbound: st
         assert isinstance(became, Refusal)
         with pytest.raises(SettingsInvalid):
             read_settings({f"OUTRIDER_REDIRECT_{name.upper()}": value for name, value in written.items()})
+
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
+
+
+@given(path=TEXT, value=TEXT, seconds=st.integers(1, 2**31 - 1))
+def test_whatever_a_probe_holds_the_sidecar_reads_it_or_admission_refuses(
+    path: str, value: str, seconds: int
+) -> None:
+    action = {"path": path, "port": 9000, "httpHeaders": [{"name": "x", "value": value}]}
+    probe = {"httpGet": action, "timeoutSeconds": seconds}
+    pod = {
+        "metadata": {"annotations": TRANSPARENT},
+        "spec": {"containers": [{"name": "agent", "livenessProbe": probe}]},
+    }
+    became = inject(pod, NAMESPACE, InjectionSettings(allow=PERMISSIONS))
+    if isinstance(became, Refusal):
+        assert {ord(char) for char in value} & {*range(9), *range(10, 32), 127}
+        return
+    env = environment_of(became, "outrider-sidecar")
+    assert "$" not in env["OUTRIDER_APPLICATION_PROBES"]
+    read = load_config(None, env).application.probes["agent/liveness"]
+    assert isinstance(read, HttpProbe)
+    assert (read.seconds, read.headers) == (float(seconds), ((b"x", value.encode()),))
+    assert inject(became.pod, NAMESPACE, InjectionSettings(allow=PERMISSIONS)).pod == became.pod
+
+
+@pytest.mark.parametrize(
+    "path", ["/😀", "/$(KUBERNETES_SERVICE_HOST)", "/\x7f\x80", "/\ufffe\u2028", '/a\tb"\\']
+)
+def test_what_yaml_and_the_kubelet_would_read_otherwise_arrives_as_it_was(path: str) -> None:
+    pod = {
+        "metadata": {"annotations": TRANSPARENT},
+        "spec": {"containers": [{"name": "agent", "livenessProbe": {"httpGet": {"path": path, "port": 1}}}]},
+    }
+    env = environment_of(inject(pod, NAMESPACE, InjectionSettings(allow=PERMISSIONS)), "outrider-sidecar")
+    read = load_config(None, env).application.probes["agent/liveness"]
+    assert isinstance(read, HttpProbe)
+    assert unquote(read.path) == path

@@ -31,6 +31,9 @@ _ACTIONS = ("httpGet", "tcpSocket", "grpc")
 # RFC 9110, section 5: what may stand in the name and in the value of a field.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+# In the JSON: the kubelet would expand `$(NAME)`; and the sidecar reads the JSON as YAML, which takes most characters
+# beyond ASCII by their number only, and those for which JSON needs two numbers only as they are.
+_ESCAPED = re.compile("[$\x7f-\uffff]")
 
 Original = dict[str, Any]
 """One action as its author wrote it, under its kind; `port`, with its name resolved; `timeoutSeconds`."""
@@ -74,7 +77,7 @@ def rewrite(pod: Pod, excluded: frozenset[int], settings: InjectionSettings) -> 
         asked = {"path": APP_HEALTH_PATH + place.name, "port": settings.ports.telemetry}
         rest = {key: value for key, value in place.handler.items() if key not in _ACTIONS}
         place.holder[place.key] = {**rest, "httpGet": asked}
-    return json.dumps(originals, sort_keys=True, separators=(",", ":")) if originals else "", problems
+    return _encoded(originals) if originals else "", problems
 
 
 def restore(pod: Pod, sidecar: Container | None) -> None:
@@ -93,6 +96,11 @@ def restore(pod: Pod, sidecar: Container | None) -> None:
         rest = {key: value for key, value in place.handler.items() if key not in _ACTIONS}
         action = {kind: original[kind] for kind in _ACTIONS if kind in original}
         place.holder[place.key] = {**rest, **action}
+
+
+def _encoded(originals: dict[str, Original]) -> str:
+    text = json.dumps(originals, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _stored(sidecar: Container | None) -> dict[str, Original]:
