@@ -31,7 +31,7 @@ _ACTIONS = ("httpGet", "tcpSocket", "grpc")
 # RFC 9110, section 5: what may stand in the name and in the value of a field.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-# In the JSON: the kubelet would expand `$(NAME)`; and the sidecar reads the JSON as YAML, which takes most characters
+# In the JSON: the kubelet would expand `$(NAME)`; and the sidecar reads it as YAML, which takes most characters
 # beyond ASCII by their number only, and those for which JSON needs two numbers only as they are.
 _ESCAPED = re.compile("[$\x7f-\uffff]")
 
