@@ -63,7 +63,7 @@ def client_suite(
     The suite starts a client per scenario, all at once, and some scenarios measure time: a scenario that fails
     in that crowd is run once more by itself, and that counts.
     """
-    arguments = ["client", "--command", command, "--timeout", "60000"]
+    arguments = ["client", "--command", command, "--timeout", "120000"]
     env = environment(**(env or {}))
     crowd = _run(parts, [*arguments, "--suite", "all"], revision, folder / "all", env)
     checks, output = crowd.checks, crowd.output

@@ -9,7 +9,7 @@ import contextlib
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,16 @@ def _metadata(name: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, documents: list[Any], **settings: Any) -> Iterator[Sidecar]:
+def running(
+    folder: Path,
+    documents: list[Any],
+    *,
+    enter: Callable[[list[str | Path]], Sequence[str | Path]] = list,
+    **settings: Any,
+) -> Iterator[Sidecar]:
     """Start `python -m sidecar` with these policy documents; `settings` replace parts of the configuration.
 
+    `enter`: what runs a command elsewhere, such as in a pod.
     Raises DidNotStart with what it printed.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +107,7 @@ def running(folder: Path, documents: list[Any], **settings: Any) -> Iterator[Sid
     file.write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
     log = folder / "sidecar.log"
     command = [sys.executable, "-m", "sidecar", "--config", file]
-    with spawn(command, _ready, on="stderr", log=log) as forward:
+    with spawn(enter(command), _ready, on="stderr", log=log) as forward:
         yield Sidecar(forward, log)
 
 

@@ -13,13 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from e2e import conformance, sidecars
+from e2e import conformance, namespaces, sidecars
 from e2e.conformance import LEGACY, MODERN, Outcome
-from e2e.conftest import Sidecars
+from e2e.conftest import Sidecars, skip
 from e2e.environments import NodeParts
 from e2e.processes import announced_port, spawn
 
 REVISIONS = [LEGACY, MODERN]
+WAYS = {
+    "through the forward proxy": "e2e.clients.through_sidecar",
+    "through transparent capture": "e2e.clients.captured",
+    "through interception of HTTPS": "e2e.clients.captured --https",
+}
 # What the suite held when it was pinned: fewer means that scenarios fell out of the run.
 LEAST_SERVER_CHECKS = {LEGACY: 84, MODERN: 152}
 LEAST_CLIENT_CHECKS = {LEGACY: 247, MODERN: 400}
@@ -85,11 +90,11 @@ def test_our_client_passes_the_suite_directly(revision: str, client_runs: dict[s
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
+@pytest.mark.parametrize("way", WAYS)
 def test_the_client_suite_finds_the_same_through_the_sidecar(
-    revision: str, node: NodeParts, client_runs: dict[str, Outcome], tmp_path: Path
+    way: str, revision: str, node: NodeParts, client_runs: dict[str, Outcome], tmp_path: Path
 ) -> None:
-    if reason := sidecars.missing():
-        pytest.skip(reason)
-    command = f"{sys.executable} -m e2e.clients.through_sidecar"
-    through = conformance.client_suite(node, command, revision, tmp_path)
+    if reason := sidecars.missing() or ("captured" in WAYS[way] and namespaces.missing()):
+        skip(f"the client suite {way}", reason)
+    through = conformance.client_suite(node, f"{sys.executable} -m {WAYS[way]}", revision, tmp_path)
     assert conformance.difference(client_runs[revision], through) == ""
