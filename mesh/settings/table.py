@@ -311,12 +311,16 @@ ENV_LISTEN_FORWARD = _env(
 ENV_LISTEN_INBOUND = _env(
     "LISTEN_INBOUND",
     "listen.inbound",
-    Text("host:port, or off"),
-    "0.0.0.0:15443",
+    Text("host:port, *:port, or off"),
+    "*:15443",
     "Inbound mutual TLS; off in a pod that declares no port.",
 )
 ENV_LISTEN_TELEMETRY = _env(
-    "LISTEN_TELEMETRY", "listen.telemetry", Text("host:port, or off"), "0.0.0.0:15020", "Health and metrics."
+    "LISTEN_TELEMETRY",
+    "listen.telemetry",
+    Text("host:port, *:port, or off"),
+    "*:15020",
+    "Health and metrics.",
 )
 ENV_LISTEN_REDIRECT_OUTBOUND = _env(
     "LISTEN_REDIRECT_OUTBOUND",

@@ -61,8 +61,8 @@ def test_the_sidecar_reads_everything_that_injection_says() -> None:
     assert config.identity.provider is Provider.WORKLOAD_API
     assert config.identity.socket == "unix:///run/outrider/workload-api/spire-agent.sock"
     assert config.listen.forward == ("127.0.0.1", 15002)
-    assert config.listen.inbound == ("0.0.0.0", 15443)
-    assert config.listen.telemetry == ("0.0.0.0", 15020)
+    assert config.listen.inbound == ("*", 15443)
+    assert config.listen.telemetry == ("*", 15020)
     assert (config.application.host, config.application.ports) == ("127.0.0.1", (9000, 80))
     assert config.policies == (Path("/etc/outrider/policies"),)
     assert config.decisions is Decisions.REFUSED
@@ -147,8 +147,8 @@ def test_the_init_step_redirects_to_where_the_sidecar_listens() -> None:
     assert config.listen.redirect_outbound == ("*", step.outbound_port)
     assert config.listen.redirect_inbound == ("*", step.inbound_port)
     assert config.listen.forward == ("127.0.0.1", step.forward_port)
-    assert config.listen.inbound == ("0.0.0.0", step.mtls_port)
-    assert config.listen.telemetry == ("0.0.0.0", step.telemetry_port)
+    assert config.listen.inbound == ("*", step.mtls_port)
+    assert config.listen.telemetry == ("*", step.telemetry_port)
     assert step.exclude_outbound_ports == (22, 5432)
     assert (str(step.udp), str(step.ipv6), str(step.backend)) == ("closed", "off", "nft")
 

@@ -29,7 +29,7 @@ from webhook.admission.proxy_variables import merge, without
 from webhook.admission.redirect import redirect
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.shape import PodMalformed, as_pod
-from webhook.admission.strip import DEFAULT_CONTAINER, EVICTABLE, only_container, strip
+from webhook.admission.strip import DEFAULT_CONTAINER, EVICTABLE, IN_MEMORY, only_container, strip
 from webhook.admission.structure import conflicts, impossible, warnings
 from webhook.admission.trust import application_containers, trust, without_trust
 
@@ -157,9 +157,10 @@ def _annotate(pod: Pod, plan: Plan, status: dict[str, Any]) -> None:
     alone = only_container(pod)
     if alone is not None:
         annotations.setdefault(DEFAULT_CONTAINER, alone)
-    evictable = [name.strip() for name in annotations.get(EVICTABLE, "").split(",") if name.strip()]
+    listed = [name.strip() for name in annotations.get(EVICTABLE, "").split(",") if name.strip()]
     in_memory = [table.TMP_VOLUME, *([table.TRUST_VOLUME] if plan.interception else [])]
-    annotations[EVICTABLE] = ",".join(dict.fromkeys((*evictable, *in_memory)))
+    kept = [name for name in listed if name in in_memory or name not in IN_MEMORY]
+    annotations[EVICTABLE] = ",".join(dict.fromkeys((*kept, *in_memory)))
     annotations[table.STATUS.name] = json.dumps(status, sort_keys=True, separators=(",", ":"))
     pod["metadata"]["annotations"] = annotations
 

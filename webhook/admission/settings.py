@@ -91,8 +91,8 @@ class InjectionSettings:
 
     ports: Ports = field(default_factory=Ports)
 
-    listen_host: str = "0.0.0.0"
-    """The address that the inbound and telemetry ports bind; `[::]` in an IPv6 cluster."""
+    listen_host: str = "*"
+    """The address that the inbound and telemetry ports bind; `*` is every one, IPv4 and IPv6."""
 
     identity: Identity = field(default_factory=Identity)
 
