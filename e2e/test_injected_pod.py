@@ -20,6 +20,7 @@ from e2e import namespaces
 from e2e.attacks import says
 from e2e.authority import trust_domain
 from e2e.conftest import skip
+from e2e.meshed_pods import VERSIONS
 from e2e.namespaces import Network, Pod, network
 from e2e.plugs import APPLICATION, SIDECAR
 from e2e.pods import document, until
@@ -65,11 +66,11 @@ class InjectedPod:
     def pod(self) -> Pod:
         return self.net["workload"]
 
-    def probe(self, key: str) -> bytes:
+    def probe(self, key: str, version: str = "ipv4") -> bytes:
         """What the kubelet gets for a probe, over the network."""
         asked = self.spec["containers"][0][key]["httpGet"]
         request = f"GET {asked['path']} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        return says(self.net["node"], self.pod.ipv4, asked["port"], request.encode())
+        return says(self.net["node"], getattr(self.pod, version), asked["port"], request.encode())
 
 
 def environment_of(spec: dict[str, Any], name: str, folder: Path) -> dict[str, str]:
@@ -128,9 +129,14 @@ def injected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InjectedPod]:
         yield InjectedPod(net, spec, folder, application)
 
 
-def test_the_kubelet_gets_verdicts_and_not_a_byte_of_the_application(injected: InjectedPod) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_kubelet_gets_verdicts_and_not_a_byte_of_the_application(
+    injected: InjectedPod, version: str
+) -> None:
     with injected.net.capture(injected.pod) as wire:
-        ready, alive, started = map(injected.probe, ("readinessProbe", "livenessProbe", "startupProbe"))
+        ready, alive, started = (
+            injected.probe(key, version) for key in ("readinessProbe", "livenessProbe", "startupProbe")
+        )
         assert not wire.saw(SECRET.encode())
     assert ready.startswith(b"HTTP/1.1 200 ")
     assert ready.endswith(b"status 200\n")
@@ -139,9 +145,10 @@ def test_the_kubelet_gets_verdicts_and_not_a_byte_of_the_application(injected: I
     assert started.startswith(b"HTTP/1.1 200 ")
 
 
-def test_the_ports_that_are_probed_stay_closed_to_plain_text(injected: InjectedPod) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_ports_that_are_probed_stay_closed_to_plain_text(injected: InjectedPod, version: str) -> None:
     request = b"GET /ready HTTP/1.1\r\nHost: x\r\nX-Probe: yes\r\nConnection: close\r\n\r\n"
-    answer = says(injected.net["node"], injected.pod.ipv4, 9000, request)
+    answer = says(injected.net["node"], getattr(injected.pod, version), 9000, request)
     assert b"plain_text_refused" in answer
     assert SECRET.encode() not in answer
 
