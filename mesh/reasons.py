@@ -180,7 +180,8 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.EGRESS_PRIVATE_ADDRESS: (
         "The destination leads to an address that is not public, which egress: allow does not mean; "
-        "a Backend document with this host and port, named under outbound of an AgentPolicy, would allow it."
+        "a Backend document with this host and port (a link-local or metadata address written out as its host), "
+        "named under outbound of an AgentPolicy, would allow it."
     ),
     Reason.PATH_NOT_DECLARED: (
         "The host is a declared Backend but this path is not below its path; "

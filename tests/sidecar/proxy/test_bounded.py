@@ -18,6 +18,7 @@ from sidecar.proxy import bounded
 from sidecar.proxy.bounded import Found, bounded_connection, look_up
 from sidecar.proxy.pool import ConnectFailed
 
+LOOPS = ("asyncio", "uvloop")
 PUBLIC = ["93.184.216.34", "1.1.1.1", "2606:2800:220:1::1", "64:ff9b::101:101"]
 NEAR = ["169.254.169.254", "fd00:ec2::254", "fe80::1", "::ffff:169.254.169.254", "168.63.129.16"]
 PRIVATE = ["10.0.0.1", "127.0.0.1", "::1", "fd00::1", "100.64.0.1", "64:ff9b::a00:1", "224.0.0.1", "0.0.0.0"]
