@@ -15,7 +15,6 @@ from mesh.policy.principal import Principal
 from mesh.reasons import Reason
 from sidecar.capture.inbound import Application
 from sidecar.capture.inbound_redirect import InboundRedirect
-from sidecar.capture.intercepted import Interception
 from sidecar.capture.mesh import accept_mesh
 from sidecar.capture.original_destination import original_destination
 from sidecar.capture.outbound_redirect import OutboundRedirect
@@ -24,9 +23,6 @@ from sidecar.identity.chosen import chosen_provider
 from sidecar.identity.expiry import ExpiryWatch
 from sidecar.identity.holder import IdentityHolder, utc_now
 from sidecar.identity.provider import Identity, IdentityProvider
-from sidecar.interception.authority import InterceptionAuthority
-from sidecar.interception.bundle import write_trust
-from sidecar.interception.declared import NOTHING, DeclaredHosts
 from sidecar.proxy.channel import Channel
 from sidecar.proxy.dial import NetworkDialer
 from sidecar.proxy.downstream import Downstream
@@ -218,27 +214,13 @@ class Sidecar:
         directory = self.config.interception
         if directory is None:
             return
-        hosts = DeclaredHosts.of(self.pipeline.policy.backends)
-        # Written in any case: the application's variables name the files, and who finds none trusts nobody.
-        authority = InterceptionAuthority(hosts or NOTHING)
-        written = write_trust(
-            directory, authority.certificate_pem, additional=self.config.authorities, environment=os.environ
-        )
-        if not hosts:
-            self.log.write(
-                "interception",
-                hosts=[],
-                public_roots=written.public_roots,
-                detail="no Backend declares a host whose TLS can be inspected",
-            )
-            return
-        self._intercepted = tuple(sorted((*hosts.exact, *(f"*.{suffix}" for suffix in hosts.suffixes))))
-        self.pipeline.interception = Interception(self.pipeline, authority)
-        self.log.write(
-            "interception",
-            hosts=self._intercepted,
-            public_roots=written.public_roots,
-        )
+        # Imported here, because making certificates costs memory that only who intercepts should pay for.
+        from sidecar.capture.intercepted import begin_interception
+
+        begun = begin_interception(self.pipeline, directory, self.config.authorities, os.environ)
+        self._intercepted = begun.hosts
+        detail = None if begun.hosts else "no Backend declares a host whose TLS can be inspected"
+        self.log.write("interception", hosts=begun.hosts, public_roots=begun.public_roots, detail=detail)
 
     def _inbound_connection(self, listener: Listener) -> asyncio.Protocol:
         return accept_mesh(self.pipeline, self.identity, listener)

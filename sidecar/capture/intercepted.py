@@ -7,12 +7,16 @@ this pod trusts, and makes the connection to the real host itself, with that hos
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mesh.protocol.tls import alert
 from sidecar.identity.refused import TlsRefused
 from sidecar.interception.authority import InterceptionAuthority
+from sidecar.interception.bundle import write_trust
+from sidecar.interception.declared import NOTHING, DeclaredHosts
 from sidecar.interception.server import intercepting_server
 from sidecar.proxy.channel import Channel
 from sidecar.proxy.downstream import Downstream
@@ -20,6 +24,32 @@ from sidecar.proxy.downstream import Downstream
 if TYPE_CHECKING:
     from sidecar.proxy.listener import Listener
     from sidecar.proxy.pipeline import Pipeline
+
+
+class Begun(NamedTuple):
+    """What can be intercepted from now on: declared hosts, and how many public roots the application keeps."""
+
+    hosts: tuple[str, ...]
+    public_roots: int
+
+
+def begin_interception(
+    pipeline: Pipeline, directory: Path, additional: Path | None, environment: Mapping[str, str]
+) -> Begun:
+    """Make the authority and the files by which the application trusts it.
+
+    They are written in any case: the application's variables name them, and who finds none trusts nobody. Raises
+    as `write_trust` does.
+    """
+    hosts = DeclaredHosts.of(pipeline.policy.backends)
+    authority = InterceptionAuthority(hosts or NOTHING)
+    written = write_trust(
+        directory, authority.certificate_pem, additional=additional, environment=environment
+    )
+    if hosts:
+        pipeline.interception = Interception(pipeline, authority)
+    named = sorted((*hosts.exact, *(f"*.{suffix}" for suffix in hosts.suffixes)))
+    return Begun(tuple(named), written.public_roots)
 
 
 class Interception:
