@@ -143,6 +143,10 @@ class Downstream(asyncio.Protocol):
 
     def on_request(self, head: RequestHead) -> None:
         self._reader.pause()
+        if self._pipeline.clock() >= self.expires:
+            # The ticker comes round only once a second, and nobody is served who proves nothing any more.
+            self.hang_up()
+            return
         if not head.keep_alive and head.method != "CONNECT":
             # On a CONNECT the field is about the proxy's connection, which the tunnel then takes over.
             self._closing = True

@@ -17,10 +17,13 @@ from sidecar.telemetry import names
 from tests.support.loopback import (
     POLICY,
     Backend,
+    answering,
     call,
     client_of,
+    json_answer,
     post,
     read_request,
+    result,
     serving,
     sidecar_for,
 )
@@ -186,6 +189,19 @@ async def test_a_stream_that_begins_after_the_certificates_ended_is_ended() -> N
             status, _, body = await client.answer()
             assert (status, body) == (200, b"")
             await asyncio.wait_for(backend.lost.wait(), 2)
+
+
+async def test_a_request_after_the_certificates_ended_is_not_served() -> None:
+    script, seen = answering(json_answer(result({"tools": []})))
+    async with serving(script) as backend, sidecar_for(backend.port) as (sidecar, port):
+        async with client_of(port) as client:
+            await client.send(post(call("search")))
+            assert (await client.answer())[0] == 200
+            (connection,) = connections(sidecar)
+            connection.expires = sidecar.pipeline.clock()  # and the ticker has not come round yet
+            await client.send(post(call("search")))
+            assert await client.reader.read(1) == b""
+    assert len(seen) == 1
 
 
 async def test_a_connection_beyond_the_bound_is_counted_and_said() -> None:
