@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
+from collections.abc import Iterator
 
 from e2e.namespaces import Pod
 from e2e.plugs import dialled
@@ -59,15 +61,30 @@ def says_in_tls(
 
     The server may be whoever it likes: an attacker is not choosy.
     """
+    try:
+        with secured(pod, address, port, alpn=alpn, identity=identity, server_name=server_name) as connection:
+            connection.sendall(request)
+            return _until_end(connection)
+    except ssl.SSLError as refused:
+        return str(refused.reason)
+
+
+@contextlib.contextmanager
+def secured(
+    pod: Pod,
+    address: str,
+    port: int,
+    *,
+    alpn: tuple[str, ...] = MESH_FIRST,
+    identity: Identity | None = None,
+    server_name: str | None = "localhost",
+) -> Iterator[ssl.SSLSocket]:
+    """A connection with TLS. Raises ssl.SSLError."""
     context = _context(identity)
     context.set_alpn_protocols(list(alpn))
     with dialled(pod, address, port) as connection:
-        try:
-            with context.wrap_socket(connection, server_hostname=server_name) as secured:
-                secured.sendall(request)
-                return _until_end(secured)
-        except ssl.SSLError as refused:
-            return str(refused.reason)
+        with context.wrap_socket(connection, server_hostname=server_name) as made:
+            yield made
 
 
 def _context(identity: Identity | None) -> ssl.SSLContext:

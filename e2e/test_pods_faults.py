@@ -7,13 +7,14 @@ shows that they are served again. That the capture would have seen their words i
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 
 import pytest
 
-from e2e.attacks import says_in_tls, tool_call
+from e2e.attacks import says_in_tls, secured, tool_call
 from e2e.frames import tcp_opened
 from e2e.meshed_pods import CLIENT_ID, VERSIONS, MeshedPods, marker
 from e2e.namespaces import Capture
@@ -75,9 +76,9 @@ def watch(pods: MeshedPods) -> Iterator[Watch]:
 
 
 @contextlib.contextmanager
-def down(sidecar: PodSidecar) -> Iterator[None]:
-    """Killed, and started again at the end."""
-    sidecar.kill()
+def down(sidecar: PodSidecar, *, orderly: bool = False) -> Iterator[None]:
+    """Killed, or stopped as the kubelet does it, and started again at the end."""
+    sidecar.stop() if orderly else sidecar.kill()
     try:
         yield
     finally:
@@ -110,6 +111,16 @@ def test_a_killed_server_sidecar_cuts_the_way_in(pods: MeshedPods, watch: Watch,
             debug.accept(0)
 
 
+def test_a_sidecar_that_was_stopped_leaves_nothing_open_either(pods: MeshedPods, watch: Watch) -> None:
+    with down(pods.client, orderly=True), down(pods.server, orderly=True):
+        for version in VERSIONS:
+            watch.fails("stopped", version)
+            for port in INBOUND_PORTS:
+                with pytest.raises(ConnectionRefusedError):
+                    with dialled(pods.net["attacker"], getattr(pods.net["server"], version), port):
+                        pass
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_was_under_way_when_the_client_sidecar_died_goes_nowhere(
     pods: MeshedPods, watch: Watch, version: str
@@ -133,7 +144,7 @@ def test_what_was_under_way_when_the_client_sidecar_died_goes_nowhere(
 def test_what_was_under_way_when_the_server_sidecar_died_is_over(pods: MeshedPods, watch: Watch) -> None:
     words = watch.words("stream")
     with dialled(pods.net["client"], pods.net["server"].ipv4, 9000) as connection:
-        request = tool_call(words, "server.ipv4.test:9000").replace(b"Connection: close\r\n", b"")
+        request = _kept(words)
         connection.sendall(request)
         assert words[::-1].encode() in until(lambda: connection.recv(65536), lambda: "no answer")
         with down(pods.server):
@@ -204,8 +215,17 @@ def test_without_the_workload_api_all_goes_on_until_the_svid_ends_and_then_nothi
         side.said("identity", before)
     pods.authority.stop()
     watch.works("Workload API gone")
-    for side, before in zip(sides, ends, strict=True):
-        side.said("identity_expired", before)
+    with _held(pods, watch) as (inward, outward):
+        for side, before in zip(sides, ends, strict=True):
+            side.said("identity_expired", before)
+        words = watch.words("held")
+        request = _kept(words)
+        with contextlib.suppress(OSError):
+            inward.sendall(request)
+            assert inward.recv(100) == b""
+        outward.sendall(request)
+        assert b"svid_expired" in outward.recv(65536)
+        assert words not in "".join(pods.application.executed())
     for version in VERSIONS:
         watch.fails("expired", version)
     honest = pods.authority.identity(CLIENT_ID)
@@ -220,6 +240,26 @@ def test_without_the_workload_api_all_goes_on_until_the_svid_ends_and_then_nothi
     for side, before in zip(sides, rotations, strict=True):
         side.provide()
         side.said("identity", before)
+
+
+@contextlib.contextmanager
+def _held(pods: MeshedPods, watch: Watch) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two connections that were in use and are kept open: one of a granted peer, one of the application."""
+    server, peer = pods.net["server"].ipv4, pods.authority.identity(CLIENT_ID)
+    with (
+        secured(pods.net["attacker"], server, 9000, identity=peer) as inward,
+        dialled(pods.net["client"], server, 9000) as outward,
+    ):
+        for connection in (inward, outward):
+            words = watch.words("held")
+            connection.sendall(_kept(words))
+            assert words[::-1].encode() in connection.recv(65536)
+        yield inward, outward
+
+
+def _kept(words: str) -> bytes:
+    """A call after which the connection stays open."""
+    return tool_call(words, "server.ipv4.test:9000").replace(b"Connection: close\r\n", b"")
 
 
 def _tried(attempt: Callable[[], bytes | str]) -> bytes | str:
