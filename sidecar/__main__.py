@@ -18,6 +18,7 @@ from mesh.policy.errors import PolicyInvalid
 from sidecar.app import Sidecar, bind_error
 from sidecar.config import SidecarConfig, load_config
 from sidecar.environment import CONFIG_VARIABLE
+from sidecar.interception.declared import TrustNotWritten
 from sidecar.policies import load_files
 
 INVALID = 2
@@ -29,6 +30,13 @@ async def run(config: SidecarConfig, documents: Documents) -> int:
     sidecar.handle_signals()
     try:
         await sidecar.start()
+    except TrustNotWritten as error:
+        sidecar.log.close()
+        print(
+            f"interception.directory: {error}; it must exist, and the sidecar must write there",
+            file=sys.stderr,
+        )
+        return INVALID
     except OSError as error:
         sidecar.log.close()
         print(bind_error(error), file=sys.stderr)

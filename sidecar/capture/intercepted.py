@@ -16,7 +16,7 @@ from mesh.protocol.tls import alert
 from sidecar.identity.refused import TlsRefused
 from sidecar.interception.authority import InterceptionAuthority
 from sidecar.interception.bundle import write_trust
-from sidecar.interception.declared import NOTHING, DeclaredHosts
+from sidecar.interception.declared import NOTHING, DeclaredHosts, TrustNotWritten
 from sidecar.interception.server import intercepting_server
 from sidecar.proxy.channel import Channel
 from sidecar.proxy.downstream import Downstream
@@ -39,13 +39,16 @@ def begin_interception(
     """Make the authority and the files by which the application trusts it.
 
     They are written in any case: the application's variables name them, and who finds none trusts nobody. Raises
-    as `write_trust` does.
+    TrustNotWritten.
     """
     hosts = DeclaredHosts.of(pipeline.policy.backends)
     authority = InterceptionAuthority(hosts or NOTHING)
-    written = write_trust(
-        directory, authority.certificate_pem, additional=additional, environment=environment
-    )
+    try:
+        written = write_trust(
+            directory, authority.certificate_pem, additional=additional, environment=environment
+        )
+    except OSError as error:
+        raise TrustNotWritten(f"{directory}: {error.strerror or error}") from error
     if hosts:
         pipeline.interception = Interception(pipeline, authority)
     named = sorted((*hosts.exact, *(f"*.{suffix}" for suffix in hosts.suffixes)))

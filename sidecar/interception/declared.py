@@ -14,6 +14,11 @@ from mesh.policy.documents import Backend, BackendProtocol, TlsMode
 WILDCARD = "*."
 
 
+class TrustNotWritten(Exception):
+    """The files by which the application trusts the interception CA cannot be written; whoever configured the
+    folder, or mounted it, is at fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeclaredHosts:
     """`exact` are host names and IP addresses in their one spelling; `suffixes` are those of `*.suffix`."""

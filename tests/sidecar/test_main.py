@@ -173,3 +173,11 @@ def test_with_neither_file_nor_variables_it_says_what_is_missing(
 ) -> None:
     assert main([]) == 2
     assert "the configuration is empty" in capsys.readouterr().err
+
+
+def test_a_folder_for_trust_that_cannot_be_written_is_told(folder: Path) -> None:
+    text = LISTEN + f'interception: {{directory: "{folder}/nowhere"}}\n'
+    with start(write(folder, text)) as process:
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert f"interception.directory: {folder}/nowhere: No such file or directory; it must exist" in told
