@@ -87,3 +87,25 @@ def test_an_identity_that_is_not_granted_is_not_nobody(
     address = getattr(pods.net["server"], version)
     found = says_in_tls(pods.net["attacker"], address, 9000, tool_call(words), identity=stranger)
     assert not isinstance(found, bytes) or found == b""
+
+
+def test_the_capture_sees_what_a_sidecar_says_in_plain_text(
+    pods: MeshedPods, permissive: PodSidecar, version: str
+) -> None:
+    """A Backend that is declared without TLS: the one way in which a sidecar speaks so, and the wire shows it."""
+    words, host = marker("declared plain"), f"server.{version}.test"
+    plain = document(
+        "Backend", "plain", protocol="MCP", host=host, port=9000, path="/mcp", tls={"mode": "None"}
+    )
+    rule = {"backend": "plain", "tools": tools("forbidden_here")}
+    documents = [plain, document("AgentPolicy", "client", outbound=[rule], inbound=[])]
+    client, server = pods.net["client"], pods.net["server"]
+    with (
+        configured(pods.client, documents),
+        pods.net.capture(client) as here,
+        pods.net.capture(server) as there,
+    ):
+        assert pods.call(words, "forbidden_here", version=version)["calls"][0]["text"] == words[::-1]
+        for wire in (here, there):
+            assert wire.saw(words.encode())
+            assert wire.saw(words[::-1].encode())
