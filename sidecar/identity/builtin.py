@@ -3,11 +3,15 @@
 The key never leaves memory, each renewal has a new one. An SVID is renewed long before it expires, at a moment
 drawn at random so that a whole cluster does not ask at once; the bundles, which may change sooner, are looked at
 as often as the CA says. When the CA fails, the SVID stays in force until it expires and the CA is asked again.
+
+Whom we trust never waits for who we are: bundles that withdraw an authority go in force even when it is the one
+that signed our own SVID and no other can be had.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
@@ -71,6 +75,7 @@ class BuiltinProvider:
         self._draw = draw
         self._current: Identity | None = None
         self._renew_at: datetime | None = None
+        self._cut_off = False
 
     async def run(self, publish: Callable[[Identity], None]) -> None:
         """Get, renew and refresh until cancelled."""
@@ -110,9 +115,10 @@ class BuiltinProvider:
         return delay
 
     async def _ask(self, publish: Callable[[Identity], None]) -> float:
-        now = self._clock()
-        if self._current is None or self._renew_at is None or now >= self._renew_at:
+        if self._current is None or self._renew_at is None:
             answer: SvidAnswer | BundlesAnswer = await self._renew(publish)
+        elif self._clock() >= self._renew_at:
+            answer = await self._renew_or_look(self._current.svid, publish)
         else:
             answer = await self._refresh(self._current.svid, publish)
         return self._delay(refresh_seconds(answer))
@@ -121,12 +127,36 @@ class BuiltinProvider:
         self, svid: X509Svid, publish: Callable[[Identity], None]
     ) -> SvidAnswer | BundlesAnswer:
         answer = await self._client.bundles()
+        if self._trust(Identity(svid, _bundles(answer)), publish):
+            return answer
+        return await self._renew(publish)
+
+    async def _renew_or_look(self, svid: X509Svid, publish: Callable[[Identity], None]) -> SvidAnswer:
+        """Renew; where that fails, see whom to trust all the same before it is told."""
         try:
-            self._take(Identity(svid, _bundles(answer)), publish)
-        except SvidInvalid:
-            # The authority that signed our SVID was withdrawn before its time: peers trust it no more.
             return await self._renew(publish)
-        return answer
+        except (CaFailed, IdentityInvalid):
+            with contextlib.suppress(CaFailed, IdentityInvalid):
+                self._trust(Identity(svid, _bundles(await self._client.bundles())), publish)
+            raise
+
+    def _trust(self, identity: Identity, publish: Callable[[Identity], None]) -> bool:
+        """Put new bundles in force beside the SVID that we have; False when peers would refuse it by them.
+
+        Then the authority that signed it was withdrawn before its time, so nobody's SVID of it may be accepted
+        any more. Bundles that lack our own domain withdraw nothing: they are malformed, and not taken.
+        """
+        try:
+            check_own_identity(identity, self._clock(), self._wanted)
+        except SvidInvalid as refused:
+            if identity.svid.spiffe_id.trust_domain not in identity.bundles:
+                return False
+            usable, cut_off = False, not isinstance(refused, SvidOutOfDate)
+        else:
+            usable, cut_off = True, False
+        publish(identity)
+        self._current, self._cut_off = identity, cut_off
+        return usable
 
     async def _renew(self, publish: Callable[[Identity], None]) -> SvidAnswer:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -140,7 +170,7 @@ class BuiltinProvider:
     def _take(self, identity: Identity, publish: Callable[[Identity], None]) -> None:
         check_own_identity(identity, self._clock(), self._wanted)
         publish(identity)
-        self._current = identity
+        self._current, self._cut_off = identity, False
 
     def _until_renewal(self, svid: X509Svid) -> timedelta:
         first, last = RENEW_AT
@@ -153,9 +183,17 @@ class BuiltinProvider:
         return max(min(renewal, renewal if refresh is None else refresh), SHORTEST_SECONDS)
 
     def _failed(self, cause: Cause, detail: str, retry_after: float | None = None) -> float:
-        kept = f"; the SVID in force lasts until {self._current.svid.not_after}" if self._current else ""
-        self._told.problem(cause, f"{detail}{kept}")
+        told = f"{cause} cut off" if self._cut_off else cause
+        self._told.problem(told, f"{detail}{self._kept()}")
         return max(self._backoff.next(), min(retry_after or 0.0, LONGEST_RETRY_AFTER))
+
+    def _kept(self) -> str:
+        if self._current is None:
+            return ""
+        lasts = f"; the SVID in force lasts until {self._current.svid.not_after}"
+        if not self._cut_off:
+            return lasts
+        return f"{lasts}, though its authority was withdrawn: who has the new bundles, as we have, refuses it"
 
 
 def _bundles(answer: SvidAnswer | BundlesAnswer) -> Mapping[str, TrustBundle]:

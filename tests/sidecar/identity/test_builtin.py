@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,9 @@ import pytest
 
 from mesh.identity.bundle_document import BundleDocument
 from mesh.identity.ca import make_authority
-from mesh.identity.errors import IdentityInvalid, SvidInvalid
+from mesh.identity.errors import IdentityInvalid, PeerRefused, SvidInvalid
 from mesh.identity.issuance import BundlesAnswer, JwtSvidAnswer, SvidAnswer
+from mesh.identity.issue import new_svid
 from mesh.identity.jwt_svid import issue_jwt_svid, make_jwt_key, validate_jwt_svid
 from mesh.identity.pem import CERTIFICATE, write_pem
 from mesh.identity.spiffe_id import SpiffeId
@@ -148,12 +149,124 @@ async def test_a_withdrawn_authority_makes_for_a_new_svid_at_the_next_look(tmp_p
     async with running_ca(tmp_path) as ca, watching(ca) as watch:
         ca.authorities.replace_now()
         begun = ca.clock()
-        await watch.pass_until(lambda: len(watch.identities) == 2)
+        await watch.pass_until(lambda: watch.identities[-1].svid != watch.identities[0].svid)
         assert ca.clock() - begun < timedelta(minutes=6)
-        assert (
-            verify_peer(watch.identities[1].svid.chain_der, watch.identities[1].bundles, ca.clock()) == TRIAGE
-        )
+        newest = watch.identities[-1]
+        assert verify_peer(newest.svid.chain_der, newest.bundles, ca.clock()) == TRIAGE
         assert watch.problems == []
+
+
+class WithoutRenewal:
+    """A CA whose bundles can be had, and SVIDs only until they are refused."""
+
+    def __init__(self, ca: RunningCa) -> None:
+        self.real = CaClient(ca.target, ca.root, ca.token)
+        self.failure: Exception | None = None
+        self.bundles: Callable[[], Awaitable[BundlesAnswer]] = self.real.bundles
+
+    async def svid(self, csr: str) -> SvidAnswer:
+        if self.failure is not None:
+            raise self.failure
+        return await self.real.svid(csr)
+
+
+RATE_LIMITED = CaFailed(Cause.RATE_LIMITED, "asked too often", 60)
+
+
+@pytest.mark.parametrize("failed_before", [False, True])
+async def test_a_withdrawn_authority_is_trusted_no_more_though_no_new_svid_can_be_had(
+    tmp_path: Path, failed_before: bool
+) -> None:
+    async with running_ca(tmp_path) as ca:
+        client = WithoutRenewal(ca)
+        async with watching(ca, client) as watch:
+            holder = IdentityHolder(ca.clock)
+            leaked, ours = ca.authorities.signing, watch.identities[0].svid
+            client.failure = RATE_LIMITED
+            if failed_before:  # then the renewal is due, and all that is asked for
+                await watch.pass_until(lambda: bool(watch.problems))
+            ca.authorities.replace_now()
+            begun = ca.clock()
+            await watch.pass_until(lambda: len(watch.identities) == 2)
+            assert ca.clock() - begun < timedelta(minutes=6)
+            assert watch.identities[1].svid == ours
+            holder.publish(watch.identities[1])
+            assert holder.ready(ca.clock())
+            forged = new_svid(leaked, TRIAGE, ca.clock(), timedelta(hours=1))
+            with pytest.raises(PeerRefused, match="does not chain"):
+                holder.verify(forged.chain_der)
+            problem = watch.problems[-1]
+            assert "asked too often" in problem
+            assert f"lasts until {ours.not_after}" in problem
+            assert "withdrawn" in problem
+            assert len(watch.problems) == 1 + failed_before
+            client.failure = None
+            await watch.pass_until(lambda: len(watch.identities) == 3)
+            newest = watch.identities[-1]
+            assert verify_peer(newest.svid.chain_der, newest.bundles, ca.clock()) == TRIAGE
+
+
+async def test_a_withdrawn_authority_is_not_trusted_while_the_new_svid_is_awaited(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca:
+        client = WithoutRenewal(ca)
+        published: list[int] = []
+
+        async with watching(ca, client) as watch:
+            real = client.real
+
+            class Slow(WithoutRenewal):
+                async def svid(self, csr: str) -> SvidAnswer:
+                    published.append(len(watch.identities))
+                    return await real.svid(csr)
+
+            client.__class__ = Slow
+            ca.authorities.replace_now()
+            await watch.pass_until(lambda: bool(published))
+            assert published == [2]
+
+
+async def test_bundles_are_looked_at_while_renewal_fails(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca:
+        client = WithoutRenewal(ca)
+        async with watching(ca, client) as watch:
+            client.failure = RATE_LIMITED
+            await watch.pass_until(lambda: bool(watch.problems))
+            ca.authorities.announce()
+            await watch.pass_until(lambda: len(watch.identities) == 2)
+            assert len(watch.identities[1].bundles["a.example"].authorities_der) == 2
+            assert len(watch.problems) == 1
+            assert "withdrawn" not in watch.problems[0]
+
+
+async def test_bundles_without_our_own_domain_are_not_taken(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca:
+        client = WithoutRenewal(ca)
+
+        async def none_of_ours() -> BundlesAnswer:
+            return BundlesAnswer({}, ca.clock())
+
+        async with watching(ca, client) as watch:
+            client.failure = RATE_LIMITED
+            client.bundles = none_of_ours
+            await watch.pass_until(lambda: bool(watch.problems))
+            assert len(watch.identities) == 1
+
+
+async def test_an_authority_list_that_is_empty_revokes_everyone(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca:
+        client = WithoutRenewal(ca)
+
+        async def nobody() -> BundlesAnswer:
+            return BundlesAnswer({"a.example": {"keys": []}}, ca.clock())
+
+        async with watching(ca, client) as watch:
+            client.failure = RATE_LIMITED
+            client.bundles = nobody
+            await watch.pass_until(lambda: len(watch.identities) == 2)
+            holder = IdentityHolder(ca.clock)
+            holder.publish(watch.identities[1])
+            with pytest.raises(PeerRefused, match="no authority"):
+                holder.verify(watch.identities[0].svid.chain_der)
 
 
 async def test_a_ca_that_is_gone_is_told_once_and_asked_until_it_is_back(tmp_path: Path) -> None:
