@@ -1,8 +1,8 @@
 """Containers that could get around transparent capture, which the kernel upholds by user, group and rules.
 
-Refused is what asks for the means: a capability that changes rules or writes frames past them, or the sidecar's
-group. What a container merely does not give up is told in a warning, since most images run as root for no reason
-but habit, and a mesh that turns them all away protects nobody.
+Refused is what asks for the means: a capability that changes rules, writes frames past them or lets a process
+become the sidecar's user; or the sidecar's group. What a container merely does not give up is told in a warning,
+since most images run as root for no reason but habit, and a mesh that turns them all away protects nobody.
 """
 
 from __future__ import annotations
@@ -16,8 +16,17 @@ from webhook.admission.settings import InjectionSettings
 from webhook.admission.shape import every_container
 from webhook.admission.structure import capabilities, may_be_root
 
-# Removing rules; writing packets past them; entering other namespaces, loading code into the kernel.
-_UNDOING = frozenset({"ALL", "NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_MODULE", "BPF"})
+# Not CHOWN, FOWNER and FSETID: with them a program is made that runs as the sidecar's user, but only where
+# privileges may be escalated, which `slack` tells. Nor SYS_PTRACE: `conflicts` looks at shared processes.
+_UNDOING = frozenset(
+    {
+        "ALL",
+        *("NET_ADMIN", "NET_RAW"),  # remove rules; write packets past them
+        *("SETUID", "SETGID", "SETPCAP", "SETFCAP"),  # become the sidecar's user, or give others the means
+        *("SYS_ADMIN", "SYS_MODULE", "BPF", "PERFMON"),  # enter other namespaces; load code into the kernel
+        *("SYS_RAWIO", "DAC_READ_SEARCH"),  # reach memory, and files of the node
+    }
+)
 
 
 def undoing(pod: Pod, settings: InjectionSettings) -> list[Problem]:

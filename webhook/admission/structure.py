@@ -97,7 +97,7 @@ def _user(context: SecurityContext, outer: SecurityContext) -> int | None:
 def capabilities(context: SecurityContext, which: Literal["add", "drop"]) -> frozenset[str]:
     """Capabilities that a container asks for or gives up, without the prefix CAP_."""
     names = (context.get("capabilities") or {}).get(which) or ()
-    return frozenset(name.upper().removeprefix("CAP_") for name in names)
+    return frozenset(name.strip().upper().removeprefix("CAP_") for name in names)
 
 
 def may_be_root(context: SecurityContext, outer: SecurityContext) -> bool:

@@ -218,6 +218,13 @@ def test_reserved_names_elsewhere_are_refused(pod, kind, name) -> None:
         ({"capabilities": {"add": ["cap_net_raw"]}}, Reason.CAPTURE_UNDONE),
         ({"capabilities": {"add": ["ALL"]}}, Reason.CAPTURE_UNDONE),
         ({"capabilities": {"add": ["SYS_ADMIN"]}}, Reason.CAPTURE_UNDONE),
+        ({**TIGHT, "capabilities": {"drop": ["ALL"], "add": ["SETUID", "SETGID"]}}, Reason.CAPTURE_UNDONE),
+        ({"capabilities": {"add": ["SETUID"]}}, Reason.CAPTURE_UNDONE),
+        ({"capabilities": {"add": ["SETPCAP"]}}, Reason.CAPTURE_UNDONE),
+        ({"capabilities": {"add": ["SETFCAP"]}}, Reason.CAPTURE_UNDONE),
+        ({"capabilities": {"add": ["CAP_DAC_READ_SEARCH"]}}, Reason.CAPTURE_UNDONE),
+        ({"capabilities": {"add": ["SYS_RAWIO"]}}, Reason.CAPTURE_UNDONE),
+        ({"capabilities": {"add": [" NET_ADMIN "]}}, Reason.CAPTURE_UNDONE),
         ({"runAsGroup": 1774}, Reason.SIDECAR_GROUP),
         ({"runAsUser": 1774}, Reason.SIDECAR_UID),
     ],
@@ -230,6 +237,13 @@ def test_a_container_that_could_undo_capture_is_refused(pod, context, reason, ki
     )
     assert reasons(refusal) == [reason]
     assert "container mine" in refusal.sentence
+
+
+@pytest.mark.parametrize("name", ["CHOWN", "DAC_OVERRIDE", "SYS_PTRACE", "NET_BIND_SERVICE", "SYS_CHROOT"])
+def test_capabilities_that_lead_nowhere_by_themselves_may_be_asked_for(pod, name) -> None:
+    context = {**TIGHT, "capabilities": {"drop": ["ALL"], "add": [name]}}
+    spec = transparent(pod, containers=[{"name": "agent", "securityContext": context}])
+    assert spec["containers"][0]["securityContext"] == context
 
 
 def test_under_explicit_capture_there_is_nothing_to_undo(pod) -> None:
