@@ -167,11 +167,15 @@ def _content(path: Path, contents: Contents) -> bytes:
 def _read(path: Path) -> bytes | FileUnreadable:
     """Only a plain file is read, without waiting: a pipe or a device would hold the thread for ever."""
     try:
+        # A buffered file would refuse a directory without closing what it was given.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return FileUnreadable(f"{path} is no plain file")
-            data = file.read(MAX_FILE_BYTES + 1)
+            with open(descriptor, "rb", closefd=False) as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except OSError as failed:
         return FileUnreadable(f"{path} cannot be read: {failed.strerror or failed}")
     if len(data) > MAX_FILE_BYTES:

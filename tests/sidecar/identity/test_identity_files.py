@@ -196,3 +196,16 @@ def test_the_digest_tells_contents_faults_and_files_apart() -> None:
     ]
     assert len(set(seen)) == len(seen)
     assert digest({Path("a"): b"x"}) == seen[0]
+
+
+def test_what_cannot_be_read_keeps_no_descriptor(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    paths = (tmp_path, tmp_path / "pipe", tmp_path / "missing", Path("/dev/zero"))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        assert all(isinstance(fault, FileUnreadable) for fault in read_files(paths).values())
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_directory_in_place_of_a_file_is_told_as_such(tmp_path: Path) -> None:
+    assert str(read_files((tmp_path,))[tmp_path]) == f"{tmp_path} is no plain file"
