@@ -371,7 +371,7 @@ SENTENCES: dict[Reason, str] = {
         "Labels and annotations of Outrider are honoured or refused, never ignored; correct it or remove it."
     ),
     Reason.NOT_PERMITTED: (
-        "Pods and namespaces may weaken only what the platform's settings allow; remove the annotation, or have "
+        "Pods and namespaces may weaken only what the platform's settings allow; remove it, or have "
         "whoever runs the mesh add it to allow."
     ),
     Reason.CAPTURE_IMPOSSIBLE: (

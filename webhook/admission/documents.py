@@ -129,6 +129,10 @@ class OperatingSystem(TypedDict, total=False):
     name: str | None
 
 
+class DnsConfig(TypedDict, total=False):
+    nameservers: list[str] | None
+
+
 class PodSpec(TypedDict, total=False):
     containers: list[Container]
     initContainers: list[Container] | None
@@ -139,6 +143,7 @@ class PodSpec(TypedDict, total=False):
     hostNetwork: bool | None
     hostPID: bool | None
     shareProcessNamespace: bool | None
+    dnsConfig: DnsConfig | None
     nodeSelector: Labels | None
     os: OperatingSystem | None
     resources: dict[str, Any] | None

@@ -22,7 +22,7 @@ from webhook.admission.optin import opted_in
 from webhook.admission.outcome import Injection, Namespace, Outcome, Problem, Refusal, Skipped
 from webhook.admission.parameters import resolve
 from webhook.admission.patch import difference
-from webhook.admission.permission import weakened
+from webhook.admission.permission import own_resolvers, weakened
 from webhook.admission.plan import Plan, capture_problems, effective, hindrances, own_uid
 from webhook.admission.probes import rewrite
 from webhook.admission.proxy_variables import merge, without
@@ -68,7 +68,7 @@ def _inject(
     trusting, said = _set_trust(pod, plan)
     problems = [*obstacles, *conflicts(pod, settings, own_uid=plan.own_uid), *trusting]
     if plan.transparent:
-        problems += undoing(pod, settings)
+        problems += [*undoing(pod, settings), *own_resolvers(pod, settings)]
         said += slack(pod)
         _remove_proxy_variables(pod, settings)
         probes, refused = rewrite(pod, _excluded(plan), settings)

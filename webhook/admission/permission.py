@@ -7,18 +7,20 @@ in force without it: saying once more what holds anyway needs no leave, and neit
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from mesh.reasons import Reason
 from mesh.settings.kinds import Setting
 from mesh.settings.lists import CidrList, PortList, beyond
 from mesh.settings.table import CAPTURE, PREFIX
-from webhook.admission.documents import Labels
+from webhook.admission.documents import Labels, Pod
 from webhook.admission.outcome import Namespace, Problem
 from webhook.admission.parameters import PARAMETERS
 from webhook.admission.plan import effective
 from webhook.admission.settings import InjectionSettings
 
-PERMISSIONS = frozenset(word for setting in PARAMETERS for word in setting.permissions)
+NAMESERVERS: Final = "nameservers"
+PERMISSIONS = frozenset(word for setting in PARAMETERS for word in setting.permissions) | {NAMESERVERS}
 """Everything that may stand under `allow`."""
 
 
@@ -43,6 +45,18 @@ def weakened(
                     detail = f"{written_there} {what}; allow: [{word}] would permit it"
                     yield Problem(Reason.NOT_PERMITTED, detail)
             holds = value
+
+
+def own_resolvers(pod: Pod, settings: InjectionSettings) -> Iterator[Problem]:
+    """Resolvers that a pod under transparent capture chooses without leave.
+
+    Port 53 of a pod's resolvers is left alone, so that whoever chooses them opens a way past the sidecar. Where
+    the platform names them itself the pod's choice opens nothing.
+    """
+    chosen = (pod["spec"].get("dnsConfig") or {}).get("nameservers")
+    if chosen and NAMESERVERS not in settings.allow and not settings.redirect.nameservers:
+        what = f"spec.dnsConfig.nameservers opens port 53 of {', '.join(chosen)} past the sidecar"
+        yield Problem(Reason.NOT_PERMITTED, f"{what}; allow: [{NAMESERVERS}] would permit it")
 
 
 def _weaker(setting: Setting, value: str, holds: str, hindered: list[str]) -> Iterator[tuple[str, str]]:

@@ -59,6 +59,7 @@ def _environment(plan: Plan, settings: InjectionSettings) -> list[EnvVar]:
         table.REDIRECT_EXCLUDE_INBOUND_PORTS: plan[table.EXCLUDE_INBOUND_PORTS.name],
         table.REDIRECT_EXCLUDE_OUTBOUND_PORTS: plan[table.EXCLUDE_OUTBOUND_PORTS.name],
         table.REDIRECT_EXCLUDE_OUTBOUND_CIDRS: plan[table.EXCLUDE_OUTBOUND_CIDRS.name],
+        table.REDIRECT_NAMESERVERS: ",".join(options.nameservers),
         table.REDIRECT_UDP: options.udp,
         table.REDIRECT_IPV6: options.ipv6,
         table.REDIRECT_BACKEND: options.backend,

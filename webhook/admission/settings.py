@@ -59,11 +59,14 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Redirection:
-    """How transparent capture is set up; the values are those of OUTRIDER_REDIRECT_UDP, _IPV6 and _BACKEND."""
+    """How transparent capture is set up; the values are those of OUTRIDER_REDIRECT_UDP, _IPV6 and _BACKEND.
+
+    `nameservers` are the resolvers whose port 53 is left alone; empty: those that the pod has."""
 
     udp: str = REDIRECT_UDP.default
     ipv6: str = REDIRECT_IPV6.default
     backend: str = REDIRECT_BACKEND.default
+    nameservers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ once, each with its line, and nothing takes effect while one remains.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -116,6 +117,14 @@ def _absolute(value: str) -> str | None:
 
 def _file_name(value: str) -> str | None:
     return None if value and "/" not in value and value != ".." else f"{shown(value)} is not a file name"
+
+
+def _address(value: str) -> str | None:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return f"{shown(value)} is not an IP address"
+    return None
 
 
 def _no_proxy_entry(value: str) -> str | None:
@@ -262,7 +271,12 @@ _ATTRIBUTES = {
 }
 
 _DEFAULTS = {setting.name.removeprefix(PREFIX): _row(setting) for setting in PARAMETERS}
-_REDIRECT = {"udp": _row(REDIRECT_UDP), "ipv6": _row(REDIRECT_IPV6), "backend": _row(REDIRECT_BACKEND)}
+_REDIRECT = {
+    "udp": _row(REDIRECT_UDP),
+    "ipv6": _row(REDIRECT_IPV6),
+    "backend": _row(REDIRECT_BACKEND),
+    "nameservers": Field(list_of(text(_address))),
+}
 _EGRESS = {"privateAddresses": _row(ENV_EGRESS_PRIVATE_ADDRESSES)}
 _IDENTITY = {
     "volume": Field(choice(IdentityVolume)),

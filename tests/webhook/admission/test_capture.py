@@ -390,7 +390,42 @@ def test_what_may_be_allowed_is_what_weakens() -> None:
         "exclude-outbound-ports",
         "interception=off",
         "mtls=permissive",
+        "nameservers",
     ]
+
+
+CHOSEN = {"dnsPolicy": "None", "dnsConfig": {"nameservers": ["203.0.113.66", "203.0.113.67"]}}
+
+
+@pytest.mark.parametrize(
+    "spec", [CHOSEN, {"dnsConfig": CHOSEN["dnsConfig"]}, {"dnsPolicy": "ClusterFirst", **CHOSEN}]
+)
+def test_resolvers_that_the_pod_chooses_need_the_platforms_leave(pod, spec) -> None:
+    mine = pod(annotations=annotated(capture="transparent"), **spec)
+    refusal = inject(mine, namespace(), InjectionSettings())
+    assert reasons(refusal) == [Reason.NOT_PERMITTED]
+    assert "spec.dnsConfig.nameservers opens port 53 of 203.0.113.66, 203.0.113.67" in refusal.sentence
+    assert "allow: [nameservers]" in refusal.sentence
+    permitting = InjectionSettings(allow=frozenset({"nameservers"}))
+    assert inject(mine, namespace(), permitting).pod["spec"]["dnsConfig"] == spec["dnsConfig"]
+
+
+def test_resolvers_that_the_pod_chooses_open_nothing_where_the_platform_names_them(pod) -> None:
+    settings = InjectionSettings(redirect=Redirection(nameservers=("10.96.0.10", "fd00::10")))
+    for spec in (CHOSEN, {}):
+        step = transparent(pod, settings, **spec)["initContainers"][0]
+        assert variables(step)["OUTRIDER_REDIRECT_NAMESERVERS"] == "10.96.0.10,fd00::10"
+
+
+@pytest.mark.parametrize(
+    "chosen", [None, {}, {"nameservers": None}, {"nameservers": []}, {"searches": ["x"]}]
+)
+def test_what_a_pod_says_of_dns_without_naming_resolvers_needs_no_leave(pod, chosen) -> None:
+    assert transparent(pod, dnsConfig=chosen)["dnsConfig"] == chosen
+
+
+def test_under_explicit_capture_a_pod_chooses_its_resolvers(pod) -> None:
+    assert captured(inject(pod(**CHOSEN), namespace(), InjectionSettings())) == "explicit"
 
 
 def test_exclusions_reach_the_init_step(pod) -> None:

@@ -20,7 +20,7 @@ noProxy: [metrics.internal, 10.0.0.0/8]
 limits: {connections: 10, idleSeconds: 1.5}
 defaults: {memory-limit: 512Mi, cpu: "1", capture: auto, interception: "on"}
 allow: [mtls=permissive, exclude-inbound-ports]
-redirect: {udp: closed, ipv6: "on", backend: nft}
+redirect: {udp: closed, ipv6: "on", backend: nft, nameservers: [10.96.0.10, "fd00::10"]}
 ignoredNamespaces: [kube-system]
 namespaces:
   agents: {labels: {outrider.dev/injection: required}, annotations: {a: b}}
@@ -54,7 +54,7 @@ def test_every_key_is_read() -> None:
             "outrider.dev/interception": "on",
         },
         allow=frozenset({"mtls=permissive", "exclude-inbound-ports"}),
-        redirect=Redirection("closed", "on", "nft"),
+        redirect=Redirection("closed", "on", "nft", ("10.96.0.10", "fd00::10")),
         ignored_namespaces=frozenset({"kube-system"}),
     )
     assert type(read.injection.image_pull_policy) is str
@@ -92,6 +92,10 @@ def test_parts_of_a_section_keep_the_other_defaults() -> None:
         ("allow: [mtls]", "is nothing that can be allowed; allowed: capture=explicit, exclude-inbound-ports"),
         ("allow: mtls=permissive", "expected a list"),
         ("redirect: {udp: all}", 'redirect.udp: "all" is not a known value; allowed: quic or closed'),
+        (
+            "redirect: {nameservers: [dns.internal]}",
+            'redirect.nameservers[0]: "dns.internal" is not an IP address',
+        ),
         ("redirect: {backend: iptables}", "redirect.backend"),
         ("defaults: {interception: on}", "put it in quotes"),
         ("defaults: {exclude-outbound-cidrs: 0.0.0.0/0}", "excludes every destination"),
