@@ -32,7 +32,7 @@ SETTINGS = {
     "OUTRIDER_REDIRECT_NAMESERVERS": f"{IPV4.format(3)},{IPV6.format(3)}",
     "OUTRIDER_REDIRECT_EXCLUDE_OUTBOUND_CIDRS": f"{IPV4.format(4)}/32,{IPV6.format(4)}/128",
 }
-IPPROTO_MPTCP, TCP_FASTOPEN_CONNECT = 262, 30
+IPPROTO_MPTCP, IPPROTO_UDPLITE, TCP_FASTOPEN_CONNECT = 262, 136, 30
 ANY = {"ipv4": "0.0.0.0", "ipv6": "::"}
 LOOPBACK = {"ipv4": "127.0.0.1", "ipv6": "::1"}
 NOWHERE = {"ipv4": "192.0.2.77", "ipv6": "2001:db8::77"}
@@ -179,6 +179,20 @@ def test_a_socket_tied_to_the_device_does_not_get_out(net, version) -> None:
             with dialled(agent, address(peer, version), 8080, options=tied, seconds=0.5):
                 listener.accept(0.5)
         assert not {flow for flow in tcp_flows(wire.frames()) if flow[3] == 8080}
+
+
+@pytest.mark.parametrize("protocol", [socket.IPPROTO_UDP, IPPROTO_UDPLITE], ids=["udp", "udplite"])
+def test_a_datagram_tied_to_the_device_does_not_leave_for_a_loopback_address(net, version, protocol) -> None:
+    agent = net["agent"]
+    tied = ((socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0\0"),)
+    with net.capture(agent) as wire:
+        with contextlib.suppress(OSError):  # no such protocol here, or no route: it does not leave either
+            with dialled(
+                agent, LOOPBACK[version], 443, kind=socket.SOCK_DGRAM, protocol=protocol, options=tied
+            ) as client:
+                with contextlib.suppress(OSError):  # refused on its way out
+                    client.send(b"way out")
+        assert not wire.saw(b"way out")
 
 
 def test_ipv6_link_local_does_not_get_around(net) -> None:

@@ -208,7 +208,15 @@ def _guard_out(settings: RedirectSettings, family: Family) -> tuple[Rule, ...]:
     return (
         Rule(comment="the sidecar itself", action=Verdict.RETURN, owner=_sidecar(settings)),
         Rule(comment="loopback stays in the pod", action=Verdict.RETURN, loopback_out=True),
-        Rule(comment="redirected to the sidecar", action=Verdict.RETURN, to=family.loopback),
+        # On their way to the loopback device; a socket tied to another one would leave through it.
+        Rule(
+            comment="redirected to the sidecar",
+            action=Verdict.RETURN,
+            protocol=tcp,
+            to=family.loopback,
+            to_ports=(settings.outbound_port,),
+            tracked=Tracked.REDIRECTED,
+        ),
         Rule(
             comment="only the sidecar answers on its ports",
             action=Verdict.DROP,
