@@ -253,6 +253,30 @@ def test_a_rule_of_somebody_else_in_front_is_found_by_the_probe(net, backend) ->
     assert "IPv4 TCP to 192.0.2.1 port 80 did not reach the redirect port" in done.stderr
 
 
+@pytest.mark.parametrize("version", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_translation_by_somebody_else_in_front_opens_nothing(net, backend, version, protocol) -> None:
+    agent, peer = net["agent"], net["peer"]
+    assert redirect(agent, "install", "--backend", backend).returncode == 0
+    table = f"table {'ip' if version == 'ipv4' else 'ip6'} somebody"
+    hook = "type nat hook prerouting priority -150;"
+    nft(agent, "-f", "-", text=f"{table} {{\nchain c {{\n{hook}\n{protocol} dport 8080 redirect to :9000\n}}\n}}")
+    host = getattr(agent, version)
+    if protocol == "udp":
+        with bound(agent, "::", 9000) as application:
+            with dialled(peer, host, 8080, kind=socket.SOCK_DGRAM) as client:
+                client.send(b"hello")
+                with pytest.raises(ConnectionRefusedError):
+                    client.recv(100)
+            application.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                application.recv(100)
+        return
+    with listening(agent, "::", 9000), pytest.raises(ConnectionRefusedError):
+        with dialled(peer, host, 8080):
+            pass
+
+
 def test_the_sidecar_itself_can_prove_nothing(net, backend) -> None:
     agent = net["agent"]
     assert redirect(agent, "install", "--backend", backend).returncode == 0

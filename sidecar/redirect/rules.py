@@ -176,7 +176,14 @@ def _guard_in(settings: RedirectSettings) -> tuple[Rule, ...]:
     tcp, udp = Protocol.TCP, Protocol.UDP
     excluded = settings.exclude_inbound_ports
     return (
-        Rule(comment="redirected to the sidecar", action=Verdict.RETURN, tracked=Tracked.REDIRECTED),
+        # Not whatever was translated: somebody else's rule may have been first, and to another port.
+        Rule(
+            comment="redirected to the sidecar",
+            action=Verdict.RETURN,
+            protocol=tcp,
+            to_ports=settings.redirect_ports,
+            tracked=Tracked.REDIRECTED,
+        ),
         Rule(
             comment="a direct hit on a redirect port",
             action=Verdict.RESET,

@@ -205,6 +205,42 @@ def test_a_redirect_port_is_reached_by_redirection_only(family, port, loopback) 
 
 
 @given(families, ports, protocols)
+def test_translation_by_somebody_else_opens_nothing_inbound(family, port, protocol) -> None:
+    translated = Packet(
+        family,
+        WORLD[family],
+        POD[family],
+        protocol=protocol,
+        port=port,
+        owner=None,
+        tracked=frozenset({Tracked.REDIRECTED}),
+    )
+    passes = walk(plan(SETTINGS, family), Chain.GUARD_IN, translated) is Verdict.RETURN
+    redirected = protocol is Protocol.TCP and port in SETTINGS.redirect_ports
+    plain = replace(translated, tracked=frozenset())
+    assert passes == (redirected or walk(plan(SETTINGS, family), Chain.GUARD_IN, plain) is Verdict.RETURN)
+
+
+@given(families, ports, protocols, st.booleans())
+def test_a_loopback_address_off_the_loopback_device_is_for_redirected_tcp_only(
+    family, port, protocol, redirected
+) -> None:
+    packet = Packet(
+        family,
+        POD[family],
+        LOOPBACK[family],
+        protocol=protocol,
+        port=port,
+        tracked=frozenset({Tracked.REDIRECTED} if redirected else ()),
+    )
+    elsewhere = replace(packet, target=WORLD[family], tracked=frozenset())
+    rules = plan(SETTINGS, family)
+    ours = redirected and protocol is Protocol.TCP and port == SETTINGS.outbound_port
+    expected = ours or walk(rules, Chain.GUARD_OUT, elsewhere) is Verdict.RETURN
+    assert (walk(rules, Chain.GUARD_OUT, packet) is Verdict.RETURN) == expected
+
+
+@given(families, ports, protocols)
 def test_answers_and_loopback_pass_both_guards(family, port, protocol) -> None:
     rules = plan(SETTINGS, family)
     port = port if port not in SETTINGS.redirect_ports else 80
