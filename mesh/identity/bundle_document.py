@@ -23,6 +23,8 @@ from mesh.identity.jws import PublicKey, from_base64url, to_base64url
 
 X509_USE = "x509-svid"
 JWT_USE = "jwt-svid"
+MAX_NUMBER = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps exactly (RFC 7493, 2.2)."""
 
 _CURVES: dict[str, ec.EllipticCurve] = {
     "P-256": ec.SECP256R1(),
@@ -178,6 +180,6 @@ def _whole(value: Mapping[str, Any], name: str, fault: str) -> int | None:
     number = value.get(name)
     if number is None:
         return None
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= MAX_NUMBER:
         raise BundleInvalid(f"{fault} {name} is no whole number")
     return number

@@ -28,6 +28,7 @@ MAX_ANSWER_BYTES: Final = 1024 * 1024
 MAX_AUDIENCES: Final = 8
 MAX_AUDIENCE_BYTES: Final = 512
 MAX_REFRESH_SECONDS: Final = 24 * 3600
+MAX_RETRY_SECONDS: Final = 24 * 3600
 
 
 class Refusal(StrEnum):
@@ -158,6 +159,13 @@ def refresh_seconds(answer: SvidAnswer | BundlesAnswer) -> float | None:
     """When to ask for the bundles again, within reason: from a second to a day; None: not said."""
     hint = answer.refresh_after_seconds
     return None if hint is None else float(min(max(hint, 1), MAX_REFRESH_SECONDS))
+
+
+def retry_seconds(answer: RefusedAnswer) -> float | None:
+    """For how long not to ask again, within reason: at most a day; None: not said."""
+    wait = answer.retry_after_seconds
+    # Bounded while it is whole: JSON has numbers that no float holds.
+    return None if wait is None else float(min(max(wait, 0), MAX_RETRY_SECONDS))
 
 
 def stamp(now: datetime) -> datetime:

@@ -34,6 +34,7 @@ from mesh.identity.jwt_svid import JwtSvid
 from mesh.identity.svid import X509Svid
 from sidecar.identity.backoff import Backoff
 from sidecar.identity.ca_client import CaClient, CaFailed, Cause
+from sidecar.identity.endless import endless
 from sidecar.identity.holder import utc_now
 from sidecar.identity.jwt_source import JwtUnavailable, jwt_fault
 from sidecar.identity.own_identity import SvidOutOfDate, check_own_identity
@@ -70,6 +71,7 @@ class BuiltinProvider:
         self._wanted = spiffe_id
         self._told = ToldOnce(on_problem)
         self._backoff = backoff or Backoff(first=0.5)
+        self._restarts = Backoff(first=1.0)
         self._clock = clock
         self._sleep = sleep
         self._draw = draw
@@ -79,6 +81,9 @@ class BuiltinProvider:
 
     async def run(self, publish: Callable[[Identity], None]) -> None:
         """Get, renew and refresh until cancelled."""
+        await endless(lambda: self._keep(publish), self._unforeseen, self._restarts, self._sleep)
+
+    async def _keep(self, publish: Callable[[Identity], None]) -> None:
         while True:
             await self._wait(self._clock() + timedelta(seconds=await self._step(publish)))
 
@@ -181,6 +186,9 @@ class BuiltinProvider:
         assert self._renew_at is not None  # noqa: S101 - set with the first SVID
         renewal = (self._renew_at - self._clock()).total_seconds()
         return max(min(renewal, renewal if refresh is None else refresh), SHORTEST_SECONDS)
+
+    def _unforeseen(self, sentence: str) -> None:
+        self._told.problem(sentence, f"{sentence}{self._kept()}")
 
     def _failed(self, cause: Cause, detail: str, retry_after: float | None = None) -> float:
         told = f"{cause} cut off" if self._cut_off else cause

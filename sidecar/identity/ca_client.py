@@ -28,6 +28,7 @@ from mesh.identity.issuance import (
     SvidAnswer,
     SvidRequest,
     read_document,
+    retry_seconds,
     write_document,
 )
 from mesh.identity.pem import read_certificates
@@ -190,9 +191,8 @@ def _refused(answer: HttpsAnswer) -> CaFailed:
         return CaFailed(
             Cause.MALFORMED, f"the CA answers with status {answer.status} and no reason known here"
         )
-    seconds = document.retry_after_seconds
     detail = f"{_SENTENCES[cause]}: {_line(document.detail)}{_clocks(cause, document.time)}"
-    return CaFailed(cause, detail, None if seconds is None else float(max(seconds, 0)))
+    return CaFailed(cause, detail, retry_seconds(document))
 
 
 def _clocks(cause: Cause, time: datetime | None) -> str:

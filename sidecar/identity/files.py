@@ -14,6 +14,8 @@ from pathlib import Path
 
 from mesh.identity.errors import IdentityInvalid
 from mesh.identity.jwt_svid import JwtSvid
+from sidecar.identity.backoff import Backoff
+from sidecar.identity.endless import endless
 from sidecar.identity.holder import utc_now
 from sidecar.identity.identity_files import (
     Contents,
@@ -59,6 +61,7 @@ class FilesProvider:
         self._jwt_svids = jwt_svids or {}
         self._wanted = spiffe_id
         self._told = ToldOnce(on_problem)
+        self._restarts = Backoff(first=1.0)
         self._clock = clock
         self._sleep = sleep
         self._poll = poll
@@ -70,6 +73,9 @@ class FilesProvider:
 
     async def run(self, publish: Callable[[Identity], None]) -> None:
         """Look at the files until cancelled."""
+        await endless(lambda: self._keep(publish), self._unforeseen, self._restarts, self._sleep)
+
+    async def _keep(self, publish: Callable[[Identity], None]) -> None:
         while True:
             usable = self._look(await self._read(), publish)
             await self._sleep(self._poll if usable else self._retry)
@@ -135,6 +141,9 @@ class FilesProvider:
         kept = "; the one before it stays in force" if self._current else ""
         cause = "date" if isinstance(invalid, SvidOutOfDate) else str(invalid)
         self._told.problem(cause, f"the identity files cannot be used: {invalid}{kept}")
+
+    def _unforeseen(self, sentence: str) -> None:
+        self._told.problem(sentence, sentence)
 
     def _check_date(self, current: Identity) -> None:
         svid = current.svid

@@ -18,6 +18,7 @@ from mesh.identity.jwt_svid import JwtSvid
 from mesh.identity.spiffe_id import SpiffeId
 from mesh.identity.svid import X509Svid
 from sidecar.identity.backoff import Backoff
+from sidecar.identity.endless import endless
 from sidecar.identity.holder import utc_now
 from sidecar.identity.jwt_source import JwtUnavailable, jwt_fault
 from sidecar.identity.own_identity import check_own_identity
@@ -74,6 +75,9 @@ class WorkloadApiProvider:
 
     async def run(self, publish: Callable[[Identity], None]) -> None:
         """Publish until cancelled."""
+        await endless(lambda: self._keep(publish), self._problem, self._backoff, self._sleep)
+
+    async def _keep(self, publish: Callable[[Identity], None]) -> None:
         while True:
             stream = Stream(self._socket)
             try:

@@ -7,7 +7,7 @@ knows, so a cluster should ask that.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from mesh.identity.errors import JwtInvalid
@@ -16,6 +16,7 @@ from mesh.identity.jws import PublicKey, read_jws, verify
 from webhook.identity.token_reviewer import Caller, TokenRefused
 
 SKEW_SECONDS = 30.0
+LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 class LocalReviewer:
@@ -83,6 +84,8 @@ def _name(about: Any, kind: str) -> str | None:
 def _date(claims: Mapping[str, Any], name: str, default: float | None = None) -> float:
     value = claims.get(name, default)
     if not isinstance(value, int | float) or isinstance(value, bool):
+        raise _refused(f"{name} is no date")
+    if not -LATEST <= value <= LATEST:
         raise _refused(f"{name} is no date")
     return value
 

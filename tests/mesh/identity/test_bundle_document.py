@@ -113,7 +113,7 @@ def test_an_element_with_a_known_use_must_be_right(
 
 
 @pytest.mark.parametrize("name", ["spiffe_sequence", "spiffe_refresh_hint"])
-@pytest.mark.parametrize("value", [-1, "1", True, 1.5])
+@pytest.mark.parametrize("value", [-1, "1", True, 1.5, 2**63, 10**400])
 def test_sequence_and_hint_are_whole_numbers(authority: Authority, name: str, value: object) -> None:
     with pytest.raises(BundleInvalid, match=f"{name} is no whole number"):
         bundle_from_object("a.example", document(authority, **{name: value}))

@@ -25,6 +25,7 @@ from mesh.identity.issuance import (
     read_document,
     read_jwt_svid,
     refresh_seconds,
+    retry_seconds,
     stamp,
     write_bundles,
     write_chain,
@@ -38,6 +39,7 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 WORKLOAD = SpiffeId("a.example", "/x")
 TIMES = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))
 SECONDS = st.none() | st.integers(-(2**40), 2**40)
+ANY_SECONDS = st.none() | st.integers(-(10**400), 10**400)
 BUNDLES = st.dictionaries(st.text(max_size=9), st.dictionaries(st.text(max_size=9), st.integers(-99, 99)))
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=99)
 DOCUMENTS = st.one_of(
@@ -55,13 +57,20 @@ def test_every_document_reads_back_as_it_was_written(document: Any) -> None:
     assert read_document(write_document(document), type(document)) == document
 
 
-@given(BUNDLES, TIMES, SECONDS)
+@given(BUNDLES, TIMES, ANY_SECONDS)
 def test_refresh_is_between_a_second_and_a_day(
     bundles: dict[str, Any], time: datetime, hint: int | None
 ) -> None:
     seconds = refresh_seconds(BundlesAnswer(bundles, time, hint))
     assert (seconds is None) == (hint is None)
     assert seconds is None or 1 <= seconds <= 86400
+
+
+@given(NAMES, ANY_SECONDS)
+def test_a_caller_waits_for_a_day_at_most(detail: str, wait: int | None) -> None:
+    seconds = retry_seconds(RefusedAnswer("rate_limited", detail, None, wait))
+    assert (seconds is None) == (wait is None)
+    assert seconds is None or 0 <= seconds <= 86400
 
 
 def test_documents_are_spelled_as_the_protocol_says() -> None:

@@ -177,3 +177,16 @@ async def test_bundles_need_no_token(tmp_path: Path) -> None:
         ca.token.unlink()
         client = CaClient(ca.target, ca.root, ca.token)
         assert set((await client.bundles()).bundles) == {"a.example"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [("9" * 400, 86400.0), ("-" + "9" * 400, 0.0), ("-1", 0.0), ("7", 7.0), ("null", None)],
+)
+async def test_a_wait_that_the_ca_asks_for_is_a_day_at_most(
+    tmp_path: Path, seconds: str, expected: float | None
+) -> None:
+    body = b'{"error":"rate_limited","detail":"x","retryAfterSeconds":%b}' % seconds.encode()
+    head = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: %d\r\n\r\n" % len(body)
+    failed = await failure(tmp_path, answer(head + body)[0])
+    assert (failed.cause, failed.retry_after) == (Cause.RATE_LIMITED, expected)

@@ -38,6 +38,8 @@ async def test_a_token_need_not_be_bound_to_a_pod() -> None:
         ({"exp": NOW - 90}, Refusal.TOKEN_EXPIRED, "expired 90 s ago"),
         ({"exp": None}, Refusal.TOKEN_REFUSED, "exp is no date"),
         ({"exp": True}, Refusal.TOKEN_REFUSED, "exp is no date"),
+        ({"exp": -1e300}, Refusal.TOKEN_REFUSED, "exp is no date"),
+        ({"nbf": 1e300}, Refusal.TOKEN_REFUSED, "nbf is no date"),
         ({"nbf": "now"}, Refusal.TOKEN_REFUSED, "nbf is no date"),
         ({"nbf": NOW + 60}, Refusal.TOKEN_REFUSED, "another 60 s"),
         ({"kubernetes.io": None}, Refusal.TOKEN_REFUSED, "claims are missing"),
