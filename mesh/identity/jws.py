@@ -56,6 +56,16 @@ def read_jws(token: str) -> Jws:
     return Jws(_object(header, "header"), _object(claims, "claims"), signed, signature)
 
 
+def key_id_of(jws: Jws) -> str:
+    """By what the token names its key; raises JwtInvalid. A number is no text that looks the same."""
+    key_id = jws.header.get("kid")
+    if key_id is None:
+        raise JwtInvalid("the token names no key: kid is missing")
+    if not isinstance(key_id, str):
+        raise JwtInvalid("kid is no text")
+    return key_id
+
+
 def verify(jws: Jws, key: PublicKey) -> None:
     """Check the signature by `key`; raises JwtInvalid."""
     algorithm = jws.header.get("alg")

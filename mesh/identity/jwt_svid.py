@@ -15,7 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mesh.identity.errors import JwtInvalid, SpiffeIdInvalid
-from mesh.identity.jws import ALGORITHMS, PublicKey, read_jws, sign, verify
+from mesh.identity.jws import ALGORITHMS, PublicKey, key_id_of, read_jws, sign, verify
 from mesh.identity.spiffe_id import SpiffeId
 
 HEADER_NAMES = frozenset({"alg", "kid", "typ"})
@@ -39,6 +39,7 @@ class JwtSvid:
         """
         jws = read_jws(token)
         _check_header(jws.header)
+        _start(jws.claims)
         return cls(
             _subject(jws.claims),
             _audience(jws.claims),
@@ -87,12 +88,12 @@ def validate_jwt_svid(
     subject = _subject(jws.claims)
     if subject.trust_domain not in keys:
         raise JwtInvalid(f"there is no bundle for {subject.trust_domain}")
-    key = keys[subject.trust_domain].get(str(jws.header.get("kid")))
+    key_id = key_id_of(jws)
+    key = keys[subject.trust_domain].get(key_id)
     if key is None:
-        raise JwtInvalid(f"no key of {subject.trust_domain} has the identifier {jws.header.get('kid')!r}")
+        raise JwtInvalid(f"no key of {subject.trust_domain} has the identifier {key_id!r}")
     verify(jws, key)
-    if now.timestamp() >= _expiry(jws.claims):
-        raise JwtInvalid("the token has expired")
+    _check_dates(jws.claims, now.timestamp())
     if audience not in _audience(jws.claims):
         raise JwtInvalid(f"the token is not for the audience {audience!r}")
     return subject, jws.claims
@@ -105,6 +106,8 @@ def _check_header(header: Mapping[str, Any]) -> None:
         raise JwtInvalid(f"the header holds {', '.join(more)}; only alg, kid and typ are allowed")
     if header.get("alg") not in ALGORITHMS:
         raise JwtInvalid(f"the algorithm {header.get('alg')!r} is not accepted")
+    if not isinstance(header.get("kid", ""), str):
+        raise JwtInvalid("kid is no text")
     if header.get("typ", "JWT") not in TYPES:
         raise JwtInvalid("typ must be JWT or JOSE")
 
@@ -119,13 +122,29 @@ def _subject(claims: Mapping[str, Any]) -> SpiffeId:
     return subject
 
 
+def _check_dates(claims: Mapping[str, Any], now: float) -> None:
+    """Neither end has leeway: who issues a token for at once leaves `nbf` out, or puts it a little earlier."""
+    if now >= _expiry(claims):
+        raise JwtInvalid("the token has expired")
+    if now < _start(claims):
+        raise JwtInvalid(f"the token is not valid before {datetime.fromtimestamp(_start(claims), UTC)}")
+
+
 def _expiry(claims: Mapping[str, Any]) -> float:
-    expiry = claims.get("exp")
-    if not isinstance(expiry, int | float) or isinstance(expiry, bool):
+    if isinstance(claims.get("exp"), bool | None):
         raise JwtInvalid("exp is missing")
-    if not 0 <= expiry <= _LATEST:
-        raise JwtInvalid("exp is no date")
-    return expiry
+    return _date(claims["exp"], "exp")
+
+
+def _start(claims: Mapping[str, Any]) -> float:
+    """`nbf`, which may be left out (RFC 7519, 4.1.5)."""
+    return _date(claims["nbf"], "nbf") if "nbf" in claims else 0.0
+
+
+def _date(value: Any, name: str) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _LATEST:
+        raise JwtInvalid(f"{name} is no date")
+    return value
 
 
 def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mesh.identity.errors import JwtInvalid
 from mesh.identity.issuance import Refusal
-from mesh.identity.jws import PublicKey, read_jws, verify
+from mesh.identity.jws import PublicKey, key_id_of, read_jws, verify
 from webhook.identity.token_reviewer import Caller, TokenRefused
 
 SKEW_SECONDS = 30.0
@@ -42,9 +42,10 @@ class LocalReviewer:
 
     def _verified(self, token: str) -> Mapping[str, Any]:
         jws = read_jws(token)
-        key = self._keys.get(str(jws.header.get("kid")))
+        key_id = key_id_of(jws)
+        key = self._keys.get(key_id)
         if key is None:
-            raise JwtInvalid(f"the issuer has no key {jws.header.get('kid')!r}")
+            raise JwtInvalid(f"the issuer has no key {key_id!r}")
         verify(jws, key)
         return jws.claims
 

@@ -52,6 +52,14 @@ SHAPES = [
     (signed({**HEADER, "jku": "https://evil.example"}, CLAIMS), "jku; only"),
     (signed({**HEADER, "typ": "wit+jwt"}, CLAIMS), "typ must be"),
     (signed({**HEADER, "typ": []}, CLAIMS), "typ must be"),
+    (signed({**HEADER, "kid": 1}, CLAIMS), "kid is no text"),
+    (signed({**HEADER, "kid": [KEY.key_id]}, CLAIMS), "kid is no text"),
+    (signed({**HEADER, "kid": None}, CLAIMS), "kid is no text"),
+    (signed(HEADER, {**CLAIMS, "nbf": "now"}), "nbf is no date"),
+    (signed(HEADER, {**CLAIMS, "nbf": True}), "nbf is no date"),
+    (signed(HEADER, {**CLAIMS, "nbf": None}), "nbf is no date"),
+    (signed(HEADER, {**CLAIMS, "nbf": 1e300}), "nbf is no date"),
+    (signed(HEADER, {**CLAIMS, "nbf": 10**400}), "nbf is no date"),
     (signed(HEADER, {**CLAIMS, "sub": "someone"}), "sub:"),
     (signed(HEADER, {**CLAIMS, "sub": "spiffe://a.example"}), "not a workload"),
     (signed(HEADER, {**CLAIMS, "aud": {"db": 1}}), "aud is missing"),
@@ -92,7 +100,8 @@ def test_a_token_of_another_shape_is_refused_by_who_gets_it(token: str, complain
     ("token", "complaint"),
     [
         (signed({**HEADER, "kid": "other"}, CLAIMS), "no key of a.example"),
-        (signed({"alg": "ES256"}, CLAIMS), "no key of a.example"),
+        (signed({"alg": "ES256"}, CLAIMS), "names no key"),
+        (signed(HEADER, {**CLAIMS, "nbf": NOW.timestamp() + 1}), "not valid before"),
         (signed({**HEADER, "alg": "RS256"}, CLAIMS), "the key is none for RS256"),
         (signed(HEADER, {**CLAIMS, "sub": "spiffe://b.example/x"}), "no key of b.example"),
         (signed(HEADER, {**CLAIMS, "sub": "spiffe://c.example/x"}), "no bundle for c.example"),
@@ -106,6 +115,23 @@ def test_a_token_of_another_shape_is_refused_by_who_gets_it(token: str, complain
 def test_a_token_that_does_not_prove_it_is_refused(token: str, complaint: str) -> None:
     with pytest.raises(JwtInvalid, match=complaint):
         validate_jwt_svid(token, "db", KEYS, NOW)
+
+
+@pytest.mark.parametrize("before", [0, 0.5, 3600])
+def test_a_token_is_valid_from_its_nbf_on(before: float) -> None:
+    token = signed(HEADER, {**CLAIMS, "nbf": NOW.timestamp() - before})
+    assert validate_jwt_svid(token, "db", KEYS, NOW)[0] == WORKLOAD
+
+
+@pytest.mark.parametrize("header", [{}, {"kid": None}, {"kid": 1}, {"kid": [1]}])
+def test_what_is_no_identifier_finds_no_key_by_how_it_would_be_written(header: dict[str, Any]) -> None:
+    keys = {"a.example": dict.fromkeys(("None", "1", "[1]", ""), KEY.public)}
+    with pytest.raises(JwtInvalid, match="kid"):
+        validate_jwt_svid(signed({"alg": "ES256", **header}, CLAIMS), "db", keys, NOW)
+
+
+def test_a_token_of_ours_need_not_name_its_key() -> None:
+    assert JwtSvid.parse(signed({"alg": "ES256"}, CLAIMS)).spiffe_id == WORKLOAD
 
 
 def test_a_token_of_ours_tells_for_whom_and_until_when_it_is() -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from mesh.identity.issuance import Refusal
-from mesh.identity.jws import sign
+from mesh.identity.jws import sign, to_base64url
 from tests.support.ca import AUDIENCE, ISSUER, TokenIssuer, WallClock
 from webhook.identity.local_reviewer import LocalReviewer
 from webhook.identity.token_reviewer import Caller, TokenRefused
@@ -82,3 +85,15 @@ async def test_a_token_of_nobody_is_refused(token: str, complaint: str) -> None:
 def test_names_that_no_identity_can_hold_give_none(caller: Caller) -> None:
     with pytest.raises(TokenRefused):
         caller.spiffe_id("a.example")
+
+
+@pytest.mark.parametrize("header", [{}, {"kid": None}, {"kid": 1}, {"kid": [1]}])
+async def test_a_token_names_its_key_by_text(header: dict[str, Any]) -> None:
+    _, claims, _ = TOKENS.token().split(".")
+    head = to_base64url(json.dumps({"alg": "ES256", **header}).encode())
+    signed = f"{head}.{claims}"
+    r, s = decode_dss_signature(TOKENS.key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+    token = f"{signed}.{to_base64url(r.to_bytes(32) + s.to_bytes(32))}"
+    keys = dict.fromkeys(("None", "1", "[1]"), TOKENS.key.public_key())
+    with pytest.raises(TokenRefused, match="kid"):
+        await LocalReviewer(ISSUER, AUDIENCE, keys, CLOCK).review(token)
