@@ -19,6 +19,7 @@ from sidecar.capture.mesh import accept_mesh
 from sidecar.capture.original_destination import original_destination
 from sidecar.capture.outbound_redirect import OutboundRedirect
 from sidecar.config import Address, PrivateAddresses, Provider, SidecarConfig
+from sidecar.descriptors import raise_limit, shortage
 from sidecar.identity.chosen import chosen_provider
 from sidecar.identity.expiry import ExpiryWatch
 from sidecar.identity.holder import IdentityHolder, utc_now
@@ -40,6 +41,7 @@ from sidecar.telemetry.app_health import AppHealth
 from sidecar.telemetry.health import Health, HealthConnection
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.probe_listener import PROBE_CONNECTIONS, ProbeListener
 from sidecar.telemetry.record import Recorder
 
 AGENT = "agent"
@@ -109,6 +111,8 @@ class Sidecar:
     async def start(self) -> dict[str, str]:
         """Bind every listener, wait for the first SVID; returns the bound addresses."""
         listen = self.config.listen
+        self._tell_shortage()
+        self._ticker.start()
         await self._listen("telemetry", listen.telemetry, self._health_connection)
         self._watch_identity()
         await self._first_identity()
@@ -119,9 +123,16 @@ class Sidecar:
         await self._listen("redirectOutbound", listen.redirect_outbound, self._outbound_redirect().accept)
         await self._listen("inbound", listen.inbound, self._inbound_connection)
         await self._listen("redirectInbound", listen.redirect_inbound, self._inbound_redirect().accept)
-        self._ticker.start()
         self._announce()
         return self.addresses
+
+    def _tell_shortage(self) -> None:
+        listen = self.config.listen
+        traffic = (listen.forward, listen.redirect_outbound, listen.inbound, listen.redirect_inbound)
+        listeners = sum(address is not None for address in traffic)
+        told = shortage(raise_limit(), self.config.limits.connections, listeners)
+        if told is not None:
+            self.log.write("few_descriptors", detail=told)
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -140,7 +151,10 @@ class Sidecar:
             Reason.TOO_MANY_CONNECTIONS,
             f"listener {name}",
         )
-        listener = Listener(name, make, self._ticker, self.config.limits.connections, crowded)
+        kind, most = Listener, self.config.limits.connections
+        if name == "telemetry":
+            kind, most = ProbeListener, min(most, PROBE_CONNECTIONS)
+        listener = kind(name, make, self._ticker, most, crowded)
         await listener.start(*address)
         self._listeners[name] = listener
         self._own.add(address, _split(listener.address))

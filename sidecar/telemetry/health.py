@@ -26,7 +26,8 @@ JSON = b"application/json"
 _APP_HEALTH = APP_HEALTH_PATH.encode()
 _LIMITS = HttpLimits(head_bytes=8192, headers=50, body_bytes=1024)
 
-_IDLE_SECONDS = 60.0
+# Short, because the port is open to everybody; who scrapes less often connects anew.
+_IDLE_SECONDS = 10.0
 
 Page = tuple[int, bytes, bytes]
 """Status, media type, body."""
@@ -149,7 +150,8 @@ class HealthConnection(asyncio.Protocol):
             self.transport.close()
 
     def expire(self) -> None:
-        self.transport.close()
+        # Without waiting for a client that does not read its answer.
+        self.transport.abort()
 
     def drain(self) -> None:
         """Probes go on to the end: the listener is simply closed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,3 +205,16 @@ async def test_the_empty_line_that_old_clients_send_behind_a_body_costs_no_answe
         await client.send(post(call("search")))
         assert (await client.answer())[0] == 200
     assert all(head.startswith(b"POST /mcp ") for head, _ in seen)
+
+
+async def test_silent_connections_to_the_telemetry_port_keep_no_probe_out() -> None:
+    async with sidecar_for(9) as (sidecar, _):
+        port = int(sidecar.addresses["telemetry"].rpartition(":")[2])
+        with contextlib.ExitStack() as silent:
+            for _ in range(200):
+                silent.enter_context(socket.create_connection(("127.0.0.1", port)))
+            async with client_of(port) as probe:
+                await probe.send(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+                status, _, body = await probe.answer()
+        assert (status, body) == (200, b"alive\n")
+        assert "too_many_connections" not in sidecar.metrics.exposition()
