@@ -214,7 +214,7 @@ class Sidecar:
         return Downstream(self.pipeline, listener, Channel("outbound", self._agent(), AGENT))
 
     def _outbound_redirect(self) -> OutboundRedirect:
-        resolver = Resolver(self._clock)
+        resolver = Resolver(self._dialer.declared, self._clock)
         return OutboundRedirect(self.pipeline, self._agent, original_destination, resolver.addresses)
 
     def _inbound_redirect(self) -> InboundRedirect:

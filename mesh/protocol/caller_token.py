@@ -28,6 +28,9 @@ _JWT_BEGINS = b"eyJ"  # base64 of `{"`
 _JWT = re.compile(rb"eyJ[\w-]*\.[\w-]+\.[\w-]*")
 _GIVES = re.compile(rb"auth(?!or(?!iz))|jwt|passw|secret|token|api[-_]?key|assertion|credential")
 _GIVES_NONE = re.compile(rb"csrf|xsrf")
+_SCHEME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NO_PASSWORDS = (b"x-oauth-basic",)
+"""What stands in the place of a password beside a token as user name."""
 _SEPARATORS = bytes.maketrans(b',;"', b"   ")
 
 
@@ -61,24 +64,35 @@ def may_carry(name: bytes, value: bytes) -> bool:
 
 
 def carried(value: bytes) -> Iterator[bytes]:
-    """Everything in a field's value that could be a token, such as the password of Basic."""
-    for piece in value.translate(_SEPARATORS).split():
+    """Everything in a field's value that could be a token, such as the password of Basic.
+
+    Not what many requests share and a caller could choose as its token to have it taken out of them: a scheme, the
+    user name of Basic beside a password.
+    """
+    words = value.split(None, 1)
+    scheme = words[0] if len(words) > 1 and _SCHEME.fullmatch(words[0]) else b""
+    rest = words[1] if scheme else value
+    for piece in rest.translate(_SEPARATORS).split():
         if len(piece) >= LEAST_BYTES:
             yield piece
             named = piece.partition(b"=")[2]
             if len(named) >= LEAST_BYTES:
                 yield named
-    if value[:6].lower() == b"basic ":
-        yield from (part for part in _basic(value[6:].strip()) if len(part) >= LEAST_BYTES)
+    if scheme.lower() == b"basic":
+        secret = _basic(rest.strip())
+        if len(secret) >= LEAST_BYTES:
+            yield secret
 
 
-def _basic(encoded: bytes) -> list[bytes]:
-    """User and password (RFC 7617)."""
+def _basic(encoded: bytes) -> bytes:
+    """The password, or the user name where the password is none (RFC 7617); b"" for what is no base64."""
     try:
-        user, _, password = base64.b64decode(encoded, validate=True).partition(b":")
+        user, _, password = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True).partition(
+            b":"
+        )
     except binascii.Error:
-        return []
-    return [user, password]
+        return b""
+    return user if len(password) < LEAST_BYTES or password in _NO_PASSWORDS else password
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,8 @@ class _Redirected(Peek):
         if destination is None:
             self.refuse(Reason.NOT_REDIRECTED, "a connection to the capture port itself")
             return
+        if self._redirect.permissive(destination[1]):
+            self.may_wait()
         self._arrived = _own_address(destination[0], transport.get_extra_info("sockname")), destination[1]
 
     @property
@@ -92,7 +94,7 @@ class _Redirected(Peek):
     def _chosen(self, peek: Peek, found: Opening, hello: ClientHello | None) -> None:
         redirect = self._redirect
         if hello is not None and _MESH_ALPN in hello.alpn:
-            self.become(accept_mesh(self._pipeline, redirect.identity, self._listener, self._arrived))
+            self.become(lambda: accept_mesh(self._pipeline, redirect.identity, self._listener, self._arrived))
         elif found is Opening.HTTP:
             self._plain()
         else:
@@ -106,7 +108,7 @@ class _Redirected(Peek):
         elif not decision.allowed:
             reason, detail = decision.reason, decision.rule
         else:
-            self.become(Downstream(self._pipeline, self._listener, self._channel()))
+            self.become(lambda: Downstream(self._pipeline, self._listener, self._channel()))
             return
         self.refuse(reason, detail, replies.turned_away(reason, detail))
 
@@ -114,8 +116,14 @@ class _Redirected(Peek):
         return Channel("inbound", UNAUTHENTICATED, NOBODY, arrived=self._arrived)
 
     def _opaque(self, *, tls: bool) -> None:
-        """What cannot be inspected needs a grant of everything that is no MCP."""
+        """What cannot be inspected needs a grant of everything that is no MCP.
+
+        Beside declared MCP paths it has to be TLS: of other bytes nobody knows what a server makes of them.
+        """
         refused = Reason.FOREIGN_TLS_REFUSED if tls else Reason.PLAIN_TEXT_REFUSED
+        if not tls and self._pipeline.policy.entrances.declared:
+            self.refuse(refused, f"port {self._port}: neither HTTP nor TLS, beside declared MCP paths")
+            return
         if not self._redirect.permissive(self._port):
             self.refuse(refused, f"port {self._port} is strict", alert.refusal(refused) if tls else b"")
             return

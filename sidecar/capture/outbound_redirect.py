@@ -5,13 +5,15 @@
     the rest  by the address that was dialled: to a Backend with protocol TCP, or wherever egress is open
 
 A TCP Backend is declared by name, so its name is resolved and compared with the address. That comes first, and
-before a byte is read: in such protocols the server may be the one that speaks first.
+before a byte is read: in such protocols the server may be the one that speaks first. Where a Backend that must be
+inspected has the same address and port, only what is neither TLS nor HTTP is taken to be for the TCP Backend.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mesh.policy.documents import Backend, BackendProtocol
@@ -62,7 +64,7 @@ class OutboundRedirect:
 class _Redirected(Peek):
     """One redirected connection, until it is known what it is."""
 
-    __slots__ = ("_channel", "_original", "_resolve", "_resolving")
+    __slots__ = ("_channel", "_ended", "_opaque", "_original", "_resolve", "_resolving")
 
     def __init__(
         self,
@@ -77,6 +79,8 @@ class _Redirected(Peek):
         self._original = original
         self._resolve = resolve
         self._resolving: asyncio.Task[None] | None = None
+        self._opaque = ""  # the TCP Backend that has the address
+        self._ended = False  # the agent has said all it has to say
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -93,6 +97,8 @@ class _Redirected(Peek):
         opaque = [b for b in backends if b.protocol is BackendProtocol.TCP and b.port == port]
         if opaque:
             self._resolving = spawn(self._find(opaque), name=f"whose is port {port}")
+        elif self._pipeline.policy.egress(*self._channel.captured).allowed:
+            self.may_wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -108,37 +114,56 @@ class _Redirected(Peek):
         if len(self._received) > MAX_HELD:
             self.transport.pause_reading()
 
+    def eof_received(self) -> bool:
+        """The agent may have said all it has to say before it is known whom it dialled."""
+        self._ended = self._resolving is not None
+        return self._ended
+
     @property
     def _dialled(self) -> Address:
         return self._channel.captured or ("", 0)
 
     async def _find(self, opaque: list[Backend]) -> None:
         """Tunnel to the TCP Backend whose address was dialled, or else read what the agent says."""
-        address = self._dialled[0]
-        for backend in opaque:
-            if backend.host == address or address in await self._resolve(backend.host):
-                self._resolving = None
-                if not self.transport.is_closing():
-                    self.transport.resume_reading()
-                    self._tunnel(backend.host)
-                return
+        owner = await self._owner(opaque)
+        shared = owner is not None and await self._owner(self._inspected()) is not None
         self._resolving = None
         if self.transport.is_closing():
             return
         self.transport.resume_reading()
+        self._opaque = owner.host if owner is not None else ""
+        if owner is not None and not shared:
+            self._tunnel(owner.host)
+            return
         early, self._received = self._received, b""
         if early:
             self.data_received(early)
+        elif self._ended:
+            self.transport.close()
+
+    async def _owner(self, backends: list[Backend]) -> Backend | None:
+        """The first of these that has the address."""
+        address = self._dialled[0]
+        for backend in backends:
+            if backend.host == address or address in await self._resolve(backend.host):
+                return backend
+        return None
+
+    def _inspected(self) -> list[Backend]:
+        """The Backends on the port that was dialled into which the sidecar has to look."""
+        port = self._dialled[1]
+        backends = self._pipeline.policy.backends
+        return [b for b in backends if b.protocol is not BackendProtocol.TCP and b.port == port]
 
     # What it turned out to be.
 
     def _chosen(self, peek: Peek, found: Opening, hello: ClientHello | None) -> None:
         if found is Opening.HTTP:
-            self.become(Downstream(self._pipeline, self._listener, self._channel))
+            self.become(lambda: Downstream(self._pipeline, self._listener, self._channel))
         elif found is Opening.TLS and hello is not None:
             self._secure(hello)
         else:
-            self._tunnel(self._dialled[0])
+            self._tunnel(self._opaque or self._dialled[0])
 
     def _secure(self, hello: ClientHello) -> None:
         """TLS goes to whom it names. Without a name there is nothing that a policy could be applied to."""
@@ -166,9 +191,12 @@ class _Redirected(Peek):
             self.refuse(Reason.CONNECT_REFUSED, detail, words)
 
     def _relay(self, tunnel: Tunnel) -> None:
-        """Bytes as they are. What is not TLS and undeclared goes to the very address that was dialled."""
+        """Bytes as they are. A TCP Backend is reached at the very address that was dialled: it may have several,
+        and each may be another member of it."""
+        if self._opaque and tunnel.host == self._opaque:
+            tunnel = replace(tunnel, destination=tunnel.destination._replace(host=self._dialled[0]))
         received = self.release()
         connection = Downstream(self._pipeline, self._listener, self._channel)
         self.transport.set_protocol(connection)
         connection.connection_made(self.transport)
-        connection.open_tunnel(tunnel, received)
+        connection.open_tunnel(tunnel, received, ended=self._ended)

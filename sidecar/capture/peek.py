@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sidecar.proxy.listener import Listener
     from sidecar.proxy.pipeline import Pipeline
 
+SILENCE_SECONDS = 1.0
+"""How long a client may say nothing before it is taken for one that waits for the server to speak first."""
+
 Choose = Callable[["Peek", Opening, ClientHello | None], None]
 
 
@@ -34,6 +37,7 @@ class Peek(asyncio.Protocol):
         "_choose",
         "_hello",
         "_listener",
+        "_may_wait",
         "_peer",
         "_pipeline",
         "_received",
@@ -47,6 +51,7 @@ class Peek(asyncio.Protocol):
         self._peer = peer
         self._choose = choose
         self._received = b""
+        self._may_wait = False
         self._hello: ClientHelloReader | None = None
         self.transport: Any = None
         self.deadline = NEVER
@@ -73,6 +78,11 @@ class Peek(asyncio.Protocol):
     def eof_received(self) -> bool:
         return False
 
+    def may_wait(self) -> None:
+        """The client may be one that waits for the server: its silence is an answer too."""
+        self._may_wait = True
+        self.deadline = self._pipeline.clock() + SILENCE_SECONDS
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.closed(self)
 
@@ -88,9 +98,10 @@ class Peek(asyncio.Protocol):
 
     # What `choose` does with it.
 
-    def become(self, protocol: asyncio.Protocol) -> None:
-        """Hand the connection to `protocol`, with what was read."""
+    def become(self, make: Callable[[], asyncio.Protocol]) -> None:
+        """Hand the connection to another protocol, with what was read; made when this one counts no more."""
         received = self.release()
+        protocol = make()
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         if received and not self.transport.is_closing():
@@ -105,6 +116,7 @@ class Peek(asyncio.Protocol):
 
     def refuse(self, reason: Reason, detail: str, last_words: bytes = b"") -> None:
         """Close, after `last_words` that the client's protocol has for it."""
+        self._may_wait = False
         self._pipeline.recorder.refused_message("client", self._peer, reason, detail)
         self.deadline = self._pipeline.clock() + self._pipeline.limits.linger_seconds
         self.transport.write(last_words)
@@ -114,6 +126,12 @@ class Peek(asyncio.Protocol):
 
     def expire(self) -> None:
         """The ticker: the client did not say in time what it wants, or does not take what it was told."""
+        if self._may_wait and not self.transport.is_closing():
+            self._may_wait = False
+            self.deadline = self._pipeline.clock() + self._pipeline.limits.handshake_seconds
+            if not self._received:
+                self._choose(self, Opening.OTHER, None)
+            return
         if not self.transport.is_closing():
             seconds = self._pipeline.limits.handshake_seconds
             detail = f"nothing within {seconds:g} s that says what it is"

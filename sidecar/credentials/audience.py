@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from mesh.policy.documents import Backend
 from mesh.policy.hosts import normal_host
 from mesh.protocol.http1.target import DEFAULT_PORTS
 from sidecar.proxy.plan import Routed
+
+# Where readers of URLs differ on what is the host.
+_TWO_READINGS = re.compile(r"[\\@\x00-\x20\x7f]")
 
 
 def is_for(audience: tuple[str, ...], routed: Routed) -> bool:
@@ -24,11 +28,13 @@ def _names(audience: str, routed: Routed) -> bool:
     target = routed.target
     if isinstance(target, Backend) and audience in (target.name, target.tls.identity):
         return True
+    if _TWO_READINGS.search(audience):
+        return False
     if "://" not in audience:
         return normal_host(audience) == host or audience.lower() == f"{host}:{port}"
     try:
         url = urlsplit(audience)
-        named = url.hostname, url.port or DEFAULT_PORTS.get(url.scheme)
-    except ValueError:
+        named = url.hostname, url.port or DEFAULT_PORTS[url.scheme]
+    except (ValueError, KeyError):
         return False
     return named[0] is not None and (normal_host(named[0]), named[1]) == (host, port)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -24,6 +25,12 @@ LEEWAY_SECONDS = 300.0
 """How long an expired JWT is remembered: clocks differ."""
 
 SWEEP_SECONDS = 60.0
+
+MOST_IN_A_HEAD = 16
+"""Tokens of one request that are remembered; a caller has a few."""
+
+MOST_OF_ONE = 256
+"""Tokens of one caller: its own oldest give way, and not those of another."""
 
 _GIVES_NONE = "gives no token"
 _MAY_CARRY = "fields that may carry a token"
@@ -43,7 +50,7 @@ class CallerTokens:
     `now`: seconds since 1970.
     """
 
-    __slots__ = ("_limit", "_now", "_salt", "_seconds", "_swept", "known")
+    __slots__ = ("_limit", "_now", "_of_one", "_salt", "_seconds", "_swept", "known")
 
     def __init__(self, *, limit: int, seconds: float, now: Callable[[], float] = time.time) -> None:
         self._limit = limit
@@ -51,11 +58,12 @@ class CallerTokens:
         self._now = now
         self._salt = secrets.token_bytes(32)
         self._swept = now()
+        self._of_one: dict[str, deque[bytes]] = {}
         self.known: dict[bytes, _Known] = {}
         """Empty: nothing has to be looked at. By hash, the least recently seen first."""
 
-    def remember(self, head: RequestHead) -> None:
-        """A caller's request passes to the application."""
+    def remember(self, head: RequestHead, caller: str) -> None:
+        """A request of `caller` passes to the application."""
         if _GIVES_NONE in head.memo:
             return
         tokens = [token for name, value in head.headers for token in given(name, value)]
@@ -64,15 +72,19 @@ class CallerTokens:
             head.memo[_GIVES_NONE] = True
             return
         now = self._now()
-        for token in tokens:
-            self._remember(token, now)
+        for token in tokens[:MOST_IN_A_HEAD]:
+            self._remember(token, now, caller)
         if now - self._swept >= SWEEP_SECONDS:
             self._sweep(now)
 
-    def _remember(self, token: bytes, now: float) -> None:
+    def _remember(self, token: bytes, now: float, caller: str) -> None:
         key = self._hash(token)
         known = self.known.pop(key, None)
         if known is None:
+            own = self._of_one.setdefault(caller, deque())
+            own.append(key)
+            if len(own) > MOST_OF_ONE:
+                self.known.pop(own.popleft(), None)
             if len(self.known) >= self._limit:
                 del self.known[next(iter(self.known))]
             said = claims(token)
@@ -85,6 +97,12 @@ class CallerTokens:
         self._swept = now
         for key in [key for key, known in self.known.items() if known.ends <= now]:
             del self.known[key]
+        for caller, own in list(self._of_one.items()):
+            left = deque(key for key in own if key in self.known)
+            if left:
+                self._of_one[caller] = left
+            else:
+                del self._of_one[caller]
 
     def foreign(self, head: RequestHead, routed: Routed) -> Headers:
         """The fields of an agent's request that carry a caller's token whose audience is not this destination."""

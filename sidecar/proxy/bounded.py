@@ -15,6 +15,7 @@ from typing import Any
 from mesh.policy.address_space import space_of
 from mesh.policy.boundary import Reach, stops
 from mesh.reasons import Reason
+from sidecar.proxy.lookups import Found
 from sidecar.proxy.pool import ConnectFailed
 
 ATTEMPT_SECONDS = 2.0
@@ -22,20 +23,11 @@ ATTEMPT_SECONDS = 2.0
 
 MOST_ADDRESSES = 8
 
-Found = tuple[int, str, tuple[Any, ...]]
-"""Address family, address as text, and the address as sockets take it."""
-
 Lookup = Callable[[str, int], Awaitable[list[Found]]]
 """Every address of a host, best first. Raises OSError where there is none."""
 
 Observed = Callable[[str, str], None]
 """Told the destination, and why it would have been refused."""
-
-
-async def look_up(host: str, port: int) -> list[Found]:
-    """Ask the system's resolver, off the event loop. An address is its own."""
-    answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(family, str(address[0]), address) for family, _, _, _, address in answers]
 
 
 async def bounded_connection(

@@ -13,9 +13,11 @@ from typing import Any
 from mesh.identity.spiffe_id import SpiffeId
 from mesh.policy.boundary import Boundary, Reach
 from mesh.reasons import Reason
+from sidecar.addresses import read_host
 from sidecar.identity.holder import IdentityHolder
 from sidecar.identity.refused import TlsRefused
-from sidecar.proxy.bounded import Lookup, Observed, bounded_connection, look_up
+from sidecar.proxy.bounded import Lookup, Observed, bounded_connection
+from sidecar.proxy.lookups import DECLARED_AT_ONCE, UNDECLARED_AT_ONCE, Lookups
 from sidecar.proxy.ourselves import Guard, Ourselves
 from sidecar.proxy.pool import ConnectFailed, Destination, TlsMode
 from sidecar.proxy.tls import TlsProtocol, expect_identity, mesh_client, public_client, public_context
@@ -37,7 +39,8 @@ class NetworkDialer:
 
     `connect` maps `host:port` to another address, for runs without DNS; there the reach does not count, because
     who wrote the configuration named the address. `own`: where this sidecar listens. `observed` is told of
-    addresses that are dialled only because every policy is in mode observe.
+    addresses that are dialled only because every policy is in mode observe. `declared` and `undeclared` look up
+    names, the latter those that the agent chose.
     """
 
     def __init__(
@@ -48,7 +51,8 @@ class NetworkDialer:
         own: Ourselves | None = None,
         authorities_file: str | None = None,
         handshake: Callable[[str, Reason, str | None, str | None], None] = lambda *outcome: None,
-        lookup: Lookup = look_up,
+        declared: Lookup | None = None,
+        undeclared: Lookup | None = None,
         observed: Observed = lambda destination, detail: None,
     ) -> None:
         self._identity = identity
@@ -56,7 +60,8 @@ class NetworkDialer:
         self._own = own or Ourselves()
         self._authorities_file = authorities_file
         self._handshake = handshake
-        self._lookup = lookup
+        self.declared = declared or Lookups(DECLARED_AT_ONCE)
+        self.undeclared = undeclared or Lookups(UNDECLARED_AT_ONCE)
         self._observed = observed
 
     def boundary(self, *, private_addresses: bool) -> Boundary:
@@ -122,11 +127,12 @@ class NetworkDialer:
         self, protocol: asyncio.BaseProtocol, host: str, port: int, reach: str, source: str
     ) -> asyncio.Transport:
         loop = asyncio.get_running_loop()
-        if reach == Reach.ANYWHERE:
+        if source or (reach == Reach.ANYWHERE and not isinstance(read_host(host), str)):
             local = (source, 0) if source else None
             transport, _ = await loop.create_connection(lambda: protocol, host, port, local_addr=local)
             return transport
-        sock = await bounded_connection(host, port, reach, lookup=self._lookup, observed=self._observed)
+        lookup = self.declared if reach in (Reach.ANYWHERE, Reach.ROUTED) else self.undeclared
+        sock = await bounded_connection(host, port, reach, lookup=lookup, observed=self._observed)
         transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
         return transport
 

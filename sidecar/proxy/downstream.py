@@ -264,8 +264,8 @@ class Downstream(asyncio.Protocol):
             self._expect_more()
         self._apply_reading()
 
-    def open_tunnel(self, tunnel: Tunnel, first: bytes | None = None) -> None:
-        """A tunnel was granted: read the HTTP inside, or relay bytes. `first`: see `Relay`."""
+    def open_tunnel(self, tunnel: Tunnel, first: bytes | None = None, *, ended: bool = False) -> None:
+        """A tunnel was granted: read the HTTP inside, or relay bytes. `first` and `ended`: see `Relay`."""
         self._exchange = None
         if tunnel.inspected:
             self.channel.tunnel = (tunnel.host, tunnel.port)
@@ -275,7 +275,7 @@ class Downstream(asyncio.Protocol):
             self.rest()
             return
         self.deadline = self.expires
-        self._relay = Relay(self, self._pipeline, tunnel, first)
+        self._relay = Relay(self, self._pipeline, tunnel, first, ended=ended)
         self._relay.connect()
 
     def _first_is_http(self, data: bytes) -> bool:
@@ -315,9 +315,9 @@ class Downstream(asyncio.Protocol):
 
     @property
     def deaf(self) -> bool:
-        """True while the client could leave unnoticed. Not in an open tunnel: there its last bytes still wait."""
+        """True while the client could leave unnoticed. Not where its last bytes still wait for a tunnel."""
         return not (self._reading or self.transport.is_closing()) and (
-            self._relay is None or self._relay.connecting
+            self._relay is None or self._relay.awaited
         )
 
     @property

@@ -230,7 +230,7 @@ class Pipeline:
     def _leave(self, plan: Plan, headers: Headers, body_length: int) -> bytes:
         """The head as it leaves, for a backend or for the application."""
         if plan.routed.direction == "inbound":
-            self.callers.remember(plan.head)
+            self.callers.remember(plan.head, plan.principal.id)
         return outgoing(plan, headers, body_length)
 
     def inspect(self, plan: Plan, body: bytes) -> bytes | Reply:

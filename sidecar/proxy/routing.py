@@ -117,11 +117,10 @@ def destination_of(backend: Backend, target: Target) -> Destination:
 def reach_of(backend: Backend) -> str:
     """Where a declared host may lead. Its document is the operator's word, and a private address no surprise.
 
-    But a name under public authorities, or one of a wildcard's, is resolved by somebody else. No server of theirs
-    has a link-local address, and least of all that of the cloud's metadata.
+    But a name may be somebody else's to resolve. No server has a link-local address, and least of all that of the
+    cloud's metadata: whoever means it writes the address.
     """
-    outside = backend.tls.mode.value == TlsMode.PUBLIC or backend.host.startswith("*.")
-    return Reach.ROUTED if outside and space_of_host(backend.host) is None else Reach.ANYWHERE
+    return Reach.ROUTED if space_of_host(backend.host) is None else Reach.ANYWHERE
 
 
 def authority_of(target: Target) -> bytes:

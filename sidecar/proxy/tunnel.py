@@ -24,12 +24,18 @@ class Relay(asyncio.Protocol):
     """The backend's side of a tunnel; the client's side calls `from_client`.
 
     Each direction ends by itself, as in TCP: a client that has said all it has to say still gets its answer.
-    `first` is what the client of a captured connection has said already. It did not ask for a tunnel, so that it
-    is not told of one either; None: it sent CONNECT and waits for the answer.
+    `first` is what the client of a captured connection has said already, and `ended` whether that was all. It did
+    not ask for a tunnel, so that it is not told of one either; None: it sent CONNECT and waits for the answer.
     """
 
     def __init__(
-        self, client: Downstream, pipeline: Pipeline, tunnel: Tunnel, first: bytes | None = None
+        self,
+        client: Downstream,
+        pipeline: Pipeline,
+        tunnel: Tunnel,
+        first: bytes | None = None,
+        *,
+        ended: bool = False,
     ) -> None:
         self._client = client
         self._first = first
@@ -37,7 +43,7 @@ class Relay(asyncio.Protocol):
         self._tunnel = tunnel
         self._transport: Any = None
         self._connecting: asyncio.Task[None] | None = None
-        self._client_ended = False
+        self._client_ended = ended
         self._backend_ended = False
         self._unchecked = tunnel.only_tls
         self._leaves = NEVER
@@ -46,9 +52,9 @@ class Relay(asyncio.Protocol):
         """Loop time at which the certificates of the backend's connection end."""
 
     @property
-    def connecting(self) -> bool:
-        """True until the destination is reached: a client has nothing to send before that."""
-        return self._transport is None
+    def awaited(self) -> bool:
+        """True while a client that sent CONNECT waits for the answer: it has nothing to send before that."""
+        return self._transport is None and self._first is None
 
     @property
     def half_closed(self) -> bool:
@@ -95,6 +101,9 @@ class Relay(asyncio.Protocol):
         self._client.read_on(True)
         if self._first:
             self.from_client(self._first)
+        if self._client_ended:
+            transport.write_eof()
+            self._client.half_closed()
 
     def data_received(self, data: bytes) -> None:
         self._client.write(data)

@@ -50,7 +50,7 @@ def teach(sidecar: Sidecar, *tokens: str) -> None:
     """As if a caller had sent these to the application."""
     for token in tokens:
         sidecar.pipeline.callers.remember(
-            request_head("POST /mcp", host="agent", authorization=f"Bearer {token}")
+            request_head("POST /mcp", host="agent", authorization=f"Bearer {token}"), "a caller"
         )
 
 

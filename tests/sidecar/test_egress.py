@@ -33,7 +33,7 @@ def resolving(sidecar: Sidecar, *addresses: str) -> list[str]:
         asked.append(host)
         return [(socket.AF_INET, text, (text, port)) for text in addresses]
 
-    sidecar._dialer._lookup = look_up
+    sidecar._dialer.declared = sidecar._dialer.undeclared = look_up
     return asked
 
 

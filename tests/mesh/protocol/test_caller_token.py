@@ -136,3 +136,24 @@ def test_a_jwt_says_its_audience_and_expiry(payload: Any, found: Claims) -> None
 )
 def test_anything_else_is_opaque(token: bytes) -> None:
     assert claims(token) == OPAQUE
+
+
+@pytest.mark.parametrize(
+    ("value", "shared"),
+    [
+        (b"AWS4-HMAC-SHA256 Credential=AKIA/x, Signature=abc", b"AWS4-HMAC-SHA256"),
+        (b"Negotiate YIIabcdefgh", b"Negotiate"),
+        (b"GenieKey 1234567890", b"GenieKey"),
+        (b"Basic " + base64.b64encode(b"x-access-token:ghs_0123456789"), b"x-access-token"),
+        (b"Basic " + base64.b64encode(b"oauth2accesstoken:ya29.0123456"), b"oauth2accesstoken"),
+    ],
+)
+def test_what_many_requests_share_is_no_token_of_anybody(value: bytes, shared: bytes) -> None:
+    """A caller could choose it as its own, and have it taken out of all that the agent sends."""
+    assert shared not in list(carried(value))
+
+
+@pytest.mark.parametrize("scheme", [b"Basic ", b"basic\t", b"BASIC  "])
+def test_basic_without_padding_and_with_other_spaces_is_read_all_the_same(scheme: bytes) -> None:
+    encoded = base64.b64encode(b"u:callers-secret").rstrip(b"=")
+    assert b"callers-secret" in list(carried(scheme + encoded))

@@ -24,12 +24,18 @@ from mesh.protocol.opening import Opening, opening
         (b"\r", None),
         (b"\r\n", None),
         (b"\r\nG", None),
-        (b"\r\n\r\nGET / ", Opening.OTHER),
-        (b"\n", Opening.OTHER),
-        (b"get / HTTP/1.1", Opening.OTHER),
+        (b"\r\n\r\nGET / ", Opening.HTTP),
+        (b"\n", None),
+        (b"\nPOST /mcp HTTP/1.1", Opening.HTTP),
+        (b"get / HTTP/1.1", Opening.HTTP),
+        (b"x-odd!\t/ HTTP/1.1", Opening.HTTP),
+        (b"\n" * 64, None),
+        (b"\r\n" * 33, Opening.HTTP),
         (b"EHLO", None),
         (b"EHLO mail.example.com\r\n", Opening.HTTP),
-        (b"SSH-2.0-OpenSSH_9.2", Opening.OTHER),
+        (b"SSH-2.0-OpenSSH_9.2", None),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", Opening.OTHER),
+        (b"SSH-2.0-x Debian\r\n", Opening.OTHER),
         (b"\x00\x00\x00\x08\x04\xd2\x16/", Opening.OTHER),
         (b"*1\r\n$4\r\nPING\r\n", Opening.OTHER),
         (b"A" * 21, Opening.OTHER),
@@ -46,6 +52,6 @@ def test_what_was_told_of_the_first_bytes_stays_true_of_more(data: bytes, cut: i
     assert early is None or opening(data) is early
 
 
-@given(st.binary(min_size=22, max_size=60))
+@given(st.binary(min_size=86, max_size=120))
 def test_it_is_known_before_the_connection_has_sent_much(data: bytes) -> None:
-    assert opening(b"\r\n" + data) is not None
+    assert opening(data) is not None

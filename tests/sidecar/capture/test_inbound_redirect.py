@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -34,6 +35,9 @@ from tests.support.slow import until
 LOOPS = ("asyncio", "uvloop")
 MESH = new_mesh()
 NOBODY_MAY = SERVER_POLICY + ('  - from: [unauthenticated]\n    mcp: {tools: {allow: ["list_*"]}}\n')
+HTTP_ALONE = SERVER_POLICY[: SERVER_POLICY.index("  - from")] + (
+    "  - from: [unauthenticated]\n    http: {allow: true}\n"
+)
 NOBODY_MAY_ALL = SERVER_POLICY + "  - from: [unauthenticated]\n    http: {allow: true}\n"
 
 
@@ -154,9 +158,19 @@ async def test_the_applications_own_tls_is_refused_in_tls(
         assert refused(sidecar, reason) == 1
 
 
-@pytest.mark.parametrize("first", [own_hello(), b"\x00\x01\x02 opaque", b"SSH-2.0-x\r\n"])
-async def test_what_cannot_be_inspected_passes_untouched_where_nobody_may_do_all(first: bytes) -> None:
-    async with redirected(echo, permissive=True, policy=NOBODY_MAY_ALL) as (_, port, listener):
+@pytest.mark.parametrize(
+    ("first", "policy"),
+    [
+        (own_hello(), NOBODY_MAY_ALL),
+        (own_hello(), HTTP_ALONE),
+        (b"\x00\x01\x02 opaque", HTTP_ALONE),
+        (b"SSH-2.0-x\r\n", HTTP_ALONE),
+    ],
+)
+async def test_what_cannot_be_inspected_passes_untouched_where_nobody_may_do_all(
+    first: bytes, policy: str
+) -> None:
+    async with redirected(echo, permissive=True, policy=policy) as (_, port, listener):
         async with client_of(port) as client:
             await client.send(first)
             assert await asyncio.wait_for(client.reader.readexactly(len(first)), 5) == first
@@ -181,3 +195,49 @@ async def test_a_connection_to_the_capture_port_itself_is_closed() -> None:
             assert await asyncio.wait_for(client.reader.read(-1), 5) == b""
         assert refused(sidecar, Reason.NOT_REDIRECTED) == 1
     assert seen == []
+
+
+@pytest.mark.parametrize("prefix", [b"\n", b"\r\n\r\n", b"\n" * 40, b"\r\n" * 60, b"\x00", b" "])
+async def test_no_byte_in_front_of_a_request_takes_it_past_the_rules_of_mcp(prefix: bytes) -> None:
+    script, seen = answering(json_answer(result({"content": []})))
+    async with redirected(script, permissive=True, policy=NOBODY_MAY_ALL) as (_, port, _listener):
+        async with client_of(port) as client:
+            await client.send(prefix + origin(call("drop")))
+            with contextlib.suppress(ConnectionResetError):
+                await asyncio.wait_for(client.reader.read(1), 5)
+    assert seen == []
+
+
+@pytest.mark.parametrize("line", [b"\nGET /x HTTP/1.1", b"\r\n\r\nGET /x HTTP/1.1", b"get /x HTTP/1.1"])
+async def test_http_that_is_not_written_strictly_never_passes_unseen(line: bytes) -> None:
+    script, seen = answering(json_answer({}))
+    async with redirected(script, permissive=True, policy=HTTP_ALONE) as (_, port, _listener):
+        async with client_of(port) as client:
+            await client.send(
+                line + b"\r\nhost: app\r\nx-forwarded-client-cert: URI=spiffe://x/admin\r\n\r\n"
+            )
+            with contextlib.suppress(ConnectionResetError):
+                await asyncio.wait_for(client.reader.read(1), 5)
+    assert not any(b"x-forwarded-client-cert" in head for head, _ in seen)
+
+
+async def test_an_application_that_speaks_first_is_heard_where_nobody_may_do_all() -> None:
+    async def greeting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        await writer.drain()
+        await reader.read(1)
+
+    async with redirected(greeting, permissive=True, policy=HTTP_ALONE) as (_, port, _listener):
+        async with client_of(port) as client:
+            assert await asyncio.wait_for(client.reader.readline(), 5) == b"220 ready\r\n"
+
+
+async def test_a_listener_of_one_connection_takes_one() -> None:
+    script, _ = answering(json_answer(result({"content": []})))
+    async with redirected(script) as (_, inbound, listener):
+        listener._limit = 1
+        async with (
+            client_side(Published(MESH.identity(TRIAGE)), inbound, policy=CLIENT_POLICY) as (_, port),
+            client_of(port) as client,
+        ):
+            assert (await client.rpc(call("search")))[0] == 200

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from dataclasses import replace
 
 from sidecar.capture.mesh import LINGER_SECONDS
 from sidecar.identity.holder import IdentityHolder
+from sidecar.limits import Limits
 from sidecar.proxy.tls import mesh_client
 from sidecar.telemetry import names
 from tests.support.loopback import answering, call, client_of, json_answer, result, serving
@@ -83,3 +86,17 @@ async def test_a_stranger_that_says_nothing_does_not_stay() -> None:
         await silent.lost.wait()
         await until(lambda: server._listeners["inbound"].shaking_hands == 0)
         assert server._listeners["inbound"].count == 0
+
+
+async def test_connections_beyond_the_bound_are_closed_and_leave_nothing_open() -> None:
+    mesh = new_mesh()
+    limits = replace(Limits(), drain_seconds=0.5, connections=1)
+    problems: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
+    async with server_side(Published(mesh.identity(GITHUB)), 1, limits=limits) as (_, inbound):
+        async with client_of(inbound):
+            for _ in range(20):
+                async with client_of(inbound) as second:
+                    with contextlib.suppress(ConnectionResetError):
+                        assert await asyncio.wait_for(second.reader.read(1), 5) == b""
+    assert problems == []

@@ -75,7 +75,8 @@ async def redirected(
 
     connect = {"10.1.2.3:7000": f"127.0.0.1:{backend_port}"}
     async with sidecar_for(backend_port, policy=policy, limits=limits, connect=connect) as (sidecar, _):
-        sidecar._dialer._connect[("db.tools.svc", 5432)] = ("127.0.0.1", backend_port)
+        for member in ("10.96.0.9", "fd00::9"):
+            sidecar._dialer._connect[(member, 5432)] = ("127.0.0.1", backend_port)
         sidecar._dialer._connect[("other.example.com", 8080)] = ("127.0.0.1", backend_port)
         redirect = OutboundRedirect(sidecar.pipeline, lambda: Principal("agent"), original, resolve)
         listener = Listener("redirectOutbound", redirect.accept, sidecar._ticker, 100)
@@ -191,7 +192,8 @@ async def test_a_client_that_leaves_while_its_destination_is_looked_up_leaves_no
         await asyncio.Event().wait()
         return frozenset()
 
-    async with redirected(1, ("10.96.0.9", 5432), policy=DATABASE) as (sidecar, _, _listener):
+    limits = replace(Limits(), drain_seconds=0.5, handshake_seconds=0.2, head_seconds=0.2)
+    async with redirected(1, ("10.96.0.9", 5432), policy=DATABASE, limits=limits) as (sidecar, _, _listener):
         redirect = OutboundRedirect(
             sidecar.pipeline, lambda: Principal("agent"), lambda sock: ("10.96.0.9", 5432), never
         )
@@ -277,3 +279,54 @@ async def test_broken_tls_is_refused_with_its_reason() -> None:
         await client.send(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00")
         assert (await asyncio.wait_for(client.reader.read(-1), 5))[:1] == b"\x15"
         assert refused(sidecar, Reason.CLIENT_HELLO_MALFORMED) == 1
+
+
+async def test_what_the_agent_said_before_it_was_known_whom_it_dialled_arrives_with_its_end() -> None:
+    known = asyncio.Event()
+
+    async def later(host: str) -> frozenset[str]:
+        await known.wait()
+        return frozenset({"10.96.0.9"})
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"you said " + await reader.read(-1))
+        await writer.drain()
+
+    async with serving(script) as backend:
+        async with redirected(backend.port, ("10.96.0.9", 5432), policy=DATABASE) as (sidecar, _, _listener):
+            redirect = OutboundRedirect(
+                sidecar.pipeline, lambda: Principal("agent"), lambda sock: ("10.96.0.9", 5432), later
+            )
+            listener = Listener("redirectOutbound", redirect.accept, sidecar._ticker, 100)
+            await listener.start("127.0.0.1", 0)
+            async with client_of(int(listener.address.rpartition(":")[2])) as client:
+                await client.send(b"query")
+                client.writer.write_eof()
+                await until(lambda: any(getattr(c, "_ended", False) for c in listener._connections))
+                known.set()
+                assert await asyncio.wait_for(client.reader.read(-1), 5) == b"you said query"
+            await listener.drain(0.1)
+
+
+async def test_a_server_that_speaks_first_is_heard_where_egress_is_open() -> None:
+    async with (
+        serving(greets_first) as backend,
+        redirected(backend.port, ("10.1.2.3", 7000), policy=OPEN) as (_, port, _listener),
+        client_of(port) as client,
+    ):
+        assert await asyncio.wait_for(client.reader.readline(), 5) == b"220 ready\r\n"
+
+
+async def test_an_inspected_backend_at_the_address_of_a_tcp_backend_is_inspected() -> None:
+    script, seen = answering(json_answer(result({"content": []})))
+    policy = DATABASE.replace("host: db.tools.svc, port: 5432", "host: db.tools.svc, port: 8080")
+    addresses = {name: frozenset({SERVICE[0]}) for name in ("db.tools.svc", "github.tools.svc")}
+    async with (
+        serving(script) as backend,
+        redirected(backend.port, SERVICE, policy=policy, addresses=addresses) as (_, port, _listener),
+        client_of(port) as client,
+    ):
+        await client.send(origin(call("drop")))
+        denied = json.loads((await client.answer())[2])
+    assert denied["error"]["message"] == "Unknown tool: drop"
+    assert seen == []

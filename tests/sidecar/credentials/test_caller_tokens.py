@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.credentials.caller_tokens import LEEWAY_SECONDS, SWEEP_SECONDS, CallerTokens, without
+from sidecar.credentials.caller_tokens import (
+    LEEWAY_SECONDS,
+    MOST_IN_A_HEAD,
+    MOST_OF_ONE,
+    SWEEP_SECONDS,
+    CallerTokens,
+    without,
+)
 from sidecar.proxy.plan import Routed, Treatment
 from sidecar.proxy.pool import Destination
 from tests.mesh.protocol.test_caller_token import jwt
@@ -18,6 +25,8 @@ from tests.support.fakes import Clock, request_head
 ELSEWHERE = Routed(
     "outbound", b"/", "/", b"x", Destination("api.example.com", 443), None, "undeclared", Treatment.HTTP
 )
+
+CALLER = "spiffe://test.mesh/ns/agents/sa/caller"
 
 
 def memory(limit: int = 100, seconds: float = 1000.0) -> tuple[CallerTokens, Clock]:
@@ -40,7 +49,7 @@ def stripped(tokens: CallerTokens, **fields: str) -> list[str]:
 
 def test_a_callers_token_is_found_wherever_it_is_carried_and_nothing_else_is() -> None:
     tokens, _ = memory()
-    tokens.remember(inbound(authorization="Bearer callers-secret"))
+    tokens.remember(inbound(authorization="Bearer callers-secret"), CALLER)
     assert stripped(tokens, authorization="Bearer callers-secret") == ["authorization"]
     assert stripped(tokens, authorization="token callers-secret") == ["authorization"]
     assert stripped(tokens, **{"x-api-key": "callers-secret", "cookie": "a=b; t=callers-secret"}) == [
@@ -53,7 +62,7 @@ def test_a_callers_token_is_found_wherever_it_is_carried_and_nothing_else_is() -
 def test_what_a_caller_calls_its_token_takes_no_common_field_away() -> None:
     tokens, _ = memory()
     for value in ("application/json", "python-httpx/0.28", "2025-11-25", "gzip, br"):
-        tokens.remember(inbound(authorization=f"Bearer {value}"))
+        tokens.remember(inbound(authorization=f"Bearer {value}"), CALLER)
     fields = {"accept": "application/json", "user-agent": "python-httpx/0.28"}
     assert stripped(tokens, **fields, **{"mcp-protocol-version": "2025-11-25"}) == []
 
@@ -61,8 +70,8 @@ def test_what_a_caller_calls_its_token_takes_no_common_field_away() -> None:
 def test_a_jwt_goes_to_its_audience_only() -> None:
     tokens, _ = memory()
     ours, theirs = (jwt({"aud": aud}).decode() for aud in ("https://agent", "https://api.example.com/v1"))
-    tokens.remember(inbound(authorization=f"Bearer {ours}"))
-    tokens.remember(inbound(authorization=f"Bearer {theirs}"))
+    tokens.remember(inbound(authorization=f"Bearer {ours}"), CALLER)
+    tokens.remember(inbound(authorization=f"Bearer {theirs}"), CALLER)
     assert stripped(tokens, authorization=f"Bearer {ours}") == ["authorization"]
     assert stripped(tokens, authorization=f"Bearer {theirs}") == []
     assert stripped(tokens, **{"x-user": ours}) == ["x-user"]
@@ -71,9 +80,9 @@ def test_a_jwt_goes_to_its_audience_only() -> None:
 def test_a_token_is_forgotten_after_its_time_since_it_was_last_seen() -> None:
     tokens, clock = memory(seconds=100)
     head = inbound(authorization="Bearer callers-secret")
-    tokens.remember(head)
+    tokens.remember(head, CALLER)
     clock.now += 90
-    tokens.remember(head)
+    tokens.remember(head, CALLER)
     clock.now += 99
     assert stripped(tokens, authorization="Bearer callers-secret")
     clock.now += 2
@@ -83,7 +92,7 @@ def test_a_token_is_forgotten_after_its_time_since_it_was_last_seen() -> None:
 def test_a_jwt_is_not_remembered_beyond_its_expiry_and_what_clocks_differ() -> None:
     tokens, clock = memory(seconds=10_000)
     token = jwt({"exp": clock.now + 50}).decode()
-    tokens.remember(inbound(authorization=f"Bearer {token}"))
+    tokens.remember(inbound(authorization=f"Bearer {token}"), CALLER)
     clock.now += 49 + LEEWAY_SECONDS
     assert stripped(tokens, authorization=f"Bearer {token}")
     clock.now += 2
@@ -92,9 +101,9 @@ def test_a_jwt_is_not_remembered_beyond_its_expiry_and_what_clocks_differ() -> N
 
 def test_what_is_forgotten_leaves_the_memory() -> None:
     tokens, clock = memory(seconds=10)
-    tokens.remember(inbound(authorization="Bearer callers-secret"))
+    tokens.remember(inbound(authorization="Bearer callers-secret"), CALLER)
     clock.now += SWEEP_SECONDS + 1
-    tokens.remember(inbound(authorization="Bearer another-secret"))
+    tokens.remember(inbound(authorization="Bearer another-secret"), CALLER)
     assert len(tokens.known) == 1
 
 
@@ -102,7 +111,7 @@ def test_what_is_forgotten_leaves_the_memory() -> None:
 def test_the_tokens_seen_last_are_kept_and_no_more(seen: list[int], limit: int) -> None:
     tokens, _ = memory(limit)
     for number in seen:
-        tokens.remember(inbound(authorization=f"Bearer callers-secret-{number}"))
+        tokens.remember(inbound(authorization=f"Bearer callers-secret-{number}"), CALLER)
     last = list(dict.fromkeys(reversed(seen)))[:limit]
     kept = {n for n in range(10) if stripped(tokens, authorization=f"Bearer callers-secret-{n}")}
     assert kept == set(last)
@@ -114,7 +123,7 @@ def test_no_token_is_kept_and_no_hash_that_another_process_would_make() -> None:
     others, _ = memory()
     secret = "callers-secret-that-nobody-may-keep"
     for each in (tokens, others):
-        each.remember(inbound(authorization=f"Bearer {secret}"))
+        each.remember(inbound(authorization=f"Bearer {secret}"), CALLER)
     gc.collect()
     assert secret not in repr(tokens.known)
     assert not tokens.known.keys() & others.known.keys()
@@ -125,7 +134,7 @@ def test_no_token_is_kept_and_no_hash_that_another_process_would_make() -> None:
 def test_a_request_without_credentials_teaches_nothing_and_is_looked_at_once(field: str) -> None:
     tokens, _ = memory()
     head = inbound(**{field: "0123456789abcdef"})
-    tokens.remember(head)
+    tokens.remember(head, CALLER)
     assert not tokens.known
     assert len(head.memo) == 1
 
@@ -140,3 +149,19 @@ def test_a_head_without_fields_is_the_same_request() -> None:
     assert left.fields == {name: value for name, value in head.fields.items() if name != b"authorization"}
     assert left.memo == {}
     assert (left.method, left.target, left.body_length) == (head.method, head.target, head.body_length)
+
+
+def test_a_caller_with_many_tokens_makes_only_its_own_forgotten() -> None:
+    tokens, _ = memory(10_000)
+    tokens.remember(inbound(authorization="Bearer another-callers-secret"), "another")
+    for number in range(2 * MOST_OF_ONE):
+        tokens.remember(inbound(authorization=f"Bearer callers-secret-{number}"), CALLER)
+    assert stripped(tokens, authorization="Bearer another-callers-secret")
+    assert len(tokens.known) == MOST_OF_ONE + 1
+
+
+def test_of_one_request_only_so_many_tokens_are_remembered() -> None:
+    tokens, _ = memory(10_000)
+    cookies = "; ".join(f"c{number}=callers-secret-{number:04}" for number in range(400))
+    tokens.remember(inbound(cookie=cookies), CALLER)
+    assert len(tokens.known) == MOST_IN_A_HEAD

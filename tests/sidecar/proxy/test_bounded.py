@@ -15,7 +15,8 @@ from mesh.policy.address_space import space_of
 from mesh.policy.boundary import Reach
 from mesh.reasons import Reason
 from sidecar.proxy import bounded
-from sidecar.proxy.bounded import Found, bounded_connection, look_up
+from sidecar.proxy.bounded import bounded_connection
+from sidecar.proxy.lookups import Found, Lookups
 from sidecar.proxy.pool import ConnectFailed
 
 LOOPS = ("asyncio", "uvloop")
@@ -152,14 +153,14 @@ async def test_the_systems_resolver_knows_localhost_and_it_is_refused() -> None:
         for host in ("localhost", "127.0.0.1"):
             with pytest.raises(ConnectFailed, match="loopback"):
                 await bounded_connection(
-                    host, port, Reach.PUBLIC, lookup=look_up, observed=lambda destination, detail: None
+                    host, port, Reach.PUBLIC, lookup=Lookups(4), observed=lambda destination, detail: None
                 )
 
 
 async def test_what_is_connected_is_the_address_that_was_found() -> None:
     async with listening() as port:
         sock = await bounded_connection(
-            "127.0.0.1", port, Reach.ROUTED, lookup=look_up, observed=lambda destination, detail: None
+            "127.0.0.1", port, Reach.ROUTED, lookup=Lookups(4), observed=lambda destination, detail: None
         )
         with sock:
             assert sock.getpeername() == ("127.0.0.1", port)
@@ -171,5 +172,5 @@ async def test_a_connection_that_is_refused_or_given_up_leaves_no_socket_open() 
         pass
     with pytest.raises(OSError, match="onnect"):
         await bounded_connection(
-            "127.0.0.1", port, Reach.ROUTED, lookup=look_up, observed=lambda destination, detail: None
+            "127.0.0.1", port, Reach.ROUTED, lookup=Lookups(4), observed=lambda destination, detail: None
         )

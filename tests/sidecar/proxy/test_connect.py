@@ -88,8 +88,12 @@ def test_an_inspected_tunnel_opens_for_anybody_because_each_request_inside_is_de
 @pytest.mark.parametrize(
     ("target", "backend", "destination"),
     [
-        ("db.svc:5432", "tcp", Destination("db.svc", 5432)),
-        ("dbm.svc:5432", "tcp-mesh", Destination("dbm.svc", 5432, TlsMode.MESH, "", ID)),
+        ("db.svc:5432", "tcp", Destination("db.svc", 5432, reach=Reach.ROUTED)),
+        (
+            "dbm.svc:5432",
+            "tcp-mesh",
+            Destination("dbm.svc", 5432, TlsMode.MESH, "", ID, reach=Reach.ROUTED),
+        ),
         ("api.example.com:443", "http-public", Destination("api.example.com", 443, reach=Reach.ROUTED)),
         ("a.cdn.example.com:443", "wild", Destination("a.cdn.example.com", 443, reach=Reach.ROUTED)),
     ],

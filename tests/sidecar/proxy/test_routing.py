@@ -211,7 +211,7 @@ def test_an_endpoint_announced_by_one_host_opens_nothing_on_another() -> None:
     [
         (
             "http://github.tools.svc:8080/mcp",
-            Destination("github.tools.svc", 8080),
+            Destination("github.tools.svc", 8080, reach=Reach.ROUTED),
             b"github.tools.svc:8080",
         ),
         (
@@ -219,11 +219,11 @@ def test_an_endpoint_announced_by_one_host_opens_nothing_on_another() -> None:
             Destination("a.wild.svc", 8080, reach=Reach.ROUTED),
             b"a.wild.svc:8080",
         ),
-        ("http://plain.svc/", Destination("plain.svc", 80), b"plain.svc"),
+        ("http://plain.svc/", Destination("plain.svc", 80, reach=Reach.ROUTED), b"plain.svc"),
         ("http://[fd00::1]:8080/", Destination("fd00::1", 8080), b"[fd00::1]:8080"),
         (
             "http://meshed.svc:8080/",
-            Destination("meshed.svc", 8080, TlsMode.MESH, "", ID),
+            Destination("meshed.svc", 8080, TlsMode.MESH, "", ID, reach=Reach.ROUTED),
             b"meshed.svc:8080",
         ),
         (
