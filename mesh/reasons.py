@@ -141,6 +141,7 @@ class Reason(StrEnum):
     CAPTURE_UNDONE = "capture_undone"
     SIDECAR_GROUP = "sidecar_group"
     PROBE_REFUSED = "probe_refused"
+    HOOK_REFUSED = "hook_refused"
 
     @property
     def sentence(self) -> str:
@@ -388,5 +389,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.PROBE_REFUSED: (
         "The sidecar asks probes in the kubelet's place under transparent capture, and cannot ask this one; "
         "correct it."
+    ),
+    Reason.HOOK_REFUSED: (
+        "Under transparent capture the kubelet reaches no port of the application, and a hook that the sidecar "
+        "called in its place could be called by anybody; use exec, or sleep."
     ),
 }

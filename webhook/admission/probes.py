@@ -6,6 +6,9 @@ sidecar's environment. From there a second call of admission takes it back, befo
 
 A probe that the author pointed at another host is left alone: it never came in. So is one on a port that capture
 leaves out, which the kubelet reaches as before.
+
+Hooks are refused and not pointed there: the telemetry port is open to everybody, and while it harms nobody to ask
+once more whether an application is well, a hook makes it do something, such as to shut down.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from webhook.admission.settings import InjectionSettings
 from webhook.admission.trust import application_containers
 
 _PROBES = {"startupProbe": "startup", "readinessProbe": "readiness", "livenessProbe": "liveness"}
+# Pointed at the sidecar by an earlier version: they are given back.
 _HOOKS = {"postStart": "post-start", "preStop": "pre-stop"}
 _ACTIONS = ("httpGet", "tcpSocket", "grpc")
 # RFC 9110, section 5: what may stand in the name and in the value of a field.
@@ -55,7 +59,8 @@ class _Place:
 
 
 def rewrite(pod: Pod, excluded: frozenset[int], settings: InjectionSettings) -> tuple[str, list[Problem]]:
-    """Point the probes of `pod` at the sidecar, in place; returns the originals as JSON ("" for none).
+    """Point the probes of `pod` at the sidecar, in place; returns the originals as JSON ("" for none), and what is
+    wrong with them and with hooks.
 
     `excluded` are the ports that capture leaves alone.
     """
@@ -68,6 +73,10 @@ def rewrite(pod: Pod, excluded: frozenset[int], settings: InjectionSettings) -> 
         kind, action = found
         where = f"container {place.container['name']}, {place.key}"
         port = _port(action.get("port"), place.container)
+        if place.key in _HOOKS:
+            if port not in excluded:
+                problems.append(Problem(Reason.HOOK_REFUSED, f"{where}, {kind}"))
+            continue
         faults = _faults(kind, action, port, settings)
         problems += [Problem(Reason.PROBE_REFUSED, f"{where} {fault}") for fault in faults]
         if faults or port in excluded:

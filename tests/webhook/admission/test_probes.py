@@ -61,11 +61,43 @@ def test_a_probe_is_pointed_at_the_sidecar_and_keeps_its_timing(injected, key, n
     assert originals(outcome) == {f"agent/{name}": {**action, "port": port, "timeoutSeconds": 4}}
 
 
-@pytest.mark.parametrize(("key", "name"), [("postStart", "post-start"), ("preStop", "pre-stop")])
-def test_hooks_over_http_are_asked_too(injected, key, name) -> None:
-    outcome = injected(container(lifecycle={key: {"httpGet": {"path": "/hook", "port": "web"}}}))
-    assert outcome.pod["spec"]["containers"][0]["lifecycle"] == {key: {"httpGet": asked(f"agent/{name}")}}
-    assert originals(outcome)[f"agent/{name}"]["httpGet"] == {"path": "/hook", "port": "web"}
+@pytest.mark.parametrize("key", ["postStart", "preStop"])
+@pytest.mark.parametrize(
+    "action", [{"httpGet": {"path": "/hook", "port": "web"}}, {"tcpSocket": {"port": 1}}]
+)
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_a_hook_over_the_network_is_refused_because_anybody_could_call_it(
+    injected, key, action, kind
+) -> None:
+    mine = container(name="own", lifecycle={key: action})
+    outcome = injected(mine) if kind == "containers" else injected(container(), initContainers=[mine])
+    assert isinstance(outcome, Refusal)
+    assert [problem.reason for problem in outcome.problems] == [Reason.HOOK_REFUSED]
+    assert f"container own, {key}" in outcome.sentence
+    assert "exec" in outcome.sentence
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        {"exec": {"command": ["drain"]}},
+        {"sleep": {"seconds": 5}},
+        {"httpGet": {"host": "registry.example.org", "port": 443, "scheme": "HTTPS"}},
+        {"httpGet": {"port": 9090}},
+    ],
+)
+def test_hooks_that_capture_does_not_concern_stay(injected, hook) -> None:
+    outcome = injected(
+        container(lifecycle={"preStop": hook}), annotations={"outrider.dev/exclude-inbound-ports": "9090"}
+    )
+    assert outcome.pod["spec"]["containers"][0]["lifecycle"] == {"preStop": hook}
+    assert originals(outcome) == {}
+
+
+def test_explicit_capture_leaves_hooks_alone(pod, enabled, settings) -> None:
+    lifecycle = {"preStop": {"httpGet": {"port": "web"}}}
+    outcome = inject(pod(containers=[container(lifecycle=lifecycle)]), enabled, settings)
+    assert outcome.pod["spec"]["containers"][0]["lifecycle"] == lifecycle
 
 
 def test_sidecars_of_the_authors_own_are_covered(injected) -> None:
@@ -163,7 +195,7 @@ def test_what_a_probe_was_comes_back_where_capture_becomes_explicit(injected, en
 def test_uninjecting_gives_the_probes_back(injected) -> None:
     own = container(
         livenessProbe={"httpGet": {"path": "/x", "port": "web"}, "timeoutSeconds": 2},
-        lifecycle={"preStop": {"httpGet": {"port": 8080}}},
+        lifecycle={"preStop": {"exec": {"command": ["drain"]}}},
         env=[{"name": "NO_PROXY", "value": "localhost"}],
     )
     outcome = injected(copy.deepcopy(own))
