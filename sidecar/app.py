@@ -96,7 +96,9 @@ class Sidecar:
             clock=self._clock,
             application=self._application,
         )
-        self._app_health = AppHealth(config.application.probes, config.application.host, config.agent.pod_ip)
+        self._app_health = AppHealth(
+            config.application.probes, config.application.host, config.agent.pod_ip, clock=self._clock
+        )
         self._listeners: dict[str, Listener] = {}
         self._source = provider or identity_provider(config, self._identity_problem)
         self._provider: asyncio.Task[None] | None = None

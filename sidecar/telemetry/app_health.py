@@ -1,7 +1,8 @@
 """What the application's probes say, asked on loopback and told to the kubelet without a word of the application.
 
 The telemetry port is open to other workloads and speaks plain text. So only what the pod's author declared can be
-asked, by its name; only the verdict is answered; and however many ask at once, the application is asked once.
+asked, by its name; only the verdict is answered; and however many ask, and however often, the application is asked
+at most about once a second.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 from mesh.protocol.http1.write import encode_request_head
@@ -23,6 +25,8 @@ Verdict = tuple[int, bytes]
 
 USER_AGENT: Final = b"kube-probe/outrider"
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?:[ \r\n]|$)")
+# The shortest period of a probe is a second.
+_KEPT_SECONDS: Final = 1.0
 _MAX_INTERIM: Final = 16
 _LINE_BYTES: Final = 8192
 
@@ -33,25 +37,43 @@ class Unhealthy(Exception):
 
 class AppHealth:
     """Asks the probes of `probes`, by `container/probe`, at `host`, and where nobody listens there at `pod_ip`:
-    the kubelet would have asked there, and some applications listen on nothing else."""
+    the kubelet would have asked there, and some applications listen on nothing else. A verdict holds for a second
+    of `clock`."""
 
-    def __init__(self, probes: Mapping[str, AppProbe], host: str, pod_ip: str | None = None) -> None:
+    def __init__(
+        self,
+        probes: Mapping[str, AppProbe],
+        host: str,
+        pod_ip: str | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._probes = probes
         self._host = host
         self._pod_ip = pod_ip
+        self._clock = clock
         self._asking: dict[str, asyncio.Task[Verdict]] = {}
+        self._said_last: dict[str, tuple[float, Verdict]] = {}
 
     async def verdict(self, name: str) -> Verdict:
-        """What a probe says now, or what it says to somebody who is asking already."""
+        """What a probe says now, or said within the last second, or says to somebody who is asking already."""
         probe = self._probes.get(name)
         if probe is None:
             return 404, b"no such probe\n"
         asking = self._asking.get(name)
         if asking is None:
-            asking = self._asking[name] = spawn(self._ask(probe), name=f"probe {name}")
+            since, verdict = self._said_last.get(name, (0.0, None))
+            if verdict is not None and self._clock() - since < _KEPT_SECONDS:
+                return verdict
+            asking = self._asking[name] = spawn(self._asked(name, probe), name=f"probe {name}")
             asking.add_done_callback(lambda _: self._asking.pop(name, None))
         # Whoever asked first may leave; the others still wait.
         return await asyncio.shield(asking)
+
+    async def _asked(self, name: str, probe: AppProbe) -> Verdict:
+        verdict = await self._ask(probe)
+        self._said_last[name] = self._clock(), verdict
+        return verdict
 
     async def _ask(self, probe: AppProbe) -> Verdict:
         try:

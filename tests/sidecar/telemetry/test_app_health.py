@@ -171,8 +171,25 @@ async def test_however_many_ask_the_application_is_asked_once(serving) -> None:
         answer.set()
         assert await asyncio.gather(*others) == [(200, b"status 200\n")] * 9
         assert len(asked) == 1
-        assert await health.verdict("a/liveness") == (200, b"status 200\n")
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_a_verdict_holds_for_a_second_so_that_who_asks_often_troubles_nobody(serving, status) -> None:
+    asked: list[bytes] = []
+    clock = Clock()
+    async with serving(answering(b"HTTP/1.1 %d x\r\n\r\n" % status, asked)) as port:
+        health = AppHealth({"a/liveness": http(port), "a/readiness": http(port)}, "127.0.0.1", clock=clock)
+        said = [await health.verdict("a/liveness") for _ in range(50)]
+        assert len(asked) == 1
+        await health.verdict("a/readiness")
         assert len(asked) == 2
+        clock.now += 0.9
+        said.append(await health.verdict("a/liveness"))
+        assert len(asked) == 2
+        clock.now += 0.2
+        said.append(await health.verdict("a/liveness"))
+        assert len(asked) == 3
+    assert {code for code, _ in said} == {status}
 
 
 # At the telemetry port.
