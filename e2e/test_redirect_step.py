@@ -241,13 +241,37 @@ def test_the_guards_hold_by_themselves_when_redirection_is_lost(net, backend, ve
             listener.accept().close()
 
 
+@pytest.mark.parametrize("version", ["ipv4", "ipv6"])
+def test_a_rule_that_somebody_put_among_ours_fails_verification(net, backend, version) -> None:
+    agent = net["agent"]
+    for chain, hook in (
+        ("guard_in", "INPUT"),
+        ("guard_out", "OUTPUT"),
+        ("inbound", ""),
+        ("outbound", "OUTPUT"),
+    ):
+        assert redirect(agent, "install", "--backend", backend).returncode == 0
+        table = "filter" if chain.startswith("guard") else "nat"
+        tool = {"ipv4": "iptables", "ipv6": "ip6tables"}[version] + f"-{backend.removeprefix('iptables-')}"
+        if backend == "nft":
+            nft(agent, "insert", "rule", {"ipv4": "ip", "ipv6": "ip6"}[version], "outrider", chain, "accept")
+        else:
+            _tool(agent, tool, "-t", table, "-I", f"OUTRIDER_{chain.upper()}", "1", "-j", "ACCEPT")
+        done = redirect(agent, "verify", "--backend", backend)
+        assert (done.returncode, "is not as installed" in done.stderr) == (126, True)
+        if hook and backend != "nft":
+            assert redirect(agent, "install", "--backend", backend).returncode == 0
+            _tool(agent, tool, "-t", table, "-I", hook, "1", "-j", "ACCEPT")
+            done = redirect(agent, "verify", "--backend", backend)
+            assert done.returncode == 126
+            assert f"chain {table} {hook} is not as installed" in done.stderr
+
+
 def test_a_rule_of_somebody_else_in_front_is_found_by_the_probe(net, backend) -> None:
     agent = net["agent"]
     assert redirect(agent, "install", "--backend", backend).returncode == 0
-    if backend == "nft":
-        nft(agent, "insert rule ip outrider nat_output accept")
-    else:
-        _tool(agent, backend, "-t", "nat", "-I", "OUTPUT", "1", "-j", "ACCEPT")
+    rule = "type nat hook output priority -150;\ntcp dport 80 redirect to :9"
+    nft(agent, "-f", "-", text=f"table ip somebody {{\nchain c {{\n{rule}\n}}\n}}")
     done = redirect(agent, "verify", "--backend", backend)
     assert done.returncode == 126
     assert "IPv4 TCP to 192.0.2.1 port 80 did not reach the redirect port" in done.stderr
@@ -260,7 +284,12 @@ def test_translation_by_somebody_else_in_front_opens_nothing(net, backend, versi
     assert redirect(agent, "install", "--backend", backend).returncode == 0
     table = f"table {'ip' if version == 'ipv4' else 'ip6'} somebody"
     hook = "type nat hook prerouting priority -150;"
-    nft(agent, "-f", "-", text=f"{table} {{\nchain c {{\n{hook}\n{protocol} dport 8080 redirect to :9000\n}}\n}}")
+    nft(
+        agent,
+        "-f",
+        "-",
+        text=f"{table} {{\nchain c {{\n{hook}\n{protocol} dport 8080 redirect to :9000\n}}\n}}",
+    )
     host = getattr(agent, version)
     if protocol == "udp":
         with bound(agent, "::", 9000) as application:

@@ -6,6 +6,7 @@ may hold rules of several at once, and the kernel obeys them all.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -17,7 +18,7 @@ from sidecar.redirect.settings import Backend
 
 LOCK_SECONDS: Final = "5"
 FAMILIES: Final = (Family.IPV4, Family.IPV6)
-Comments = dict[str, list[str]]
+Rules = dict[str, list[str]]  # by chain, in order
 
 
 class ToolFailed(Exception):
@@ -70,9 +71,10 @@ class Nft:
     def missing(self, plans: Mapping[Family, Plan]) -> list[str]:
         found = []
         for family, plan in plans.items():
-            listed = self._listed(family)
-            wanted = nft.comments(nft.installation({family: plan}))
-            found += _differences(family, wanted, nft.comments(listed))
+            if listed := self._listed(family):
+                found += _differences(family, nft.expected(self._copied(family, plan)), nft.rules(listed))
+            else:
+                found.append(_absent(family))
         return found
 
     def remove(self) -> bool:
@@ -81,16 +83,25 @@ class Nft:
             return False
         if tables.code:
             raise ToolFailed(explain(["nft"], tables))
-        ours = [family for family in FAMILIES if _table(family) in tables.output.splitlines()]
-        if ours:
-            _check(self.run, ["nft", "-f", "-"], "".join(map(nft.removal, ours)))
-        return bool(ours)
+        text = nft.removal(tables.output)
+        if text:
+            _check(self.run, ["nft", "-f", "-"], text)
+        return bool(text)
 
     def _listed(self, family: Family) -> str:
         """Our table as the kernel holds it, or nothing."""
         if _table(family) not in _check(self.run, ["nft", "list", "tables"]).output.splitlines():
             return ""
         return _check(self.run, ["nft", "list", "table", nft.NAMES[family], nft.TABLE]).output
+
+    def _copied(self, family: Family, plan: Plan) -> str:
+        """The rules as this tool lists them: versions differ in their spelling, and only a whole rule is proof."""
+        name = nft.COPY + secrets.token_hex(8)  # of its own, since another step may read back just now
+        _check(self.run, ["nft", "-f", "-"], nft.copy(plan, family, name))
+        try:
+            return _check(self.run, ["nft", "list", "table", nft.NAMES[family], name]).output
+        finally:
+            _check(self.run, ["nft", "-f", "-"], nft.removal(f"table {nft.NAMES[family]} {name}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +124,8 @@ class Iptables:
     def missing(self, plans: Mapping[Family, Plan]) -> list[str]:
         found = []
         for family, plan in plans.items():
-            wanted = iptables.comments(iptables.installation(plan, family, ""))
-            found += _differences(family, wanted, iptables.comments(self._saved(family)))
+            wanted = iptables.rules(iptables.installation(plan, family, ""))
+            found += _differences(family, wanted, iptables.rules(self._saved(family)))
         return found
 
     def remove(self) -> bool:
@@ -155,12 +166,26 @@ def _table(family: Family) -> str:
     return f"table {nft.NAMES[family]} {nft.TABLE}"
 
 
-def _differences(family: Family, wanted: Comments, found: Comments) -> list[str]:
-    """The chains whose rules are not, one after the other, those that we wanted."""
+def _absent(family: Family) -> str:
+    return f"{family.title}: none of the rules is there"
+
+
+def _differences(family: Family, wanted: Rules, found: Rules) -> list[str]:
+    """The chains whose rules are not, one after the other, those that we wanted, and what nobody wanted."""
     if not any(found.values()):
-        return [f"{family.title}: none of the rules is there"]
+        return [_absent(family)]
+    chains = {**wanted, **found}
     return [
-        f"{family.title}: chain {chain} is not as installed ({len(found.get(chain, []))} of {len(rules)} rules)"
-        for chain, rules in wanted.items()
-        if found.get(chain, []) != rules
+        f"{family.title}: chain {chain} is not as installed: {_first(wanted.get(chain, []), found.get(chain, []))}"
+        for chain in chains
+        if found.get(chain, []) != wanted.get(chain, [])
     ]
+
+
+def _first(wanted: list[str], found: list[str]) -> str:
+    """The first place where two lists of rules differ."""
+    place = next((at for at, pair in enumerate(zip(wanted, found, strict=False)) if pair[0] != pair[1]), None)
+    if place is None:
+        place = min(len(wanted), len(found))
+    there = f"`{found[place]}`" if place < len(found) else "nothing"
+    return f"{there} in place of {f'`{wanted[place]}`' if place < len(wanted) else 'nothing'}"

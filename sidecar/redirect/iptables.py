@@ -8,6 +8,7 @@ guards stand first, because between the two tables a closed pod is better than a
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -34,7 +35,8 @@ TABLES: Final = {
 
 _CALL = re.compile(rf"-A ([A-Z]+) (.*-[jg] {PREFIX}[A-Z_]+)")
 _CHAIN = re.compile(rf":({PREFIX}[A-Z_]+) ")
-_COMMENT = re.compile(rf'-A ({PREFIX}[A-Z_]+) .*--comment "([^"]*)"')
+_TO_OURS = re.compile(rf".*-[jg] {PREFIX}[A-Z_]+")
+_RULE = re.compile(r"-(?:A|I) (\S+) (?:1 )?(.*)")
 _TRACKED = {
     Tracked.ESTABLISHED: "--ctstate ESTABLISHED",
     Tracked.REPLY: "--ctstate ESTABLISHED,RELATED --ctdir REPLY",
@@ -72,16 +74,42 @@ def removal(saved: str) -> str:
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def comments(text: str) -> dict[str, list[str]]:
-    """The comments of each chain's rules in order, alike for our text and for what the kernel made of it."""
+def rules(text: str) -> dict[str, list[str]]:
+    """Each rule of our chains, and what leads up to our calls; alike for our text and what the kernel made of it.
+
+    Whatever stands in front of a call may take packets away from it, and belongs to what is compared.
+    """
     found: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if match := _COMMENT.match(line):
-            found.setdefault(match[1], []).append(match[2])
-    for line in text.splitlines():
-        if match := re.match(rf"-[AI] ([A-Z]+) .*-j {PREFIX}", line):
-            found.setdefault(match[1], []).append("call")
-    return found
+    for table in TABLES:
+        for line in _table(text, table):
+            if match := _RULE.fullmatch(line):
+                chain = match[1] if match[1].startswith(PREFIX) else f"{table} {match[1]}"
+                found.setdefault(chain, []).append(match[2])
+    return {
+        chain: [_normal(line) for line in (lines if chain.startswith(PREFIX) else _up_to_calls(lines))]
+        for chain, lines in found.items()
+    }
+
+
+def _up_to_calls(lines: list[str]) -> list[str]:
+    calls = [place for place, line in enumerate(lines) if _TO_OURS.fullmatch(line)]
+    return lines[: calls[-1] + 1] if calls else []
+
+
+def _normal(words: str) -> str:
+    """A rule with its options in one order, each with what belongs to it, and the states of a list as well."""
+    try:
+        split = shlex.split(words)
+    except ValueError:  # somebody's comment that goes over the end of the line: no rule of ours
+        return words
+    options: list[list[str]] = [[]]
+    for word in split:
+        if word == "!" or (word.startswith("-") and options[-1] != ["!"]):
+            options.append([word])
+        else:
+            states = "--ctstate" in options[-1]
+            options[-1].append(",".join(sorted(word.split(","))) if states else word)
+    return " ".join(shlex.join(option) for option in sorted(options) if option)
 
 
 def _table(saved: str, table: str) -> list[str]:

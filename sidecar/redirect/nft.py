@@ -34,8 +34,13 @@ HOOKS: Final = {
     Chain.OUTBOUND: ("nat_output", "type nat hook output priority -105; policy accept;"),
 }
 
+# A copy of the rules that no hook calls, to learn how the kernel and this version of the tool write them.
+COPY: Final = f"{TABLE}_copy_"
+
+_OURS = re.compile(rf"table ip6? (?:{TABLE}|{COPY}[0-9a-f]+)")
 _CHAIN = re.compile(r"\tchain (\w+) \{")
-_COMMENT = re.compile(r'.* comment "outrider: ([^"]*)"')
+_PRIORITY = re.compile(r"(?<=priority )(filter|dstnat)(?: ([+-]) (\d+))?")
+_PRIORITIES = {"filter": 0, "dstnat": -100}
 _TRACKED = {
     Tracked.ESTABLISHED: "ct state established",
     Tracked.REPLY: "ct state { established, related } ct direction reply",
@@ -49,21 +54,46 @@ def installation(plans: Mapping[Family, Plan]) -> str:
     return "".join(_table(plan, family) for family, plan in plans.items())
 
 
-def removal(family: Family) -> str:
-    """What removes our table of one IP version, which must be there."""
-    return f"delete table {NAMES[family]} {TABLE}\n"
+def copy(plan: Plan, family: Family, name: str) -> str:
+    """A table of this name with the same rules, which no packet meets."""
+    lines = [f"table {NAMES[family]} {name} {{"]
+    for chain, rules in plan.items():
+        lines += _chain(chain, "", rules, family)
+    for chain, (hook_chain, _) in HOOKS.items():
+        lines += _chain(hook_chain, "", (ENTRIES[chain],), family)
+    return "\n".join([*lines, "}"]) + "\n"
 
 
-def comments(text: str) -> dict[str, list[str]]:
-    """The comments of each chain's rules in order, alike for our text and for what the kernel made of it."""
+def removal(tables: str) -> str:
+    """What deletes all of ours, and nothing else, of what `nft list tables` printed; "" when there is nothing."""
+    return "".join(f"delete {line}\n" for line in tables.splitlines() if _OURS.fullmatch(line))
+
+
+def rules(listed: str) -> dict[str, list[str]]:
+    """Every line of each chain in a listed table, in order; under "" what is in the table and in no chain."""
     found: dict[str, list[str]] = {}
     chain = ""
-    for line in text.splitlines():
+    for line in listed.splitlines()[1:]:
         if match := _CHAIN.match(line):
             chain = match[1]
-        elif match := _COMMENT.fullmatch(line):
-            found.setdefault(chain, []).append(match[1])
+            found[chain] = []
+        elif line == "\t}":
+            chain = ""
+        elif line.strip(" \t}"):
+            found.setdefault(chain, []).append(_PRIORITY.sub(_number, line.strip()))
     return found
+
+
+def expected(copied: str) -> dict[str, list[str]]:
+    """What `rules` has to find, from the listing of a copy: the same, and the hooks."""
+    hooks = {chain: [hook] for chain, hook in HOOKS.values()}
+    return {chain: [*hooks.get(chain, []), *found] for chain, found in rules(copied).items()}
+
+
+def _number(priority: re.Match[str]) -> str:
+    """A priority such as `filter - 5` as the number that it is."""
+    name, sign, distance = priority.groups()
+    return str(_PRIORITIES[name] + int(f"{sign or ''}{distance or 0}"))
 
 
 def _table(plan: Plan, family: Family) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -40,15 +41,16 @@ class Tools:
         return OK
 
     def _nft(self, command: Sequence[str], text: str) -> Result:
+        held = {match[1]: match[0] for match in _TABLE.finditer(self.held.get("nft", ""))}
         if command[1:] == ["list", "tables"]:
-            held = self.held.get("nft", "")
-            return Result(
-                0, "\n".join(line for line in held.splitlines() if line in _TABLES).replace(" {", ""), ""
-            )
+            return Result(0, "".join(f"table {name}\n" for name in held), "")
         if command[1] == "list":
-            start = self.held["nft"].index(f"table {command[3]} outrider {{")
-            return Result(0, self.held["nft"][start : self.held["nft"].index("\n}\n", start)], "")
-        self.held["nft"] = "" if text.startswith("delete") else text
+            return Result(0, held[" ".join(command[3:])], "")
+        for line in text.splitlines():
+            if line.startswith("delete table "):
+                held.pop(line.removeprefix("delete table "), None)
+        held |= {match[1]: match[0] for match in _TABLE.finditer(text)}
+        self.held["nft"] = "".join(held.values())
         return OK
 
     def _saved(self, name: str, table: str) -> str:
@@ -59,7 +61,7 @@ class Tools:
         return text[start : text.index("COMMIT\n", start) + len("COMMIT\n")]
 
 
-_TABLES = {"table ip outrider {", "table ip6 outrider {"}
+_TABLE = re.compile(r"^table (ip6? \w+) \{\n.*?^\}\n", re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.redirect.backends import installer
 from sidecar.redirect.commands import Result
 from sidecar.redirect.install import (
     NotInstalled,
@@ -38,6 +39,46 @@ def chosen(backend: Backend) -> RedirectSettings:
 @pytest.mark.parametrize("backend", [backend for backend in Backend if backend is not Backend.AUTO])
 def test_each_backend_installs_and_reads_back_what_it_installed(tools, say, backend) -> None:
     assert install(chosen(backend), PLANS, tools, say).backend is backend
+
+
+def test_a_read_back_leaves_no_copy_behind(tools, say) -> None:
+    install(chosen(Backend.NFT), PLANS, tools, say)
+    assert "copy" not in tools.held["nft"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\tchain guard_in {\n", "\tchain guard_in {\n\t\taccept\n"),
+        ("meta l4proto udp reject", "meta l4proto udp return"),
+        ("hook input priority -5", "hook input priority -4"),
+        ("\tchain guard_in {\n", "\tflags dormant\n\tchain guard_in {\n"),
+        ("\tchain guard_in {\n", "\tchain more {\n\t\taccept\n\t}\n\tchain guard_in {\n"),
+    ],
+)
+def test_native_rules_that_were_changed_under_their_comments_are_differences(tools, say, old, new) -> None:
+    install(chosen(Backend.NFT), PLANS, tools, say)
+    assert old in tools.held["nft"]
+    tools.held["nft"] = tools.held["nft"].replace(old, new, 1)
+    assert installer(Backend.NFT, tools).missing(PLANS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("-A OUTRIDER_GUARD_IN", "-A OUTRIDER_GUARD_IN -j ACCEPT\n-A OUTRIDER_GUARD_IN"),
+        ("-j DROP", "-j ACCEPT"),
+        ("-A INPUT", "-A INPUT -s 10.0.0.1 -j ACCEPT\n-A INPUT"),
+        ("-A OUTRIDER_GUARD_OUT", "-A OUTRIDER_MORE -j ACCEPT\n-A OUTRIDER_GUARD_OUT"),
+    ],
+)
+def test_rules_of_iptables_that_were_changed_under_their_comments_are_differences(
+    tools, say, old, new
+) -> None:
+    install(chosen(Backend.IPTABLES_NFT), PLANS, tools, say)
+    tools.held["ip6tables-nft"] = tools.held["ip6tables-nft"].replace(old, new, 1)
+    (found, *_) = installer(Backend.IPTABLES_NFT, tools).missing(PLANS)
+    assert found.startswith("IPv6: chain ")
 
 
 def test_the_first_backend_that_works_is_taken(tools, say, said, missing) -> None:

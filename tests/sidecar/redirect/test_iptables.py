@@ -87,8 +87,41 @@ def test_everybody_else_is_two_ranges_around_the_uid(uid, ranges) -> None:
     assert found == ranges
 
 
-def test_comments_are_the_same_whether_a_call_is_inserted_or_listed() -> None:
+def test_rules_are_the_same_whether_written_by_us_or_listed() -> None:
     text = iptables.installation(plan(SETTINGS, Family.IPV6), Family.IPV6, "")
-    listed = text.replace("-I INPUT 1", "-A INPUT").replace("-I OUTPUT 1", "-A OUTPUT")
-    assert iptables.comments(text) == iptables.comments(listed)
-    assert iptables.comments(text)["OUTPUT"] == ["call", "call"]
+    listed = (
+        text.replace("-I INPUT 1", "-A INPUT")
+        .replace("-I OUTPUT 1", "-A OUTPUT")
+        .replace("-I PREROUTING 1 -p tcp ! -i lo", "-A PREROUTING ! -i lo -p tcp")
+        .replace("-p tcp -o lo ! -s ::1/128 ! -d ::1/128", "! -s ::1/128 ! -d ::1/128 -o lo -p tcp")
+        .replace("ESTABLISHED,RELATED", "RELATED,ESTABLISHED")
+    )
+    assert listed != text
+    assert iptables.rules(text) == iptables.rules(listed)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("! -s ::1/128 -d ::1/128 -j RETURN", "-s ::1/128 ! -d ::1/128 -j RETURN"),
+        ("-p tcp -j RETURN", "-p tcp"),
+        ('-m comment --comment "outrider: a" -j DROP', '-m comment --comment "outrider: a" -j ACCEPT'),
+    ],
+)
+def test_rules_that_differ_are_not_taken_for_the_same(one, other) -> None:
+    texts = [f"*filter\n-A OUTRIDER_GUARD_IN {words}\nCOMMIT\n" for words in (one, other)]
+    assert iptables.rules(texts[0]) != iptables.rules(texts[1])
+
+
+def test_what_stands_in_front_of_a_call_counts_and_what_follows_does_not() -> None:
+    assert iptables.rules(
+        "*filter\n-A INPUT -j ACCEPT\n-A INPUT -j OUTRIDER_GUARD_IN\n-A INPUT -j DROP\nCOMMIT\n"
+    ) == {"filter INPUT": ["-j ACCEPT", "-j OUTRIDER_GUARD_IN"]}
+
+
+@pytest.mark.parametrize("comment", ["somebody's -j OUTRIDER_X in words", "a line's end"])
+def test_somebodys_comment_is_neither_a_call_nor_the_end_of_reading(comment) -> None:
+    lines = f"-A INPUT -j OUTRIDER_GUARD_IN\n-A INPUT -m comment --comment {comment}\n"
+    found = iptables.rules(f"*filter\n{lines}-A OUTRIDER_GUARD_IN -m comment --comment {comment}\nCOMMIT\n")
+    assert found["filter INPUT"] == ["-j OUTRIDER_GUARD_IN"]
+    assert len(found["OUTRIDER_GUARD_IN"]) == 1
