@@ -21,6 +21,7 @@ from webhook.identity.ca_server import CaServer
 from webhook.identity.local_reviewer import LocalReviewer
 from webhook.identity.rate_limit import RateLimit
 from webhook.identity.serving_certificate import CERT_FILE, KEY_FILE, ROOT_FILE, make_serving_files
+from webhook.timed_site import TimedSite
 
 ISSUER = "https://kubernetes.default.svc"
 AUDIENCE = "outrider-ca"
@@ -86,6 +87,7 @@ class RunningCa:
     target: Target = field(default_factory=lambda: absolute_form(b"https://localhost:1"))
     runner: web.AppRunner | None = None
     problems: list[str] = field(default_factory=list)
+    head_seconds: float = 10.0
 
     @property
     def root(self) -> Path:
@@ -106,7 +108,8 @@ class RunningCa:
         self.runner = self.server.runner()
         await self.runner.setup()
         port = 0 if self.target.port == 1 else self.target.port
-        await web.TCPSite(self.runner, "127.0.0.1", port, ssl_context=context, reuse_address=True).start()
+        site = TimedSite(self.runner, "127.0.0.1", port, ssl_context=context, seconds=self.head_seconds)
+        await site.start()
         self.target = absolute_form(f"https://localhost:{self.runner.addresses[0][1]}".encode())
 
     async def stop(self) -> None:
@@ -126,6 +129,7 @@ async def running_ca(
     federated: dict[str, BundleDocument] | None = None,
     trust_domain: str = TRUST_DOMAIN,
     refresh_seconds: int = 300,
+    head_seconds: float = 10.0,
 ) -> AsyncIterator[RunningCa]:
     """A CA on a free port of loopback, with a good token in `folder`."""
     clock = clock or WallClock()
@@ -142,7 +146,7 @@ async def running_ca(
         federated=federated,
         refresh_seconds=refresh_seconds,
     )
-    ca = RunningCa(folder, clock, authorities, tokens, audit, server)
+    ca = RunningCa(folder, clock, authorities, tokens, audit, server, head_seconds=head_seconds)
     ca.token.write_text(tokens.token())
     await ca.start()
     try:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from webhook.admission.server import AdmissionServer
 from webhook.admission.serving_tls import CertificateUnusable, ServingCertificate
+from webhook.timed_site import HEAD_SECONDS, KEEP_ALIVE_SECONDS, LINGER_SECONDS, TimedSite
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Serving:
     """Where and how to serve. Times are in seconds.
 
     `drain` is how long requests are still taken after SIGTERM: until then some API server may not have heard
-    that this replica is leaving. `grace` is how long those under way may still take after that.
+    that this replica is leaving. `grace` is how long those under way may still take after that. `head` is how long
+    a TLS handshake or the head of a request may take to arrive.
     """
 
     cert: Path
@@ -30,6 +32,7 @@ class Serving:
     reload_interval: float = 10.0
     drain: float = 5.0
     grace: float = 10.0
+    head: float = HEAD_SECONDS
 
 
 async def serve(server: AdmissionServer, serving: Serving, stop: asyncio.Event) -> None:
@@ -41,10 +44,22 @@ async def serve(server: AdmissionServer, serving: Serving, stop: asyncio.Event) 
     """
     certificate = ServingCertificate(serving.cert, serving.key)
     server.metrics.certificate_not_after = certificate.not_after
-    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=serving.grace)
+    runner = web.AppRunner(
+        server.application(),
+        access_log=None,
+        shutdown_timeout=serving.grace,
+        lingering_time=LINGER_SECONDS,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+    )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, serving.host or None, serving.port, ssl_context=certificate.context)
+        site = TimedSite(
+            runner,
+            serving.host or None,
+            serving.port,
+            ssl_context=certificate.context,
+            seconds=serving.head,
+        )
         await site.start()
         server.log({"event": "ready", "addresses": [_address(one) for one in runner.addresses]})
         while not await _within(stop, serving.reload_interval):

@@ -5,6 +5,7 @@ Every answer has a body that says what happened, errors too: it ends up in an ev
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,7 @@ from webhook.admission.review import (
     untouched,
 )
 from webhook.admission.settings import InjectionSettings
+from webhook.timed_site import BODY_SECONDS, head_in_time
 
 MAX_BODY = 3 * 1024 * 1024
 """An etcd object is 1.5 MiB at most, and a review may hold two of them."""
@@ -40,7 +42,7 @@ class AdmissionServer:
     """Routes of the admission server.
 
     `draining` makes health checks fail and closes connections after their answer, so that the Service sends
-    new requests elsewhere while those under way are still answered.
+    new requests elsewhere while those under way are still answered. A body may take `body_seconds` to arrive.
     """
 
     settings: InjectionSettings
@@ -49,10 +51,11 @@ class AdmissionServer:
     metrics: AdmissionMetrics = field(default_factory=AdmissionMetrics)
     clock: Callable[[], float] = time.perf_counter
     draining: bool = False
+    body_seconds: float = BODY_SECONDS
 
     def application(self) -> web.Application:
         """The aiohttp application; aiohttp routes on the path alone, as the API server adds `?timeout=5s`."""
-        application = web.Application(client_max_size=MAX_BODY, middlewares=[_with_sentence])
+        application = web.Application(client_max_size=MAX_BODY, middlewares=[head_in_time, _with_sentence])
         application.router.add_post("/mutate", self._mutate)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/metrics", self._metrics)
@@ -61,7 +64,7 @@ class AdmissionServer:
     async def _mutate(self, request: web.Request) -> web.Response:
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="Content-Type must be application/json.\n")
-        body = await request.read()
+        body = await self._body(request)
         began = self.clock()
         try:
             review = read_review(body)
@@ -75,6 +78,14 @@ class AdmissionServer:
         if self.draining:
             response.force_close()
         return response
+
+    async def _body(self, request: web.Request) -> bytes:
+        try:
+            async with asyncio.timeout(self.body_seconds):
+                return await request.read()
+        except TimeoutError as late:
+            sentence = f"The body did not arrive within {self.body_seconds:g} s.\n"
+            raise web.HTTPRequestTimeout(text=sentence) from late
 
     async def _decide(self, review: AdmissionRequest) -> Outcome:
         if not concerns(review):

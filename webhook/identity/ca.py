@@ -30,6 +30,7 @@ from webhook.identity.ca_server import REFRESH_SECONDS, CaServer
 from webhook.identity.local_reviewer import LocalReviewer
 from webhook.identity.rate_limit import RateLimit
 from webhook.identity.serving_certificate import CERT_FILE, KEY_FILE, make_serving_files
+from webhook.timed_site import TimedSite
 
 RELOAD_SECONDS = 30.0
 SERVING_LIFETIME = timedelta(days=365)
@@ -71,7 +72,7 @@ async def _serve(options: argparse.Namespace) -> None:
     await runner.setup()
     try:
         host, _, port = options.listen.rpartition(":")
-        site = web.TCPSite(runner, host, int(port), ssl_context=certificate.context)
+        site = TimedSite(runner, host, int(port), ssl_context=certificate.context)
         await site.start()
         _announce(options.trust_domain, host, runner)
         await _until_signal(authorities, certificate)

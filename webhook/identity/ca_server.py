@@ -43,12 +43,10 @@ from mesh.identity.spiffe_id import SpiffeId
 from webhook.identity.authorities import Authorities, Federated
 from webhook.identity.rate_limit import RateLimit
 from webhook.identity.token_reviewer import Caller, TokenRefused, TokenReviewer
+from webhook.timed_site import BODY_SECONDS, KEEP_ALIVE_SECONDS, LINGER_SECONDS, head_in_time
 
 JWT_LIFETIME = timedelta(minutes=5)
 REFRESH_SECONDS = 300
-BODY_SECONDS = 10.0
-LINGER_SECONDS = 0.5
-"""How long the rest of a request that was refused is read, so that the caller gets to see the answer."""
 
 Audit = Callable[[Mapping[str, object]], None]
 R = TypeVar("R", SvidRequest, JwtSvidRequest)
@@ -93,15 +91,21 @@ class CaServer:
 
     def application(self) -> web.Application:
         """The routes; serve them with TLS."""
-        application = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[self._answer_refusals])
+        middlewares = [head_in_time, self._answer_refusals]
+        application = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=middlewares)
         application.router.add_post(SVID_PATH, self._svid)
         application.router.add_post(JWT_SVID_PATH, self._jwt_svid)
         application.router.add_get(BUNDLES_PATH, self._bundles)
         return application
 
     def runner(self) -> web.AppRunner:
-        """The application with what a server of short calls needs; the caller adds sites and cleans it up."""
-        return web.AppRunner(self.application(), access_log=None, lingering_time=LINGER_SECONDS)
+        """The application with what a server of short calls needs; the caller adds TimedSites and cleans it up."""
+        return web.AppRunner(
+            self.application(),
+            access_log=None,
+            lingering_time=LINGER_SECONDS,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+        )
 
     async def _svid(self, request: web.Request) -> web.Response:
         caller, identity = await self._authenticated(request)

@@ -163,3 +163,25 @@ def test_in_a_cluster_the_service_account_is_used(tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
     assert main(["--cert", "c", "--key", "k"]) == 2
     assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "part", [b"", b"POST /mutate HTTP/1.1\r\n", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /"]
+)
+async def test_a_head_that_does_not_come_is_given_up(tmp_path, certificate, settings, part: bytes) -> None:
+    cert, key = certificate(tmp_path, "x")
+    lines, stop = Lines(), asyncio.Event()
+    serving = Serving(cert, key, "127.0.0.1", 0, drain=0.0, grace=1.0, head=0.2)
+    async with asyncio.TaskGroup() as group, asyncio.timeout(10):
+        group.create_task(serve(AdmissionServer(settings, fixed_lookup({}), lines), serving, stop))
+        host, _, port = str((await lines.wait_for("ready"))["addresses"][0]).partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), ssl=trusting(cert))
+        whole, ended, half = part.partition(b"\r\n\r\n")
+        writer.write(whole + ended)
+        if ended:
+            assert b"200 OK" in await reader.readuntil(b"ok\n")
+            writer.write(half)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.transport.abort()
+        stop.set()

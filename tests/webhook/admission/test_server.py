@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 
@@ -129,3 +130,14 @@ async def test_while_draining_health_fails_and_connections_end_with_their_answer
     answer = await client.post("/mutate", data=review(), headers=JSON)
     assert answer.status == 200
     assert answer.headers["Connection"] == "close"
+
+
+async def test_a_body_that_does_not_come_is_given_up(server) -> None:
+    server.body_seconds = 0.05
+    async with TestServer(server.application()) as running, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection(running.host, running.port)
+        writer.write(b"POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n")
+        writer.write(b"content-length: 9\r\n\r\n{")
+        assert await reader.readline() == b"HTTP/1.1 408 Request Timeout\r\n"
+        assert b"The body did not arrive within 0.05 s." in await reader.readuntil(b"s.\n")
+        writer.close()

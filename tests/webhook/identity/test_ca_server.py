@@ -221,3 +221,23 @@ async def test_a_body_that_does_not_come_is_given_up(tmp_path: Path, monkeypatch
         writer.write(head.encode())
         assert b" 400 " in await reader.readline()
         writer.transport.abort()
+
+
+@pytest.mark.parametrize("part", [b"", b"GET /v1/bundles HTTP/1.1\r\nhost: x\r\n"])
+async def test_a_head_that_does_not_come_is_given_up(tmp_path: Path, part: bytes) -> None:
+    async with calling(tmp_path, head_seconds=0.2) as caller:
+        context = ssl.create_default_context(cafile=caller.ca.root)
+        reader, writer = await asyncio.open_connection("localhost", caller.ca.target.port, ssl=context)
+        writer.write(part)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.transport.abort()
+        assert (await caller.call("GET", "/v1/bundles"))[0] == 200
+
+
+async def test_a_handshake_that_does_not_come_is_given_up(tmp_path: Path) -> None:
+    async with calling(tmp_path, head_seconds=0.2) as caller:
+        reader, writer = await asyncio.open_connection("localhost", caller.ca.target.port)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.transport.abort()

@@ -1,0 +1,197 @@
+"""Connections that take their time, against a server that does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from webhook.timed_site import TimedProtocol, TimedSite, head_in_time
+
+HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+class Timers:
+    """Timers that fire when the test says so."""
+
+    def __init__(self) -> None:
+        self.running: list[FakeTimer] = []
+
+    def __call__(self, seconds: float, call: Callable[[], object]) -> FakeTimer:
+        assert seconds == 10
+        self.running.append(FakeTimer(self, call))
+        return self.running[-1]
+
+    def fire(self) -> None:
+        for timer in tuple(self.running):
+            self.running.remove(timer)
+            timer.call()
+
+
+class FakeTimer:
+    def __init__(self, timers: Timers, call: Callable[[], object]) -> None:
+        self.timers = timers
+        self.call = call
+
+    def cancel(self) -> None:
+        if self in self.timers.running:
+            self.timers.running.remove(self)
+
+
+class Heard(asyncio.Protocol):
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.calls.append("made")
+
+    def data_received(self, data: bytes) -> None:
+        self.calls.append(data)
+
+    def eof_received(self) -> bool:
+        self.calls.append("eof")
+        return True
+
+    def pause_writing(self) -> None:
+        self.calls.append("pause")
+
+    def resume_writing(self) -> None:
+        self.calls.append("resume")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.calls.append("lost")
+
+
+class Wire(asyncio.Transport):
+    aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@pytest.fixture
+def timers() -> Timers:
+    return Timers()
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def inner() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def protocol(inner: Heard, timers: Timers, wire: Wire) -> TimedProtocol:
+    timed = TimedProtocol(inner, 10, timers)
+    timed.connection_made(wire)
+    return timed
+
+
+def test_who_says_nothing_is_cut_off(protocol: TimedProtocol, timers: Timers, wire: Wire) -> None:
+    timers.fire()
+    assert wire.aborted
+
+
+def test_a_head_that_comes_byte_by_byte_gains_no_time(
+    protocol: TimedProtocol, timers: Timers, wire: Wire
+) -> None:
+    (timer,) = timers.running
+    for place in range(10):
+        protocol.data_received(HEAD[place : place + 1])
+    assert timers.running == [timer]
+    timers.fire()
+    assert wire.aborted
+
+
+def test_an_answer_may_take_its_time_and_so_may_the_next_request(
+    protocol: TimedProtocol, timers: Timers, wire: Wire
+) -> None:
+    protocol.data_received(HEAD)
+    with protocol.answering():
+        protocol.data_received(b"body")
+        assert timers.running == []
+    assert timers.running == []
+    protocol.data_received(b"G")
+    assert len(timers.running) == 1
+    timers.fire()
+    assert wire.aborted
+
+
+def test_a_connection_that_is_gone_leaves_no_timer(protocol: TimedProtocol, timers: Timers) -> None:
+    protocol.connection_lost(None)
+    assert timers.running == []
+
+
+def test_everything_is_handed_on(protocol: TimedProtocol, inner: Heard) -> None:
+    protocol.data_received(b"x")
+    protocol.pause_writing()
+    protocol.resume_writing()
+    assert protocol.eof_received()
+    protocol.connection_lost(None)
+    assert inner.calls == ["made", b"x", "pause", "resume", "eof", "lost"]
+
+
+@asynccontextmanager
+async def serving(seconds: float) -> AsyncIterator[int]:
+    async def hello(request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    application = web.Application(middlewares=[head_in_time])
+    application.router.add_get("/", hello)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        site = TimedSite(runner, "127.0.0.1", 0, seconds=seconds)
+        await site.start()
+        assert site.name.startswith("http://127.0.0.1")
+        async with asyncio.timeout(10):
+            yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("part", [b"", b"GET / HTTP/1.1\r\nhost: x\r\n", HEAD + b"GET"])
+async def test_a_server_waits_so_long_for_a_head_and_no_longer(part: bytes) -> None:
+    async with serving(0.05) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(part[: len(HEAD)])
+        if len(part) > len(HEAD):
+            assert b"200 OK" in await reader.readuntil(b"hello")
+            writer.write(part[len(HEAD) :])
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.close()
+
+
+async def test_one_connection_carries_many_requests() -> None:
+    async with serving(10) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):
+            writer.write(HEAD)
+            assert b"200 OK" in await reader.readuntil(b"hello")
+        writer.close()
+
+
+async def test_without_such_a_site_requests_are_answered_all_the_same() -> None:
+    async def hello(request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    application = web.Application(middlewares=[head_in_time])
+    application.router.add_get("/", hello)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
+        writer.write(HEAD)
+        assert b"200 OK" in await reader.readuntil(b"hello")
+        writer.close()
+    finally:
+        await runner.cleanup()

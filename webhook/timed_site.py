@@ -1,0 +1,151 @@
+"""A listener for aiohttp that gives a request's head only so long to arrive.
+
+aiohttp itself limits how long a connection may be idle, which must be long where a client keeps its connections
+for later: closing one that is about to be used costs a request. A client that has begun a head, or has connected
+and says nothing, wants no such patience; without a limit, each such connection would be held for an hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol
+
+from aiohttp import web
+
+HEAD_SECONDS = 10.0
+BODY_SECONDS = 10.0
+LINGER_SECONDS = 0.5
+"""How long the rest of a request that was refused is read, so that the caller gets to see the answer."""
+KEEP_ALIVE_SECONDS = 120.0
+"""How long a connection may be idle between requests: longer than clients in Go keep one, which is 90 s."""
+
+
+class _Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class TimedProtocol(asyncio.Protocol):
+    """Passes everything on to `inner`, and cuts off a connection whose next head takes more than `seconds`.
+
+    Time runs from the connection, later from the first byte after an answer; no later byte gains more of it.
+    """
+
+    def __init__(
+        self,
+        inner: asyncio.Protocol,
+        seconds: float,
+        later: Callable[[float, Callable[[], object]], _Timer],
+    ) -> None:
+        self._inner = inner
+        self._seconds = seconds
+        self._later = later
+        self._timer: _Timer | None = None
+        self._answering = False
+        self._transport: asyncio.Transport | None = None
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """A head has arrived; until the end of this nothing is awaited that time is limited for here."""
+        self._stop_timer()
+        self._answering = True
+        try:
+            yield
+        finally:
+            self._answering = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol, as for all below."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server makes
+        self._transport = transport
+        self._inner.connection_made(transport)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._answering:
+            self._start_timer()
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        self._transport = None
+        self._inner.connection_lost(exc)
+
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self._later(self._seconds, self._late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        self._timer = None
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class TimedSite(web.BaseSite):
+    """A TCP listener of `runner`, whose application needs `head_in_time` as its first middleware.
+
+    `seconds`: for a head, and for the TLS handshake.
+    """
+
+    __slots__ = ("_host", "_port", "_seconds")
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        host: str | None,
+        port: int,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        seconds: float = HEAD_SECONDS,
+    ) -> None:
+        super().__init__(runner, ssl_context=ssl_context)
+        self._host = host
+        self._port = port
+        self._seconds = seconds
+
+    @property
+    def name(self) -> str:
+        """Where it listens, as a URL."""
+        return f"{'http' if self._ssl_context is None else 'https'}://{self._host or '*'}:{self._port}"
+
+    async def start(self) -> None:
+        """Listen; raises OSError."""
+        await super().start()
+        loop, make = asyncio.get_running_loop(), self._runner.server
+        assert make is not None  # noqa: S101 - BaseSite has looked
+        self._server = await loop.create_server(
+            lambda: TimedProtocol(make(), self._seconds, loop.call_later),
+            self._host,
+            self._port,
+            ssl=self._ssl_context,
+            ssl_handshake_timeout=None if self._ssl_context is None else self._seconds,
+            backlog=self._backlog,
+        )
+
+
+@web.middleware
+async def head_in_time(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Tells the connection that a head has arrived."""
+    protocol = None if request.transport is None else request.transport.get_protocol()
+    if not isinstance(protocol, TimedProtocol):
+        return await handler(request)
+    with protocol.answering():
+        return await handler(request)
