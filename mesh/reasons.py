@@ -142,6 +142,8 @@ class Reason(StrEnum):
     SIDECAR_GROUP = "sidecar_group"
     PROBE_REFUSED = "probe_refused"
     HOOK_REFUSED = "hook_refused"
+    SIDECAR_JOINED = "sidecar_joined"
+    CONTAINERS_ADDED = "containers_added"
 
     @property
     def sentence(self) -> str:
@@ -348,7 +350,7 @@ SENTENCES: dict[Reason, str] = {
         "The labels of the pod's namespace cannot be read, so nothing says whether it needs a sidecar; "
         "it is refused until they can."
     ),
-    Reason.NOT_A_POD_CREATION: "Only the creation of pods is looked at.",
+    Reason.NOT_A_POD_CREATION: "Only the creation of pods, and the adding of containers to them, is looked at.",
     Reason.POD_MALFORMED: "The object does not have the shape of a pod.",
     Reason.HOST_NETWORK: (
         "The pod uses the node's network (hostNetwork: true), where a sidecar's ports would be the node's; "
@@ -390,6 +392,11 @@ SENTENCES: dict[Reason, str] = {
         "The sidecar asks probes in the kubelet's place under transparent capture, and cannot ask this one; "
         "correct it."
     ),
+    Reason.SIDECAR_JOINED: (
+        "An ephemeral container would join the processes of the sidecar, which holds keys; name another "
+        "targetContainerName, or none."
+    ),
+    Reason.CONTAINERS_ADDED: "Nothing speaks against the containers that are added to the pod.",
     Reason.HOOK_REFUSED: (
         "Under transparent capture the kubelet reaches no port of the application, and a hook that the sidecar "
         "called in its place could be called by anybody; use exec, or sleep."

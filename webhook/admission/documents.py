@@ -100,6 +100,7 @@ class Container(TypedDict, total=False):
     command: list[str] | None
     imagePullPolicy: str
     restartPolicy: str | None
+    targetContainerName: str | None
     env: list[EnvVar] | None
     ports: list[ContainerPort] | None
     volumeMounts: list[VolumeMount] | None
@@ -170,6 +171,7 @@ class AdmissionRequest(TypedDict, total=False):
     subResource: str | None
     dryRun: bool | None
     object: dict[str, Any] | None
+    oldObject: dict[str, Any] | None
 
 
 class AdmissionReview(TypedDict, total=False):

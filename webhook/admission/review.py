@@ -16,12 +16,14 @@ from mesh.protocol import strict_json
 from mesh.reasons import Reason
 from mesh.settings.table import VERSION
 from webhook.admission.documents import AdmissionReply, AdmissionRequest, AdmissionResponse, AdmissionReview
+from webhook.admission.ephemeral import admit_ephemeral
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace, Outcome, Problem, Refusal, Skipped
 from webhook.admission.settings import InjectionSettings
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
+_EPHEMERAL = "ephemeralcontainers"
 
 
 class ReviewMalformed(Exception):
@@ -61,16 +63,18 @@ def read_review(body: bytes) -> AdmissionRequest:
 
 
 def concerns(request: AdmissionRequest) -> bool:
-    """Does the request create a pod? Everything else is let through without a look."""
+    """Does the request create a pod, or add containers to one? All else is let through without a look."""
     kind = request.get("kind") or {}
     what = (kind.get("group", ""), kind.get("version"), kind.get("kind"))
-    return (
-        what == ("", "v1", "Pod") and request.get("operation") == "CREATE" and not request.get("subResource")
-    )
+    how = (request.get("operation"), request.get("subResource") or "")
+    return what == ("", "v1", "Pod") and how in (("CREATE", ""), ("UPDATE", _EPHEMERAL))
 
 
 def admit(request: AdmissionRequest, namespace: Namespace, settings: InjectionSettings) -> Outcome:
-    """What becomes of the pod that a request creates."""
+    """What becomes of the pod that a request creates, or of the containers that it adds to one."""
+    if request.get("subResource") == _EPHEMERAL:
+        new, old = request.get("object") or {}, request.get("oldObject") or {}
+        return admit_ephemeral(new, old, namespace, settings)
     return inject(request.get("object") or {}, namespace, settings)
 
 

@@ -110,9 +110,10 @@ def test_an_unknown_namespace_is_refused(enabled) -> None:
         {"kind": {"group": "apps", "version": "v1", "kind": "Deployment"}},
         {"kind": {"group": "other.dev", "version": "v1", "kind": "Pod"}},
         {"subResource": "ephemeralcontainers"},
+        {"operation": "UPDATE", "subResource": "status"},
     ],
 )
-def test_only_the_creation_of_pods_is_looked_at(request_) -> None:
+def test_only_the_creation_of_pods_and_the_adding_of_containers_are_looked_at(request_) -> None:
     request = read_review(json.dumps(review(**request_)).encode())
     assert not concerns(request)
     assert answer(request, untouched()).reply["response"]["allowed"] is True
