@@ -159,6 +159,9 @@ class BuiltinProvider:
             usable, cut_off = False, not isinstance(refused, SvidOutOfDate)
         else:
             usable, cut_off = True, False
+        if identity != self._current:
+            # Whoever reports takes this for the end of a problem; if it is none, that is to be told again.
+            self._told.over()
         publish(identity)
         self._current, self._cut_off = identity, cut_off
         return usable
