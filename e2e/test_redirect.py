@@ -368,6 +368,19 @@ def test_an_application_that_takes_a_port_of_the_sidecar_answers_nobody(net, ver
                     pass
 
 
+def test_an_application_that_takes_a_port_of_the_sidecar_gets_nothing_of_its_pod_either(net, version) -> None:
+    agent, peer = net["agent"], net["peer"]
+    own = ((LOOPBACK[version], port) for port in (FORWARD, MTLS, TELEMETRY))
+    for host, port in ((NOWHERE[version], 80), (address(peer, version), 443), *own):
+        taken = OUTBOUND if host != LOOPBACK[version] else port
+        with listening(agent, ANY[version], taken, uid=APPLICATION) as taker:
+            with pytest.raises(TimeoutError):
+                with dialled(agent, host, port, uid=APPLICATION + 1, seconds=0.3):
+                    pass
+            with pytest.raises(TimeoutError):
+                taker.accept(0.1)
+
+
 def test_without_a_sidecar_nothing_passes_in_either_direction(net, version) -> None:
     agent, peer = net["agent"], net["peer"]
     with net.capture(agent) as wire:

@@ -323,6 +323,14 @@ def test_verification_works_beside_a_running_sidecar(net, backend) -> None:
     assert "was accepted on the redirect port by what listens there" in done.stderr
 
 
+def test_verification_uses_another_address_where_the_first_is_excluded(net, backend) -> None:
+    flags = ("--exclude-outbound-cidrs", "192.0.2.0/24,2001:db8::/32", "--nameservers", "198.51.100.1")
+    done = redirect(net["agent"], "install", "--backend", backend, *flags)
+    assert done.returncode == 0, done.stderr
+    assert "IPv4 TCP to 203.0.113.1 port 80 reached the redirect port" in done.stderr
+    assert "IPv6 TCP to 3fff::1 port 80 reached the redirect port" in done.stderr
+
+
 def test_closed_udp_leaves_only_dns_to_the_resolvers(net, backend) -> None:
     agent, peer = net["agent"], net["peer"]
     flags = ("--udp", "closed", "--exclude-outbound-ports", "4501")

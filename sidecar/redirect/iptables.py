@@ -137,6 +137,8 @@ def _words(rule: Rule, family: Family) -> Iterator[str]:
             words = [*_addresses(rule, family), owner, ports]
             if rule.tracked is not None:
                 words.append(f"-m conntrack {_TRACKED[rule.tracked]}")
+            if rule.meant_for is not None:
+                words.append(f"-m conntrack --ctorigdst {rule.meant_for}")
             words += [f'-m comment --comment "outrider: {rule.comment}"', _target(rule, family)]
             yield " ".join(word for word in words if word)
 

@@ -115,6 +115,8 @@ def _words(rule: Rule, family: Family) -> str:
     words = [*_addresses(rule, family), *_owner(rule.owner), *_ports(rule, family)]
     if rule.tracked is not None:
         words.append(_TRACKED[rule.tracked])
+    if rule.meant_for is not None:
+        words.append(f"ct original {NAMES[family]} daddr {rule.meant_for}")
     words += [_statement(rule, family), f'comment "outrider: {rule.comment}"']
     return " ".join(words)
 

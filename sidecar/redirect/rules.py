@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
-from sidecar.redirect.settings import Network, RedirectSettings, Udp
+from sidecar.redirect.settings import Address, Network, RedirectSettings, Udp
 
 DNS: Final = 53
 HTTPS: Final = 443
@@ -105,9 +105,16 @@ class Rule:
     loopback_out: bool | None = None
     owner: Owner | None = None
     tracked: Tracked | None = None
+    meant_for: Address | None = None  # the connection's destination before any translation
 
 
 Plan = dict[Chain, tuple[Rule, ...]]
+
+# Addresses that exist nowhere (RFC 5737, RFC 3849, RFC 9637), to prove redirection with.
+DOCUMENTATION: Final = {
+    Family.IPV4: ("192.0.2.1", "198.51.100.1", "203.0.113.1"),
+    Family.IPV6: ("2001:db8::1", "3fff::1"),
+}
 
 # What calls a chain: only TCP is redirected, and loopback never is on its way in.
 ENTRIES: Final[dict[Chain, Rule]] = {
@@ -214,6 +221,15 @@ def _guard_out(settings: RedirectSettings, family: Family) -> tuple[Rule, ...]:
     excluded = settings.exclude_outbound_ports
     return (
         Rule(comment="the sidecar itself", action=Verdict.RETURN, owner=_sidecar(settings)),
+        *_proof(settings, family),
+        # Before loopback: whoever takes a port while the sidecar is away would be the sidecar to the whole pod.
+        Rule(
+            comment="only the sidecar answers on its ports",
+            action=Verdict.DROP,
+            protocol=tcp,
+            from_ports=settings.own_ports,
+            owner=Owner(settings.uid, others=True),
+        ),
         Rule(comment="loopback stays in the pod", action=Verdict.RETURN, loopback_out=True),
         # On their way to the loopback device; a socket tied to another one would leave through it.
         Rule(
@@ -223,13 +239,6 @@ def _guard_out(settings: RedirectSettings, family: Family) -> tuple[Rule, ...]:
             to=family.loopback,
             to_ports=(settings.outbound_port,),
             tracked=Tracked.REDIRECTED,
-        ),
-        Rule(
-            comment="only the sidecar answers on its ports",
-            action=Verdict.DROP,
-            protocol=tcp,
-            from_ports=tuple(sorted({*settings.redirect_ports, *settings.open_ports})),
-            owner=Owner(settings.uid, others=True),
         ),
         Rule(comment="answers", action=Verdict.RETURN, tracked=Tracked.REPLY),
         *_resolvers(settings, family, tcp),
@@ -242,6 +251,35 @@ def _guard_out(settings: RedirectSettings, family: Family) -> tuple[Rule, ...]:
         Rule(comment="TCP that was not redirected", action=Verdict.RESET, protocol=tcp),
         Rule(comment="all other protocols", action=Verdict.UNREACHABLE),
     )
+
+
+def _proof(settings: RedirectSettings, family: Family) -> tuple[Rule, ...]:
+    """The one listener that is not the sidecar's and may answer: for connections to where nobody is."""
+    address = first_captured(settings, DOCUMENTATION[family])
+    if address is None:
+        return ()
+    return (
+        Rule(
+            comment="the proof of redirection",
+            action=Verdict.RETURN,
+            protocol=Protocol.TCP,
+            from_ports=(settings.outbound_port,),
+            loopback_out=True,
+            meant_for=address,
+        ),
+    )
+
+
+def first_captured(settings: RedirectSettings, candidates: tuple[str, ...]) -> Address | None:
+    """The first of these addresses that no exclusion covers and that is no resolver."""
+    for address in map(ipaddress.ip_address, candidates):
+        excluded = any(
+            network.version == address.version and address in network
+            for network in settings.exclude_outbound_cidrs
+        )
+        if not excluded and address not in settings.nameservers:
+            return address
+    return None
 
 
 def _udp(settings: RedirectSettings) -> tuple[Rule, ...]:

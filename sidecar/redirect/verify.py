@@ -10,7 +10,6 @@ the rules are read back (`backends.Installer.missing`).
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 from collections.abc import Iterator
@@ -19,15 +18,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from sidecar.capture.original_destination import original_destination
-from sidecar.redirect.rules import HTTPS, Family
+from sidecar.redirect.rules import DOCUMENTATION, HTTPS, Family, first_captured
 from sidecar.redirect.settings import RedirectSettings
 
 PROBE_SECONDS: Final = 3.0
 PROBE_PORTS: Final = (80, 8080, 33434, 49151)
-DOCUMENTATION: Final = {
-    Family.IPV4: ("192.0.2.1", "198.51.100.1", "203.0.113.1"),
-    Family.IPV6: ("2001:db8::1", "3fff::1"),
-}
 LOOPBACK: Final = {Family.IPV4: "127.0.0.1", Family.IPV6: "::1"}
 SOCKETS: Final = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 _NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EACCES})
@@ -82,16 +77,13 @@ def _routed(family: Family, address: str) -> bool:
 
 
 def _address(settings: RedirectSettings, family: Family) -> str:
-    """A documentation address that no exclusion covers."""
-    for text in DOCUMENTATION[family]:
-        address = ipaddress.ip_address(text)
-        excluded = any(
-            network.version == address.version and address in network
-            for network in settings.exclude_outbound_cidrs
+    """The documentation address that the guard lets this process answer for."""
+    address = first_captured(settings, DOCUMENTATION[family])
+    if address is None:
+        raise NotRedirected(
+            f"every {family.title} documentation address is excluded, so that none can be probed"
         )
-        if not excluded and address not in settings.nameservers:
-            return text
-    raise NotRedirected(f"every {family.title} documentation address is excluded, so that none can be probed")
+    return str(address)
 
 
 def _outbound(settings: RedirectSettings, family: Family, address: str) -> str:

@@ -83,7 +83,8 @@ def test_port_lists_of_any_length_become_matches_of_at_most_fifteen(ports) -> No
 )
 def test_everybody_else_is_two_ranges_around_the_uid(uid, ranges) -> None:
     text = iptables.installation(plan(replace(SETTINGS, uid=uid), Family.IPV4), Family.IPV4, "")
-    found = {line.split("--uid-owner ")[1].split()[0] for line in text.splitlines() if "--sports" in line}
+    answers = [line for line in text.splitlines() if "only the sidecar answers" in line]
+    found = {line.split("--uid-owner ")[1].split()[0] for line in answers}
     assert found == ranges
 
 

@@ -50,6 +50,7 @@ class Packet:
     owner: tuple[int, int] | None = (1000, 1000)
     loopback: bool = False
     tracked: frozenset[Tracked] = frozenset()
+    meant_for: str = "198.18.0.1"
 
 
 def walk(rules: Plan, chain: Chain, packet: Packet) -> Verdict | Redirect:
@@ -76,6 +77,7 @@ def matches(rule: Rule, packet: Packet) -> bool:
         and rule.loopback_in in (None, packet.loopback)
         and rule.loopback_out in (None, packet.loopback)
         and (rule.tracked is None or rule.tracked in packet.tracked)
+        and (rule.meant_for is None or str(rule.meant_for) == packet.meant_for)
         and owned(rule, packet)
     )
 
@@ -135,7 +137,7 @@ def test_only_the_sidecar_and_what_was_excluded_leaves(packet) -> None:
         packet.protocol is Protocol.TCP
         and packet.owner is not None
         and packet.owner[0] != 1774
-        and packet.source_port in (15001, 15006, 15020, 15443)
+        and packet.source_port in SETTINGS.own_ports
     )
     allowed = (
         packet.owner == SIDECAR
@@ -178,6 +180,29 @@ def test_loopback_and_delivery_from_a_loopback_source_are_left_alone(family, por
         packet = Packet(family, LOOPBACK[family], target, port=port, owner=owner, loopback=True)
         assert walk(plan(SETTINGS, family), Chain.OUTBOUND, packet) is Verdict.RETURN
         assert walk(plan(SETTINGS, family), Chain.GUARD_OUT, packet) is Verdict.RETURN
+
+
+@given(families, st.sampled_from(SETTINGS.own_ports), owners, st.booleans())
+def test_only_the_sidecar_answers_on_its_ports_also_on_loopback(family, port, owner, proof) -> None:
+    """But for the proof, which has its own listener: what is meant for an address that exists nowhere."""
+    answer = Packet(
+        family,
+        LOOPBACK[family],
+        POD[family],
+        source_port=port,
+        owner=owner,
+        loopback=True,
+        meant_for=WORLD[family] if proof else "198.18.0.1",
+    )
+    passes = owner is None or owner[0] == 1774 or (proof and port == SETTINGS.outbound_port)
+    action = walk(plan(SETTINGS, family), Chain.GUARD_OUT, answer)
+    assert action is (Verdict.RETURN if passes else Verdict.DROP)
+
+
+def test_without_an_address_for_the_proof_nobody_else_answers() -> None:
+    networks = tuple(map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))
+    rules = plan(replace(SETTINGS, exclude_outbound_cidrs=networks), Family.IPV4)
+    assert not [rule for rule in rules[Chain.GUARD_OUT] if rule.meant_for is not None]
 
 
 @given(families, ports, protocols, st.sampled_from([frozenset(), frozenset({Tracked.INVALID})]))
