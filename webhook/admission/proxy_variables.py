@@ -11,6 +11,7 @@ So it is refused. NO_PROXY is merged: the container's own entries first, then ou
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mesh.reasons import Reason
@@ -29,8 +30,13 @@ from webhook.admission.settings import InjectionSettings
 
 _TO_PROXY = (HTTP_PROXY.name, HTTP_PROXY_LOWER.name, HTTPS_PROXY.name, HTTPS_PROXY_LOWER.name)
 _AROUND = (NO_PROXY.name, NO_PROXY_LOWER.name)
-# Not set by us: some clients prefer them to the ones above, or use them for what those do not cover.
-_OTHERS = ("ALL_PROXY", "all_proxy", "GRPC_PROXY", "grpc_proxy")
+# Not set by us: some clients prefer them to the ones above, or use them for what those do not cover. In lower
+# case here, because some clients take names in any.
+_OTHERS = frozenset(
+    ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy", "socks_proxy", "ws_proxy", "wss_proxy")
+)
+_AROUND_TOO = frozenset(("no_proxy", "no_grpc_proxy"))
+_REFERENCE = re.compile(r"\$\(([^()]+)\)")
 
 
 def fixed_variables(settings: InjectionSettings) -> dict[str, str]:
@@ -67,8 +73,15 @@ def merge(container: Container, settings: InjectionSettings) -> Merged:
     direct = [variable for name in _AROUND if (variable := last.get(name)) is not None]
     entries = list(dict.fromkeys(entry for variable in direct for entry in _entries(variable)))
     contradicting = [name for name, value in fixed.items() if name in last and not _is(last[name], value)]
-    contradicting += [name for name in _OTHERS if name in last and not _is(last[name], settings.proxy_url)]
-    contradicting += [one["name"] for one in direct if one.get("valueFrom") or "*" in _entries(one)]
+    contradicting += [
+        name
+        for name in last
+        if name.lower() in _OTHERS and name not in fixed and not _is(last[name], settings.proxy_url)
+    ]
+    beside = [one for name, one in last.items() if name.lower() in _AROUND_TOO and name not in _AROUND]
+    contradicting += [one["name"] for one in (*direct, *beside) if _anywhere(one)]
+    aside = [entry for variable in beside for entry in _entries(variable)]
+    contradicting += _hiding(env, [*entries, *ours, *aside])
     merged = ",".join(dict.fromkeys((*entries, *ours)))
     for name, value in (fixed | dict.fromkeys(_AROUND, merged)).items():
         if name not in last:
@@ -78,7 +91,7 @@ def merge(container: Container, settings: InjectionSettings) -> Merged:
             env[place] = {**env[place], "value": value}
     where = f"container {container['name']}"
     problems = [Problem(Reason.PROXY_CONFLICT, f"{where}, variable {name}") for name in contradicting]
-    past = [entry for entry in entries if entry not in ours]
+    past = [entry for entry in dict.fromkeys((*entries, *aside)) if entry not in ours]
     warning = f"{where}: NO_PROXY leads past the sidecar: {', '.join(past)}"
     return Merged(env, problems, [warning] if past else [])
 
@@ -109,4 +122,29 @@ def _is(variable: EnvVar, value: str) -> bool:
 
 
 def _entries(variable: EnvVar) -> list[str]:
-    return [entry.strip() for entry in (variable.get("value") or "").split(",") if entry.strip()]
+    """Separated by commas, or by blanks, which some clients take as well."""
+    return (variable.get("value") or "").replace(",", " ").split()
+
+
+def _anywhere(variable: EnvVar) -> bool:
+    """May everything go past the sidecar by this list?"""
+    return bool(variable.get("valueFrom")) or "*" in _entries(variable)
+
+
+def _hiding(env: list[EnvVar], entries: list[str]) -> list[str]:
+    """Variables that the kubelet puts into `entries` and that may hold more than hosts.
+
+    It takes them from the container's `env` and the Services of the namespace, not from `envFrom`. Those that are
+    merged have been looked at already.
+    """
+    named = {name for entry in entries for name in _REFERENCE.findall(entry)} - set(_AROUND)
+    return list(dict.fromkeys(one["name"] for one in env if one["name"] in named and _may_hide(one)))
+
+
+def _may_hide(variable: EnvVar) -> bool:
+    source = variable.get("valueFrom")
+    if source:
+        field = source.get("fieldRef")
+        path = field.get("fieldPath") if isinstance(field, dict) else None
+        return not (isinstance(path, str) and path.startswith("status."))
+    return _anywhere(variable) or "$(" in (variable.get("value") or "")

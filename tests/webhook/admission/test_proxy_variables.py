@@ -78,7 +78,16 @@ def test_entries_that_lead_past_the_sidecar_are_warned_of(settings) -> None:
         {"name": "ALL_PROXY", "value": "socks5://corp:1080"},
         {"name": "all_proxy", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
         {"name": "grpc_proxy", "value": "http://corp:3128"},
+        {"name": "GRPC_PROXY", "value": "http://corp:3128"},
+        {"name": "All_Proxy", "value": "socks5://corp:1080"},
+        {"name": "Http_Proxy", "value": "http://corp:3128"},
+        {"name": "SOCKS_PROXY", "value": "socks5://corp:1080"},
+        {"name": "WSS_PROXY", "value": "http://corp:3128"},
+        {"name": "ws_proxy", "value": "http://corp:3128"},
         {"name": "NO_PROXY", "value": "a, *"},
+        {"name": "NO_PROXY", "value": "a *"},
+        {"name": "No_Proxy", "value": "*"},
+        {"name": "no_grpc_proxy", "value": "*"},
         {"name": "no_proxy", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
     ],
     ids=lambda variable: variable["name"],
@@ -90,6 +99,55 @@ def test_a_variable_that_contradicts_the_sidecar_is_refused(pod, enabled, settin
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason.PROXY_CONFLICT
     assert f"container mine, variable {variable['name']}" in refusal.sentence
+
+
+@pytest.mark.parametrize(
+    ("hidden", "value"),
+    [
+        ({"name": "W", "value": "*"}, "$(W)"),
+        ({"name": "W", "value": "a,*"}, "b,$(W)"),
+        ({"name": "W", "value": "$(V)"}, "$(W)"),
+        ({"name": "W", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}, "$(W)"),
+        ({"name": "W", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['a']"}}}, "$(W)"),
+        ({"name": "KUBERNETES_SERVICE_HOST", "value": "*"}, ""),
+    ],
+)
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_grpc_proxy"])
+def test_a_reference_hides_nothing_that_leads_past_the_sidecar(settings, hidden, value, name) -> None:
+    merged = merge({"name": "agent", "env": [hidden, {"name": name, "value": value}]}, settings)
+    assert [problem.detail for problem in merged.problems] == [f"container agent, variable {hidden['name']}"]
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {"name": "W", "value": "10.0.0.1"},
+        {"name": "W", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
+        {"name": "OTHER", "value": "*"},
+    ],
+)
+def test_a_reference_to_hosts_that_are_known_is_an_entry_like_any_other(settings, hidden) -> None:
+    env = [hidden, {"name": "NO_PROXY", "value": "$(W)"}]
+    merged = merge({"name": "agent", "env": env}, settings)
+    assert not merged.problems
+    assert merged.warnings == ["container agent: NO_PROXY leads past the sidecar: $(W)"]
+
+
+def test_one_spelling_may_refer_to_the_other(settings) -> None:
+    env = [{"name": "NO_PROXY", "value": "corp"}, {"name": "no_proxy", "value": "$(NO_PROXY)"}]
+    once = merge({"name": "agent", "env": env}, settings)
+    again = merge({"name": "agent", "env": once.env}, settings)
+    assert again.env == once.env
+    assert not once.problems
+    assert not again.problems
+
+
+@pytest.mark.parametrize("name", ["no_grpc_proxy", "No_Proxy"])
+def test_entries_of_variables_that_are_not_merged_are_warned_of_too(settings, name) -> None:
+    own = [{"name": name, "value": "corp localhost"}]
+    merged = merge({"name": "agent", "env": own}, settings)
+    assert merged.env[:1] == own
+    assert merged.warnings == ["container agent: NO_PROXY leads past the sidecar: corp"]
 
 
 def test_the_platform_adds_hosts_and_names_its_own_domain_and_port() -> None:
