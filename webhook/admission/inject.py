@@ -81,7 +81,7 @@ def _inject(
     problems += invalid
     if problems:
         return Refusal.of(problems)
-    warned = tuple(_clipped(warning) for warning in (*warnings(pod), *said))
+    warned = tuple(_clipped(warning) for warning in (*warnings(pod, settings), *said))
     _mark(pod)
     status = _status(plan, settings)
     _annotate(pod, plan, status)

@@ -7,6 +7,7 @@ refused whoever asked.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from typing import Literal
 
@@ -56,7 +57,7 @@ def conflicts(pod: Pod, settings: InjectionSettings, *, own_uid: bool) -> list[P
     return problems
 
 
-def warnings(pod: Pod) -> list[str]:
+def warnings(pod: Pod, settings: InjectionSettings) -> list[str]:
     """What is allowed and yet worth saying to whoever creates the pod."""
     spec = pod["spec"]
     said = []
@@ -70,9 +71,36 @@ def warnings(pod: Pod) -> list[str]:
     said.extend(
         f"container {container['name']} mounts csi.spiffe.io itself and can act without its sidecar"
         for container in every_container(pod)
-        if any(mount.get("name") in spiffe for mount in container.get("volumeMounts") or ())
+        if _mounts(container, spiffe)
+    )
+    sockets = {
+        volume["name"]
+        for volume in spec.get("volumes") or ()
+        if _reaches((volume.get("hostPath") or {}).get("path"), settings.identity.host_path)
+    }
+    said.extend(
+        f"container {container['name']} mounts the node's SPIRE socket itself and can act without its sidecar"
+        for container in every_container(pod)
+        if _mounts(container, sockets)
     )
     return said
+
+
+def _mounts(container: Container, volumes: set[str]) -> bool:
+    return any(mount.get("name") in volumes for mount in container.get("volumeMounts") or ())
+
+
+def _reaches(path: object, folder: str) -> bool:
+    """Is one of two paths of the node within the other?"""
+    if not isinstance(path, str) or not path.startswith("/"):
+        return False
+    one, other = _parts(path), _parts(folder)
+    return all(mine == theirs for mine, theirs in zip(one, other, strict=False))
+
+
+def _parts(path: str) -> list[str]:
+    parts = [part for part in posixpath.normpath(path).split("/") if part]
+    return parts[1:] if parts[:2] == ["var", "run"] else parts  # nodes have a link there
 
 
 def _container_conflicts(container: Container, settings: InjectionSettings) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ import pytest
 from mesh.reasons import Reason
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace, Refusal, Skipped
-from webhook.admission.settings import InjectionSettings, Ports
+from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports
 
 IMPOSSIBLE = [
     ({"hostNetwork": True}, {}, Reason.HOST_NETWORK),
@@ -207,3 +207,45 @@ def test_what_is_no_pod_is_refused_with_the_place(enabled, settings, document) -
     became = inject(document, enabled, settings)
     assert (type(became), became.reason) == (Refusal, Reason.POD_MALFORMED)
     assert became.problems[0].detail
+
+
+@pytest.mark.parametrize(
+    ("path", "reaches"),
+    [
+        ("/run/spire/agent-sockets", True),
+        ("/run/spire/agent-sockets/", True),
+        ("/run/spire/agent-sockets/spire-agent.sock", True),
+        ("/var/run/spire", True),
+        ("/run//spire/../spire", True),
+        ("/run", True),
+        ("/", True),
+        ("//", True),
+        ("/run/spire/agent-sockets-of-another", False),
+        ("/run/spires", False),
+        ("/var/log", False),
+        ("/var", False),
+        (None, False),
+    ],
+)
+def test_a_folder_of_the_node_that_holds_the_workload_api_is_warned_of(pod, enabled, path, reaches) -> None:
+    spec = {
+        "volumes": [
+            {"name": "node", "hostPath": {"path": path}},
+            {"name": "other", "hostPath": {"path": "/"}},
+        ],
+        "containers": [{"name": "agent", "volumeMounts": [{"name": "node", "mountPath": "/node"}]}],
+    }
+    outcome = inject(pod(**spec), enabled, InjectionSettings())
+    assert isinstance(outcome, Injection)
+    expected = "container agent mounts the node's SPIRE socket itself and can act without its sidecar"
+    assert list(outcome.warnings) == ([expected] if reaches else [])
+
+
+def test_the_platform_says_where_the_workload_api_is_on_the_node(pod, enabled) -> None:
+    settings = InjectionSettings(identity=Identity(IdentityVolume.HOST_PATH, host_path="/opt/spire/sockets"))
+    spec = {
+        "volumes": [{"name": "node", "hostPath": {"path": "/opt/spire"}}],
+        "containers": [{"name": "agent", "volumeMounts": [{"name": "node", "mountPath": "/node"}]}],
+    }
+    (warning,) = inject(pod(**spec), enabled, settings).warnings
+    assert "mounts the node's SPIRE socket" in warning
