@@ -7,10 +7,8 @@ what is dialled: the socket is connected to an address, and no name is resolved 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from typing import Any
+from typing import TypeVar
 
 from mesh.policy.address_space import space_of
 from mesh.policy.boundary import Reach, stops
@@ -23,6 +21,8 @@ ATTEMPT_SECONDS = 2.0
 
 MOST_ADDRESSES = 8
 
+Connected = TypeVar("Connected")
+
 Lookup = Callable[[str, int], Awaitable[list[Found]]]
 """Every address of a host, best first. Raises OSError where there is none."""
 
@@ -31,9 +31,15 @@ Observed = Callable[[str, str], None]
 
 
 async def bounded_connection(
-    host: str, port: int, reach: str, *, lookup: Lookup, observed: Observed
-) -> socket.socket:
-    """A socket that is connected to an address of `host` within `reach`.
+    host: str,
+    port: int,
+    reach: str,
+    *,
+    lookup: Lookup,
+    observed: Observed,
+    connect: Callable[[str], Awaitable[Connected]],
+) -> Connected:
+    """What `connect` gives for the first address of `host` within `reach` that answers.
 
     Raises ConnectFailed(EGRESS_PRIVATE_ADDRESS) where it has none, OSError where none can be reached.
     """
@@ -49,25 +55,18 @@ async def bounded_connection(
             found = [entry for entry in found if entry[1] not in beyond]
         if not found:
             raise ConnectFailed(Reason.EGRESS_PRIVATE_ADDRESS, detail)
-    return await _first_that_answers(found[:MOST_ADDRESSES])
+    return await _first_that_answers([text for _, text, _ in found[:MOST_ADDRESSES]], connect)
 
 
-async def _first_that_answers(found: list[Found]) -> socket.socket:
+async def _first_that_answers(
+    addresses: list[str], connect: Callable[[str], Awaitable[Connected]]
+) -> Connected:
     """One address after the other, as the resolver ranked them (RFC 6724)."""
     failure: OSError = OSError("the name has no address")
-    for number, (family, _, address) in enumerate(found, 1):
+    for number, address in enumerate(addresses, 1):
         try:
-            async with asyncio.timeout(ATTEMPT_SECONDS if number < len(found) else None):
-                return await _connect(family, address)
+            async with asyncio.timeout(ATTEMPT_SECONDS if number < len(addresses) else None):
+                return await connect(address)
         except OSError as error:  # a TimeoutError is one too
             failure = error
     raise failure
-
-
-async def _connect(family: int, address: tuple[Any, ...]) -> socket.socket:
-    with ExitStack() as unless_connected:
-        sock = unless_connected.enter_context(socket.socket(family, socket.SOCK_STREAM))
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, address)
-        unless_connected.pop_all()
-    return sock

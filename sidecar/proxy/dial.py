@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -60,6 +60,8 @@ class NetworkDialer:
         self._own = own or Ourselves()
         self._authorities_file = authorities_file
         self._handshake = handshake
+        self.open: Callable[..., Awaitable[tuple[asyncio.Transport, Any]]] = _create_connection
+        """How a connection to an address is made: the event loop's own way."""
         self.declared = declared or Lookups(DECLARED_AT_ONCE)
         self.undeclared = undeclared or Lookups(UNDECLARED_AT_ONCE)
         self._observed = observed
@@ -126,15 +128,25 @@ class NetworkDialer:
     async def _transport(
         self, protocol: asyncio.BaseProtocol, host: str, port: int, reach: str, source: str
     ) -> asyncio.Transport:
-        loop = asyncio.get_running_loop()
+        async def connect(address: str) -> asyncio.Transport:
+            # Not by a socket of our own: uvloop does not close it where the connection ends at once.
+            transport, _ = await self.open(lambda: protocol, address, port)
+            return transport
+
         if source or (reach == Reach.ANYWHERE and not isinstance(read_host(host), str)):
             local = (source, 0) if source else None
-            transport, _ = await loop.create_connection(lambda: protocol, host, port, local_addr=local)
+            transport, _ = await self.open(lambda: protocol, host, port, local_addr=local)
             return transport
         lookup = self.declared if reach in (Reach.ANYWHERE, Reach.ROUTED) else self.undeclared
-        sock = await bounded_connection(host, port, reach, lookup=lookup, observed=self._observed)
-        transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
-        return transport
+        return await bounded_connection(
+            host, port, reach, lookup=lookup, observed=self._observed, connect=connect
+        )
+
+
+async def _create_connection(
+    make: Callable[[], asyncio.BaseProtocol], host: str, port: int, **options: Any
+) -> tuple[asyncio.Transport, Any]:
+    return await asyncio.get_running_loop().create_connection(make, host, port, **options)
 
 
 class _Waiting(asyncio.Protocol):

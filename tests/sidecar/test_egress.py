@@ -106,15 +106,15 @@ async def test_of_public_and_private_addresses_only_the_public_are_dialled() -> 
     async with serving(script) as backend, sidecar_for(backend.port, policy=OPEN) as (sidecar, port):
         resolving(sidecar, "127.0.0.1", "93.184.216.34", "169.254.169.254")
 
-        async def connect(family: int, address: tuple[str, int]) -> socket.socket:
-            dialled.append(address)
-            made = socket.create_connection(("127.0.0.1", backend.port))
-            made.setblocking(False)
-            return made
+        loop = asyncio.get_running_loop()
+        real = loop.create_connection
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sidecar.proxy.bounded._connect", connect)
-            status, _ = await ask(port, "GET http://mixed.example.com/", "mixed.example.com")
+        async def connect(make: Any, host: str, to: int, **options: Any) -> Any:
+            dialled.append((host, to))
+            return await real(make, "127.0.0.1", backend.port)
+
+        sidecar._dialer.open = connect
+        status, _ = await ask(port, "GET http://mixed.example.com/", "mixed.example.com")
     assert (status, dialled) == (200, [("93.184.216.34", 80)])
     assert len(seen) == 1
 

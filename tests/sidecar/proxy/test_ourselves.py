@@ -12,7 +12,7 @@ from sidecar.identity.holder import IdentityHolder
 from sidecar.proxy.dial import NetworkDialer
 from sidecar.proxy.ourselves import Guard, Ourselves
 from sidecar.proxy.pool import ConnectFailed, Destination
-from tests.support.fakes import FakeTransport
+from tests.support.fakes import FakeTransport, settled
 
 LOOPS = ("asyncio", "uvloop")
 
@@ -124,6 +124,7 @@ async def test_a_dial_that_reaches_a_wildcard_listener_of_ours_is_refused_unseen
         found.add(("0.0.0.0", 0), ("0.0.0.0", port))
         with pytest.raises(ConnectFailed, match="the sidecar itself") as caught:
             await dialer(found).dial(Destination(name, port), inner)
+        await settled()
     assert caught.value.reason is Reason.UPSTREAM_UNREACHABLE
     assert inner.made == []
 
@@ -139,6 +140,7 @@ async def test_a_name_that_is_connected_to_ourselves_is_refused() -> None:
         for host in ("agent.svc", "2001:db8::1"):
             with pytest.raises(ConnectFailed, match="the sidecar itself"):
                 await made.dial(Destination(host, 80), Recorded())
+        await settled()
 
 
 async def test_the_machines_own_address_is_ourselves_too() -> None:
