@@ -6,10 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from mesh.protocol.opening import TLS_HANDSHAKE
+from mesh.protocol.tls import alert
+from mesh.protocol.tls.client_hello import ClientHelloReader, NotClientHello
 from mesh.reasons import Reason
 from sidecar.proxy import replies
 from sidecar.proxy.plan import Tunnel
 from sidecar.proxy.pool import ConnectFailed
+from sidecar.proxy.routing import UNDECLARED
 from sidecar.proxy.ticker import NEVER
 from sidecar.tasks import spawn
 
@@ -45,7 +48,7 @@ class Relay(asyncio.Protocol):
         self._connecting: asyncio.Task[None] | None = None
         self._client_ended = ended
         self._backend_ended = False
-        self._unchecked = tunnel.only_tls
+        self._hello = ClientHelloReader() if tunnel.only_tls or tunnel.backend == UNDECLARED else None
         self._leaves = NEVER
         self.clock = pipeline.clock
         self.expires = NEVER
@@ -135,16 +138,43 @@ class Relay(asyncio.Protocol):
             # Sent before the tunnel was open: a client must wait for the 200, and may be lying about it.
             self._client.abort()
             return
-        if self._unchecked:
-            self._unchecked = False
-            if data[0] != TLS_HANDSHAKE:
-                where = f"{self._tunnel.host}:{self._tunnel.port}"
-                self._pipeline.recorder.refused_message("client", self._tunnel.backend, Reason.NOT_TLS, where)
-                self._client.abort()
-                return
-        self._transport.write(data)
+        if self._hello is not None:
+            data = self._checked(self._hello, data)
+        if data:
+            self._transport.write(data)
         if self._backend_ended:
             self._client.rest()
+
+    def _checked(self, reader: ClientHelloReader, data: bytes) -> bytes:
+        """What may be passed on of the first bytes: TLS must be to whom the tunnel leads.
+
+        Many hosts share one address at a CDN, and there the server name chooses: a tunnel to a host that nobody
+        declared would reach a declared one past its rules.
+        """
+        tunnel = self._tunnel
+        if not reader.received and data[0] != TLS_HANDSHAKE:
+            self._hello = None
+            return self._refuse(Reason.NOT_TLS, "") if tunnel.only_tls else data
+        try:
+            hello = reader.feed(data)
+        except NotClientHello as malformed:
+            return self._refuse(malformed.reason, malformed.detail)
+        if hello is None:
+            return b""
+        self._hello = None
+        name = hello.server_name
+        if name in (None, tunnel.host) or not (
+            tunnel.only_tls or self._pipeline.policy.backends_at(str(name), tunnel.port)
+        ):
+            return bytes(reader.received)
+        return self._refuse(Reason.SERVER_NAME_MISMATCH, f"server name {name}")
+
+    def _refuse(self, reason: Reason, detail: str) -> bytes:
+        where = f"{self._tunnel.host}:{self._tunnel.port} {detail}".rstrip()
+        self._pipeline.recorder.refused_message("client", self._client.channel.peer, reason, where)
+        self._client.write(alert.refusal(reason))
+        self._client.hang_up()
+        return b""
 
     def client_writable(self, writable: bool) -> None:
         if self._transport is None or self._transport.is_closing():

@@ -6,7 +6,9 @@ The servers run in a thread of their own: in one loop a backend can never be hea
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from dataclasses import replace
 
 import pytest
 
+from mesh.protocol.tls import alert
 from mesh.reasons import Reason
 from sidecar.limits import Limits
 from sidecar.telemetry import names
@@ -152,22 +155,64 @@ spec: {{outbound: [{{backend: db}}]}}
     server.close()
 
 
-@pytest.mark.parametrize(("first", "passes"), [(b"\x16\x03\x01\x00\x05", True), (b"password=hunter2", False)])
-async def test_a_tunnel_to_a_backend_of_public_tls_carries_nothing_but_tls(
-    first: bytes, passes: bool
-) -> None:
-    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(await reader.read(65536))
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
         await writer.drain()
 
+
+def hello(server_name: str) -> bytes:
+    """A real ClientHello."""
+    outgoing = ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=server_name)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+OPEN = POLICY.replace("spec:\n  outbound:", "spec:\n  egress: allow\n  outbound:")
+
+
+@pytest.mark.parametrize(
+    ("policy", "host", "first", "reason"),
+    [
+        pytest.param(SECURE_DATABASE, "plain.tools.svc", b"password=hunter2", Reason.NOT_TLS, id="no TLS"),
+        pytest.param(
+            SECURE_DATABASE, "plain.tools.svc", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
+            Reason.CLIENT_HELLO_MALFORMED, id="broken",
+        ),
+        pytest.param(SECURE_DATABASE, "plain.tools.svc", hello("plain.tools.svc"), None, id="its name"),
+        pytest.param(
+            SECURE_DATABASE, "plain.tools.svc", hello("other.cdn.example"),
+            Reason.SERVER_NAME_MISMATCH, id="another name",
+        ),
+        pytest.param(OPEN, "a.cdn.example", hello("b.cdn.example"), None, id="undeclared to undeclared"),
+        pytest.param(
+            OPEN, "a.cdn.example", hello("plain.tools.svc"), Reason.SERVER_NAME_MISMATCH, id="to a declared one"
+        ),
+        pytest.param(OPEN, "a.cdn.example", b"EHLO x\r\n", None, id="no TLS to an undeclared one"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("pieces", [1, 40])
+async def test_tls_in_a_tunnel_is_to_whom_the_tunnel_leads(
+    policy: str, host: str, first: bytes, reason: Reason | None, pieces: int
+) -> None:
     async with serving(echo) as backend:
-        async with sidecar_for(backend.port, policy=SECURE_DATABASE, limits=QUICK) as (_, port):
+        async with sidecar_for(backend.port, policy=policy, limits=QUICK) as (sidecar, port):
+            sidecar._dialer._connect[("a.cdn.example", 8081)] = ("127.0.0.1", backend.port)
             async with client_of(port) as client:
-                await client.send(TUNNEL)
-                await client.head()
-                await client.send(first)
-                try:
-                    received = await asyncio.wait_for(client.reader.read(-1), 5)
-                except ConnectionResetError:
-                    received = b""
-    assert received == (first if passes else b"")
+                await client.send(TUNNEL.replace(b"plain.tools.svc", host.encode()))
+                assert (await client.head())[0] == 200
+                step = -(-len(first) // pieces)
+                told = b""
+                with contextlib.suppress(ConnectionResetError):  # what is sent to one that has refused
+                    for start in range(0, len(first), step):
+                        await client.send(first[start : start + step])
+                        await asyncio.sleep(0)
+                    if reason is not None:
+                        told = await asyncio.wait_for(client.reader.read(-1), 5)
+                if reason is None:
+                    assert await asyncio.wait_for(client.reader.readexactly(len(first)), 5) == first
+                else:
+                    assert told in (alert.refusal(reason), b"")
+                    assert sidecar.metrics.value(names.REFUSED_MESSAGES, ("client", reason)) == 1

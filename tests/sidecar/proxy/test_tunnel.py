@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from dataclasses import replace
+
+import pytest
 
 from sidecar.limits import Limits
 from sidecar.telemetry import names
@@ -52,7 +55,11 @@ async def test_bytes_pass_both_ways_untouched() -> None:
 
 
 async def test_tls_in_an_opaque_tunnel_is_nobodys_business() -> None:
-    hello = b"\x16\x03\x01\x00\x05hello"
+    outgoing = ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="x.example.com")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello = outgoing.read()
     async with serving(echo) as backend, sidecar_for(backend.port, policy=OPEN) as (_, port):
         async with client_of(port) as client:
             await client.send(CONNECT)
