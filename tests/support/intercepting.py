@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mesh.policy.documents import Backend, BackendProtocol, BackendTls, TlsMode
-from mesh.protocol.tls.client_hello import ClientHello
+from mesh.protocol.tls.client_hello import ClientHello, ClientHelloReader
 from sidecar.identity.refused import TlsRefused
-from sidecar.interception.asked import asked_host
 from sidecar.interception.authority import InterceptionAuthority
-from sidecar.interception.gate import HelloGate
 from sidecar.interception.server import intercepting_server
 
 
@@ -37,6 +35,25 @@ class Echo(asyncio.Protocol):
             self._transport.close()
 
 
+class Asked(asyncio.Protocol):
+    """Reads whom the client asks for, and lets the server stand in for that host."""
+
+    def __init__(self, server: Intercepted) -> None:
+        self._server = server
+        self._reader = ClientHelloReader()
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        hello = self._reader.feed(data)
+        if hello is not None:
+            protocol: Any = self._server.stand_in_for(hello)
+            self._transport.set_protocol(protocol)
+            protocol.connection_made(self._transport)
+            protocol.data_received(bytes(self._reader.received))
+
+
 @dataclass
 class Intercepted:
     """What the server saw. `spoken` has (TLS version, ALPN) of each connection."""
@@ -56,11 +73,11 @@ class Intercepted:
 
     def accept_redirected(self) -> asyncio.Protocol:
         """As `accept`, but for whom the client asks: its connection was opened to an address."""
-        return HelloGate(self._decide, self._failed)
+        return Asked(self)
 
-    def _decide(self, hello: ClientHello) -> asyncio.Protocol:
+    def stand_in_for(self, hello: ClientHello) -> asyncio.Protocol:
         self.hellos.append(hello)
-        return self._stand_in(asked_host(hello, "127.0.0.1", lambda address: True))
+        return self._stand_in(hello.server_name or "127.0.0.1")
 
     def _stand_in(self, host: str) -> asyncio.Protocol:
         return intercepting_server(
