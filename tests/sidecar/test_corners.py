@@ -1,4 +1,4 @@
-"""Found by a second review of the data path, and kept."""
+"""Corners of the data path: narrow connections, mixed TLS, tunnels sent ahead, strangers and slow readers."""
 
 from __future__ import annotations
 
