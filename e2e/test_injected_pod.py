@@ -33,7 +33,6 @@ from webhook.admission.settings import InjectionSettings
 SECRET = "the-application-said-this"
 SERVER = f"""
 import http.server, sys
-import time
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if self.headers.get("X-Probe") == "yes" else 500)
@@ -173,7 +172,12 @@ def test_an_application_that_is_gone_is_unhealthy(injected: InjectedPod) -> None
     injected.application.kill()
     injected.application.wait()
     # A verdict holds for a second, so that callers cannot make the sidecar ask as often as they like.
-    given_up = time.monotonic() + 10
-    while not (answer := injected.probe("startupProbe")).startswith(b"HTTP/1.1 503 "):
-        assert time.monotonic() < given_up, answer
+    answer = b""
+
+    def unhealthy() -> bool:
+        nonlocal answer
+        answer = injected.probe("startupProbe")
+        return answer.startswith(b"HTTP/1.1 503 ")
+
+    until(unhealthy, lambda: answer.decode())
     assert b"the application cannot be reached" in answer
