@@ -171,13 +171,11 @@ def test_the_application_may_read_what_it_has_to_trust_and_not_write_it(injected
 def test_an_application_that_is_gone_is_unhealthy(injected: InjectedPod) -> None:
     injected.application.kill()
     injected.application.wait()
+
     # A verdict holds for a second, so that callers cannot make the sidecar ask as often as they like.
-    answer = b""
-
-    def unhealthy() -> bool:
-        nonlocal answer
+    def unhealthy() -> bytes | None:
         answer = injected.probe("startupProbe")
-        return answer.startswith(b"HTTP/1.1 503 ")
+        return answer if answer.startswith(b"HTTP/1.1 503 ") else None
 
-    until(unhealthy, lambda: answer.decode())
+    answer = until(unhealthy, lambda: injected.probe("startupProbe").decode())
     assert b"the application cannot be reached" in answer
