@@ -63,7 +63,7 @@ _TRANSPORT = frozenset({"GET", "DELETE"})
 def _is_transport(head: RequestHead, routed: Routed) -> bool:
     """Whether a peer's request is what MCP clients send: only that is allowed without a grant of plain HTTP."""
     if routed.is_metadata:
-        return head.method == "GET"
+        return head.method == "GET" and head.body_length == 0
     if head.method == "DELETE":
         return b"mcp-session-id" in head.fields
     accepted = b",".join(all_values(head.headers, b"accept")).lower()

@@ -396,3 +396,12 @@ def test_the_property_is_not_empty() -> None:
     assert leaves_as("POST", "/mcp", fields, PING) is not None
     assert leaves_as("GET", "/mcp/x", {"accept": "text/event-stream"}, b"") is not None
     assert leaves_as("POST", "/admin", fields, PING) is None
+
+
+async def test_metadata_is_asked_for_without_a_body() -> None:
+    script, seen = answering(json_answer({}))
+    async with meshed(script, SERVER_POLICY) as mesh:
+        asked = request("GET", "/.well-known/oauth-protected-resource", b"amount=100")
+        status, answer = await mesh.ask(asked)
+    assert (status, answer["reason"]) == (403, Reason.PROTOCOL_NOT_ALLOWED)
+    assert seen == []
