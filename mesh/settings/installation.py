@@ -1,0 +1,57 @@
+"""What the objects of an installation are called: the chart makes them, the control plane and the CLI find them.
+
+One installation per cluster: webhook configurations are cluster-wide, and two that match one pod would both
+inject. So the names do not depend on the release.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NAMESPACE: Final = "outrider-system"
+"""Where the documentation installs; the chart takes any namespace."""
+
+PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
+PART_OF: Final = "outrider"
+"""Value of `PART_OF_LABEL` on every object of the chart, by which they are found in any namespace."""
+
+WEBHOOK: Final = "outrider-webhook"
+"""Deployment, Service, ServiceAccount, Lease and PodDisruptionBudget of the control plane."""
+
+WEBHOOK_SECRET: Final = "outrider-webhook-tls"  # noqa: S105 - the name of a Secret
+"""CA and serving certificate in mode `self`, or what cert-manager issues."""
+
+WEBHOOK_SETTINGS: Final = "outrider-webhook-settings"
+"""ConfigMap with the platform's settings, key `SETTINGS_KEY`."""
+
+SETTINGS_KEY: Final = "settings.yaml"
+
+INJECTOR: Final = "outrider-injector"
+"""The MutatingWebhookConfiguration."""
+
+VALIDATOR: Final = "outrider-validator"
+"""The ValidatingWebhookConfiguration."""
+
+FINAL_STATE_POLICY: Final = "outrider-final-state"
+"""The ValidatingAdmissionPolicy on injected pods, and its binding."""
+
+ENABLED_ENTRY: Final = "enabled.injector.outrider.dev"
+"""Namespaces that enable injection, but for pods that opt out."""
+
+REQUIRED_ENTRY: Final = "required.injector.outrider.dev"
+"""Every pod of namespaces that require injection."""
+
+POD_ENTRY: Final = "pod.injector.outrider.dev"
+"""Pods that ask by themselves, in every other namespace."""
+
+EPHEMERAL_ENTRY: Final = "ephemeral.validator.outrider.dev"
+"""Ephemeral containers that join an injected pod."""
+
+DOCUMENTS_ENTRY: Final = "documents.validator.outrider.dev"
+"""AgentPolicies and Backends as resources."""
+
+CONFIG_MAPS_ENTRY: Final = "configmaps.validator.outrider.dev"
+"""ConfigMaps that hold policies, known by the label `outrider.dev/policies`."""
+
+MUTATE_PATH: Final = "/mutate"
+VALIDATE_PATH: Final = "/validate"
