@@ -1,0 +1,105 @@
+{{/* Labels of every object; the first finds them all, in any namespace. */}}
+{{- define "outrider.labels" -}}
+app.kubernetes.io/part-of: outrider
+app.kubernetes.io/name: outrider-webhook
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
+{{- end }}
+
+{{/* What selects the control plane's pods. Never changes: a Deployment's selector cannot. */}}
+{{- define "outrider.selector" -}}
+app.kubernetes.io/name: outrider-webhook
+app.kubernetes.io/part-of: outrider
+{{- end }}
+
+{{/* The repository of an image with its registry. */}}
+{{- define "outrider.repository" -}}
+{{- if .registry }}{{ trimSuffix "/" .registry }}/{{ end }}{{ .repository }}
+{{- end }}
+
+{{/* An image reference. Takes {image, version}. */}}
+{{- define "outrider.image" -}}
+{{- $repository := include "outrider.repository" .image -}}
+{{- if .image.digest }}{{ $repository }}@{{ .image.digest }}
+{{- else }}{{ $repository }}:{{ .image.tag | default .version }}
+{{- end }}
+{{- end }}
+
+{{/* Namespaces whose pods are left alone: those of the settings, and our own, which must start without us. */}}
+{{- define "outrider.excludedNamespaces" -}}
+{{- append .Values.settings.ignoredNamespaces .Release.Namespace | uniq | sortAlpha | toJson }}
+{{- end }}
+
+{{/* The settings file. */}}
+{{- define "outrider.settings" -}}
+{{- $image := include "outrider.image" (dict "image" .Values.sidecarImage "version" .Chart.AppVersion) -}}
+{{- $ours := dict "image" $image "imagePullPolicy" .Values.sidecarImage.pullPolicy -}}
+{{- $ignored := include "outrider.excludedNamespaces" . | fromJsonArray -}}
+{{- $settings := merge (dict "ignoredNamespaces" $ignored) $ours (deepCopy .Values.settings) -}}
+{{- toYaml $settings }}
+{{- end }}
+
+{{/* "true" where a cluster answers, so that its kinds are known; `helm template` asks nobody. */}}
+{{- define "outrider.asked" -}}
+{{- if lookup "v1" "Namespace" "" "kube-system" }}true{{ end }}
+{{- end }}
+
+{{/* "true" where the kind exists, or nobody was asked. Takes {root, kind}. */}}
+{{- define "outrider.hasKind" -}}
+{{- if or (.root.Capabilities.APIVersions.Has .kind) (not (include "outrider.asked" .root)) }}true{{ end }}
+{{- end }}
+
+{{/* "true" where the ValidatingAdmissionPolicy is made. */}}
+{{- define "outrider.finalState" -}}
+{{- $kind := "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" -}}
+{{- if eq .Values.finalState.mode "always" }}true
+{{- else if eq .Values.finalState.mode "never" }}
+{{- else if include "outrider.asked" . }}
+{{- if .Capabilities.APIVersions.Has $kind }}true{{ end }}
+{{- else if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}true
+{{- end }}
+{{- end }}
+
+{{/* "true" where PodMonitors are made. */}}
+{{- define "outrider.podMonitor" -}}
+{{- if and .Values.podMonitor.enabled (include "outrider.hasKind" (dict "root" . "kind" "monitoring.coreos.com/v1/PodMonitor")) }}true{{ end }}
+{{- end }}
+
+{{/* Whoever issues the certificate writes caBundle; the control plane only compares it otherwise. */}}
+{{- define "outrider.configurationVerbs" -}}
+{{- if eq .Values.certificates.mode "self" }}[get, list, watch, update, patch]{{ else }}[get, list, watch]{{ end }}
+{{- end }}
+
+{{/* Expressions of the webhook entries, one line each and quoted. */}}
+{{- define "outrider.notAMirror" -}}
+"!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)"
+{{- end }}
+{{- define "outrider.notOptedOutElsewhere" -}}
+"!has(object.metadata.labels) || 'outrider.dev/inject' in object.metadata.labels || !['rossoctl.io/inject', 'kagenti.io/inject'].exists(key, key in object.metadata.labels && object.metadata.labels[key] == 'disabled')"
+{{- end }}
+{{- define "outrider.hasASidecar" -}}
+"(has(object.spec.initContainers) && object.spec.initContainers.exists(c, c.name == 'outrider-sidecar')) || object.spec.containers.exists(c, c.name == 'outrider-sidecar')"
+{{- end }}
+
+{{/* Volumes that only the sidecar mounts. */}}
+{{- define "outrider.reservedVolumes" -}}
+["outrider-identity", "outrider-policy", "outrider-tmp", "outrider-trust"]
+{{- end }}
+
+{{/* Repositories that the sidecar's image may come from. */}}
+{{- define "outrider.repositories" -}}
+{{- .Values.finalState.images | default (list (include "outrider.repository" .Values.sidecarImage)) | toJson }}
+{{- end }}
+
+{{/* CEL: an image is of one of these repositories, whatever its tag or digest. Takes {root, image}. */}}
+{{- define "outrider.imageIsOurs" -}}
+[{{ range $place, $one := include "outrider.repositories" .root | fromJsonArray }}{{ if $place }}, {{ end }}'{{ $one }}'{{ end }}].exists(one, {{ .image }} == one || {{ .image }}.startsWith(one + ':') || {{ .image }}.startsWith(one + '@'))
+{{- end }}
+
+{{/* CEL: container c mounts no reserved volume; the trust volume may be read, exactly as webhook/admission/trust.py
+mounts it. */}}
+{{- define "outrider.mountsAllowed" -}}
+c.?volumeMounts.orValue([]).all(m, !(m.name in variables.reservedVolumes) || m.name == 'outrider-trust' && m.mountPath == '/run/outrider/trust' && m.?readOnly.orValue(false) && !has(m.subPath) && !has(m.subPathExpr) && !has(m.mountPropagation)) && c.?volumeDevices.orValue([]).all(d, !(d.name in variables.reservedVolumes))
+{{- end }}
