@@ -24,6 +24,7 @@ class Reason(StrEnum):
     RESOURCE_NOT_GRANTED = "resource_not_granted"
     RESOURCE_DENIED = "resource_denied"
     NAME_OUTSIDE_CHARSET = "name_outside_charset"
+    NARROWED_BY_POD = "narrowed_by_pod"
     TASK_OF_ANOTHER = "task_of_another"
     UNKNOWN_METHOD = "unknown_method"
     BACKEND_NOT_GRANTED = "backend_not_granted"
@@ -168,6 +169,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.NAME_OUTSIDE_CHARSET: (
         "The name holds characters that MCP names should not have, so no pattern matches it; "
         "only an exact entry in the policy would."
+    ),
+    Reason.NARROWED_BY_POD: (
+        "A policy lets it pass, and an annotation of the pod or of its namespace takes it away (policy, "
+        "tools-allow or tools-deny, as the rule says); change that annotation, and create the pod anew."
     ),
     Reason.TASK_OF_ANOTHER: "The task was made for another caller, so its state and result are not this one's.",
     Reason.UNKNOWN_METHOD: (

@@ -88,6 +88,7 @@ class Sidecar:
                 boundary=self._dialer.boundary(
                     private_addresses=config.egress.private_addresses is PrivateAddresses.ALLOW
                 ),
+                narrowing=config.narrowing,
             ),
             limits=config.limits,
             pool=self._pool,
@@ -282,7 +283,10 @@ class Sidecar:
         # What start-up made lives as long as the process: take it out of the collector's rounds.
         gc.collect()
         gc.freeze()
-        self.log.write("ready", policies=list(self.pipeline.policy.policies), **self.addresses)
+        policy = self.pipeline.policy
+        self.log.write(
+            "ready", policies=list(policy.policies), narrowed=policy.narrowing.told(), **self.addresses
+        )
 
     # Serve, drain, stop.
 

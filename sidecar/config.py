@@ -24,6 +24,7 @@ from mesh.policy.fields import (
     read_object,
     text,
 )
+from mesh.policy.narrowing import Narrowing
 from mesh.policy.yaml_tree import Node
 from sidecar.addresses import Address, parse_address
 from sidecar.app_probes import app_probes
@@ -38,6 +39,7 @@ from sidecar.environment import ENVIRONMENT, blamed, environment_faults, overlay
 from sidecar.identity.endpoint import ENDPOINT_VARIABLE
 from sidecar.identity_section import read_identity
 from sidecar.limits import Limits
+from sidecar.narrow_section import read_narrowing
 from sidecar.readers import (
     address,
     connect,
@@ -127,6 +129,7 @@ def _read(tree: Node, folder: Path, environment: Mapping[str, str], log: ErrorLo
         values["inbound"],
         folder / values["interception"] if values["interception"] else None,
         values["egress"],
+        values["narrow"],
     )
 
 
@@ -230,4 +233,5 @@ _FIELDS = {
     "egress": Field(
         section(_EGRESS, lambda privateAddresses: EgressSettings(privateAddresses)), EgressSettings()
     ),
+    "narrow": Field(read_narrowing, Narrowing()),
 }

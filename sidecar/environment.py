@@ -33,6 +33,9 @@ _JSON_KEYS = frozenset(
         "inbound.ports",
         "identity.files.federated",
         "identity.files.jwtSvids",
+        "narrow.policies",
+        "narrow.toolsAllow",
+        "narrow.toolsDeny",
     }
 )
 _LIST_KEYS = frozenset({"policies", "application.ports"})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+from mesh.policy.narrowing import Narrowing
 from mesh.protocol.http1.target import Target
 from sidecar.addresses import Address
 from sidecar.app_probes import AppProbe
@@ -172,3 +173,5 @@ class SidecarConfig:
     interception: Path | None = None
     """Folder for the files by which the application trusts the interception CA; None: no interception."""
     egress: EgressSettings = field(default_factory=EgressSettings)
+    narrowing: Narrowing = field(default_factory=Narrowing)
+    """What annotations take away from what policies grant."""

@@ -11,6 +11,7 @@ from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Route
 from mesh.policy.documents import AgentPolicy, Backend, BackendProtocol, BackendTls, Documents, TlsMode
 from mesh.policy.errors import PolicyError, PolicyInvalid
 from mesh.policy.load import load_texts
+from mesh.policy.narrowing import Narrowing
 from mesh.policy.principal import UNAUTHENTICATED, Principal
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Documents",
     "HttpRequest",
     "Inbound",
+    "Narrowing",
     "Policy",
     "PolicyError",
     "PolicyInvalid",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from mesh.policy.boundary import Boundary
 from mesh.policy.decide import Policy
 from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Route
 from mesh.policy.documents import AgentPolicy, Documents, Egress, InboundRule, Mode, OutboundRule
+from mesh.policy.narrowing import Narrowing
 from mesh.policy.rules import AgentRules, InboundGrant, McpRule, OutboundGrant, Rule
 from mesh.policy.spiffe_pattern import pattern_regex
 
@@ -21,16 +23,25 @@ def compile_policy(
     labels: Mapping[str, str],
     namespace: str | None,
     boundary: Boundary | None = None,
+    narrowing: Narrowing | None = None,
 ) -> Policy:
     """The Policy of an agent with these labels in this namespace.
 
     A document without a namespace is for agents of every namespace; one with a namespace only for agents of
-    that namespace. The order of the documents does not matter. `boundary`: where `egress: allow` ends.
+    that namespace. The order of the documents does not matter. `boundary`: where `egress: allow` ends;
+    `narrowing`: what annotations take away.
     """
     backends = tuple(b for b in documents.backends if b.namespace in (None, namespace))
     selected = [p for p in documents.policies if p.namespace in (None, namespace) and _selects(p, labels)]
     selected.sort(key=lambda policy: policy.name)
-    return Policy(backends, tuple(compile_rules(policy) for policy in selected), boundary)
+    narrowing = narrowing or Narrowing()
+    agents = tuple(_narrowed(compile_rules(policy), policy.name, narrowing) for policy in selected)
+    return Policy(backends, agents, boundary, narrowing)
+
+
+def _narrowed(rules: AgentRules, name: str, narrowing: Narrowing) -> AgentRules:
+    enforce = rules.enforce or narrowing.enforce
+    return replace(rules, enforce=enforce, left_out=narrowing.leaves_out(name))
 
 
 def _selects(policy: AgentPolicy, labels: Mapping[str, str]) -> bool:

@@ -16,7 +16,8 @@ from mesh.policy.boundary import Boundary, Reach, stops
 from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Route, Target
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.policy.entrances import Entrances
-from mesh.policy.methods import KIND_SECTIONS
+from mesh.policy.methods import KIND_SECTIONS, SUBJECT_METHODS, Section
+from mesh.policy.narrowing import Narrowing, ToolNarrowing, closed, without_left_out
 from mesh.policy.panel import Panel, Speaker
 from mesh.policy.principal import Principal
 from mesh.policy.routes import RouteTable
@@ -35,21 +36,40 @@ _Key = tuple[str, Target, str, str | None, str | None] | tuple[str, Target, str]
 class Policy:
     """What one agent may do. Only its memory of answers changes; other documents make another Policy."""
 
-    __slots__ = ("_agents", "_boundary", "_cache", "_panel", "_routes", "backends", "entrances")
+    __slots__ = (
+        "_agents",
+        "_boundary",
+        "_cache",
+        "_closed",
+        "_panel",
+        "_routes",
+        "_tools",
+        "backends",
+        "entrances",
+        "narrowing",
+    )
 
     def __init__(
         self,
         backends: tuple[Backend, ...],
         agents: tuple[AgentRules, ...],
         boundary: Boundary | None = None,
+        narrowing: Narrowing | None = None,
     ) -> None:
         self.backends = backends
+        self.narrowing = narrowing or Narrowing()
         self._boundary = boundary or Boundary()
         self._agents = agents
         self._panel = Panel(backends, agents)
         self._routes = RouteTable(backends)
         self.entrances = Entrances(agents)
         self._cache: dict[_Key, Decision] = {}
+        self._tools: ToolNarrowing | None = None
+        if self.narrowing.about_tools:
+            self._tools = ToolNarrowing(self.narrowing, (backend.name for backend in backends))
+        self._closed: Decision | None = None
+        if self.narrowing.policies is not None and all(agent.left_out for agent in agents):
+            self._closed = closed(self.narrowing.policies)
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -88,6 +108,8 @@ class Policy:
         decision = self._cache.get(key)
         if decision is None:
             decision = self._poll(principal, target, _question(target, method, name, http))
+            if self._tools is not None and decision.allowed and http is None:
+                decision = _narrowed(decision, self._tools, target, method, name or "")
             self._remember(key, len(method) + len(name or ""), decision)
         return decision
 
@@ -118,6 +140,10 @@ class Policy:
         Backend's rules are about. A host that is an address which is not public is EGRESS_PRIVATE_ADDRESS; what
         addresses a name may have, `reach` says.
         """
+        decision = self._egress(host, port, path)
+        return self._closed if self._closed is not None and decision.allowed else decision
+
+    def _egress(self, host: str, port: int, path: str | None) -> Decision:
         if self._routes.backends_at(host, port):
             reason = Reason.PATH_NOT_DECLARED if path is not None else Reason.CONNECT_REFUSED
             return self._refuse_by_all(reason, "outbound")
@@ -143,22 +169,34 @@ class Policy:
         """True when every well-formed name of a kind (tool, prompt, resource, template) is allowed, so that
         hiding makes no difference between callers. Ill-formed names are decided one by one even then."""
         section = KIND_SECTIONS[kind]
-        rules = [rule for speaker in self._panel.speakers(principal, target) for rule in speaker.rules]
-        if isinstance(target, Backend) and target.protocol is not BackendProtocol.MCP:
-            return bool(rules)
-        granted = [rule.mcp for rule in rules if rule.mcp is not None]
-        return any(mcp.grants_all(section) for mcp in granted) and not any(
-            mcp.denies_some(section) for mcp in granted
-        )
+        speakers = self._panel.speakers(principal, target)
+        rules = [rule for speaker in speakers for rule in speaker.rules]
+        kept = [rule for speaker in speakers if not speaker.left_out for rule in speaker.rules]
+        if isinstance(target, Backend):
+            if target.protocol is not BackendProtocol.MCP:
+                return bool(kept)
+            if self._tools is not None and section is Section.TOOLS and not self._tools.total(target.name):
+                return False
+        granted = any(rule.mcp.grants_all(section) for rule in kept if rule.mcp is not None)
+        return granted and not any(rule.mcp.denies_some(section) for rule in rules if rule.mcp is not None)
 
     def _poll(self, principal: Principal, target: Target, ask: Callable[[Rule], Vote]) -> Decision:
-        """Ask every policy that speaks of the target, and settle."""
+        """Ask every policy that speaks of the target, settle, and take away what is left out."""
         speakers = self._panel.speakers(principal, target)
-        if not speakers:
-            if isinstance(target, Backend):
-                return self._refuse_by_all(Reason.BACKEND_NOT_GRANTED, "outbound")
-            return self._refuse_by_all(Reason.NO_INBOUND_RULE, "inbound")
-        return settle([(speaker.enforce, _ballot(speaker, ask)) for speaker in speakers])
+        votes = [(speaker.enforce, _ballot(speaker, ask)) for speaker in speakers]
+        if votes:
+            decision = settle(votes)
+        elif isinstance(target, Backend):
+            decision = self._refuse_by_all(Reason.BACKEND_NOT_GRANTED, "outbound")
+        else:
+            decision = self._refuse_by_all(Reason.NO_INBOUND_RULE, "inbound")
+        if self.narrowing.policies is None or not decision.allowed:
+            return decision
+        if self._closed is not None or not votes:
+            return self._closed or decision
+        return without_left_out(
+            decision, [(one.left_out, *vote) for one, vote in zip(speakers, votes, strict=True)]
+        )
 
     def _refuse_by_all(self, reason: Reason, section: str) -> Decision:
         """A refusal because no policy says anything: every selecting policy stands for it by its silence."""
@@ -176,6 +214,16 @@ class Policy:
             if len(self._cache) >= MAX_CACHED:
                 self._cache.clear()
             self._cache[key] = decision
+
+
+def _narrowed(decision: Decision, tools: ToolNarrowing, target: Target, method: str, name: str) -> Decision:
+    """Take away a tool of an MCP Backend that the policies let pass."""
+    if not isinstance(target, Backend) or target.protocol is not BackendProtocol.MCP:
+        return decision
+    if SUBJECT_METHODS.get(method) is not Section.TOOLS:
+        return decision
+    rule = tools.refusal(target.name, name)
+    return decision if rule is None else Decision(False, Reason.NARROWED_BY_POD, rule)
 
 
 def _egress_reason(agent: AgentRules) -> Reason:

@@ -23,6 +23,7 @@ class Speaker:
     label: str
     enforce: bool
     rules: tuple[Rule, ...]
+    left_out: bool = False
 
 
 class Panel:
@@ -45,7 +46,7 @@ class Panel:
         for agent in self._agents:
             rules = tuple(grant.rule for grant in agent.outbound if grant.backend in (name, EVERY_BACKEND))
             if rules:
-                speakers.append(Speaker(agent.label, agent.enforce, rules))
+                speakers.append(Speaker(agent.label, agent.enforce, rules, agent.left_out))
         return tuple(speakers)
 
     def _inbound(self, principal: Principal, path: str | None) -> tuple[Speaker, ...]:
@@ -53,7 +54,7 @@ class Panel:
         for agent in self._agents:
             if agent.inbound is not None:
                 rules = tuple(grant.at(path) for grant in agent.inbound if grant.admits(principal.id))
-                speakers.append(Speaker(agent.label, agent.enforce, rules))
+                speakers.append(Speaker(agent.label, agent.enforce, rules, agent.left_out))
         return tuple(speakers)
 
 

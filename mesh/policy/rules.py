@@ -215,10 +215,13 @@ class InboundGrant:
 
 @dataclass(frozen=True, slots=True)
 class AgentRules:
-    """A compiled AgentPolicy. `inbound` is None when it says nothing about callers."""
+    """A compiled AgentPolicy. `inbound` is None when it says nothing about callers. `left_out`: its grants do not
+    count.
+    """
 
     label: str
     enforce: bool
     egress_deny: bool
     outbound: tuple[OutboundGrant, ...]
     inbound: tuple[InboundGrant, ...] | None
+    left_out: bool = False

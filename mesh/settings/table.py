@@ -6,6 +6,7 @@ from typing import Final
 
 from mesh.settings.kinds import ANY, Kind, Owner, Setting
 from mesh.settings.lists import CidrList, PortList
+from mesh.settings.narrow_values import PolicyNames, ToolGlobs
 from mesh.settings.values import Choice, Port, Quantity, Text, ValueType
 
 VERSION: Final = "0.1.0"
@@ -101,24 +102,21 @@ POD_INJECTED = Setting(
 # Annotations: they say how.
 POLICY = _annotation(
     "policy",
-    Text("names of AgentPolicies, comma separated"),
+    PolicyNames(),
     "",
-    "Names of the AgentPolicies in the namespace that apply, in place of their selectors.",
-    supported=False,
+    "Of the AgentPolicies that select the pod, only these grant; what the others deny stays denied.",
 )
 TOOLS_ALLOW = _annotation(
     "tools-allow",
-    Text("globs `backend/tool`, comma separated"),
+    ToolGlobs(),
     "",
     "Of the tools that policies grant, only these.",
-    supported=False,
 )
 TOOLS_DENY = _annotation(
     "tools-deny",
-    Text("globs `backend/tool`, comma separated"),
+    ToolGlobs(),
     "",
     "Of the tools that policies grant, not these.",
-    supported=False,
 )
 GUARDRAILS = _annotation(
     "guardrails",
@@ -129,10 +127,11 @@ GUARDRAILS = _annotation(
 )
 MODE = _annotation(
     "mode",
-    Text("enforce or observe"),
+    Choice(("enforce", "observe")),
     "",
-    "Whether refusals block or are only recorded.",
-    supported=False,
+    "`enforce`: refusals block, also those of policies in mode observe; `observe` takes back an `enforce` of the "
+    "namespace or the platform, and leaves policies as they are.",
+    lowers=("observe",),
 )
 MTLS = _annotation(
     "mtls",
@@ -387,6 +386,30 @@ ENV_APPLICATION_PROBES = _env(
 )
 ENV_POLICIES = _env(
     "POLICIES", "policies", Text("paths, comma separated"), "", "Policy files, or folders of them."
+)
+ENV_NARROW_POLICIES = _env(
+    "NARROW_POLICIES",
+    "narrow.policies",
+    Text("a JSON list"),
+    "",
+    "Names of the AgentPolicies that may grant; none: all that select the agent.",
+)
+ENV_NARROW_TOOLS_ALLOW = _env(
+    "NARROW_TOOLS_ALLOW",
+    "narrow.toolsAllow",
+    Text("a JSON list of lists"),
+    "",
+    "Globs `backend/tool`; a tool has to match one of each list.",
+)
+ENV_NARROW_TOOLS_DENY = _env(
+    "NARROW_TOOLS_DENY",
+    "narrow.toolsDeny",
+    Text("a JSON list"),
+    "[]",
+    "Globs `backend/tool` that are refused.",
+)
+ENV_NARROW_MODE = _env(
+    "NARROW_MODE", "narrow.mode", Choice(("enforce",)), "", "Whether policies in mode observe block too."
 )
 ENV_CONNECT = _env(
     "CONNECT", "connect", Text("a JSON object"), "{}", "Addresses to dial in place of resolving a name."

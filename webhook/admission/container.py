@@ -12,6 +12,7 @@ import json
 
 from mesh.settings import table
 from mesh.settings.trust import TRUST_DIRECTORY
+from webhook.admission import narrowing
 from webhook.admission.documents import Container, EnvVar, Handler, Pod, SecurityContext, Volume, VolumeMount
 from webhook.admission.plan import Plan
 from webhook.admission.resources import resources
@@ -110,6 +111,9 @@ def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvV
         values[table.ENV_EGRESS_PRIVATE_ADDRESSES] = settings.egress.private_addresses
     if settings.limits:
         values[table.ENV_LIMITS] = json.dumps(settings.limits, sort_keys=True)
+    values |= narrowing.environment(
+        {name: parameter.written for name, parameter in plan.parameters.items()}, plan[table.MODE.name]
+    )
     fields = {
         table.ENV_AGENT_NAMESPACE: "metadata.namespace",
         table.ENV_AGENT_NAME: "metadata.name",
@@ -120,7 +124,12 @@ def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvV
         {"name": setting.name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
         for setting, path in fields.items()
     ]
-    downward.extend({"name": setting.name, "value": value} for setting, value in values.items() if value)
+    # `$$` is how the kubelet is told a `$`: `$(NAME)` in what a pod or its namespace says is no reference.
+    downward.extend(
+        {"name": setting.name, "value": value.replace("$", "$$")}
+        for setting, value in values.items()
+        if value
+    )
     return downward
 
 

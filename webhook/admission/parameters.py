@@ -14,9 +14,10 @@ from enum import StrEnum
 
 from mesh.reasons import Reason
 from mesh.settings.kinds import Kind, Owner, Setting
-from mesh.settings.table import ANNOTATIONS, CPU, CPU_LIMIT, MEMORY, MEMORY_LIMIT, PREFIX, TABLE
+from mesh.settings.table import ANNOTATIONS, CPU, CPU_LIMIT, MEMORY, MEMORY_LIMIT, POLICY, PREFIX, TABLE
 from mesh.settings.values import Quantity
 from webhook.admission.documents import Labels, Pod
+from webhook.admission.narrowing import COMBINED, effective, nothing_left
 from webhook.admission.outcome import Namespace, Problem
 from webhook.admission.settings import InjectionSettings
 
@@ -32,10 +33,15 @@ class Layer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """The value of a setting and the layer that it comes from."""
+    """The value of a setting and the layer that it comes from.
+
+    Of a setting whose layers add up, `value` is what they come to, `layer` names every one that says something,
+    and `written` holds what each wrote, the strongest first.
+    """
 
     value: str
-    layer: Layer
+    layer: str
+    written: tuple[str, ...] = ()
 
 
 Parameters = dict[str, Parameter]
@@ -65,10 +71,17 @@ def resolve(pod: Pod, namespace: Namespace, settings: InjectionSettings) -> tupl
     parameters = {setting.name: _resolve_one(setting, layers) for setting in PARAMETERS}
     if not problems:
         problems = [*_above(parameters, CPU, CPU_LIMIT), *_above(parameters, MEMORY, MEMORY_LIMIT)]
+        named = parameters[POLICY.name]
+        problems += nothing_left(named.written, named.layer)
     return parameters, problems
 
 
 def _resolve_one(setting: Setting, layers: tuple[tuple[Layer, Labels], ...]) -> Parameter:
+    if setting in COMBINED:
+        said = [(str(layer), values[setting.name]) for layer, values in layers if setting.name in values]
+        if said:
+            written = tuple(text for _, text in said)
+            return Parameter(effective(setting, written), ", ".join(layer for layer, _ in said), written)
     for layer, values in layers:
         if setting.name in values:
             return Parameter(values[setting.name], layer)

@@ -37,7 +37,7 @@ def weakened(
         holds = settings.defaults.get(setting.name, setting.default)
         for where, written in (("the namespace", namespace.annotations), ("the pod", annotations)):
             value = written.get(setting.name)
-            if value is None or setting.values.problem(value) or setting.values.problem(holds):
+            if value is None or setting.values.problem(value) or (holds and setting.values.problem(holds)):
                 continue
             for word, what in _weaker(setting, value, holds, hindered):
                 if word not in settings.allow:
@@ -70,4 +70,4 @@ def _weaker(setting: Setting, value: str, holds: str, hindered: list[str]) -> It
     if setting is CAPTURE:
         value, holds = effective(value, hindered), effective(holds, hindered)
     if value in setting.lowers and value != holds:
-        yield f"{name}={value}", f"is weaker than {holds}, which holds without it"
+        yield f"{name}={value}", f"is weaker than {f'{holds}, which' if holds else 'what'} holds without it"

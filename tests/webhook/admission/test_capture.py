@@ -389,6 +389,7 @@ def test_what_may_be_allowed_is_what_weakens() -> None:
         "exclude-outbound-cidrs",
         "exclude-outbound-ports",
         "interception=off",
+        "mode=observe",
         "mtls=permissive",
         "nameservers",
     ]

@@ -1,0 +1,57 @@
+"""Settings that narrow what policies grant: names of policies, and globs `backend/tool`.
+
+Their form is what policies know; it is imported when a value is looked at, because the step that installs
+redirection reads the table too, and would have no other use for the reader of policies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mesh.settings.lists import items
+
+MAX_ENTRIES = 200
+# What no environment variable takes, or no terminal shows as what it is.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyNames:
+    """Names of AgentPolicies."""
+
+    @property
+    def allowed(self) -> str:
+        return "names of AgentPolicies, comma separated"
+
+    def problem(self, text: str) -> str | None:
+        from mesh.policy.metadata import name_check
+
+        return _problem(text, name_check)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolGlobs:
+    """Globs over Backends and their tools."""
+
+    @property
+    def allowed(self) -> str:
+        return "globs `backend/tool`, comma separated"
+
+    def problem(self, text: str) -> str | None:
+        from mesh.policy.narrowing import tool_fault
+
+        return _problem(text, tool_fault)
+
+
+def _problem(text: str, fault: Callable[[str], str | None]) -> str | None:
+    entries = items(text)
+    if not entries:
+        return "has no entry"
+    if len(entries) > MAX_ENTRIES:
+        return f"has {len(entries)} entries; at most {MAX_ENTRIES} are read"
+    if _CONTROL.search("".join(entries)):
+        return "has a control character"
+    wrong = [f"{entry}: {found}" for entry in entries if (found := fault(entry)) is not None]
+    return f"has what cannot be: {'; '.join(wrong)}" if wrong else None
