@@ -39,10 +39,22 @@ ENABLED_ENTRY: Final = "enabled.injector.outrider.dev"
 """Namespaces that enable injection, but for pods that opt out."""
 
 REQUIRED_ENTRY: Final = "required.injector.outrider.dev"
-"""Every pod of namespaces that require injection."""
+"""Every pod of namespaces that require injection, or whose label nobody understands."""
 
 POD_ENTRY: Final = "pod.injector.outrider.dev"
-"""Pods that ask by themselves, in every other namespace."""
+"""Pods that ask by themselves, where the namespace says nothing."""
+
+DISABLED_ENTRY: Final = "disabled.injector.outrider.dev"
+"""Pods that ask by themselves, where the namespace says no: they are told so."""
+
+NOT_A_MIRROR: Final = "not-a-mirror"
+"""The match condition of every injector entry that drops mirrors of static pods."""
+
+NOT_OPTED_OUT_ELSEWHERE: Final = "not-opted-out-elsewhere"
+"""The match condition of `ENABLED_ENTRY` that drops pods which another platform's label opts out."""
+
+HAS_A_SIDECAR: Final = "has-a-sidecar"
+"""The match condition of `EPHEMERAL_ENTRY`: without a sidecar there is nothing to protect."""
 
 EPHEMERAL_ENTRY: Final = "ephemeral.validator.outrider.dev"
 """Ephemeral containers that join an injected pod."""

@@ -85,7 +85,7 @@ app.kubernetes.io/part-of: outrider
 
 {{/* Volumes that only the sidecar mounts. */}}
 {{- define "outrider.reservedVolumes" -}}
-["outrider-identity", "outrider-policy", "outrider-tmp", "outrider-trust"]
+["outrider-hidden-secrets", "outrider-identity", "outrider-policy", "outrider-tmp", "outrider-token", "outrider-trust"]
 {{- end }}
 
 {{/* Repositories that the sidecar's image may come from. */}}
