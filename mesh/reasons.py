@@ -134,6 +134,8 @@ class Reason(StrEnum):
     SIDECAR_PORT = "sidecar_port"
     RESERVED_NAME = "reserved_name"
     RESERVED_VOLUME = "reserved_volume"
+    IDENTITY_EXPOSED = "identity_exposed"
+    SECRET_EXPOSED = "secret_exposed"  # noqa: S105 - a code, not a secret
     SHARED_PROCESSES = "shared_processes"
     PROXY_CONFLICT = "proxy_conflict"
     ANNOTATION_INVALID = "annotation_invalid"
@@ -145,6 +147,11 @@ class Reason(StrEnum):
     HOOK_REFUSED = "hook_refused"
     SIDECAR_JOINED = "sidecar_joined"
     CONTAINERS_ADDED = "containers_added"
+
+    # Validation: documents of our own at the API server.
+    DOCUMENTS_VALID = "documents_valid"
+    DOCUMENTS_INVALID = "documents_invalid"
+    NOT_VALIDATED = "not_validated"
 
     @property
     def sentence(self) -> str:
@@ -367,6 +374,14 @@ SENTENCES: dict[Reason, str] = {
     Reason.SIDECAR_PORT: "A container declares a port that the sidecar listens on; use another one.",
     Reason.RESERVED_NAME: "A container has the sidecar's name; rename it.",
     Reason.RESERVED_VOLUME: "A container mounts a volume reserved for the sidecar; rename the volume.",
+    Reason.IDENTITY_EXPOSED: (
+        "A container has what the sidecar gets its identity by, and could act without its sidecar; take that "
+        "volume or variable away."
+    ),
+    Reason.SECRET_EXPOSED: (
+        "The pod hides a secret from its agent and gives it the same secret in another way; name that variable in "
+        "outrider.dev/hide-secrets as well, or take away what gives it."
+    ),
     Reason.SHARED_PROCESSES: (
         "The containers share their processes, and one that may be root or may trace others could read the "
         "sidecar's keys; set shareProcessNamespace and hostPID to false, or runAsNonRoot: true without such "
@@ -402,6 +417,12 @@ SENTENCES: dict[Reason, str] = {
         "targetContainerName, or none."
     ),
     Reason.CONTAINERS_ADDED: "Nothing speaks against the containers that are added to the pod.",
+    Reason.DOCUMENTS_VALID: "Every sidecar can read it.",
+    Reason.DOCUMENTS_INVALID: "No sidecar would use it as it is; correct every line below.",
+    Reason.NOT_VALIDATED: (
+        "Only ephemeral containers, AgentPolicies, Backends and ConfigMaps labelled outrider.dev/policies are "
+        "validated."
+    ),
     Reason.HOOK_REFUSED: (
         "Under transparent capture the kubelet reaches no port of the application, and a hook that the sidecar "
         "called in its place could be called by anybody; use exec, or sleep."

@@ -17,6 +17,7 @@ class Kind(StrEnum):
 
     NAMESPACE_LABEL = "namespace label"
     POD_LABEL = "pod label"
+    CONFIG_MAP_LABEL = "config map label"
     ANNOTATION = "annotation"
     PORT = "port"
     SIDECAR_ENV = "sidecar environment"

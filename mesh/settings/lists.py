@@ -1,4 +1,4 @@
-"""Settings that hold several values: ports, and blocks of addresses, separated by commas.
+"""Settings that hold several values, separated by commas: ports, blocks of addresses, names of variables.
 
 Read here once, so that admission refuses what the step that installs redirection would refuse: a pod that is
 turned away says why to its author, one that never starts only to its log.
@@ -7,11 +7,14 @@ turned away says why to its author, one that never starts only to its log.
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 
 from mesh.settings.values import Port
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# What every version of Kubernetes takes for the name of an environment variable.
+_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,19 @@ class CidrList:
         four = [network for network in found if isinstance(network, ipaddress.IPv4Network)]
         six = [network for network in found if isinstance(network, ipaddress.IPv6Network)]
         return (*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six))
+
+
+@dataclass(frozen=True, slots=True)
+class VariableList:
+    """Names of environment variables."""
+
+    @property
+    def allowed(self) -> str:
+        return "names of environment variables, comma separated"
+
+    def problem(self, text: str) -> str | None:
+        wrong = [item for item in items(text) if not _VARIABLE.fullmatch(item)]
+        return f"has what is no name of an environment variable: {', '.join(wrong)}" if wrong else None
 
 
 def items(text: str) -> list[str]:

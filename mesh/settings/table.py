@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mesh.settings.kinds import ANY, Kind, Owner, Setting
-from mesh.settings.lists import CidrList, PortList
+from mesh.settings.lists import CidrList, PortList, VariableList
 from mesh.settings.narrow_values import PolicyNames, ToolGlobs
 from mesh.settings.values import Choice, Port, Quantity, Text, ValueType
 
@@ -21,7 +21,11 @@ IDENTITY_VOLUME: Final = "outrider-identity"
 POLICY_VOLUME: Final = "outrider-policy"
 TMP_VOLUME: Final = "outrider-tmp"
 TRUST_VOLUME: Final = "outrider-trust"
-RESERVED_VOLUMES: Final = frozenset({IDENTITY_VOLUME, POLICY_VOLUME, TMP_VOLUME, TRUST_VOLUME})
+TOKEN_VOLUME: Final = "outrider-token"  # noqa: S105 - the name of a volume
+HIDDEN_VOLUME: Final = "outrider-hidden-secrets"
+RESERVED_VOLUMES: Final = frozenset(
+    {IDENTITY_VOLUME, POLICY_VOLUME, TMP_VOLUME, TRUST_VOLUME, TOKEN_VOLUME, HIDDEN_VOLUME}
+)
 
 APP_HEALTH_PATH: Final = "/app-health/"
 """On the telemetry port, below it CONTAINER/PROBE: what a probe of the application says, asked by the sidecar."""
@@ -99,6 +103,15 @@ POD_INJECTED = Setting(
     "Written on every injected pod, for selectors of NetworkPolicies and for `kubectl get -l`.",
 )
 
+CONFIG_MAP_POLICIES = Setting(
+    Kind.CONFIG_MAP_LABEL,
+    PREFIX + "policies",
+    Choice(("true",)),
+    "",
+    Owner.PLATFORM,
+    "The ConfigMap holds policies in its keys that end in .yaml or .yml, and is refused while anything is wrong.",
+)
+
 # Annotations: they say how.
 POLICY = _annotation(
     "policy",
@@ -164,10 +177,10 @@ RATE_LIMIT = _annotation(
 )
 HIDE_SECRETS = _annotation(
     "hide-secrets",
-    Text("names of environment variables, comma separated"),
+    VariableList(),
     "",
-    "Variables whose secret the agent must never hold.",
-    supported=False,
+    "Variables whose secret the agent must never hold: it gets placeholders. What the pod, its namespace and the "
+    "platform name adds up.",
 )
 EXCLUDE_INBOUND_PORTS = _annotation(
     "exclude-inbound-ports",
@@ -303,6 +316,14 @@ ENV_IDENTITY_BUILTIN_TOKEN = _env(
     Text("a path"),
     "",
     "The projected ServiceAccount token, for the CA's audience.",
+)
+ENV_HIDDEN_SECRETS = _env(
+    "HIDDEN_SECRETS",
+    "",
+    Text("a JSON object"),
+    "{}",
+    "By placeholder: the container and the variable that hold it, the file with the secret, and what stood there "
+    "before. This version of the sidecar does not read it yet.",
 )
 ENV_LISTEN_FORWARD = _env(
     "LISTEN_FORWARD", "listen.forward", Text("host:port, or off"), "127.0.0.1:15002", "The forward proxy."

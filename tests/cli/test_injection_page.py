@@ -66,5 +66,5 @@ def test_the_settings_shown_are_valid_and_name_every_key() -> None:
 def test_every_reason_on_the_page_exists() -> None:
     table = PAGE.split("| reason | what |\n")[1].split("\n\n")[0]
     reasons = re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE)
-    assert len(reasons) == 14
+    assert len(reasons) == 16
     assert set(reasons) <= set(Reason)

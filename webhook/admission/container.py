@@ -1,9 +1,10 @@
 """The sidecar's container and its volumes.
 
 A native sidecar: an init container with restartPolicy Always, put first, so that init containers after it have
-the network, Jobs complete, and it is the last to be stopped (Kubernetes 1.29, KEP-753). There is no postStart
-hook, which would hide the container's ID from SPIRE's attestor, and no preStop hook, which would run while the
-application still works. Everything about it fits PodSecurity `restricted`.
+the network, Jobs complete, and it is the last to be stopped (Kubernetes 1.29, KEP-753). Where a cluster has none
+of those it is the first of the ordinary containers, the same but for that field. There is no postStart hook, which
+would hide the container's ID from SPIRE's attestor, and no preStop hook, which would run while the application
+still works. Everything about it fits PodSecurity `restricted`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from mesh.settings import table
 from mesh.settings.trust import TRUST_DIRECTORY
 from webhook.admission import narrowing
 from webhook.admission.documents import Container, EnvVar, Handler, Pod, SecurityContext, Volume, VolumeMount
+from webhook.admission.hidden_secrets import HIDDEN_PATH, hidden_volume, told_to_sidecar
+from webhook.admission.identity import identity_path, identity_variables, identity_volume
 from webhook.admission.plan import Plan
 from webhook.admission.resources import resources
-from webhook.admission.settings import Egress, IdentityVolume, InjectionSettings
+from webhook.admission.settings import Egress, IdentityProvider, InjectionSettings
 
-IDENTITY_PATH = "/run/outrider/workload-api"
 POLICY_PATH = "/etc/outrider/policies"
 _DECISIONS = {"info": "all", "warning": "refused"}
 
@@ -29,7 +31,7 @@ def sidecar(pod: Pod, plan: Plan, settings: InjectionSettings, *, with_resources
         "name": table.SIDECAR_CONTAINER,
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
-        "restartPolicy": "Always",
+        **_lasting(settings),
         "env": _environment(pod, plan, settings),
         "ports": [
             {"name": "outrider-mtls", "containerPort": settings.ports.inbound, "protocol": "TCP"},
@@ -48,14 +50,17 @@ def sidecar(pod: Pod, plan: Plan, settings: InjectionSettings, *, with_resources
     return container
 
 
+def _lasting(settings: InjectionSettings) -> Container:
+    """What makes an init container a native sidecar; an ordinary one must not say it."""
+    return {"restartPolicy": "Always"} if settings.native else {}
+
+
 def volumes(plan: Plan, settings: InjectionSettings) -> list[Volume]:
     """The volumes that only the sidecar mounts; the application may read that of the interception CA."""
-    added: list[Volume] = []
-    if settings.identity.volume is IdentityVolume.CSI:
-        added.append({"name": table.IDENTITY_VOLUME, "csi": {"driver": "csi.spiffe.io", "readOnly": True}})
-    elif settings.identity.volume is IdentityVolume.HOST_PATH:
-        source = {"path": settings.identity.host_path, "type": "Directory"}
-        added.append({"name": table.IDENTITY_VOLUME, "hostPath": source})
+    identity = identity_volume(settings.identity)
+    added: list[Volume] = [] if identity is None else [identity]
+    if plan.hidden:
+        added.append(hidden_volume(plan.hidden))
     if settings.policy_config_map:
         added.append({"name": table.POLICY_VOLUME, "configMap": {"name": settings.policy_config_map}})
     # In memory: a volume on the node's disk would keep the autoscaler from removing the node.
@@ -67,7 +72,9 @@ def volumes(plan: Plan, settings: InjectionSettings) -> list[Volume]:
 
 def _mounts(plan: Plan, settings: InjectionSettings) -> list[VolumeMount]:
     paths = {
-        table.IDENTITY_VOLUME: IDENTITY_PATH,
+        table.IDENTITY_VOLUME: identity_path(settings.identity),
+        table.TOKEN_VOLUME: identity_path(settings.identity),
+        table.HIDDEN_VOLUME: HIDDEN_PATH,
         table.POLICY_VOLUME: POLICY_PATH,
         table.TMP_VOLUME: "/tmp",  # noqa: S108 - the mount point inside the container
         table.TRUST_VOLUME: TRUST_DIRECTORY,
@@ -82,14 +89,14 @@ def _mounts(plan: Plan, settings: InjectionSettings) -> list[VolumeMount]:
 
 
 def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvVar]:
-    with_identity = settings.identity.volume is not IdentityVolume.NONE
+    with_identity = settings.identity.chosen is not IdentityProvider.NONE
     everywhere, ports = settings.listen_host, settings.ports
     declared = application_ports(pod)
     # A pod that declares no port has nothing that peers could be passed on to.
     called = with_identity and declared
     values = {
         table.ENV_AGENT_LABELS: json.dumps(pod["metadata"].get("labels") or {}, sort_keys=True),
-        table.ENV_IDENTITY_PROVIDER: "workload-api" if with_identity else "none",
+        **identity_variables(settings.identity),
         table.ENV_LISTEN_FORWARD: f"127.0.0.1:{ports.forward}",
         table.ENV_LISTEN_INBOUND: f"{everywhere}:{ports.inbound}" if called else "off",
         table.ENV_LISTEN_TELEMETRY: f"{everywhere}:{ports.telemetry}",
@@ -105,8 +112,7 @@ def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvV
         values[table.ENV_APPLICATION_PROBES] = plan.probes
     if plan.interception:
         values[table.ENV_INTERCEPTION_DIRECTORY] = TRUST_DIRECTORY
-    if with_identity:
-        values[table.ENV_IDENTITY_SOCKET] = f"unix://{IDENTITY_PATH}/{settings.identity.socket}"
+    values[table.ENV_HIDDEN_SECRETS] = told_to_sidecar(plan.hidden)
     if settings.egress != Egress():
         values[table.ENV_EGRESS_PRIVATE_ADDRESSES] = settings.egress.private_addresses
     if settings.limits:
@@ -134,10 +140,14 @@ def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvV
 
 
 def application_ports(pod: Pod) -> list[int]:
-    """The TCP ports that application containers declare, each once, in the order of the pod."""
+    """The TCP ports that application containers declare, each once, in the order of the pod.
+
+    Those of the author's own native sidecars too; an init container that ends is never there to be called.
+    """
+    lasting = [one for one in pod["spec"].get("initContainers") or () if one.get("restartPolicy") == "Always"]
     declared = (
         port["containerPort"]
-        for container in pod["spec"]["containers"]
+        for container in (*pod["spec"]["containers"], *lasting)
         for port in container.get("ports") or ()
         if (port.get("protocol") or "TCP") == "TCP"
     )

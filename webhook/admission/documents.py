@@ -26,10 +26,22 @@ class EnvVar(TypedDict, total=False):
     valueFrom: dict[str, Any] | None
 
 
+class SecretReference(TypedDict, total=False):
+    name: str | None
+    optional: bool | None
+
+
+class EnvFromSource(TypedDict, total=False):
+    prefix: str | None
+    secretRef: SecretReference | None
+
+
 class VolumeMount(TypedDict, total=False):
     name: str
     mountPath: str
     readOnly: bool | None
+    subPath: str | None
+    subPathExpr: str | None
 
 
 class VolumeDevice(TypedDict, total=False):
@@ -102,6 +114,7 @@ class Container(TypedDict, total=False):
     restartPolicy: str | None
     targetContainerName: str | None
     env: list[EnvVar] | None
+    envFrom: list[EnvFromSource] | None
     ports: list[ContainerPort] | None
     volumeMounts: list[VolumeMount] | None
     volumeDevices: list[VolumeDevice] | None
@@ -120,6 +133,8 @@ class Volume(TypedDict, total=False):
     configMap: dict[str, Any] | None
     hostPath: dict[str, Any] | None
     emptyDir: dict[str, Any] | None
+    secret: dict[str, Any] | None
+    projected: dict[str, Any] | None
 
 
 class LocalReference(TypedDict, total=False):
@@ -141,6 +156,7 @@ class PodSpec(TypedDict, total=False):
     volumes: list[Volume] | None
     imagePullSecrets: list[LocalReference] | None
     securityContext: SecurityContext | None
+    restartPolicy: str | None
     hostNetwork: bool | None
     hostPID: bool | None
     shareProcessNamespace: bool | None

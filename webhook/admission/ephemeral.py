@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import Any, cast
 
 from mesh.reasons import Reason
-from mesh.settings.table import REDIRECT_CONTAINER, RESERVED_CONTAINERS, SIDECAR_CONTAINER
+from mesh.settings.table import REDIRECT_CONTAINER, RESERVED_CONTAINERS
 from webhook.admission.boundary import undoing
 from webhook.admission.documents import Container, Pod, SecurityContext
+from webhook.admission.hidden_secrets import exposed, hidden_keys
 from webhook.admission.outcome import Namespace, Problem, Refusal, Skipped
 from webhook.admission.plan import own_uid
 from webhook.admission.settings import InjectionSettings
-from webhook.admission.shape import PodMalformed, as_pod
+from webhook.admission.shape import PodMalformed, as_pod, sidecar_of
 from webhook.admission.structure import conflicts
 
 
@@ -29,15 +30,17 @@ def admit_ephemeral(
         pod = as_pod(new)
     except PodMalformed as error:
         return Refusal.of([Problem(Reason.POD_MALFORMED, str(error))])
-    init = {container["name"]: container for container in pod["spec"].get("initContainers") or ()}
-    if SIDECAR_CONTAINER not in init:
+    sidecar = sidecar_of(pod)
+    if sidecar is None:
         return _passed()
-    transparent = REDIRECT_CONTAINER in init
-    user = (init[SIDECAR_CONTAINER].get("securityContext") or SecurityContext()).get("runAsUser")
+    transparent = any(one["name"] == REDIRECT_CONTAINER for one in pod["spec"].get("initContainers") or ())
+    user = (sidecar.get("securityContext") or SecurityContext()).get("runAsUser")
     if transparent and user is not None:
         settings = replace(settings, uid=user)  # what the rules of this pod exempt, whatever holds by now
     added = _only(pod, _added(pod, old))
     problems = [*_joining(added), *conflicts(added, settings, own_uid=own_uid(namespace))]
+    volumes = pod["spec"].get("volumes") or ()
+    problems += exposed(added["spec"]["ephemeralContainers"] or (), volumes, hidden_keys(sidecar, volumes))
     if transparent:
         problems += undoing(added, settings)
     return Refusal.of(problems) if problems else _passed()

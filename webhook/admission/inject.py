@@ -12,12 +12,15 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from mesh.reasons import Reason
 from mesh.settings import table
-from mesh.settings.lists import PortList
+from mesh.settings.lists import PortList, items
 from webhook.admission.boundary import slack, undoing
 from webhook.admission.container import sidecar, volumes
 from webhook.admission.documents import LocalReference, Pod
+from webhook.admission.hidden_secrets import hide
 from webhook.admission.optin import opted_in
 from webhook.admission.outcome import Injection, Namespace, Outcome, Problem, Refusal, Skipped
 from webhook.admission.parameters import resolve
@@ -29,7 +32,7 @@ from webhook.admission.proxy_variables import merge, without
 from webhook.admission.redirect import redirect
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.shape import PodMalformed, as_pod
-from webhook.admission.strip import DEFAULT_CONTAINER, EVICTABLE, IN_MEMORY, only_container, strip
+from webhook.admission.strip import DEFAULT_CONTAINER, EVICTABLE, IN_MEMORY, Added, only_container, strip
 from webhook.admission.structure import conflicts, impossible, warnings
 from webhook.admission.trust import application_containers, trust, without_trust
 
@@ -78,12 +81,16 @@ def _inject(
         contradicting, leading_past = _set_proxy_variables(pod, settings)
         problems += contradicting
         said += leading_past
-    problems += invalid
+    hidden, exposed = hide(pod, *_to_hide(pod, plan))
+    if hidden:
+        plan = replace(plan, hidden=tuple(hidden))
+        said.append("hidden secrets are not put in again by this version: calls that need them fail")
+    problems += [*exposed, *invalid]
     if problems:
         return Refusal.of(problems)
     warned = tuple(_clipped(warning) for warning in (*warnings(pod, settings), *said))
     _mark(pod)
-    status = _status(plan, settings)
+    status = _status(plan, settings, _added(pod, settings))
     _annotate(pod, plan, status)
     _add(pod, plan, settings)
     return Injection(pod, difference(original, pod), status, warned)
@@ -104,6 +111,12 @@ def _plan(pod: Pod, namespace: Namespace, settings: InjectionSettings) -> tuple[
         detail = f"annotation {table.EXCLUDE_INBOUND_PORTS.name} names ports of the sidecar itself: {ports}"
         problems.append(Problem(Reason.ANNOTATION_INVALID, detail))
     return plan, problems
+
+
+def _to_hide(pod: Pod, plan: Plan) -> tuple[list[str], frozenset[str]]:
+    """The variables to hide, and those of them that the pod itself names."""
+    own = (pod["metadata"].get("annotations") or {}).get(table.HIDE_SECRETS.name, "")
+    return items(plan[table.HIDE_SECRETS.name]), frozenset(items(own))
 
 
 def _excluded(plan: Plan) -> frozenset[int]:
@@ -154,9 +167,9 @@ def _mark(pod: Pod) -> None:
 
 def _annotate(pod: Pod, plan: Plan, status: dict[str, Any]) -> None:
     annotations = dict(pod["metadata"].get("annotations") or {})
-    alone = only_container(pod)
-    if alone is not None:
-        annotations.setdefault(DEFAULT_CONTAINER, alone)
+    chosen = status.get("added", {}).get("defaultContainer")
+    if chosen:
+        annotations[DEFAULT_CONTAINER] = chosen
     listed = [name.strip() for name in annotations.get(EVICTABLE, "").split(",") if name.strip()]
     in_memory = [table.TMP_VOLUME, *([table.TRUST_VOLUME] if plan.interception else [])]
     kept = [name for name in listed if name in in_memory or name not in IN_MEMORY]
@@ -169,22 +182,40 @@ def _add(pod: Pod, plan: Plan, settings: InjectionSettings) -> None:
     spec = pod["spec"]
     # Container resources above those of the pod are refused by the API server, and the pod's own cover all.
     with_resources = not spec.get("resources")
-    added = [sidecar(pod, plan, settings, with_resources=with_resources)]
-    if plan.transparent:
-        added.insert(0, redirect(plan, settings, with_resources=with_resources))
-    spec["initContainers"] = [*added, *(spec.get("initContainers") or ())]
+    first = [redirect(plan, settings, with_resources=with_resources)] if plan.transparent else []
+    ours = sidecar(pod, plan, settings, with_resources=with_resources)
+    if settings.native:
+        first.append(ours)
+    else:
+        spec["containers"] = [ours, *spec["containers"]]
+    if first:
+        spec["initContainers"] = [*first, *(spec.get("initContainers") or ())]
     spec["volumes"] = [*(spec.get("volumes") or ()), *volumes(plan, settings)]
-    present = spec.get("imagePullSecrets") or []
-    names = {reference.get("name") for reference in present}
-    missing = [name for name in dict.fromkeys(settings.image_pull_secrets) if name not in names]
+    missing = [LocalReference(name=name) for name in _missing_pull_secrets(pod, settings)]
     if missing:
-        spec["imagePullSecrets"] = [*present, *[LocalReference(name=name) for name in missing]]
+        spec["imagePullSecrets"] = [*(spec.get("imagePullSecrets") or []), *missing]
 
 
-def _status(plan: Plan, settings: InjectionSettings) -> dict[str, Any]:
+def _missing_pull_secrets(pod: Pod, settings: InjectionSettings) -> list[str]:
+    names = {reference.get("name") for reference in pod["spec"].get("imagePullSecrets") or ()}
+    return [name for name in dict.fromkeys(settings.image_pull_secrets) if name not in names]
+
+
+def _added(pod: Pod, settings: InjectionSettings) -> Added:
+    """What is to be added to `pod` that bears no name of ours, so that it can be taken out again."""
+    chosen = DEFAULT_CONTAINER in (pod["metadata"].get("annotations") or {})
+    # Without the annotation kubectl takes the first container, and that may be the sidecar.
+    default = only_container(pod) if settings.native else pod["spec"]["containers"][0]["name"]
+    return Added("" if chosen else default or "", tuple(_missing_pull_secrets(pod, settings)))
+
+
+def _status(plan: Plan, settings: InjectionSettings, added: Added) -> dict[str, Any]:
+    more = msgspec.to_builtins(added)
     return {
         "version": table.VERSION,
         "image": settings.image,
+        "sidecar": "native" if settings.native else "container",
+        **({"added": more} if more else {}),
         "capture": str(plan.capture),
         "settings": {
             name.removeprefix(table.PREFIX): {"value": parameter.value, "layer": str(parameter.layer)}

@@ -69,8 +69,8 @@ def resolve(pod: Pod, namespace: Namespace, settings: InjectionSettings) -> tupl
         (Layer.PLATFORM, settings.defaults),
     )
     parameters = {setting.name: _resolve_one(setting, layers) for setting in PARAMETERS}
+    problems += [*_above(parameters, CPU, CPU_LIMIT), *_above(parameters, MEMORY, MEMORY_LIMIT)]
     if not problems:
-        problems = [*_above(parameters, CPU, CPU_LIMIT), *_above(parameters, MEMORY, MEMORY_LIMIT)]
         named = parameters[POLICY.name]
         problems += nothing_left(named.written, named.layer)
     return parameters, problems
@@ -94,9 +94,10 @@ def _annotation_problems(written: Labels, where: str) -> Iterator[Problem]:
             continue
         setting = ANNOTATIONS.get(name)
         if setting is None:
-            yield _invalid(f"annotation {name} of {where} is {_unknown(name, Kind.ANNOTATION)}")
+            yield _invalid(f"annotation {name}={value!r} of {where} is {_unknown(name, Kind.ANNOTATION)}")
         elif not setting.supported:
-            yield _invalid(f"annotation {name}={value!r} of {where} is not supported by this version")
+            later = "is not supported by this version; allowed: to leave it out"
+            yield _invalid(f"annotation {name}={value!r} of {where} {later}")
         elif setting.owner is Owner.POD:
             fault = setting.values.problem(value)
             if fault is not None:
@@ -105,9 +106,9 @@ def _annotation_problems(written: Labels, where: str) -> Iterator[Problem]:
 
 
 def _label_problems(labels: Labels, kind: Kind, where: str) -> Iterator[Problem]:
-    for name in labels:
+    for name, value in labels.items():
         if name.startswith(PREFIX) and name not in _LABELS[kind]:
-            yield _invalid(f"label {name} of {where} is {_unknown(name, kind)}")
+            yield _invalid(f"label {name}={value!r} of {where} is {_unknown(name, kind)}")
 
 
 def _unknown(name: str, kind: Kind) -> str:
@@ -129,6 +130,8 @@ def _unknown(name: str, kind: Kind) -> str:
 
 def _above(parameters: Parameters, request: Setting, limit: Setting) -> Iterator[Problem]:
     wanted, most = parameters[request.name], parameters[limit.name]
+    if request.values.problem(wanted.value) or limit.values.problem(most.value):
+        return  # told already
     if _amount(request, wanted.value) > _amount(limit, most.value):
         yield _invalid(
             f"annotation {request.name}={wanted.value!r} ({wanted.layer}) is above "

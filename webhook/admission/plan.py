@@ -11,9 +11,10 @@ from enum import StrEnum
 
 from mesh.reasons import Reason
 from mesh.settings import table
+from webhook.admission.hidden_secrets import Hidden
 from webhook.admission.outcome import Namespace, Problem
 from webhook.admission.parameters import Parameters
-from webhook.admission.settings import IdentityVolume, InjectionSettings
+from webhook.admission.settings import IdentityProvider, InjectionSettings
 
 # OpenShift gives every namespace a range of UIDs and refuses containers that ask for another one.
 UID_RANGE_ANNOTATION = "openshift.io/sa.scc.uid-range"
@@ -35,13 +36,14 @@ class Plan:
     """Everything that building a pod depends on beside the pod and the platform's settings.
 
     `own_uid` is False where the cluster gives all containers of a namespace one UID. `probes` is the JSON of the
-    application's probes that the sidecar asks, or empty.
+    application's probes that the sidecar asks, or empty; `hidden` are secrets that the application must not hold.
     """
 
     parameters: Parameters
     capture: Capture
     own_uid: bool
     probes: str = ""
+    hidden: tuple[Hidden, ...] = ()
 
     @property
     def transparent(self) -> bool:
@@ -76,9 +78,9 @@ def hindrances(namespace: Namespace, settings: InjectionSettings) -> list[str]:
             f"namespace {namespace.name} gives all its containers one UID ({UID_RANGE_ANNOTATION}), so that the "
             "kernel could not tell the sidecar from the application"
         )
-    if settings.identity.volume is IdentityVolume.NONE:
+    if settings.identity.chosen is IdentityProvider.NONE:
         found.append(
-            "the platform's settings give sidecars no identity (identity.volume: none), so that nothing that "
+            "the platform's settings give sidecars no identity (identity.provider: none), so that nothing that "
             "comes in could be let through"
         )
     return found

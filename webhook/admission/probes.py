@@ -13,19 +13,17 @@ once more whether an application is well, a hook makes it do something, such as 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import msgspec
 
 from mesh.reasons import Reason
 from mesh.settings.table import APP_HEALTH_PATH, ENV_APPLICATION_PROBES
 from webhook.admission.documents import Container, Handler, Pod, ProbeAction
 from webhook.admission.outcome import Problem
 from webhook.admission.settings import InjectionSettings
+from webhook.admission.stored import encoded, stored
 from webhook.admission.trust import application_containers
 
 _PROBES = {"startupProbe": "startup", "readinessProbe": "readiness", "livenessProbe": "liveness"}
@@ -35,9 +33,6 @@ _ACTIONS = ("httpGet", "tcpSocket", "grpc")
 # RFC 9110, section 5: what may stand in the name and in the value of a field.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-# In the JSON: the kubelet would expand `$(NAME)`; and the sidecar reads it as YAML, which takes most characters
-# beyond ASCII by their number only, and those for which JSON needs two numbers only as they are.
-_ESCAPED = re.compile("[$\x7f-\uffff]")
 
 Original = dict[str, Any]
 """One action as its author wrote it, under its kind; `port`, with its name resolved; `timeoutSeconds`."""
@@ -86,7 +81,7 @@ def rewrite(pod: Pod, excluded: frozenset[int], settings: InjectionSettings) -> 
         asked = {"path": APP_HEALTH_PATH + place.name, "port": settings.ports.telemetry}
         rest = {key: value for key, value in place.handler.items() if key not in _ACTIONS}
         place.holder[place.key] = {**rest, "httpGet": asked}
-    return _encoded(originals) if originals else "", problems
+    return encoded(originals), problems
 
 
 def restore(pod: Pod, sidecar: Container | None) -> None:
@@ -94,7 +89,7 @@ def restore(pod: Pod, sidecar: Container | None) -> None:
 
     Whoever forges that environment says only what the probes of their own containers are.
     """
-    originals = _stored(sidecar)
+    originals: dict[str, Any] = stored(sidecar, ENV_APPLICATION_PROBES, Handler)
     if not originals:
         return
     for place in _places(pod):
@@ -105,22 +100,6 @@ def restore(pod: Pod, sidecar: Container | None) -> None:
         rest = {key: value for key, value in place.handler.items() if key not in _ACTIONS}
         action = {kind: original[kind] for kind in _ACTIONS if kind in original}
         place.holder[place.key] = {**rest, **action}
-
-
-def _encoded(originals: dict[str, Original]) -> str:
-    text = json.dumps(originals, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def _stored(sidecar: Container | None) -> dict[str, Original]:
-    variables = (sidecar or {}).get("env") or ()
-    text = next((one.get("value") for one in variables if one["name"] == ENV_APPLICATION_PROBES.name), None)
-    try:
-        stored: dict[str, Original] = msgspec.json.decode(text or "{}")
-        msgspec.convert(stored, dict[str, Handler])
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return {}
-    return stored
 
 
 def _places(pod: Pod) -> Iterator[_Place]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mesh.settings.table import (
@@ -17,27 +17,26 @@ from mesh.settings.table import (
     SIDECAR_UID,
     TELEMETRY_PORT,
 )
+from webhook.admission.identity_settings import Identity, IdentityProvider, IdentityVolume
+
+__all__ = [
+    "Egress",
+    "Identity",
+    "IdentityProvider",
+    "IdentityVolume",
+    "InjectionSettings",
+    "NativeSidecars",
+    "Ports",
+    "Redirection",
+]
 
 
-class IdentityVolume(StrEnum):
-    """How the SPIFFE Workload API's socket reaches the sidecar."""
+class NativeSidecars(StrEnum):
+    """Whether the sidecar is a native one: an init container that goes on running (Kubernetes 1.29)."""
 
-    CSI = "csi"  # the driver csi.spiffe.io: fits PodSecurity restricted
-    HOST_PATH = "hostPath"  # the agent's folder on the node: needs PodSecurity privileged
-    NONE = "none"  # no volume, and no identity
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Where the sidecar's SVID comes from.
-
-    `socket` is the file name of the Workload API's socket inside the volume, `host_path` the folder on the
-    node that holds it (hostPath only).
-    """
-
-    volume: IdentityVolume = IdentityVolume.CSI
-    socket: str = "spire-agent.sock"
-    host_path: str = "/run/spire/agent-sockets"
+    AUTO = "auto"  # where API server and every kubelet have them
+    ALWAYS = "always"
+    NEVER = "never"  # the first of the ordinary containers, with what that lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,8 @@ class InjectionSettings:
     listen_host: str = "*"
     """The address that the inbound and telemetry ports bind; `*` is every one, IPv4 and IPv6."""
 
+    native_sidecars: NativeSidecars = NativeSidecars.AUTO
+
     identity: Identity = field(default_factory=Identity)
 
     policy_config_map: str = "outrider-policies"
@@ -125,6 +126,19 @@ class InjectionSettings:
 
     ignored_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
     """Namespaces whose pods never get a sidecar, so that Outrider cannot stop the cluster from healing."""
+
+    @property
+    def native(self) -> bool:
+        """Is the sidecar a native one? `auto` is until whoever can ask the cluster has resolved it."""
+        return self.native_sidecars is not NativeSidecars.NEVER
+
+    def for_cluster(self, *, native_sidecars: bool) -> InjectionSettings:
+        """The settings with `auto` resolved: have API server and all kubelets native sidecars?"""
+        if self.native_sidecars is not NativeSidecars.AUTO:
+            return self
+        return replace(
+            self, native_sidecars=NativeSidecars.ALWAYS if native_sidecars else NativeSidecars.NEVER
+        )
 
     @property
     def proxy_url(self) -> str:

@@ -4,7 +4,8 @@ Read with the same strictness as policies: unknown keys, ambiguous values and im
 once, each with its line, and nothing takes effect while one remains.
 
     image: registry.example/outrider/sidecar@sha256:…
-    identity: {volume: csi, socket: spire-agent.sock}
+    nativeSidecars: auto            # auto | always | never
+    identity: {provider: workload-api, volume: csi, socket: spire-agent.sock}    # see identity_settings
     defaults: {memory-limit: 512Mi}
     namespaces:                     # only without a cluster to ask
       agents: {labels: {outrider.dev/injection: required}}
@@ -14,10 +15,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from mesh.policy import yaml_tree
 from mesh.policy.errors import ErrorLog, PolicyError, shown
@@ -26,7 +26,6 @@ from mesh.policy.fields import (
     Field,
     Invalid,
     Place,
-    Reader,
     Sheet,
     choice,
     describe,
@@ -37,8 +36,7 @@ from mesh.policy.fields import (
     text,
 )
 from mesh.policy.scalars import plain_integer
-from mesh.policy.yaml_tree import Broken, Entry, Node, Scalar
-from mesh.settings.kinds import Setting
+from mesh.policy.yaml_tree import Broken, Node, Scalar
 from mesh.settings.table import (
     ENV_EGRESS_PRIVATE_ADDRESSES,
     PREFIX,
@@ -46,12 +44,23 @@ from mesh.settings.table import (
     REDIRECT_IPV6,
     REDIRECT_UDP,
 )
+from webhook.admission.identity_settings import read_identity
 from webhook.admission.outcome import Namespace
 from webhook.admission.parameters import PARAMETERS
 from webhook.admission.permission import PERMISSIONS
-from webhook.admission.settings import Egress, Identity, IdentityVolume, InjectionSettings, Ports, Redirection
+from webhook.admission.settings import Egress, InjectionSettings, NativeSidecars, Ports, Redirection
+from webhook.admission.settings_readers import (
+    NAME,
+    attribute,
+    entries,
+    filled,
+    matching,
+    plain,
+    row,
+    section,
+    strings,
+)
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _DECIMAL = re.compile(r"[0-9]{1,12}\.[0-9]{1,6}")
 
@@ -96,27 +105,8 @@ def parse_settings(source: str, file: str) -> SettingsFile:
     if errors or values is None:
         raise SettingsInvalid(errors)
     namespaces = values.pop("namespaces", None)
-    given = {_ATTRIBUTES[key]: value for key, value in values.items() if value is not None}
+    given = {attribute(key): value for key, value in values.items() if value is not None}
     return SettingsFile(InjectionSettings(**given), namespaces)
-
-
-def _matching(pattern: re.Pattern[str], meant: str) -> Reader:
-    def check(value: str) -> str | None:
-        return None if pattern.fullmatch(value) else f"{shown(value)} is not {meant}"
-
-    return text(check)
-
-
-def _filled(value: str) -> str | None:
-    return None if value.strip() else "must not be empty"
-
-
-def _absolute(value: str) -> str | None:
-    return None if value.startswith("/") else f"{shown(value)} is not an absolute path"
-
-
-def _file_name(value: str) -> str | None:
-    return None if value and "/" not in value and value != ".." else f"{shown(value)} is not a file name"
 
 
 def _address(value: str) -> str | None:
@@ -135,67 +125,26 @@ def _no_proxy_entry(value: str) -> str | None:
 
 def _config_map(node: Node, place: Place) -> str | Invalid:
     value = read_text(node, place)
-    if isinstance(value, Invalid) or value == "" or _NAME.fullmatch(value):
+    if isinstance(value, Invalid) or value == "" or NAME.fullmatch(value):
         return value
     return place.error(node, f'{shown(value)} is not the name of a ConfigMap; "" means none')
-
-
-def _section(fields: Mapping[str, Field], make: Callable[..., Any]) -> Reader:
-    """A mapping whose values are the arguments of `make`; absent ones keep its defaults."""
-
-    def read(node: Node, place: Place) -> Any:
-        values = read_object(node, place, fields)
-        if values is None or INVALID in values.values():
-            return INVALID
-        return make(
-            **{_ATTRIBUTES.get(key, key): value for key, value in values.items() if value is not None}
-        )
-
-    return read
-
-
-def _entries(node: Node, place: Place) -> tuple[Entry, ...] | Invalid:
-    """The entries of a mapping whose keys are free."""
-    if isinstance(node, yaml_tree.Mapping):
-        return node.entries
-    if isinstance(node, Broken):
-        return INVALID
-    return place.error(node, f"expected a mapping, found {describe(node)}")
-
-
-def _plain(read: Reader, make: Callable[[Any], Any]) -> Reader:
-    """What `read` returns, made into the type that the settings want."""
-
-    def made(node: Node, place: Place) -> Any:
-        value = read(node, place)
-        return INVALID if isinstance(value, Invalid) else make(value)
-
-    return made
 
 
 def _ports(node: Node, place: Place) -> Ports | Invalid:
     # An unprivileged process cannot bind below 1024.
     fields = dict.fromkeys(_PORTS, Field(integer(1024, 65535)))
-    ports: Ports | Invalid = _section(fields, Ports)(node, place)
+    ports: Ports | Invalid = section(fields, Ports)(node, place)
     if isinstance(ports, Ports) and len(ports.reserved) < len(_PORTS):
         return place.error(node, f"{', '.join(_PORTS)} must differ from one another")
     return ports
 
 
-def _strings(node: Node, place: Place) -> dict[str, str] | Invalid:
-    entries = _entries(node, place)
-    if isinstance(entries, Invalid):
-        return entries
-    read = {entry.key: read_text(entry.value, place.child(entry.key)) for entry in entries}
-    return {key: value for key, value in read.items() if isinstance(value, str)}
-
-
 def _limits(node: Node, place: Place) -> dict[str, int | float] | Invalid:
-    entries = _entries(node, place)
-    if isinstance(entries, Invalid):
-        return entries
+    given = entries(node, place)
+    if isinstance(given, Invalid):
+        return given
     limits: dict[str, int | float] = {}
-    for entry in entries:
+    for entry in given:
         raw = entry.value.text if isinstance(entry.value, Scalar) and entry.value.plain else ""
         whole = plain_integer(raw)
         if whole is not None and whole >= 0:
@@ -206,16 +155,6 @@ def _limits(node: Node, place: Place) -> dict[str, int | float] | Invalid:
             found = describe(entry.value)
             place.child(entry.key).report(f"expected a number, not negative, found {found}", entry.line)
     return limits
-
-
-def _row(setting: Setting) -> Field:
-    """A value that a row of the settings table allows."""
-
-    def fault(value: str) -> str | None:
-        problem = setting.values.problem(value)
-        return None if problem is None else f"{shown(value)} {problem}; allowed: {setting.values.allowed}"
-
-    return Field(text(fault))
 
 
 def _permission(value: str) -> str | None:
@@ -232,12 +171,12 @@ def _defaults(node: Node, place: Place) -> dict[str, str] | Invalid:
 
 
 def _namespaces(node: Node, place: Place) -> dict[str, Namespace] | Invalid:
-    entries = _entries(node, place)
-    if isinstance(entries, Invalid):
-        return entries
-    fields = {"labels": Field(_strings, {}), "annotations": Field(_strings, {})}
+    given = entries(node, place)
+    if isinstance(given, Invalid):
+        return given
+    fields = {"labels": Field(strings, {}), "annotations": Field(strings, {})}
     namespaces = {}
-    for entry in entries:
+    for entry in given:
         values = read_object(entry.value, place.child(entry.key), fields)
         if values is not None and INVALID not in values.values():
             namespaces[entry.key] = Namespace(entry.key, values["labels"], values["annotations"])
@@ -246,59 +185,31 @@ def _namespaces(node: Node, place: Place) -> dict[str, Namespace] | Invalid:
 
 _PORTS = ("forward", "inbound", "telemetry", "outboundRedirect", "inboundRedirect")
 
-# Keys of the file that are spelled otherwise as attributes.
-_ATTRIBUTES = {
-    "image": "image",
-    "imagePullPolicy": "image_pull_policy",
-    "imagePullSecrets": "image_pull_secrets",
-    "uid": "uid",
-    "ports": "ports",
-    "listenHost": "listen_host",
-    "identity": "identity",
-    "hostPath": "host_path",
-    "policyConfigMap": "policy_config_map",
-    "clusterDomain": "cluster_domain",
-    "noProxy": "no_proxy",
-    "limits": "limits",
-    "defaults": "defaults",
-    "allow": "allow",
-    "redirect": "redirect",
-    "egress": "egress",
-    "privateAddresses": "private_addresses",
-    "outboundRedirect": "outbound_redirect",
-    "inboundRedirect": "inbound_redirect",
-    "ignoredNamespaces": "ignored_namespaces",
-}
-
-_DEFAULTS = {setting.name.removeprefix(PREFIX): _row(setting) for setting in PARAMETERS}
+_DEFAULTS = {setting.name.removeprefix(PREFIX): row(setting) for setting in PARAMETERS}
 _REDIRECT = {
-    "udp": _row(REDIRECT_UDP),
-    "ipv6": _row(REDIRECT_IPV6),
-    "backend": _row(REDIRECT_BACKEND),
+    "udp": row(REDIRECT_UDP),
+    "ipv6": row(REDIRECT_IPV6),
+    "backend": row(REDIRECT_BACKEND),
     "nameservers": Field(list_of(text(_address))),
 }
-_EGRESS = {"privateAddresses": _row(ENV_EGRESS_PRIVATE_ADDRESSES)}
-_IDENTITY = {
-    "volume": Field(choice(IdentityVolume)),
-    "socket": Field(text(_file_name)),
-    "hostPath": Field(text(_absolute)),
-}
+_EGRESS = {"privateAddresses": row(ENV_EGRESS_PRIVATE_ADDRESSES)}
 _FIELDS = {
-    "image": Field(text(_filled)),
-    "imagePullPolicy": Field(_plain(choice(PullPolicy), str)),
-    "imagePullSecrets": Field(list_of(_matching(_NAME, "the name of a Secret"))),
+    "image": Field(text(filled)),
+    "imagePullPolicy": Field(plain(choice(PullPolicy), str)),
+    "imagePullSecrets": Field(list_of(matching(NAME, "the name of a Secret"))),
     "uid": Field(integer(1, 2**31 - 1)),
     "ports": Field(_ports),
-    "listenHost": Field(text(_filled)),
-    "identity": Field(_section(_IDENTITY, Identity)),
+    "listenHost": Field(text(filled)),
+    "nativeSidecars": Field(choice(NativeSidecars)),
+    "identity": Field(read_identity),
     "policyConfigMap": Field(_config_map),
-    "clusterDomain": Field(_matching(_DOMAIN, "a DNS domain")),
+    "clusterDomain": Field(matching(_DOMAIN, "a DNS domain")),
     "noProxy": Field(list_of(text(_no_proxy_entry))),
     "limits": Field(_limits),
     "defaults": Field(_defaults),
-    "allow": Field(_plain(list_of(text(_permission)), frozenset)),
-    "redirect": Field(_section(_REDIRECT, Redirection)),
-    "egress": Field(_section(_EGRESS, Egress)),
-    "ignoredNamespaces": Field(_plain(list_of(_matching(_NAME, "the name of a namespace")), frozenset)),
+    "allow": Field(plain(list_of(text(_permission)), frozenset)),
+    "redirect": Field(section(_REDIRECT, Redirection)),
+    "egress": Field(section(_EGRESS, Egress)),
+    "ignoredNamespaces": Field(plain(list_of(matching(NAME, "the name of a namespace")), frozenset)),
     "namespaces": Field(_namespaces),
 }

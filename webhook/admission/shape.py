@@ -11,6 +11,7 @@ from typing import cast
 
 import msgspec
 
+from mesh.settings.table import SIDECAR_CONTAINER
 from webhook.admission.documents import Container, Pod
 
 
@@ -51,6 +52,13 @@ def every_container(pod: Pod) -> list[Container]:
         *spec["containers"],
         *(spec.get("ephemeralContainers") or ()),
     ]
+
+
+def sidecar_of(pod: Pod) -> Container | None:
+    """The sidecar, or what bears its name: a native one stands in initContainers, another in containers."""
+    spec = pod["spec"]
+    both = (*(spec.get("initContainers") or ()), *spec["containers"])
+    return next((container for container in both if container["name"] == SIDECAR_CONTAINER), None)
 
 
 def _named(container: Container) -> None:

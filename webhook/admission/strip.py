@@ -6,6 +6,10 @@ container of our name by hand. So what bears a reserved name is removed and buil
 
 from __future__ import annotations
 
+from typing import Literal
+
+import msgspec
+
 from mesh.settings.table import (
     POD_INJECTED,
     RESERVED_CONTAINERS,
@@ -15,10 +19,12 @@ from mesh.settings.table import (
     TMP_VOLUME,
     TRUST_VOLUME,
 )
-from webhook.admission.documents import Container, Labels, Pod
+from webhook.admission.documents import Labels, Pod, PodSpec
+from webhook.admission.hidden_secrets import restore_secrets
 from webhook.admission.probes import restore
 from webhook.admission.proxy_variables import without
 from webhook.admission.settings import InjectionSettings
+from webhook.admission.shape import sidecar_of
 from webhook.admission.trust import application_containers, without_trust
 
 EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
@@ -26,21 +32,66 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 IN_MEMORY = frozenset({TMP_VOLUME, TRUST_VOLUME})
 
 
-def strip(pod: Pod) -> None:
-    """Remove from `pod`, in place, everything that bears a reserved name, and give it its own probes back.
+class Added(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What injection added that bears no name of ours: a part of the status."""
 
-    What stands in the application's containers otherwise stays: it is merged with what they hold.
+    default_container: str = ""
+    pull_secrets: tuple[str, ...] = ()
+
+
+class _Status(msgspec.Struct, frozen=True):
+    added: Added = Added()
+
+
+def strip(pod: Pod) -> None:
+    """Remove from `pod`, in place, everything that bears a reserved name, and give back what was replaced.
+
+    A native sidecar and one among the ordinary containers both go, so that the setting may change. What stands in
+    the application's containers otherwise stays: it is merged with what they hold. A pod that would have no
+    container left keeps what it has, and is refused on its account.
     """
     spec, metadata = pod["spec"], pod["metadata"]
-    init = spec.get("initContainers")
-    if init and any(container["name"] in RESERVED_CONTAINERS for container in init):
-        spec["initContainers"] = [one for one in init if one["name"] not in RESERVED_CONTAINERS]
-        restore(pod, _sidecar(init))
-    volumes = spec.get("volumes")
-    if volumes and any(volume["name"] in RESERVED_VOLUMES for volume in volumes):
-        spec["volumes"] = [volume for volume in volumes if volume["name"] not in RESERVED_VOLUMES]
+    found = sidecar_of(pod)
+    _without(spec, "initContainers", RESERVED_CONTAINERS)
+    if any(container["name"] != SIDECAR_CONTAINER for container in spec["containers"]):
+        _without(spec, "containers", frozenset({SIDECAR_CONTAINER}))
+    _without(spec, "volumes", RESERVED_VOLUMES)
+    restore(pod, found)
+    restore_secrets(pod, found)
+    _take_back(pod, (metadata.get("annotations") or {}).pop(STATUS.name, None))
     (metadata.get("labels") or {}).pop(POD_INJECTED.name, None)
-    (metadata.get("annotations") or {}).pop(STATUS.name, None)
+
+
+_Listed = Literal["initContainers", "containers", "volumes"]
+
+
+def _without(spec: PodSpec, key: _Listed, names: frozenset[str]) -> None:
+    """Remove what bears one of `names`, and the list with it where nothing is left."""
+    present = spec.get(key) or []
+    kept = [one for one in present if one["name"] not in names]
+    if len(kept) == len(present):
+        return
+    if kept:
+        spec[key] = kept  # type: ignore[typeddict-item]
+    else:
+        del spec[key]
+
+
+def _take_back(pod: Pod, status: str | None) -> None:
+    """Undo what bears no name of ours, as the status tells it; whoever forges one loses what they wrote there."""
+    try:
+        added = msgspec.json.decode(status or "{}", type=_Status).added
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return
+    spec, annotations = pod["spec"], pod["metadata"].get("annotations") or {}
+    if added.default_container and annotations.get(DEFAULT_CONTAINER) == added.default_container:
+        del annotations[DEFAULT_CONTAINER]
+    present = spec.get("imagePullSecrets") or []
+    kept = [one for one in present if one.get("name") not in added.pull_secrets]
+    if len(kept) < len(present):
+        spec["imagePullSecrets"] = kept
+        if not kept:
+            del spec["imagePullSecrets"]
 
 
 def unevictable(annotations: Labels) -> None:
@@ -58,9 +109,9 @@ def unevictable(annotations: Labels) -> None:
 def uninject(pod: Pod, settings: InjectionSettings) -> None:
     """Remove from `pod`, in place, everything that injection adds, as far as it can be told from the author's.
 
-    Pull secrets stay, because a pod may have had them before. Empty parents that injection may have made go.
+    Empty parents that injection may have made go.
     """
-    spec, metadata = pod["spec"], pod["metadata"]
+    metadata = pod["metadata"]
     strip(pod)
     for container in application_containers(pod):
         without_trust(container)
@@ -71,16 +122,10 @@ def uninject(pod: Pod, settings: InjectionSettings) -> None:
     annotations = metadata.get("annotations")
     if annotations is not None:
         unevictable(annotations)
-        if annotations.get(DEFAULT_CONTAINER) == only_container(pod):
-            annotations.pop(DEFAULT_CONTAINER, None)
         if not annotations:
             del metadata["annotations"]
     if metadata.get("labels") == {}:
         del metadata["labels"]
-    if spec.get("initContainers") == []:
-        del spec["initContainers"]
-    if spec.get("volumes") == []:
-        del spec["volumes"]
 
 
 def only_container(pod: Pod) -> str | None:
@@ -93,8 +138,5 @@ def is_injected(pod: Pod) -> bool:
     """Does the pod hold anything that only injection adds?"""
     init = pod["spec"].get("initContainers") or ()
     labels = pod["metadata"].get("labels") or {}
-    return POD_INJECTED.name in labels or any(container["name"] in RESERVED_CONTAINERS for container in init)
-
-
-def _sidecar(init: list[Container]) -> Container | None:
-    return next((container for container in init if container["name"] == SIDECAR_CONTAINER), None)
+    ours = sidecar_of(pod) is not None or any(one["name"] in RESERVED_CONTAINERS for one in init)
+    return ours or POD_INJECTED.name in labels

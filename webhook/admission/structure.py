@@ -14,6 +14,7 @@ from typing import Literal
 from mesh.reasons import Reason
 from mesh.settings.table import RESERVED_CONTAINERS, RESERVED_VOLUMES
 from webhook.admission.documents import Container, Pod, PodSpec, SecurityContext
+from webhook.admission.identity import identity_drivers, identity_exposed, mounts_any
 from webhook.admission.outcome import Problem
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.shape import every_container
@@ -54,7 +55,7 @@ def conflicts(pod: Pod, settings: InjectionSettings, *, own_uid: bool) -> list[P
             problems.append(Problem(Reason.SIDECAR_UID, f"container {container['name']} (UID {user})"))
         elif shared and (not own_uid or _may_trace(context, outer)):
             problems.append(Problem(Reason.SHARED_PROCESSES, f"container {container['name']}"))
-    return problems
+    return [*problems, *identity_exposed(pod, settings.identity)]
 
 
 def warnings(pod: Pod, settings: InjectionSettings) -> list[str]:
@@ -63,16 +64,17 @@ def warnings(pod: Pod, settings: InjectionSettings) -> list[str]:
     said = []
     if spec.get("shareProcessNamespace") or spec.get("hostPID"):
         said.append("shared processes: other containers can see the sidecar's process, though not its memory")
-    spiffe = {
-        volume["name"]
-        for volume in spec.get("volumes") or ()
-        if (volume.get("csi") or {}).get("driver") == "csi.spiffe.io"
-    }
-    said.extend(
-        f"container {container['name']} mounts csi.spiffe.io itself and can act without its sidecar"
-        for container in every_container(pod)
-        if _mounts(container, spiffe)
-    )
+    for driver in sorted(identity_drivers(settings.identity)):
+        offered = {
+            volume["name"]
+            for volume in spec.get("volumes") or ()
+            if (volume.get("csi") or {}).get("driver") == driver
+        }
+        said.extend(
+            f"container {container['name']} mounts {driver} itself and can act without its sidecar"
+            for container in every_container(pod)
+            if mounts_any(container, offered)
+        )
     sockets = {
         volume["name"]
         for volume in spec.get("volumes") or ()
@@ -81,13 +83,19 @@ def warnings(pod: Pod, settings: InjectionSettings) -> list[str]:
     said.extend(
         f"container {container['name']} mounts the node's SPIRE socket itself and can act without its sidecar"
         for container in every_container(pod)
-        if _mounts(container, sockets)
+        if mounts_any(container, sockets)
     )
+    if not settings.native:
+        said += _without_native(spec)
     return said
 
 
-def _mounts(container: Container, volumes: set[str]) -> bool:
-    return any(mount.get("name") in volumes for mount in container.get("volumeMounts") or ())
+def _without_native(spec: PodSpec) -> Iterator[str]:
+    """What a sidecar among the ordinary containers cannot do."""
+    if spec.get("restartPolicy") in ("OnFailure", "Never"):
+        yield "without native sidecars this pod never completes: its sidecar goes on running"
+    if spec.get("initContainers"):
+        yield "without native sidecars init containers have no network: the sidecar starts after them"
 
 
 def _reaches(path: object, folder: str) -> bool:

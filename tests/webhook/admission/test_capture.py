@@ -77,7 +77,7 @@ def test_the_annotation_and_the_namespace_say_how_a_pod_is_captured(
         (namespace("baseline"), InjectionSettings(), "enforces PodSecurity baseline, which forbids"),
         (namespace("restricted"), InjectionSettings(), "pod-security.kubernetes.io/enforce=privileged"),
         (Namespace("agents", ENABLED, OPENSHIFT), InjectionSettings(), "gives all its containers one UID"),
-        (namespace(), NO_IDENTITY, "identity.volume: none"),
+        (namespace(), NO_IDENTITY, "identity.provider: none"),
     ],
 )
 def test_transparent_where_it_is_impossible_is_refused_with_why_and_what_to_write(
