@@ -8,22 +8,17 @@ over both.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from cli import rewriting
 from cli.manifests import Manifest
 from cli.rewriting import Verdict
-from cli.workloads import Workload, objects
-from mesh.settings.kinds import Kind
-from mesh.settings.table import PREFIX, TABLE
+from cli.workloads import Workload, misplaced, objects, texts
+from mesh.settings.table import PREFIX
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace, Skipped
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.settings_file import SettingsFile
-
-# What admission reads of a pod's labels and annotations.
-_ON_PODS = frozenset(row.name for row in TABLE if row.kind in (Kind.POD_LABEL, Kind.ANNOTATION))
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -81,25 +76,16 @@ def namespaces_in(manifests: list[Manifest]) -> dict[str, Namespace]:
                 continue
             name = metadata.get("name")
             if isinstance(name, str):
-                labels, annotations = _texts(metadata.get("labels")), _texts(metadata.get("annotations"))
+                labels, annotations = texts(metadata.get("labels")), texts(metadata.get("annotations"))
                 found[name] = Namespace(name, labels, annotations)
     return found
 
 
 def _misplaced(workload: Workload) -> list[str]:
-    """The commonest slip: labels and annotations on the workload, where no pod gets them."""
-    written = {**_texts(workload.outer.get("labels")), **_texts(workload.outer.get("annotations"))}
     return [
         f"{name} stands on the {workload.kind} and not on its pod template, where it would count"
-        for name in written
-        if name in _ON_PODS
+        for name in misplaced(workload)
     ]
-
-
-def _texts(value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        return {}
-    return {key: text for key, text in value.items() if isinstance(key, str) and isinstance(text, str)}
 
 
 def _labels(text: str) -> dict[str, str]:

@@ -44,6 +44,7 @@ COMMANDS = (
         "cli.demo.command",
         "the whole idea, on this machine and checked",
     ),
+    Command("check", "cli.check.command", "is the cluster ready, Outrider well, and every agent covered?"),
     Command("inject", "cli.inject", "add the sidecar to the pods in manifests"),
     Command("uninject", "cli.uninject", "take the sidecar out of the pods in manifests"),
     Command(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mesh.settings.kinds import Kind
+from mesh.settings.table import TABLE
+
+# What admission reads of a pod's labels and annotations.
+ON_PODS = frozenset(row.name for row in TABLE if row.kind in (Kind.POD_LABEL, Kind.ANNOTATION))
 _TEMPLATE = ("spec", "template")
 # (API group, kind) -> the path of the pod template; the empty path is the pod itself.
 _PATHS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -57,6 +62,30 @@ def transform(document: Any, change: Change) -> Any:
         return document
     new = change(_workload(document, path))
     return document if new is None else _replaced(document, path, new)
+
+
+def workloads_in(document: Any) -> list[Workload]:
+    """Every workload of a document."""
+    found: list[Workload] = []
+
+    def note(workload: Workload) -> None:
+        found.append(workload)
+
+    transform(document, note)
+    return found
+
+
+def misplaced(workload: Workload) -> list[str]:
+    """The commonest slip: labels and annotations of Outrider on the workload, where no pod gets them."""
+    written = {**texts(workload.outer.get("labels")), **texts(workload.outer.get("annotations"))}
+    return [name for name in written if name in ON_PODS]
+
+
+def texts(value: Any) -> dict[str, str]:
+    """Labels or annotations as far as they are text."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {key: text for key, text in value.items() if isinstance(key, str) and isinstance(text, str)}
 
 
 def objects(document: Any) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,140 @@
+"""`outrider check`: is the cluster ready for Outrider, is Outrider well, and are the agents of a namespace?"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+from cli.check.catalogue import RUNS, checks
+from cli.check.read import read_cluster
+from cli.check.result import Result, State
+from cli.check.snapshot import Snapshot
+from cli.check.table import Check
+from cli.cluster import connect
+from cli.cluster.connect import Connection
+from cli.output import write
+from cli.output.blocks import Block, Heading, Line, Row, Table
+
+FINE, FAILED = 0, 1
+_POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A check, and what came of it."""
+
+    check: Check
+    result: Result
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--pre", action="store_true", help="check whether Outrider can be installed")
+    parser.add_argument("-n", "--namespace", metavar="NAME", help="check the agents of this namespace, too")
+    parser.add_argument(
+        "--install-namespace",
+        metavar="NAME",
+        help="where Outrider is installed (default: where its webhooks lead)",
+    )
+    parser.add_argument(
+        "--wait",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="check again until nothing fails, so long at most",
+    )
+    write.configure(parser)
+    connect.configure(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check; 0, 1 when a check failed, 2 when the cluster cannot be asked."""
+    return connect.asking(arguments, lambda connection: check(connection, arguments))
+
+
+def check(
+    connection: Connection,
+    arguments: argparse.Namespace,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Look until nothing fails or the time is over, then say what was found last."""
+    until = clock() + arguments.wait
+    while True:
+        snapshot = read_cluster(
+            connection.api, arguments.install_namespace, arguments.namespace, before=arguments.pre
+        )
+        chosen = checks(before=arguments.pre, namespace=arguments.namespace is not None)
+        found = judge(snapshot, chosen, datetime.now(UTC))
+        if not _failures(found) or clock() + _POLL_SECONDS > until:
+            break
+        sleep(_POLL_SECONDS)
+    write.write(blocks(found), as_json(found), arguments.output)
+    return FAILED if _failures(found) else FINE
+
+
+def judge(snapshot: Snapshot, chosen: tuple[Check, ...], now: datetime) -> list[Finding]:
+    """Run checks on a snapshot."""
+    return [Finding(one, RUNS[one.id](snapshot, now)) for one in chosen]
+
+
+def blocks(found: list[Finding]) -> Iterator[Block]:
+    """The report for people: by category, hints where something is not well, and a summary."""
+    for category, group in groupby(found, key=lambda finding: finding.check.category):
+        yield Heading(category)
+        yield Table(("", ""), tuple(_row(finding) for finding in group))
+    counts = Counter(finding.result.state for finding in found)
+    yield Heading(", ".join(f"{counts[state]} {state}" for state in State if counts[state]))
+    if counts[State.FAILED]:
+        yield Line("What failed stands above, each with its next step.", state="failed")
+
+
+def as_json(found: list[Finding]) -> dict[str, Any]:
+    """The report for programs."""
+    counts = Counter(finding.result.state for finding in found)
+    return {
+        "fine": not _failures(found),
+        "summary": {str(state): counts[state] for state in State},
+        "checks": [
+            {
+                "id": finding.check.id,
+                "category": finding.check.category,
+                "title": finding.check.title,
+                "state": str(finding.result.state),
+                "seen": list(finding.result.seen),
+                **({"hint": finding.check.hint, "docs": finding.check.docs} if _needs_hint(finding) else {}),
+            }
+            for finding in found
+        ],
+    }
+
+
+def _row(finding: Finding) -> Row:
+    seen = finding.result.seen
+    hint = (f"hint: {finding.check.hint}", finding.check.docs) if _needs_hint(finding) else ()
+    first, *more = seen
+    return Row((finding.result.state, f"{finding.check.title}: {first}"), (*more, *hint))
+
+
+def _needs_hint(finding: Finding) -> bool:
+    return finding.result.state in (State.FAILED, State.WARNING)
+
+
+def _failures(found: list[Finding]) -> bool:
+    return any(finding.result.state is State.FAILED for finding in found)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value

@@ -1,0 +1,114 @@
+"""Checks of the control plane's own Deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from cli.check.objects import inner, labels_of, name_of
+from cli.check.result import Result, State, failed, judged, ok, skipped, warning
+from cli.check.snapshot import Snapshot
+from cli.cluster.answers import Obj
+from cli.selecting.labels import matches
+from mesh.settings import installation
+from mesh.settings.table import VERSION
+from webhook.admission.settings_file import SettingsInvalid, parse_settings
+
+VERSION_LABEL = "app.kubernetes.io/version"
+
+
+def installed(snapshot: Snapshot, now: datetime) -> Result:
+    """The Deployment is there."""
+    if snapshot.deployment.unread:
+        return skipped(f"it cannot be read: {snapshot.deployment.unread}")
+    if snapshot.deployment.one is None:
+        return failed(f"there is no Deployment {installation.WEBHOOK} in namespace {snapshot.namespace}")
+    return ok(f"Deployment {installation.WEBHOOK} in namespace {snapshot.namespace}")
+
+
+def available(snapshot: Snapshot, now: datetime) -> Result:
+    """Every replica that is wanted is ready."""
+    deployment = snapshot.deployment.one
+    if deployment is None:
+        return skipped("there is no Deployment that can be read")
+    wanted = _replicas(deployment)
+    there = inner(deployment, "status", "availableReplicas") or 0
+    seen = f"{there} of {wanted} replicas are available"
+    if there >= wanted > 0:
+        return ok(seen)
+    told = (seen, *_waiting(snapshot.pods.items))
+    return failed(*told) if there == 0 else warning(*told)
+
+
+def replicas(snapshot: Snapshot, now: datetime) -> Result:
+    """One replica that goes away must not stop opted-in pods from being created."""
+    deployment = snapshot.deployment.one
+    if deployment is None:
+        return skipped("there is no Deployment that can be read")
+    wanted = _replicas(deployment)
+    return ok(f"{wanted} replicas") if wanted >= 2 else warning(f"{wanted} replica")
+
+
+def disruption_budget(snapshot: Snapshot, now: datetime) -> Result:
+    """Draining nodes must leave a replica."""
+    deployment = snapshot.deployment.one
+    if deployment is None or _replicas(deployment) < 2:
+        return skipped("there are not two replicas")
+    if snapshot.disruption_budget.unread:
+        return skipped(f"it cannot be read: {snapshot.disruption_budget.unread}")
+    budget = snapshot.disruption_budget.one
+    if budget is None:
+        return warning("there is no PodDisruptionBudget")
+    labels = inner(deployment, "spec", "template", "metadata", "labels") or {}
+    if not matches(inner(budget, "spec", "selector"), labels):
+        return warning(f"PodDisruptionBudget {name_of(budget)} does not select the control plane's pods")
+    return ok(f"PodDisruptionBudget {name_of(budget)}")
+
+
+def version(snapshot: Snapshot, now: datetime) -> Result:
+    """This command and the control plane are of one version: both run the same injection."""
+    deployment = snapshot.deployment.one
+    if deployment is None:
+        return skipped("there is no Deployment that can be read")
+    theirs = labels_of(deployment).get(VERSION_LABEL)
+    if theirs is None:
+        return skipped(f"the Deployment has no label {VERSION_LABEL}")
+    return (
+        ok(VERSION)
+        if theirs == VERSION
+        else warning(f"the control plane is {theirs}, this command {VERSION}")
+    )
+
+
+def settings(snapshot: Snapshot, now: datetime) -> Result:
+    """The platform's settings can be read."""
+    if snapshot.settings.unread:
+        return skipped(f"they cannot be read: {snapshot.settings.unread}")
+    text = inner(snapshot.settings.one, "data", installation.SETTINGS_KEY)
+    if not isinstance(text, str):
+        return failed(
+            f"there is no ConfigMap {installation.WEBHOOK_SETTINGS} with {installation.SETTINGS_KEY}"
+        )
+    try:
+        parse_settings(text, installation.SETTINGS_KEY)
+    except SettingsInvalid as error:
+        return judged([str(one) for one in error.errors], "", State.FAILED)
+    return ok(f"ConfigMap {installation.WEBHOOK_SETTINGS}")
+
+
+def _replicas(deployment: Obj) -> int:
+    wanted = inner(deployment, "spec", "replicas")
+    return 1 if wanted is None else int(wanted)
+
+
+def _waiting(pods: tuple[Obj, ...]) -> Iterator[str]:
+    """Why pods of the control plane are not ready, in the kubelet's own words."""
+    for pod in pods:
+        for status in inner(pod, "status", "containerStatuses") or ():
+            waiting = inner(status, "state", "waiting")
+            if waiting:
+                message = waiting.get("message") or "no message"
+                yield f"pod {name_of(pod)}: {waiting.get('reason')}: {message}"
+        for condition in inner(pod, "status", "conditions") or ():
+            if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+                yield f"pod {name_of(pod)}: {condition.get('reason')}: {condition.get('message')}"

@@ -1,0 +1,237 @@
+"""Checks of one namespace's pods: who has a sidecar, who should, and how the sidecars are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cli.check.installed import settings_of
+from cli.check.objects import annotations_of, ended, inner, labels_of, name_of, sidecar_of, sidecar_status
+from cli.check.result import Result, State, failed, judged, ok, skipped, warning
+from cli.check.snapshot import DataPlane, Snapshot
+from cli.cluster.answers import Obj
+from mesh.settings.table import NAMESPACE_INJECTION, STATUS, VERSION
+from sidecar.limits import Limits
+from webhook.admission.ephemeral import admit_ephemeral
+from webhook.admission.inject import inject
+from webhook.admission.outcome import Injection, Namespace, Outcome, Refusal
+from webhook.admission.settings import InjectionSettings
+
+_GRACE_DEFAULT = 30
+_MANY_RESTARTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Agents:
+    """What the checks of a namespace work on: all of it could be read."""
+
+    data: DataPlane
+    namespace: Namespace
+    settings: InjectionSettings
+    pods: tuple[Obj, ...]
+
+    @property
+    def injected(self) -> tuple[Obj, ...]:
+        """The pods that have a sidecar."""
+        return tuple(pod for pod in self.pods if sidecar_of(pod) is not None)
+
+    def verdict(self, pod: Obj) -> Outcome:
+        """What admission would make of a pod today."""
+        return inject(pod, self.namespace, self.settings)
+
+
+def agents(check: Callable[[Agents], Result]) -> Callable[[Snapshot, datetime], Result]:
+    """A check of the pods of a namespace; skipped where they, or the namespace, cannot be read."""
+
+    def run(snapshot: Snapshot, now: datetime) -> Result:
+        data = snapshot.data
+        if data is None or data.pods.unread:
+            return skipped(f"pods cannot be listed: {data.pods.unread if data else 'no namespace was named'}")
+        namespace = snapshot.namespace_object(data.namespace)
+        if namespace is None:
+            return skipped(f"namespace {data.namespace} cannot be read")
+        known = Namespace(data.namespace, labels_of(namespace), annotations_of(namespace))
+        settings = settings_of(snapshot.settings.one) or InjectionSettings()
+        pods = tuple(pod for pod in data.pods.items if not ended(pod))
+        return check(Agents(data, known, settings, pods))
+
+    run.__doc__ = check.__doc__
+    return run
+
+
+def label(snapshot: Snapshot, now: datetime) -> Result:
+    """The namespace says what it wants."""
+    if snapshot.data is None:
+        return skipped("no namespace was named")
+    name = snapshot.data.namespace
+    if snapshot.namespaces.unread:
+        return skipped(f"namespaces cannot be read: {snapshot.namespaces.unread}")
+    namespace = snapshot.namespace_object(name)
+    if namespace is None:
+        return failed(f"there is no namespace {name}")
+    value = labels_of(namespace).get(NAMESPACE_INJECTION.name)
+    if value is None:
+        return warning(f"{name} has no label {NAMESPACE_INJECTION.name}; only pods that ask get a sidecar")
+    if NAMESPACE_INJECTION.values.problem(value):
+        return failed(f"{name} is labelled {NAMESPACE_INJECTION.name}={value}")
+    return warning(f"{name} is labelled {value}") if value == "disabled" else ok(f"{name} is {value}")
+
+
+@agents
+def injected(agents: Agents) -> Result:
+    """Every pod that should have a sidecar has one."""
+    if not agents.pods:
+        return skipped("there are no pods")
+    missing, refused, others = [], [], 0
+    for pod in agents.pods:
+        if sidecar_of(pod) is not None:
+            continue
+        verdict = agents.verdict(pod)
+        if isinstance(verdict, Injection):
+            missing.append(f"pod {name_of(pod)} has none, and would get one if it were created now")
+        elif isinstance(verdict, Refusal):
+            refused.append(f"pod {name_of(pod)} has none, and would be refused now ({verdict.reason})")
+        else:
+            others += 1
+    if missing or refused:
+        return failed(*missing, *refused)
+    without = f", {others} without one on purpose" if others else ""
+    return ok(f"{len(agents.injected)} of {len(agents.pods)} pods have a sidecar{without}")
+
+
+@agents
+def versions(agents: Agents) -> Result:
+    """Sidecars are of the control plane's version."""
+    return _of_injected(agents, _skew, f"all are {VERSION}", State.WARNING)
+
+
+@agents
+def ready(agents: Agents) -> Result:
+    """Sidecars are ready: they have identity and policies."""
+    return _of_injected(agents, _not_ready, "all are ready", State.FAILED)
+
+
+@agents
+def restarts(agents: Agents) -> Result:
+    """Sidecars stay up."""
+    result = _of_injected(agents, _restarted, "none was restarted", State.WARNING)
+    often = any(
+        (sidecar_status(pod) or {}).get("restartCount", 0) >= _MANY_RESTARTS for pod in agents.injected
+    )
+    return failed(*result.seen) if often else result
+
+
+@agents
+def current(agents: Agents) -> Result:
+    """Pods run with the settings that hold now."""
+    return _of_injected(
+        agents, lambda pod: _outdated(pod, agents), "all have today's settings", State.WARNING
+    )
+
+
+@agents
+def grace(agents: Agents) -> Result:
+    """The kubelet leaves sidecars the time to finish what is under way."""
+    drain = float(agents.settings.limits.get("drainSeconds", Limits().drain_seconds))
+
+    def short(pod: Obj) -> str | None:
+        seconds = inner(pod, "spec", "terminationGracePeriodSeconds")
+        seconds = _GRACE_DEFAULT if seconds is None else seconds
+        return (
+            f"has {seconds} seconds to end, and its sidecar drains for {drain:g}" if seconds < drain else None
+        )
+
+    return _of_injected(agents, short, f"all have at least {drain:g} seconds", State.WARNING)
+
+
+@agents
+def ephemeral(agents: Agents) -> Result:
+    """Containers that were added to running pods respect the sidecar."""
+
+    def wrong(pod: Obj) -> str | None:
+        bare = {**pod, "spec": {**pod["spec"], "ephemeralContainers": []}}
+        verdict = admit_ephemeral(pod, bare, agents.namespace, agents.settings)
+        return verdict.sentence if isinstance(verdict, Refusal) else None
+
+    return _of_injected(agents, wrong, "no added container acts as a sidecar", State.FAILED)
+
+
+def status_of(pod: Obj) -> dict[str, Any] | None:
+    """The status annotation; None where there is none, or it is not ours."""
+    try:
+        value = json.loads(annotations_of(pod).get(STATUS.name, ""))
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """How two status annotations differ, in words."""
+    told = [
+        f"{key} {before.get(key)} is now {after.get(key)}"
+        for key in ("version", "image", "capture")
+        if before.get(key) != after.get(key)
+    ]
+    old, new = before.get("settings") or {}, after.get("settings") or {}
+    for name in sorted({*old, *new}):
+        was, will = inner(old, name, "value"), inner(new, name, "value")
+        if was != will:
+            told.append(f"{name} {was or '(not set)'} is now {will or '(not set)'}")
+    return told
+
+
+def _of_injected(agents: Agents, look: Callable[[Obj], str | None], fine: str, worst: State) -> Result:
+    if not agents.injected:
+        return skipped("no pod has a sidecar")
+    return judged(list(_told(agents.injected, look)), fine, worst)
+
+
+def _told(pods: tuple[Obj, ...], look: Callable[[Obj], str | None]) -> Iterator[str]:
+    for pod in pods:
+        told = look(pod)
+        if told is not None:
+            yield f"pod {name_of(pod)} {told}"
+
+
+def _skew(pod: Obj) -> str | None:
+    status = status_of(pod)
+    if status is None:
+        return "has no readable status annotation"
+    theirs = status.get("version")
+    return None if theirs == VERSION else f"was injected by version {theirs}"
+
+
+def _not_ready(pod: Obj) -> str | None:
+    status = sidecar_status(pod)
+    if status is None:
+        return "has no state of its sidecar yet"
+    if status.get("ready"):
+        return None
+    state = status.get("state") or {}
+    for name, detail in state.items():
+        reason = inner(detail, "reason")
+        return f"has a sidecar that is {name}, not ready{f': {reason}' if reason else ''}"
+    return "has a sidecar that is not ready"
+
+
+def _restarted(pod: Obj) -> str | None:
+    status = sidecar_status(pod) or {}
+    count = status.get("restartCount", 0)
+    if not count:
+        return None
+    last = inner(status, "lastState", "terminated")
+    why = f", last with exit code {last.get('exitCode')} ({last.get('reason')})" if last else ""
+    return f"has a sidecar that was restarted {count} times{why}"
+
+
+def _outdated(pod: Obj, agents: Agents) -> str | None:
+    status, verdict = status_of(pod), agents.verdict(pod)
+    if isinstance(verdict, Refusal):
+        return f"would be refused now ({verdict.reason})"
+    if not isinstance(verdict, Injection):
+        return f"would get no sidecar now ({verdict.reason})"
+    told = changes(status or {}, verdict.status)
+    return f"is behind: {', '.join(told)}" if told else None

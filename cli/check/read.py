@@ -1,0 +1,158 @@
+"""The edge: a cluster read into a Snapshot, one object or list after the other.
+
+What cannot be read is noted and not guessed, so that a user with few rights still gets what they suffice
+for. Only a cluster that cannot be asked at all ends the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from cli.check.certificates import our_entries
+from cli.check.installed import settings_of
+from cli.check.permissions import needed_by_control_plane, needed_to_install
+from cli.check.snapshot import Access, DataPlane, Snapshot
+from cli.check.validating_policy import CRDS
+from cli.cluster.answers import Denied, Obj, Reading
+from cli.cluster.parts import Part, read_list, read_one
+from mesh.settings import installation
+from mesh.settings.table import POD_INJECTED
+from webhook.admission.settings import InjectionSettings
+
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+_REVIEWS = "/apis/authorization.k8s.io/v1"
+_SELECTOR = f"app.kubernetes.io/name={installation.WEBHOOK}"
+WORKLOADS = (
+    ("apps/v1", "deployments"),
+    ("apps/v1", "statefulsets"),
+    ("apps/v1", "daemonsets"),
+    ("batch/v1", "jobs"),
+    ("batch/v1", "cronjobs"),
+)
+
+
+def read_cluster(api: Reading, namespace: str | None, agents: str | None, *, before: bool) -> Snapshot:
+    """Everything the checks need.
+
+    `namespace` is where Outrider is installed (None: found by its webhook configuration), `agents` the namespace
+    whose pods are looked at, if any. Raises ClusterUnavailable.
+    """
+    snapshot = _everywhere(api)
+    snapshot = replace(snapshot, namespace=namespace or install_namespace(snapshot))
+    if before:
+        return replace(snapshot, may=_may(api, needed_to_install(snapshot.namespace), None))
+    snapshot = _control_plane(api, snapshot)
+    if agents is not None:
+        if snapshot.namespaces.unread:  # whoever may not list namespaces may yet see this one
+            snapshot = replace(snapshot, namespaces=read_one(lambda: api.get(f"/api/v1/namespaces/{agents}")))
+        snapshot = replace(snapshot, data=read_data_plane(api, agents, snapshot))
+    account = f"system:serviceaccount:{snapshot.namespace}:{installation.WEBHOOK}"
+    return replace(snapshot, may=_may(api, needed_by_control_plane(snapshot.namespace), account))
+
+
+def install_namespace(snapshot: Snapshot) -> str:
+    """Where the webhook configurations lead to; the documentation's namespace where there are none."""
+    for entry in our_entries(snapshot):
+        if entry.service is not None:
+            return entry.service[0]
+    return installation.NAMESPACE
+
+
+def _everywhere(api: Reading) -> Snapshot:
+    def listed(path: str, **query: str) -> Part:
+        return read_list(lambda: api.items(path, **query))
+
+    def named(path: str, names: Iterable[str]) -> Part:
+        return joined([read_one(lambda name=name: api.get(f"{path}/{name}")) for name in names])  # type: ignore[misc]
+
+    return Snapshot(
+        version=read_one(lambda: api.get("/version")),
+        nodes=listed("/api/v1/nodes"),
+        namespaces=listed("/api/v1/namespaces"),
+        mutating=listed(f"{_ADMISSION}/mutatingwebhookconfigurations"),
+        validating=listed(f"{_ADMISSION}/validatingwebhookconfigurations"),
+        admission_policies=listed(f"{_ADMISSION}/validatingadmissionpolicies"),
+        admission_bindings=listed(f"{_ADMISSION}/validatingadmissionpolicybindings"),
+        crds=named("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", CRDS),
+        csi_drivers=listed("/apis/storage.k8s.io/v1/csidrivers"),
+        cluster_roles=named("/apis/rbac.authorization.k8s.io/v1/clusterroles", [installation.WEBHOOK]),
+        injected=listed("/api/v1/pods", labelSelector=f"{POD_INJECTED.name}=true"),
+    )
+
+
+def _control_plane(api: Reading, snapshot: Snapshot) -> Snapshot:
+    space, name = snapshot.namespace, installation.WEBHOOK
+
+    def one(prefix: str, resource: str, named: str = name) -> Part:
+        return read_one(lambda: api.get(f"{prefix}/namespaces/{space}/{resource}/{named}"))
+
+    slices = f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
+    return replace(
+        snapshot,
+        deployment=one("/apis/apps/v1", "deployments"),
+        pods=read_list(lambda: api.items(f"/api/v1/namespaces/{space}/pods", labelSelector=_SELECTOR)),
+        disruption_budget=one("/apis/policy/v1", "poddisruptionbudgets"),
+        settings=one("/api/v1", "configmaps", installation.WEBHOOK_SETTINGS),
+        service=one("/api/v1", "services"),
+        endpoint_slices=read_list(
+            lambda: api.items(slices, labelSelector=f"kubernetes.io/service-name={name}")
+        ),
+        secret=one("/api/v1", "secrets", installation.WEBHOOK_SECRET),
+        lease=one("/apis/coordination.k8s.io/v1", "leases"),
+    )
+
+
+def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPlane:
+    """The pods of a namespace and what belongs to them."""
+    inside = f"/namespaces/{namespace}"
+    policies = (settings_of(snapshot.settings.one) or InjectionSettings()).policy_config_map
+    return DataPlane(
+        namespace,
+        pods=read_list(lambda: api.items(f"/api/v1{inside}/pods")),
+        workloads=joined(
+            [
+                read_list(lambda group=group, kind=kind: api.items(f"/apis/{group}{inside}/{kind}"))  # type: ignore[misc]
+                for group, kind in WORKLOADS
+            ]
+        ),
+        policies=read_one(lambda: api.get(f"/api/v1{inside}/configmaps/{policies}")) if policies else Part(),
+        network_policies=read_list(lambda: api.items(f"/apis/networking.k8s.io/v1{inside}/networkpolicies")),
+    )
+
+
+def joined(parts: list[Part]) -> Part:
+    """Several readings as one; where one failed, all count as unread."""
+    unread = next((part.unread for part in parts if part.unread), "")
+    items = tuple(item for part in parts for item in part.items)
+    return Part(items, unread, absent=all(part.absent for part in parts))
+
+
+def _may(api: Reading, wanted: tuple[Access, ...], user: str | None) -> dict[Access, bool]:
+    """What `user`, or whoever asks, may do. Empty where the API server does not let reviews be made."""
+    answers: dict[Access, bool] = {}
+    for access in wanted:
+        try:
+            review = api.create(*_review(access, user))
+        except Denied:
+            return answers
+        answers[access] = bool((review.get("status") or {}).get("allowed"))
+    return answers
+
+
+def _review(access: Access, user: str | None) -> tuple[str, Obj]:
+    attributes = {
+        "verb": access.verb,
+        "group": access.group,
+        "resource": access.resource,
+        **({"namespace": access.namespace} if access.namespace else {}),
+        **({"name": access.name} if access.name else {}),
+    }
+    kind = "SelfSubjectAccessReview" if user is None else "SubjectAccessReview"
+    spec: Obj = {"resourceAttributes": attributes}
+    if user is not None:
+        _, _, namespace, _ = user.split(":")
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+        spec |= {"user": user, "groups": groups}
+    document = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
+    return f"{_REVIEWS}/{kind.lower()}s", document

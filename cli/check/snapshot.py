@@ -1,0 +1,75 @@
+"""The cluster as it was read, once: everything that checks look at, and nothing that asks anew.
+
+Objects are plain dictionaries. A `Part` that could not be read says why, and the checks that need it are skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cli.cluster.answers import Obj
+from cli.cluster.parts import NOT_ASKED, Part
+from mesh.settings import installation
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Access:
+    """Something that somebody may or may not do. `namespace` and `name` are empty where they do not matter."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        where = f" in namespace {self.namespace}" if self.namespace else ""
+        what = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {what}{f' {self.name}' if self.name else ''}{where}"
+
+
+@dataclass(frozen=True, slots=True)
+class DataPlane:
+    """One namespace with agents in it."""
+
+    namespace: str
+    pods: Part = NOT_ASKED
+    workloads: Part = NOT_ASKED
+    policies: Part = NOT_ASKED
+    network_policies: Part = NOT_ASKED
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All of it. `namespace` is where Outrider is installed, or is to be.
+
+    `may` answers, for each Access that was asked about, whether it is granted; what could not be asked is absent.
+    """
+
+    namespace: str = installation.NAMESPACE
+    version: Part = NOT_ASKED
+    nodes: Part = NOT_ASKED
+    namespaces: Part = NOT_ASKED
+    deployment: Part = NOT_ASKED
+    pods: Part = NOT_ASKED
+    disruption_budget: Part = NOT_ASKED
+    settings: Part = NOT_ASKED
+    service: Part = NOT_ASKED
+    endpoint_slices: Part = NOT_ASKED
+    secret: Part = NOT_ASKED
+    lease: Part = NOT_ASKED
+    mutating: Part = NOT_ASKED
+    validating: Part = NOT_ASKED
+    admission_policies: Part = NOT_ASKED
+    admission_bindings: Part = NOT_ASKED
+    crds: Part = NOT_ASKED
+    csi_drivers: Part = NOT_ASKED
+    cluster_roles: Part = NOT_ASKED
+    injected: Part = NOT_ASKED
+    may: Mapping[Access, bool] = field(default_factory=dict)
+    data: DataPlane | None = None
+
+    def namespace_object(self, name: str) -> Obj | None:
+        """The Namespace of that name."""
+        return self.namespaces.named(name)

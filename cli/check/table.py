@@ -1,0 +1,333 @@
+"""Every check there is: the one table of ids, titles and hints.
+
+An id is stable: scripts and the troubleshooting page name it. The hint says what to do where the check does not
+pass. Documentation is written from this table; `catalogue` has the function of each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+DOCS: Final = "docs/troubleshooting.md"
+
+
+class Phase(StrEnum):
+    """When a check makes sense."""
+
+    BEFORE = "before"  # --pre
+    BOTH = "both"  # --pre, and after
+    AFTER = "after"
+    NAMESPACE = "namespace"  # with --namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What is said of one check."""
+
+    id: str
+    category: str
+    title: str
+    phase: Phase
+    hint: str
+
+    @property
+    def docs(self) -> str:
+        """Where the troubleshooting page says more."""
+        return f"{DOCS}#{self.id}"
+
+
+_API, _PLANE, _CERTS = "API server", "control plane", "certificates"
+_HOOKS, _POLICY, _CRDS = "webhook configurations", "validating policy", "resource kinds"
+_IDENTITY, _RIGHTS, _INSTALL = "identity", "permissions", "installation"
+_DATA, _DOCUMENTS = "data plane", "namespace"
+_UPGRADE = "Run `helm upgrade` with the chart of this version; it puts every object back as it should be."
+_RESTART = "Restart what they belong to, such as `kubectl rollout restart deployment NAME`."
+
+
+def _section(category: str, phase: Phase, *rows: tuple[str, str, str]) -> tuple[Check, ...]:
+    """Checks of one category: id, title, hint."""
+    return tuple(Check(one, category, title, phase, hint) for one, title, hint in rows)
+
+
+TABLE: Final = (
+    *_section(
+        _API,
+        Phase.BOTH,
+        (
+            "api-server-version",
+            "the API server is 1.29 or later",
+            "Upgrade the cluster; before 1.29 there are no native sidecars.",
+        ),
+        (
+            "kubelet-versions",
+            "every kubelet is 1.29 or later",
+            "Upgrade these nodes, or install with nativeSidecars: never, at a cost in start and stop order.",
+        ),
+    ),
+    *_section(
+        _INSTALL,
+        Phase.BEFORE,
+        (
+            "install-permissions",
+            "you may create what the chart holds",
+            "Install with an account that may, such as one bound to the ClusterRole cluster-admin.",
+        ),
+        (
+            "names-free",
+            "no object of others has our names",
+            "Look whose they are (`kubectl get KIND NAME -o yaml`); of an earlier installation, use `helm"
+            " upgrade` or uninstall it first.",
+        ),
+        (
+            "install-namespace",
+            "the control plane may run in its namespace",
+            "Choose a namespace of its own for the control plane, without a label outrider.dev/injection.",
+        ),
+        (
+            "validating-admission-policy",
+            "final state can be checked by the API server",
+            "Upgrade to Kubernetes 1.30 or later; nothing else checks pods while the control plane is away.",
+        ),
+        (
+            "csi-driver-available",
+            "the SPIFFE CSI driver is installed",
+            "Install SPIRE with its CSI driver, or choose another identity.volume in the chart's values.",
+        ),
+    ),
+    *_section(
+        _PLANE,
+        Phase.AFTER,
+        (
+            "control-plane-installed",
+            "the control plane is installed",
+            "Install the chart, or name its namespace with --install-namespace.",
+        ),
+        (
+            "control-plane-available",
+            "its replicas are ready",
+            "Look at `kubectl describe pods` and the logs of Deployment outrider-webhook in the install "
+            "namespace.",
+        ),
+        (
+            "control-plane-replicas",
+            "there are two replicas",
+            "Set replicas: 2 in the chart's values: while the only one is away, opted-in pods cannot be "
+            "created.",
+        ),
+        ("disruption-budget", "draining nodes leaves a replica", _UPGRADE),
+        (
+            "control-plane-version",
+            "it is of this command's version",
+            "Use the command line of the control plane's version: what this one says of pods may differ "
+            "otherwise.",
+        ),
+        (
+            "platform-settings",
+            "the platform's settings are valid",
+            "Correct `settings` in the chart's values and run `helm upgrade`.",
+        ),
+    ),
+    *_section(
+        _CERTS,
+        Phase.AFTER,
+        (
+            "serving-secret",
+            "the Secret holds a certificate",
+            "In mode self the leader fills it: look at the control plane's log. In mode cert-manager look"
+            " at its Certificate.",
+        ),
+        (
+            "ca-certificate",
+            "the CA is valid",
+            "The leader renews it: look at the control plane's log and at leader-lease.",
+        ),
+        (
+            "serving-certificate",
+            "the serving certificate is valid",
+            "The leader renews it: look at the control plane's log and at leader-lease.",
+        ),
+        (
+            "serving-certificate-chain",
+            "the API server trusts it",
+            "Restart the control plane (`kubectl rollout restart deployment outrider-webhook`); its "
+            "leader patches every caBundle. A tool that resets caBundle, such as Argo CD, must be told to"
+            " ignore the field.",
+        ),
+        (
+            "serving-certificate-names",
+            "it is for the Service's name",
+            "Delete the data of Secret outrider-webhook-tls; the leader makes a new certificate for this "
+            "namespace.",
+        ),
+        (
+            "ca-bundles",
+            "every webhook entry has a caBundle",
+            "The leader writes it: look at the control plane's log and at control-plane-permissions. A "
+            "tool that resets the field must be told to ignore it.",
+        ),
+        (
+            "leader-lease",
+            "somebody renews certificates",
+            "Look at the control plane's log: no replica holds the Lease, so that nothing is renewed.",
+        ),
+    ),
+    *_section(
+        _HOOKS,
+        Phase.AFTER,
+        ("injector-entries", "the injector's entries are there", _UPGRADE),
+        ("validator-entries", "the validator's entries are there", _UPGRADE),
+        (
+            "entries-disjoint",
+            "no pod matches two entries",
+            f"Delete what was added by hand, or by another installation. {_UPGRADE}",
+        ),
+        (
+            "entries-complete",
+            "every pod that asks matches one",
+            f"A selector was edited: such pods come up without a sidecar. {_UPGRADE}",
+        ),
+        (
+            "failure-policy",
+            "failurePolicy is Fail",
+            f"With Ignore, pods come up without a sidecar whenever the control plane does not answer. {_UPGRADE}",
+        ),
+        (
+            "own-namespace-exempt",
+            "the cluster can heal without us",
+            f"Otherwise the control plane's own pods wait for the control plane. {_UPGRADE}",
+        ),
+        (
+            "webhook-timeouts",
+            "a dead control plane is noticed soon",
+            "Set timeoutSeconds: 5 in the chart's values.",
+        ),
+        ("reinvocation", "later changes to pods are seen", _UPGRADE),
+        ("webhook-destination", "entries lead to our Service", _UPGRADE),
+        (
+            "webhook-endpoints",
+            "somebody answers there",
+            "Look at control-plane-available; where replicas are ready, at the Service's selector.",
+        ),
+    ),
+    *_section(
+        _HOOKS,
+        Phase.BOTH,
+        (
+            "other-webhooks",
+            "webhooks of others see the sidecar",
+            "Where theirs must know every container (quotas, image policies), set its reinvocationPolicy "
+            "to IfNeeded.",
+        ),
+    ),
+    *_section(
+        _POLICY,
+        Phase.AFTER,
+        ("final-state-policy", "the policy on final state is there", _UPGRADE),
+        ("final-state-binding", "it is bound, and denies", _UPGRADE),
+        (
+            "final-state-image",
+            "it lets the sidecar's image pass",
+            "Give the chart the same image for the sidecar and for the policy, or every injected pod is "
+            "refused.",
+        ),
+    ),
+    *_section(
+        _CRDS,
+        Phase.AFTER,
+        (
+            "resource-kinds",
+            "AgentPolicy and Backend are served",
+            "Apply the chart's CRDs: Helm installs them once and never upgrades them.",
+        ),
+    ),
+    *_section(
+        _IDENTITY,
+        Phase.AFTER,
+        (
+            "identity-driver",
+            "sidecars can get an identity",
+            "Install SPIRE with its CSI driver, or choose another identity.volume in the chart's values.",
+        ),
+        (
+            "identity-exclusive",
+            "only sidecars reach the Workload API",
+            "Remove the volume from these containers, or select on k8s:container-name in SPIRE's entries.",
+        ),
+    ),
+    *_section(
+        _RIGHTS,
+        Phase.AFTER,
+        ("control-plane-permissions", "the control plane may do its work", _UPGRADE),
+    ),
+    *_section(
+        _DATA,
+        Phase.NAMESPACE,
+        (
+            "namespace-label",
+            "the namespace asks for sidecars",
+            "Run `kubectl label namespace NAME outrider.dev/injection=enabled` (or required), then "
+            "restart its pods.",
+        ),
+        (
+            "pods-injected",
+            "pods that should have a sidecar do",
+            f"{_RESTART} `outrider check-inject POD` says why one has none.",
+        ),
+        ("sidecar-versions", "sidecars are of the control plane's version", _RESTART),
+        ("sidecar-settings", "sidecars have today's settings", _RESTART),
+        (
+            "sidecars-ready",
+            "sidecars are ready",
+            "Look at `kubectl logs POD -c outrider-sidecar`: mostly there is no entry in SPIRE, or no "
+            "ConfigMap with policies.",
+        ),
+        (
+            "sidecar-restarts",
+            "sidecars stay up",
+            "Look at `kubectl logs POD -c outrider-sidecar --previous`; OOMKilled asks for "
+            "outrider.dev/memory-limit.",
+        ),
+        (
+            "termination-grace",
+            "pods have time to drain",
+            "Raise terminationGracePeriodSeconds of the pod above limits.drainSeconds, or lower that limit.",
+        ),
+        (
+            "ephemeral-containers",
+            "added containers respect the sidecar",
+            "Delete the pod: an ephemeral container stays as long as it does.",
+        ),
+    ),
+    *_section(
+        _DOCUMENTS,
+        Phase.NAMESPACE,
+        (
+            "policies-present",
+            "the namespace has policies",
+            "Create it: `kubectl create configmap outrider-policies --from-file=policies.yaml`; until "
+            "then pods wait.",
+        ),
+        (
+            "policies-valid",
+            "policies can be loaded",
+            "Correct them; sidecars that run keep the last policies that were valid, new ones do not start.",
+        ),
+        (
+            "policy-labels",
+            "pods have the labels of their admission",
+            f"Policies still select by the old labels. {_RESTART}",
+        ),
+        (
+            "workload-labels",
+            "labels stand on pod templates",
+            "Move them to spec.template.metadata; on the workload itself they have no effect.",
+        ),
+        (
+            "network-policy",
+            "nobody reaches agents past their sidecar",
+            "Run `outrider networkpolicy -n NAMESPACE | kubectl apply -f -`.",
+        ),
+    ),
+)

@@ -1,0 +1,642 @@
+"""Every check against a healthy cluster, and against one in which one thing differs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from cli.check.catalogue import RUNS, checks
+from cli.check.result import State
+from cli.check.snapshot import Access, DataPlane, Snapshot
+from cli.check.table import TABLE, Phase
+from cli.cluster.parts import NOT_ASKED, Part
+from mesh.settings import installation
+from tests.support import outrider_cluster as cluster
+from tests.support.outrider_cluster import changed, part
+
+OK, WARNING, FAILED, SKIPPED = State
+HEALTHY = cluster.healthy()
+INJECTOR, VALIDATOR = cluster.injector(), cluster.validator()
+DEPLOYMENT = cluster.deployment()
+POD = cluster.injected_pod()
+DATA = HEALTHY.data
+assert DATA is not None
+
+
+def beside(**parts: Part) -> Snapshot:
+    """The healthy cluster with other parts."""
+    return replace(HEALTHY, **parts)
+
+
+def with_data(**parts: Part) -> Snapshot:
+    assert DATA is not None
+    return replace(HEALTHY, data=replace(DATA, **parts))
+
+
+def with_namespace(label: str | None) -> Snapshot:
+    labels = {} if label is None else {"outrider.dev/injection": label}
+    return beside(namespaces=part(cluster.namespace("agents", **labels)))
+
+
+def pods(*items: dict) -> Snapshot:
+    return with_data(pods=part(*items))
+
+
+def injector(path: str, value: object) -> Snapshot:
+    return beside(mutating=part(changed(INJECTOR, path, value)))
+
+
+def bundle(text: str) -> Snapshot:
+    return injector("webhooks/0/clientConfig/caBundle", text)
+
+
+def secret(**certificates: object) -> Snapshot:
+    return beside(secret=part(cluster.serving_secret(**certificates)))
+
+
+def lease(path: str, value: object) -> Snapshot:
+    assert HEALTHY.lease.one is not None
+    return beside(lease=part(changed(HEALTHY.lease.one, path, value)))
+
+
+def refusing(*denied: Access) -> Snapshot:
+    return replace(HEALTHY, may={one: one not in denied for one in HEALTHY.may})
+
+
+def sidecar(**status: object) -> Snapshot:
+    before = POD["status"]["initContainerStatuses"][0]
+    return pods(changed(POD, "status/initContainerStatuses/0", {**before, **status}))
+
+
+def status(**changes: object) -> Snapshot:
+    text = json.loads(POD["metadata"]["annotations"]["outrider.dev/status"]) | changes
+    return pods(changed(POD, "metadata/annotations/outrider.dev|status", json.dumps(text)))
+
+
+def foreign(policy: str = "Never", name: str = "a-quota") -> dict:
+    return {
+        "metadata": {"name": name},
+        "webhooks": [
+            cluster.entry("check.example", reinvocationPolicy=policy, clientConfig={"url": "https://x"})
+        ],
+    }
+
+
+def doubled() -> Snapshot:
+    extra = {"metadata": {"name": "outrider-old"}, "webhooks": [cluster.entry("all.outrider.dev")]}
+    return beside(mutating=part(INJECTOR, extra))
+
+
+OLD_CA = cluster.certificate("old", cluster.NOW - timedelta(days=20), cluster.NOW + timedelta(days=300))[0]
+EXPIRED_CA = cluster.certificate("old", cluster.NOW - timedelta(days=20), cluster.NOW - timedelta(hours=1))[0]
+CSI = {"name": "spiffe", "csi": {"driver": "csi.spiffe.io", "readOnly": True}}
+MOUNTING = changed(
+    changed(POD, "spec/volumes", [CSI]),
+    "spec/containers/0/volumeMounts",
+    [{"name": "spiffe", "mountPath": "/s"}],
+)
+EPHEMERAL = changed(
+    POD,
+    "spec/ephemeralContainers",
+    [{"name": "debug", "image": "b", "targetContainerName": "outrider-sidecar"}],
+)
+WAITING = {
+    "metadata": {"name": "outrider-webhook-a"},
+    "status": {
+        "containerStatuses": [
+            {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
+        ],
+        "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
+        ],
+    },
+}
+FILES = changed(DEPLOYMENT, "spec/template/spec/containers/0/args", ["--certificates=files"])
+UNREAD = Part(unread="forbidden (403)")
+NONE = Part()
+
+# id, the cluster, the state, and words of what is seen.
+DEVIATIONS = [
+    ("api-server-version", beside(version=part({"gitVersion": "v1.28.9"})), FAILED, "v1.28.9"),
+    ("api-server-version", beside(version=UNREAD), FAILED, "forbidden"),
+    ("api-server-version", beside(version=part({"gitVersion": "unknown"})), SKIPPED, "'unknown'"),
+    (
+        "kubelet-versions",
+        beside(
+            nodes=part({"metadata": {"name": "b"}, "status": {"nodeInfo": {"kubeletVersion": "v1.27.0"}}})
+        ),
+        FAILED,
+        "node b runs v1.27.0",
+    ),
+    ("kubelet-versions", beside(nodes=UNREAD), SKIPPED, "forbidden"),
+    ("kubelet-versions", beside(nodes=NONE), SKIPPED, "no nodes"),
+    (
+        "install-permissions",
+        refusing(Access("create", "apps", "deployments", cluster.SPACE)),
+        FAILED,
+        "you may not create deployments.apps in namespace outrider-system",
+    ),
+    ("install-permissions", replace(HEALTHY, may={}), SKIPPED, "did not say"),
+    ("names-free", HEALTHY, WARNING, "MutatingWebhookConfiguration outrider-injector is there already"),
+    (
+        "names-free",
+        beside(cluster_roles=part({"metadata": {"name": "outrider-webhook"}})),
+        FAILED,
+        "ClusterRole outrider-webhook exists, and is not",
+    ),
+    (
+        "install-namespace",
+        beside(namespaces=part(cluster.namespace(cluster.SPACE, **{"outrider.dev/injection": "enabled"}))),
+        WARNING,
+        "injection=enabled",
+    ),
+    (
+        "install-namespace",
+        beside(
+            namespaces=part(
+                cluster.namespace(cluster.SPACE, **{"pod-security.kubernetes.io/enforce": "strict"})
+            )
+        ),
+        FAILED,
+        "enforce=strict",
+    ),
+    ("install-namespace", beside(namespaces=UNREAD), SKIPPED, "forbidden"),
+    (
+        "validating-admission-policy",
+        beside(admission_policies=Part(absent=True)),
+        WARNING,
+        "before Kubernetes 1.30",
+    ),
+    ("validating-admission-policy", beside(admission_policies=UNREAD), SKIPPED, "forbidden"),
+    ("csi-driver-available", beside(csi_drivers=NONE), WARNING, "no CSIDriver"),
+    ("csi-driver-available", beside(csi_drivers=UNREAD), SKIPPED, "forbidden"),
+    ("control-plane-installed", beside(deployment=NONE), FAILED, "no Deployment outrider-webhook"),
+    ("control-plane-installed", beside(deployment=UNREAD), SKIPPED, "forbidden"),
+    (
+        "control-plane-available",
+        beside(deployment=part(cluster.deployment(availableReplicas=0)), pods=part(WAITING)),
+        FAILED,
+        "ImagePullBackOff: no such image",
+    ),
+    (
+        "control-plane-available",
+        beside(deployment=part(cluster.deployment(availableReplicas=1)), pods=part(WAITING)),
+        WARNING,
+        "Unschedulable: no node",
+    ),
+    ("control-plane-available", beside(deployment=NONE), SKIPPED, "no Deployment"),
+    (
+        "control-plane-replicas",
+        beside(deployment=part(changed(DEPLOYMENT, "spec/replicas", 1))),
+        WARNING,
+        "1 replica",
+    ),
+    (
+        "control-plane-replicas",
+        beside(deployment=part(changed(DEPLOYMENT, "spec/replicas", ...))),
+        WARNING,
+        "1 replica",
+    ),
+    ("control-plane-replicas", beside(deployment=NONE), SKIPPED, "no Deployment"),
+    ("disruption-budget", beside(disruption_budget=NONE), WARNING, "no PodDisruptionBudget"),
+    ("disruption-budget", beside(disruption_budget=UNREAD), SKIPPED, "forbidden"),
+    ("disruption-budget", beside(deployment=NONE), SKIPPED, "not two"),
+    (
+        "disruption-budget",
+        beside(
+            disruption_budget=part(
+                {"metadata": {"name": "b"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}}
+            )
+        ),
+        WARNING,
+        "does not select",
+    ),
+    (
+        "control-plane-version",
+        beside(
+            deployment=part(changed(DEPLOYMENT, "metadata/labels", {"app.kubernetes.io/version": "0.9.0"}))
+        ),
+        WARNING,
+        "the control plane is 0.9.0",
+    ),
+    (
+        "control-plane-version",
+        beside(deployment=part(changed(DEPLOYMENT, "metadata/labels", {}))),
+        SKIPPED,
+        "no label",
+    ),
+    ("control-plane-version", beside(deployment=NONE), SKIPPED, "no Deployment"),
+    ("platform-settings", beside(settings=NONE), FAILED, "no ConfigMap outrider-webhook-settings"),
+    ("platform-settings", beside(settings=UNREAD), SKIPPED, "forbidden"),
+    ("platform-settings", beside(settings=part({"data": {"settings.yaml": "imagge: a"}})), FAILED, "imagge"),
+    ("serving-secret", beside(secret=NONE), FAILED, "no Secret outrider-webhook-tls"),
+    ("serving-secret", beside(secret=UNREAD), SKIPPED, "forbidden"),
+    (
+        "serving-secret",
+        beside(secret=part({"metadata": {}, "data": {"ca.crt": "a"}})),
+        FAILED,
+        "has no tls.crt",
+    ),
+    ("ca-certificate", secret(ca=EXPIRED_CA), FAILED, "it expired 60 minutes ago"),
+    ("ca-certificate", secret(ca=cluster.authority(20)[0]), WARNING, "20 days left"),
+    ("ca-certificate", beside(secret=part({"data": {"ca.crt": "bm90IFBFTQ=="}})), SKIPPED, "no certificate"),
+    ("serving-certificate", secret(serving=cluster.leaf(-3)), FAILED, "it expired 3 days ago"),
+    ("serving-certificate", secret(serving=cluster.leaf(1)), WARNING, "24 hours left"),
+    ("serving-certificate", secret(serving=cluster.leaf(9)), FAILED, "yet to come"),
+    ("serving-certificate", beside(secret=NONE), SKIPPED, "no certificate"),
+    (
+        "serving-certificate-chain",
+        bundle(cluster.pem(OLD_CA)),
+        FAILED,
+        "caBundle of enabled.injector.outrider.dev",
+    ),
+    ("serving-certificate-chain", beside(secret=NONE), SKIPPED, "no certificate"),
+    (
+        "serving-certificate-names",
+        secret(serving=cluster.leaf(6, "other.svc")),
+        FAILED,
+        "it is for other.svc",
+    ),
+    ("serving-certificate-names", secret(serving=cluster.leaf(6, "")), FAILED, "no name"),
+    ("serving-certificate-names", beside(secret=NONE), SKIPPED, "no certificate"),
+    ("ca-bundles", bundle(""), FAILED, "caBundle of enabled.injector.outrider.dev is empty"),
+    ("ca-bundles", bundle("!"), FAILED, "holds no certificates"),
+    ("ca-bundles", bundle(cluster.pem(EXPIRED_CA)), FAILED, "has expired"),
+    ("ca-bundles", beside(mutating=NONE, validating=NONE), SKIPPED, "no webhook configurations"),
+    ("leader-lease", beside(lease=NONE), FAILED, "no Lease"),
+    ("leader-lease", beside(lease=UNREAD), SKIPPED, "forbidden"),
+    ("leader-lease", lease("spec/holderIdentity", ...), FAILED, "nobody holds"),
+    ("leader-lease", lease("spec/renewTime", "nonsense"), FAILED, "nobody holds"),
+    ("leader-lease", lease("spec/renewTime", "2026-06-01T11:55:00.000000Z"), FAILED, "5 minutes ago"),
+    ("leader-lease", beside(deployment=part(FILES), lease=NONE), SKIPPED, "elsewhere"),
+    ("injector-entries", beside(mutating=NONE), FAILED, "no configuration outrider-injector"),
+    ("injector-entries", beside(mutating=UNREAD), SKIPPED, "forbidden"),
+    (
+        "injector-entries",
+        injector("webhooks", INJECTOR["webhooks"][:1]),
+        FAILED,
+        "no entry required.injector",
+    ),
+    ("validator-entries", beside(validating=NONE), FAILED, "no configuration outrider-validator"),
+    (
+        "validator-entries",
+        beside(validating=part(changed(VALIDATOR, "webhooks/0/name", "x.y.z"))),
+        FAILED,
+        "ephemeral.validator",
+    ),
+    ("entries-disjoint", doubled(), FAILED, "all.outrider.dev both match a pod with"),
+    ("entries-disjoint", beside(mutating=NONE), SKIPPED, "no entry"),
+    (
+        "entries-complete",
+        injector("webhooks", INJECTOR["webhooks"][1:]),
+        FAILED,
+        "no entry matches a pod with no label in a namespace with outrider.dev/injection=enabled",
+    ),
+    ("entries-complete", beside(mutating=NONE), SKIPPED, "no entry"),
+    (
+        "failure-policy",
+        injector("webhooks/1/failurePolicy", "Ignore"),
+        FAILED,
+        "required.injector.outrider.dev is Ignore",
+    ),
+    ("failure-policy", beside(mutating=NONE, validating=NONE), SKIPPED, "no entries"),
+    (
+        "own-namespace-exempt",
+        injector("webhooks/1/namespaceSelector/matchExpressions/2", {"key": "a", "operator": "DoesNotExist"}),
+        FAILED,
+        "matches namespace outrider-system",
+    ),
+    ("own-namespace-exempt", beside(mutating=NONE), SKIPPED, "no entry"),
+    ("webhook-timeouts", injector("webhooks/0/timeoutSeconds", ...), WARNING, "is 10"),
+    ("webhook-timeouts", beside(mutating=NONE, validating=NONE), SKIPPED, "no entries"),
+    ("reinvocation", injector("webhooks/0/reinvocationPolicy", ...), FAILED, "is not IfNeeded"),
+    ("reinvocation", injector("webhooks/0/sideEffects", "Some"), FAILED, "is not None"),
+    ("webhook-destination", beside(service=NONE), FAILED, "no Service outrider-webhook"),
+    ("webhook-destination", beside(service=UNREAD), SKIPPED, "forbidden"),
+    ("webhook-destination", beside(mutating=NONE, validating=NONE), SKIPPED, "no entries"),
+    (
+        "webhook-destination",
+        injector("webhooks/0/clientConfig/service/namespace", "other"),
+        FAILED,
+        "leads to Service other/",
+    ),
+    ("webhook-destination", injector("webhooks/0/clientConfig/service", ...), FAILED, "leads to a URL"),
+    (
+        "webhook-destination",
+        injector("webhooks/0/clientConfig/service/port", 8443),
+        FAILED,
+        "a port that Service",
+    ),
+    ("webhook-endpoints", beside(endpoint_slices=NONE), FAILED, "no endpoint that is ready"),
+    (
+        "webhook-endpoints",
+        beside(
+            endpoint_slices=part({"endpoints": [{"addresses": ["10.0.0.3"], "conditions": {"ready": False}}]})
+        ),
+        FAILED,
+        "no endpoint",
+    ),
+    ("webhook-endpoints", beside(endpoint_slices=UNREAD), SKIPPED, "forbidden"),
+    (
+        "other-webhooks",
+        beside(mutating=part(INJECTOR, foreign())),
+        WARNING,
+        "check.example (a-quota) does not see",
+    ),
+    ("other-webhooks", beside(mutating=UNREAD), SKIPPED, "forbidden"),
+    ("final-state-policy", beside(admission_policies=NONE), FAILED, "no ValidatingAdmissionPolicy"),
+    ("final-state-policy", beside(admission_policies=Part(absent=True)), WARNING, "before Kubernetes 1.30"),
+    ("final-state-policy", beside(admission_policies=UNREAD), SKIPPED, "forbidden"),
+    (
+        "final-state-policy",
+        beside(
+            admission_policies=part(
+                changed(
+                    cluster.final_state_policy(),
+                    "status",
+                    {
+                        "typeChecking": {
+                            "expressionWarnings": [
+                                {"fieldRef": "spec.validations[0]", "warning": "undefined field"}
+                            ]
+                        }
+                    },
+                )
+            )
+        ),
+        WARNING,
+        "spec.validations[0]: undefined field",
+    ),
+    ("final-state-binding", beside(admission_bindings=NONE), FAILED, "no binding"),
+    ("final-state-binding", beside(admission_bindings=UNREAD), SKIPPED, "forbidden"),
+    ("final-state-binding", beside(admission_policies=NONE), SKIPPED, "no policy"),
+    (
+        "final-state-binding",
+        beside(
+            admission_bindings=part(
+                {
+                    "metadata": {"name": "b"},
+                    "spec": {"policyName": installation.FINAL_STATE_POLICY, "validationActions": ["Audit"]},
+                }
+            )
+        ),
+        FAILED,
+        "b does not deny",
+    ),
+    (
+        "final-state-image",
+        beside(admission_policies=part(cluster.final_state_policy("registry.example/other"))),
+        WARNING,
+        "prefix of outrider/sidecar",
+    ),
+    ("final-state-image", beside(settings=NONE), SKIPPED, "cannot be read"),
+    (
+        "resource-kinds",
+        beside(crds=part(cluster.crd("backends.outrider.dev"))),
+        FAILED,
+        "agentpolicies.outrider.dev",
+    ),
+    ("resource-kinds", beside(crds=UNREAD), SKIPPED, "forbidden"),
+    (
+        "resource-kinds",
+        beside(crds=part(changed(cluster.crd("backends.outrider.dev"), "spec/versions/0/name", "v1"))),
+        FAILED,
+        "does not serve v1alpha1",
+    ),
+    (
+        "resource-kinds",
+        beside(
+            crds=part(changed(cluster.crd("backends.outrider.dev"), "status/conditions/0/status", "False"))
+        ),
+        FAILED,
+        "is not established",
+    ),
+    ("identity-driver", beside(csi_drivers=NONE), FAILED, "no CSIDriver"),
+    ("identity-driver", beside(csi_drivers=UNREAD), SKIPPED, "forbidden"),
+    (
+        "identity-driver",
+        beside(settings=part({"data": {"settings.yaml": "identity: {volume: hostPath}"}})),
+        SKIPPED,
+        "hostPath",
+    ),
+    (
+        "identity-exclusive",
+        beside(injected=part(MOUNTING)),
+        FAILED,
+        "pod agents/triage: container agent mounts csi.spiffe.io",
+    ),
+    ("identity-exclusive", beside(injected=UNREAD), SKIPPED, "forbidden"),
+    (
+        "control-plane-permissions",
+        refusing(Access("get", "", "namespaces")),
+        FAILED,
+        "its ServiceAccount may not get namespaces",
+    ),
+    ("namespace-label", with_namespace(None), WARNING, "has no label"),
+    ("namespace-label", with_namespace("disabled"), WARNING, "disabled"),
+    ("namespace-label", with_namespace("enable"), FAILED, "injection=enable"),
+    ("namespace-label", beside(namespaces=NONE), FAILED, "no namespace agents"),
+    ("namespace-label", beside(namespaces=UNREAD), SKIPPED, "forbidden"),
+    ("namespace-label", replace(HEALTHY, data=None), SKIPPED, "no namespace was named"),
+    ("pods-injected", pods(cluster.bare_pod()), FAILED, "pod triage has none, and would get one"),
+    (
+        "pods-injected",
+        pods(changed(cluster.bare_pod(), "metadata/labels/outrider.dev|inject", "yes")),
+        FAILED,
+        "would be refused now (inject_label_invalid)",
+    ),
+    ("pods-injected", pods(), SKIPPED, "no pods"),
+    ("pods-injected", with_data(pods=UNREAD), SKIPPED, "forbidden"),
+    ("pods-injected", beside(namespaces=UNREAD), SKIPPED, "namespace agents cannot be read"),
+    ("sidecar-versions", status(version="0.0.9"), WARNING, "was injected by version 0.0.9"),
+    (
+        "sidecar-versions",
+        pods(changed(POD, "metadata/annotations", {})),
+        WARNING,
+        "no readable status annotation",
+    ),
+    (
+        "sidecar-versions",
+        pods(changed(POD, "metadata/annotations/outrider.dev|status", "[]")),
+        WARNING,
+        "no readable",
+    ),
+    ("sidecar-settings", status(image="old:1"), WARNING, "image old:1 is now outrider/sidecar"),
+    ("sidecar-settings", status(settings={}), WARNING, "memory (not set) is now 96Mi"),
+    (
+        "sidecar-settings",
+        with_namespace("disabled"),
+        WARNING,
+        "would get no sidecar now (namespace_disabled)",
+    ),
+    (
+        "sidecar-settings",
+        with_namespace("nonsense"),
+        WARNING,
+        "would be refused now (namespace_label_invalid)",
+    ),
+    ("sidecars-ready", sidecar(ready=False), FAILED, "is running, not ready"),
+    (
+        "sidecars-ready",
+        sidecar(ready=False, state={"waiting": {"reason": "CrashLoopBackOff"}}),
+        FAILED,
+        "CrashLoopBackOff",
+    ),
+    ("sidecars-ready", sidecar(ready=False, state={}), FAILED, "not ready"),
+    ("sidecars-ready", pods(changed(POD, "status", {})), FAILED, "no state of its sidecar"),
+    ("sidecars-ready", pods(), SKIPPED, "no pod has a sidecar"),
+    ("sidecar-restarts", sidecar(restartCount=1), WARNING, "was restarted 1 times"),
+    (
+        "sidecar-restarts",
+        sidecar(restartCount=9, lastState={"terminated": {"exitCode": 137, "reason": "OOMKilled"}}),
+        FAILED,
+        "exit code 137 (OOMKilled)",
+    ),
+    (
+        "termination-grace",
+        pods(changed(POD, "spec/terminationGracePeriodSeconds", 5)),
+        WARNING,
+        "has 5 seconds to end",
+    ),
+    ("ephemeral-containers", pods(EPHEMERAL), FAILED, "pod triage container debug"),
+    (
+        "policies-present",
+        with_data(policies=NONE),
+        FAILED,
+        "no ConfigMap outrider-policies in namespace agents",
+    ),
+    ("policies-present", with_data(policies=UNREAD), SKIPPED, "forbidden"),
+    (
+        "policies-present",
+        with_data(policies=part({"data": {"README.md": "a"}})),
+        FAILED,
+        "has no policy file",
+    ),
+    (
+        "policies-present",
+        beside(settings=part({"data": {"settings.yaml": "policyConfigMap: ''"}})),
+        SKIPPED,
+        "not in a ConfigMap",
+    ),
+    ("policies-valid", with_data(policies=part(cluster.policies("kind: Backen"))), FAILED, "policies.yaml:1"),
+    ("policies-valid", with_data(policies=NONE), SKIPPED, "there are none"),
+    ("policy-labels", pods(changed(POD, "metadata/labels/app", "other")), WARNING, "relabelled since: app"),
+    (
+        "workload-labels",
+        with_data(workloads=part(cluster.workload(labels={"outrider.dev/inject": "true"}))),
+        WARNING,
+        "Deployment triage itself has outrider.dev/inject",
+    ),
+    ("workload-labels", with_data(workloads=UNREAD), SKIPPED, "cannot be listed"),
+    ("network-policy", with_data(network_policies=NONE), WARNING, "ports 9000 can be reached"),
+    (
+        "network-policy",
+        with_data(network_policies=part(changed(cluster.closing_policy(), "spec/ingress", [{}]))),
+        WARNING,
+        "9000",
+    ),
+    (
+        "network-policy",
+        with_data(network_policies=part(changed(cluster.closing_policy(), "spec/policyTypes", ["Egress"]))),
+        WARNING,
+        "9000",
+    ),
+    (
+        "network-policy",
+        with_data(
+            network_policies=part(
+                changed(cluster.closing_policy(), "spec/podSelector", {"matchLabels": {"a": "b"}})
+            )
+        ),
+        WARNING,
+        "9000",
+    ),
+    ("network-policy", with_data(network_policies=UNREAD), SKIPPED, "forbidden"),
+    ("network-policy", pods(), SKIPPED, "no pod with explicit capture"),
+]
+
+
+@pytest.mark.parametrize(
+    "check", [one for one in TABLE if one.phase is not Phase.BEFORE], ids=lambda one: one.id
+)
+def test_a_healthy_cluster_passes(check) -> None:
+    result = RUNS[check.id](HEALTHY, cluster.NOW)
+    assert (result.state, result.seen) == (OK, result.seen)
+
+
+@pytest.mark.parametrize("check", checks(before=True, namespace=False), ids=lambda one: one.id)
+def test_a_cluster_that_is_ready_passes_before_installation(check) -> None:
+    result = RUNS[check.id](cluster.empty(), cluster.NOW)
+    assert (result.state, result.seen) == (OK, result.seen)
+
+
+@pytest.mark.parametrize(
+    ("check", "snapshot", "state", "words"),
+    DEVIATIONS,
+    ids=[f"{check}-{words[:30]}" for check, _, _, words in DEVIATIONS],
+)
+def test_what_differs_is_found(check, snapshot, state, words) -> None:
+    result = RUNS[check](snapshot, cluster.NOW)
+    assert result.state is state
+    assert words in "\n".join(result.seen)
+    assert not [seen for seen in result.seen if seen.endswith(".") and check != "ephemeral-containers"]
+
+
+def test_every_check_is_seen_failing_or_warning() -> None:
+    seen = {check for check, _, state, _ in DEVIATIONS if state in (FAILED, WARNING)}
+    assert seen == {check.id for check in TABLE}
+
+
+def test_one_table_one_function_each() -> None:
+    ids = [check.id for check in TABLE]
+    assert len(ids) == len(set(ids))
+    assert set(RUNS) == set(ids)
+
+
+@pytest.mark.parametrize("check", TABLE, ids=lambda one: one.id)
+def test_rows_of_the_table_are_fit_to_print(check) -> None:
+    assert check.docs == f"docs/troubleshooting.md#{check.id}"
+    assert check.id == check.id.lower()
+    assert " " not in check.id
+    assert check.hint.endswith(".")
+    assert "  " not in check.hint
+    assert len(check.title) <= 48
+
+
+@pytest.mark.parametrize("check", TABLE, ids=lambda one: one.id)
+def test_nothing_that_could_be_read_is_no_error(check) -> None:
+    nothing = Snapshot(data=DataPlane("agents"))
+    result = RUNS[check.id](nothing, cluster.NOW)
+    assert result.state in (OK, SKIPPED, WARNING, FAILED)
+    unread = replace(nothing, version=part({"gitVersion": "v1.37.2"}))
+    assert NOT_ASKED.unread
+    assert RUNS[check.id](unread, cluster.NOW).state is not FAILED
+
+
+def test_the_settings_that_hold_are_the_installations_own() -> None:
+    settings = part({"data": {"settings.yaml": "limits: {drainSeconds: 100.0}"}})
+    result = RUNS["termination-grace"](replace(HEALTHY, settings=settings), cluster.NOW)
+    assert result.state is WARNING
+    assert "drains for 100" in result.seen[0]
+
+
+def test_pods_without_a_sidecar_on_purpose_are_told() -> None:
+    opted_out = changed(cluster.bare_pod("other"), "metadata/labels/outrider.dev|inject", "false")
+    result = RUNS["pods-injected"](pods(POD, opted_out), cluster.NOW)
+    assert result.seen == ("1 of 2 pods have a sidecar, 1 without one on purpose",)
+
+
+def test_pods_that_have_ended_do_not_count() -> None:
+    ended = changed(cluster.bare_pod("done"), "status/phase", "Succeeded")
+    leaving = changed(cluster.bare_pod("leaving"), "metadata/deletionTimestamp", "2026-06-01T11:00:00Z")
+    assert RUNS["pods-injected"](pods(POD, ended, leaving), cluster.NOW).state is OK
+
+
+def test_a_certificate_from_elsewhere_needs_fewer_rights() -> None:
+    access = Access("get", "", "secrets", cluster.SPACE, installation.WEBHOOK_SECRET)
+    snapshot = replace(refusing(access), deployment=part(FILES))
+    assert RUNS["control-plane-permissions"](snapshot, cluster.NOW).state is OK
+    assert RUNS["control-plane-permissions"](refusing(access), cluster.NOW).state is FAILED

@@ -1,0 +1,351 @@
+"""A cluster with a healthy Outrider in it, as plain objects: what tests of the command line deviate from."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from cli.check.permissions import needed_by_control_plane, needed_to_install
+from cli.check.snapshot import DataPlane, Snapshot
+from cli.cluster.parts import Part
+from mesh.settings import installation
+from mesh.settings.table import NAMESPACE_INJECTION, PREFIX, VERSION
+from webhook.admission.inject import inject
+from webhook.admission.outcome import Injection, Namespace
+from webhook.admission.settings import InjectionSettings
+
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+SPACE = installation.NAMESPACE
+OURS = {installation.PART_OF_LABEL: installation.PART_OF}
+SELECTED = {**OURS, "app.kubernetes.io/name": installation.WEBHOOK}
+IMAGE = InjectionSettings().image
+Obj = dict[str, Any]
+
+
+def meta(name: str, namespace: str | None = None, **more: Any) -> Obj:
+    return {"name": name, **({"namespace": namespace} if namespace else {}), **more}
+
+
+def certificate(
+    name: str,
+    begins: datetime,
+    ends: datetime,
+    issuer: tuple[x509.Certificate, Any] | None = None,
+    dns: str = "",
+) -> tuple[x509.Certificate, Any]:
+    """A certificate and its key; a CA that signs itself where there is no issuer."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+    )
+    if dns:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(dns)]), critical=False)
+    return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
+
+
+def pem(made: x509.Certificate) -> str:
+    """A certificate as it stands in a Secret or caBundle."""
+    return base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
+
+
+@cache
+def authority(days_left: float = 300.0) -> tuple[x509.Certificate, Any]:
+    return certificate("ca", NOW + timedelta(days=days_left - 365), NOW + timedelta(days=days_left))
+
+
+@cache
+def leaf(days_left: float = 6.0, dns: str = f"{installation.WEBHOOK}.{SPACE}.svc") -> x509.Certificate:
+    ends = NOW + timedelta(days=days_left)
+    return certificate("leaf", ends - timedelta(days=7), ends, authority(), dns)[0]
+
+
+def serving_secret(ca: x509.Certificate | None = None, serving: x509.Certificate | None = None) -> Obj:
+    data = {"ca.crt": pem(ca or authority()[0]), "tls.crt": pem(serving or leaf()), "tls.key": "a2V5"}
+    return {"metadata": meta(installation.WEBHOOK_SECRET, SPACE), "data": data}
+
+
+def _selector(*expressions: tuple[str, str, list[str]]) -> Obj:
+    return {
+        "matchExpressions": [
+            {"key": key, "operator": operator, **({"values": values} if values else {})}
+            for key, operator, values in expressions
+        ]
+    }
+
+
+_EXEMPT = ("kubernetes.io/metadata.name", "NotIn", ["kube-node-lease", "kube-public", "kube-system", SPACE])
+_NS, _POD = NAMESPACE_INJECTION.name, f"{PREFIX}inject"
+_ASKS = _selector((_POD, "Exists", []), (_POD, "NotIn", ["false"]))
+_SELECTORS = {
+    installation.ENABLED_ENTRY: (
+        _selector((_NS, "In", ["enabled"]), _EXEMPT),
+        _selector((_POD, "NotIn", ["false"])),
+    ),
+    installation.REQUIRED_ENTRY: (
+        _selector((_NS, "Exists", []), (_NS, "NotIn", ["enabled", "disabled"]), _EXEMPT),
+        {},
+    ),
+    installation.POD_ENTRY: (_selector((_NS, "DoesNotExist", []), _EXEMPT), _ASKS),
+    "disabled.injector.outrider.dev": (_selector((_NS, "In", ["disabled"]), _EXEMPT), _ASKS),
+}
+NOT_A_MIRROR = (
+    "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)"
+)
+
+
+def entry(name: str, path: str = "/mutate", **more: Any) -> Obj:
+    """A webhook entry that leads to us."""
+    service = {"name": installation.WEBHOOK, "namespace": SPACE, "path": path, "port": 443}
+    return {
+        "name": name,
+        "clientConfig": {"service": service, "caBundle": pem(authority()[0])},
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+        "timeoutSeconds": 5,
+        "reinvocationPolicy": "IfNeeded",
+        "rules": [
+            {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+        ],
+        **more,
+    }
+
+
+def injector() -> Obj:
+    """The MutatingWebhookConfiguration."""
+    webhooks = [
+        entry(
+            name,
+            namespaceSelector=namespaces,
+            objectSelector=pods,
+            matchConditions=[{"name": "not-a-mirror", "expression": NOT_A_MIRROR}],
+        )
+        for name, (namespaces, pods) in _SELECTORS.items()
+    ]
+    return {"metadata": meta(installation.INJECTOR, labels=OURS), "webhooks": webhooks}
+
+
+def validator() -> Obj:
+    """The ValidatingWebhookConfiguration."""
+    names = (installation.EPHEMERAL_ENTRY, installation.DOCUMENTS_ENTRY, installation.CONFIG_MAPS_ENTRY)
+    return {
+        "metadata": meta(installation.VALIDATOR, labels=OURS),
+        "webhooks": [entry(name, "/validate") for name in names],
+    }
+
+
+def deployment(**status: Any) -> Obj:
+    return {
+        "metadata": meta(
+            installation.WEBHOOK, SPACE, labels={**SELECTED, "app.kubernetes.io/version": VERSION}
+        ),
+        "spec": {
+            "replicas": 2,
+            "template": {
+                "metadata": {"labels": SELECTED},
+                "spec": {"containers": [{"name": "webhook", "args": ["--certificates", "self"]}]},
+            },
+        },
+        "status": {"availableReplicas": 2, **status},
+    }
+
+
+def final_state_policy(prefix: str = "outrider/sidecar") -> Obj:
+    return {
+        "metadata": meta(installation.FINAL_STATE_POLICY, labels=OURS),
+        "spec": {"validations": [{"expression": f"object.spec.x.startsWith('{prefix}')"}]},
+    }
+
+
+def crd(name: str) -> Obj:
+    return {
+        "metadata": meta(name),
+        "spec": {"versions": [{"name": "v1alpha1", "served": True}]},
+        "status": {"conditions": [{"type": "Established", "status": "True"}]},
+    }
+
+
+def namespace(name: str, **labels: str) -> Obj:
+    return {"metadata": meta(name, labels={"kubernetes.io/metadata.name": name, **labels})}
+
+
+AGENTS = Namespace("agents", {"kubernetes.io/metadata.name": "agents", _NS: "enabled"})
+
+
+def bare_pod(name: str = "triage", **metadata: Any) -> Obj:
+    """A pod without a sidecar."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": meta(name, "agents", labels={"app": "triage"}, **metadata),
+        "spec": {
+            "serviceAccountName": "triage",
+            "terminationGracePeriodSeconds": 30,
+            "containers": [{"name": "agent", "image": "triage:7", "ports": [{"containerPort": 9000}]}],
+        },
+        "status": {"phase": "Running"},
+    }
+
+
+def injected_pod(name: str = "triage", settings: InjectionSettings | None = None) -> Obj:
+    """The same with its sidecar, ready."""
+    made = inject(bare_pod(name), AGENTS, settings or InjectionSettings())
+    assert isinstance(made, Injection)
+    status = {"name": "outrider-sidecar", "ready": True, "restartCount": 0, "state": {"running": {}}}
+    pod: Obj = dict(made.pod)
+    pod["status"] = {"phase": "Running", "podIP": "10.0.0.7", "initContainerStatuses": [status]}
+    return pod
+
+
+POLICIES = """
+apiVersion: outrider.dev/v1alpha1
+kind: Backend
+metadata: {name: github}
+spec:
+  protocol: MCP
+  host: github.tools.svc
+  port: 8080
+  path: /mcp
+  tls: {mode: Mesh, identity: spiffe://cluster.local/ns/tools/sa/github}
+---
+apiVersion: outrider.dev/v1alpha1
+kind: AgentPolicy
+metadata: {name: triage}
+spec:
+  selector: {matchLabels: {app: triage}}
+  outbound:
+  - backend: github
+    tools: {allow: [get_issue, "list_*"], deny: [list_secrets]}
+  inbound:
+  - from: ["spiffe://cluster.local/ns/agents/sa/orchestrator"]
+    mcp: {tools: {allow: ["*"]}}
+"""
+
+
+def policies(text: str = POLICIES) -> Obj:
+    return {"metadata": meta("outrider-policies", "agents"), "data": {"policies.yaml": text}}
+
+
+def closing_policy() -> Obj:
+    ports = [{"protocol": "TCP", "port": port} for port in (15443, 15020)]
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"ports": ports}]}
+    return {"metadata": meta("outrider-mesh-ports-only", "agents"), "spec": spec}
+
+
+def workload(**metadata: Any) -> Obj:
+    template = {"metadata": {"labels": {"app": "triage"}}, "spec": bare_pod()["spec"]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta("triage", "agents", **metadata),
+        "spec": {"template": template},
+    }
+
+
+def part(*items: Obj) -> Part:
+    return Part(items)
+
+
+def healthy() -> Snapshot:
+    """Everything as it should be."""
+    budget = {"metadata": meta(installation.WEBHOOK, SPACE), "spec": {"selector": {"matchLabels": SELECTED}}}
+    settings = {
+        "metadata": meta(installation.WEBHOOK_SETTINGS),
+        "data": {"settings.yaml": f"image: {IMAGE}\n"},
+    }
+    service = {"metadata": meta(installation.WEBHOOK, SPACE), "spec": {"ports": [{"port": 443}]}}
+    slices = {"endpoints": [{"addresses": ["10.0.0.3"], "conditions": {"ready": True}}]}
+    lease = {
+        "metadata": meta(installation.WEBHOOK, SPACE),
+        "spec": {
+            "holderIdentity": "outrider-webhook-a",
+            "leaseDurationSeconds": 15,
+            "renewTime": (NOW - timedelta(seconds=4)).isoformat().replace("+00:00", "Z"),
+        },
+    }
+    binding = {
+        "metadata": meta(installation.FINAL_STATE_POLICY),
+        "spec": {"policyName": installation.FINAL_STATE_POLICY, "validationActions": ["Deny"]},
+    }
+    may = dict.fromkeys((*needed_by_control_plane(SPACE), *needed_to_install(SPACE)), True)
+    return Snapshot(
+        namespace=SPACE,
+        version=part({"gitVersion": "v1.37.2"}),
+        nodes=part({"metadata": meta("a"), "status": {"nodeInfo": {"kubeletVersion": "v1.37.2"}}}),
+        namespaces=part(namespace(SPACE), namespace("agents", **{_NS: "enabled"})),
+        deployment=part(deployment()),
+        pods=part(),
+        disruption_budget=part(budget),
+        settings=part(settings),
+        service=part(service),
+        endpoint_slices=part(slices),
+        secret=part(serving_secret()),
+        lease=part(lease),
+        mutating=part(injector()),
+        validating=part(validator()),
+        admission_policies=part(final_state_policy()),
+        admission_bindings=part(binding),
+        crds=part(crd("agentpolicies.outrider.dev"), crd("backends.outrider.dev")),
+        csi_drivers=part({"metadata": meta("csi.spiffe.io")}),
+        cluster_roles=part({"metadata": meta(installation.WEBHOOK, labels=OURS)}),
+        injected=part(injected_pod()),
+        may=may,
+        data=DataPlane(
+            "agents",
+            pods=part(injected_pod()),
+            workloads=part(workload()),
+            policies=part(policies()),
+            network_policies=part(closing_policy()),
+        ),
+    )
+
+
+def empty() -> Snapshot:
+    """A cluster that is ready for Outrider and has none."""
+    full = healthy()
+    nothing = Part()
+    return replace(
+        Snapshot(),
+        version=full.version,
+        nodes=full.nodes,
+        namespaces=part(namespace("default")),
+        mutating=nothing,
+        validating=nothing,
+        admission_policies=nothing,
+        admission_bindings=nothing,
+        crds=nothing,
+        csi_drivers=full.csi_drivers,
+        cluster_roles=nothing,
+        injected=nothing,
+        may=full.may,
+    )
+
+
+def changed(value: Any, path: str, new: Any) -> Any:
+    """A copy of a JSON value with another value at a path `a/0/b`; `...` deletes, and `|` is a slash in a key."""
+    copy = json.loads(json.dumps(value))
+    *keys, last = [int(key) if key.isdigit() else key.replace("|", "/") for key in path.split("/")]
+    inner = copy
+    for key in keys:
+        inner = inner[key]
+    if new is ...:
+        del inner[last]
+    else:
+        inner[last] = new
+    return copy
