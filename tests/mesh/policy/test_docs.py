@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mesh.policy import HttpRequest, Principal, compile_policy, load_texts
+from mesh.policy import HttpRequest, Narrowing, Principal, compile_policy, load_texts
 from mesh.policy.backend_schema import BACKEND_FIELDS, TLS_FIELDS
 from mesh.policy.policy_schema import INBOUND_FIELDS, OUTBOUND_FIELDS, POLICY_FIELDS
+from mesh.settings.lists import items
+from mesh.settings.table import ANNOTATIONS, PREFIX
 
 TEXT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -69,3 +71,35 @@ def test_the_server_lets_in_whom_its_text_names() -> None:
     assert not policy.decide(monitoring, entrance, "tools/call", "pay").allowed
     assert not policy.decide(ME, entrance, "ping").allowed
     assert not policy.decide(orchestrator, policy.inbound("/admin"), "ping").allowed
+
+
+NARROWED = re.search(r"^\| annotations \|.*\n\|[-|]+\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
+ANNOTATION = re.compile(r"`([a-z-]+): \"?([^`\"]*)\"?`")
+
+
+def narrowing(cell: str) -> Narrowing:
+    """What a cell of the table says, each annotation of which admission takes."""
+    written = dict(ANNOTATION.findall(cell))
+    assert all(ANNOTATIONS[PREFIX + name].values.problem(text) is None for name, text in written.items())
+    lists = {name: tuple(items(text)) for name, text in written.items()}
+    return Narrowing(
+        frozenset(lists["policy"]) if "policy" in lists else None,
+        (lists["tools-allow"],) if "tools-allow" in lists else (),
+        lists.get("tools-deny", ()),
+    )
+
+
+@pytest.mark.parametrize("row", NARROWED[1].splitlines() if NARROWED else [])
+def test_what_annotations_leave_is_as_the_table_says(row: str) -> None:
+    assert NARROWED is not None
+    tools = re.findall(r"`([a-z]+)/([a-z_]+)`", NARROWED[0].splitlines()[0])
+    said, *answers = [cell.strip() for cell in row.strip("|").split(" | ")]
+    block = next(block for block in BLOCKS if "name: deployers" in block)
+    documents = load_texts([("a", BLOCKS[0]), ("b", block)])
+    policy = compile_policy(
+        documents, labels={"app": "triage"}, namespace="agents", narrowing=narrowing(said)
+    )
+    backends = {backend.name: backend for backend in policy.backends}
+    decided = [policy.decide(ME, backends[backend], "tools/call", tool).allowed for backend, tool in tools]
+    assert decided == [answer == "yes" for answer in answers]
+    assert len(answers) == len(tools) == 7
