@@ -7,7 +7,6 @@ denied by any. The sidecar gets them as JSON without `$`, in which the kubelet w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -16,6 +15,7 @@ from mesh.settings import table
 from mesh.settings.kinds import Setting
 from mesh.settings.lists import items
 from webhook.admission.outcome import Problem
+from webhook.admission.stored import plain_json
 
 COMBINED: Final = (table.POLICY, table.TOOLS_ALLOW, table.TOOLS_DENY, table.HIDE_SECRETS)
 """Settings whose layers add up."""
@@ -47,11 +47,11 @@ def environment(written: dict[str, tuple[str, ...]], mode: str) -> dict[Setting,
     layers = {name: [items(text) for text in texts] for name, texts in written.items() if texts}
     values: dict[Setting, str] = {}
     if named := layers.get(table.POLICY.name):
-        values[table.ENV_NARROW_POLICIES] = _json(_common(named))
+        values[table.ENV_NARROW_POLICIES] = plain_json(_common(named))
     if allowed := layers.get(table.TOOLS_ALLOW.name):
-        values[table.ENV_NARROW_TOOLS_ALLOW] = _json(allowed)
+        values[table.ENV_NARROW_TOOLS_ALLOW] = plain_json(allowed)
     if denied := layers.get(table.TOOLS_DENY.name):
-        values[table.ENV_NARROW_TOOLS_DENY] = _json(_all(denied))
+        values[table.ENV_NARROW_TOOLS_DENY] = plain_json(_all(denied))
     if mode == "enforce":
         values[table.ENV_NARROW_MODE] = mode
     return values
@@ -63,10 +63,3 @@ def _common(layers: list[list[str]]) -> list[str]:
 
 def _all(layers: list[list[str]]) -> list[str]:
     return list(dict.fromkeys(entry for layer in layers for entry in layer))
-
-
-def _json(value: object) -> str:
-    """JSON that the sidecar, which reads it as YAML, and the kubelet take for what it is: characters beyond the
-    basic plane, for which JSON has two numbers, as they are."""
-    text = json.dumps(value, ensure_ascii=False)
-    return "".join(f"\\u{ord(c):04x}" if c == "$" or "\x7f" <= c <= "\uffff" else c for c in text)

@@ -25,8 +25,11 @@ _ESCAPED = re.compile("[$\x7f-\uffff]")
 
 def encoded(value: dict[str, Any]) -> str:
     """`value` as JSON that arrives in the sidecar as it is; "" for nothing."""
-    if not value:
-        return ""
+    return plain_json(value) if value else ""
+
+
+def plain_json(value: object) -> str:
+    """`value` as JSON that kubelet and sidecar take for what it is."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
