@@ -1,0 +1,97 @@
+"""The ValidatingAdmissionPolicy speaks of the same names as admission does. What it decides is tried on an API
+server, in e2e."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+import pytest
+
+from mesh.reasons import Reason
+from mesh.settings import table, trust
+from webhook.admission.trust import MOUNT
+
+# Reasons that only the policy has: what can only be wrong with a pod after admission.
+OWN_REASONS = {
+    "sidecar_missing",
+    "sidecar_displaced",
+    "sidecar_image",
+    "sidecar_changed",
+    "injected_label",
+}
+
+
+@pytest.fixture(scope="module")
+def spec(find) -> dict[str, Any]:
+    return find("ValidatingAdmissionPolicy")["spec"]
+
+
+def variable(spec: dict[str, Any], name: str) -> str:
+    (expression,) = [one["expression"] for one in spec["variables"] if one["name"] == name]
+    return expression
+
+
+def test_reserved_names_are_those_of_the_settings_table(spec) -> None:
+    assert set(ast.literal_eval(variable(spec, "reservedContainers"))) == table.RESERVED_CONTAINERS
+    assert set(ast.literal_eval(variable(spec, "reservedVolumes"))) == table.RESERVED_VOLUMES
+
+
+def test_labels_are_those_of_the_settings_table(spec) -> None:
+    whole = str(spec)
+    for setting in (table.NAMESPACE_INJECTION, table.POD_INJECT, table.ROSSOCTL_INJECT, table.KAGENTI_INJECT):
+        assert f"'{setting.name}'" in whole
+    assert f"'{table.POD_INJECTED.name}'" in whole
+
+
+def test_the_trust_volume_may_be_mounted_as_admission_mounts_it(spec) -> None:
+    (expression, _) = [
+        one["expression"] for one in spec["validations"] if table.TRUST_VOLUME in one["expression"]
+    ]
+    assert MOUNT == {"name": table.TRUST_VOLUME, "mountPath": trust.TRUST_DIRECTORY, "readOnly": True}
+    assert f"m.mountPath == '{trust.TRUST_DIRECTORY}' && m.?readOnly.orValue(false)" in expression
+
+
+def test_messages_name_a_reason_and_what_to_do(spec) -> None:
+    known = {str(reason) for reason in Reason} | OWN_REASONS
+    for one in spec["validations"]:
+        found = re.match(r"outrider \(([a-z_, ]+)\): .+", one["message"])
+        assert found, one["message"]
+        assert set(found[1].split(", ")) <= known, one["message"]
+        assert "\n" not in one["message"]
+
+
+def test_every_variable_is_used_and_every_used_one_is_there(spec) -> None:
+    names = [one["name"] for one in spec["variables"]]
+    expressions = [one["expression"] for one in (*spec["variables"], *spec["validations"])]
+    used = set(re.findall(r"variables\.(\w+)", " ".join(expressions)))
+    assert used == set(names)
+    for place, one in enumerate(spec["variables"]):
+        assert set(re.findall(r"variables\.(\w+)", one["expression"])) <= set(names[:place])
+
+
+@pytest.mark.parametrize(
+    ("native", "expected", "not_expected"),
+    [
+        ("auto", ["initContainers[0].name == 'outrider-sidecar'", "containers[0].name"], []),
+        ("always", ["initContainers[0].name == 'outrider-sidecar'"], ["object.spec.containers[0].name"]),
+        ("never", ["object.spec.containers[0].name"], ["'Always'"]),
+    ],
+)
+def test_the_sidecar_is_where_the_settings_put_it(native, expected, not_expected, find) -> None:
+    values = {"settings": {"nativeSidecars": native}}
+    validations = find("ValidatingAdmissionPolicy", values=values)["spec"]["validations"]
+    (place,) = [one["expression"] for one in validations if "sidecar_displaced" in one["message"]]
+    assert all(each in place for each in expected)
+    assert not any(each in place for each in not_expected)
+
+
+def test_images_are_of_the_repositories_that_the_values_name(find) -> None:
+    values = {"finalState": {"images": ["registry.example/a", "registry.example/b"]}}
+    whole = str(find("ValidatingAdmissionPolicy", values=values))
+    assert "['registry.example/a', 'registry.example/b'].exists" in whole
+    values = {"sidecarImage": {"registry": "registry.example"}}
+    assert "['registry.example/outrider/sidecar'].exists" in str(
+        find("ValidatingAdmissionPolicy", values=values)
+    )

@@ -1,0 +1,149 @@
+"""Names that control plane and command line look for are those that the chart gives."""
+
+from __future__ import annotations
+
+from mesh.settings import installation as names
+from mesh.settings import table
+
+SELF_SIGNED = [
+    ("Deployment", names.WEBHOOK),
+    ("Service", names.WEBHOOK),
+    ("ServiceAccount", names.WEBHOOK),
+    ("Lease", names.WEBHOOK),
+    ("PodDisruptionBudget", names.WEBHOOK),
+    ("NetworkPolicy", names.WEBHOOK),
+    ("Secret", names.WEBHOOK_SECRET),
+    ("ConfigMap", names.WEBHOOK_SETTINGS),
+    ("MutatingWebhookConfiguration", names.INJECTOR),
+    ("ValidatingWebhookConfiguration", names.VALIDATOR),
+    ("ValidatingAdmissionPolicy", names.FINAL_STATE_POLICY),
+]
+INJECTOR_ENTRIES = [names.ENABLED_ENTRY, names.REQUIRED_ENTRY, names.POD_ENTRY, names.DISABLED_ENTRY]
+VALIDATOR_ENTRIES = [names.EPHEMERAL_ENTRY, names.DOCUMENTS_ENTRY, names.CONFIG_MAPS_ENTRY]
+
+
+def test_every_object_has_the_name_that_others_look_for(find) -> None:
+    for kind, name in SELF_SIGNED:
+        assert find(kind, name)["metadata"]["name"] == name
+
+
+def test_names_do_not_depend_on_the_release(helm) -> None:
+    from pathlib import Path
+
+    chart = helm.Chart.load(Path(__file__).parents[2] / "charts" / "outrider")
+    one, other = (chart.render({}, name=name, namespace="n") for name in ("outrider", "mesh"))
+    assert {key: text.replace('"mesh"', '"outrider"') for key, text in other.items()} == one
+
+
+def test_entries_are_called_at_the_paths_that_are_served(find) -> None:
+    for kind, entries, path in (
+        ("MutatingWebhookConfiguration", INJECTOR_ENTRIES, names.MUTATE_PATH),
+        ("ValidatingWebhookConfiguration", VALIDATOR_ENTRIES, names.VALIDATE_PATH),
+    ):
+        webhooks = find(kind)["webhooks"]
+        assert [one["name"] for one in webhooks] == entries
+        for one in webhooks:
+            service = one["clientConfig"]["service"]
+            assert service == {
+                "name": names.WEBHOOK,
+                "namespace": "outrider-system",
+                "path": path,
+                "port": 443,
+            }
+            assert one["failurePolicy"] == "Fail"
+            assert one["sideEffects"] == "None"
+            assert one["matchPolicy"] == "Equivalent"
+            assert one["timeoutSeconds"] == 5
+
+
+def test_match_conditions_have_the_names_by_which_the_command_line_knows_them(find) -> None:
+    webhooks = find("MutatingWebhookConfiguration")["webhooks"]
+    conditions = {one["name"]: [each["name"] for each in one["matchConditions"]] for one in webhooks}
+    assert conditions == {
+        names.ENABLED_ENTRY: [names.NOT_A_MIRROR, names.NOT_OPTED_OUT_ELSEWHERE],
+        names.REQUIRED_ENTRY: [names.NOT_A_MIRROR],
+        names.POD_ENTRY: [names.NOT_A_MIRROR],
+        names.DISABLED_ENTRY: [names.NOT_A_MIRROR],
+    }
+    (ephemeral, *_) = find("ValidatingWebhookConfiguration")["webhooks"]
+    assert [one["name"] for one in ephemeral["matchConditions"]] == [names.HAS_A_SIDECAR]
+
+
+def test_the_service_leads_to_the_port_that_the_control_plane_serves(find) -> None:
+    for values in ({}, {"port": 9443, "telemetryPort": 9090}):
+        port, telemetry = values.get("port", 10250), values.get("telemetryPort", 15020)
+        (container,) = find("Deployment", values=values)["spec"]["template"]["spec"]["containers"]
+        assert [one["containerPort"] for one in container["ports"]] == [port, telemetry]
+        arguments = container["args"]
+        assert arguments[arguments.index("--port") + 1] == str(port)
+        assert arguments[arguments.index("--telemetry-port") + 1] == str(telemetry)
+        (served,) = find("Service", values=values)["spec"]["ports"]
+        assert (served["port"], served["targetPort"]) == (443, port)
+        open_ports = [
+            each["port"]
+            for rule in find("NetworkPolicy", values=values)["spec"]["ingress"]
+            for each in rule["ports"]
+        ]
+        assert open_ports == [port, telemetry]
+
+
+def test_the_service_selects_the_pods_of_the_deployment_and_no_others(find) -> None:
+    deployment = find("Deployment")["spec"]
+    labels = deployment["template"]["metadata"]["labels"]
+    assert deployment["selector"]["matchLabels"] == labels == find("Service")["spec"]["selector"]
+    assert find("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == labels
+
+
+def test_own_labels_win_over_those_of_the_values(find) -> None:
+    values = {"podLabels": {"team": "a"}, "podAnnotations": {"example.com/a": "b"}}
+    pod = find("Deployment", values=values)["spec"]["template"]["metadata"]
+    assert pod["labels"]["team"] == "a"
+    assert pod["labels"]["app.kubernetes.io/name"] == names.WEBHOOK
+    assert pod["annotations"]["example.com/a"] == "b"
+
+
+def test_other_settings_make_other_pods(find) -> None:
+    def checksum(values: dict[str, object]) -> str:
+        return find("Deployment", values=values)["spec"]["template"]["metadata"]["annotations"][
+            "checksum/settings"
+        ]
+
+    assert checksum({"settings": {"uid": 2000}}) != checksum({}) == checksum({"replicas": 3})
+
+
+def test_sidecars_are_scraped_at_the_port_that_they_name(find) -> None:
+    monitor = find("PodMonitor", "outrider-sidecars", {"podMonitor": {"enabled": True}})
+    assert monitor["spec"]["selector"]["matchLabels"] == {table.POD_INJECTED.name: "true"}
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] == "outrider-health"
+
+
+def test_a_disruption_budget_is_for_several_replicas(manifests) -> None:
+    assert "PodDisruptionBudget" not in {one["kind"] for one in manifests({"replicas": 1})}
+
+
+def test_cert_manager_has_no_secret_of_ours_beside_its_own(manifests) -> None:
+    objects = manifests({"certificates": {"mode": "cert-manager"}})
+    kinds = {one["kind"] for one in objects}
+    assert not kinds & {"Secret", "Lease", "Role", "RoleBinding"}
+    for one in objects:
+        if one["kind"].endswith("WebhookConfiguration"):
+            injected = one["metadata"]["annotations"]["cert-manager.io/inject-ca-from"]
+            assert injected == f"outrider-system/{names.WEBHOOK}"
+    leaf = next(
+        one for one in objects if (one["kind"], one["metadata"]["name"]) == ("Certificate", names.WEBHOOK)
+    )
+    assert leaf["spec"]["secretName"] == names.WEBHOOK_SECRET
+    assert f"{names.WEBHOOK}.outrider-system.svc" in leaf["spec"]["dnsNames"]
+
+
+def test_notes_name_what_these_values_need(render) -> None:
+    notes = render()["outrider/templates/NOTES.txt"]
+    assert "outrider check" in notes
+    assert "configmap outrider-policies" in notes
+    assert "outrider networkpolicy" in notes
+    assert "csi.spiffe.io" in notes
+    other = render({"replicas": 1, "finalState": {"mode": "never"}, "settings": {"policyConfigMap": ""}})
+    assert "Set replicas to 2" in other["outrider/templates/NOTES.txt"]
+    assert "no ValidatingAdmissionPolicy" in other["outrider/templates/NOTES.txt"]
+    assert "configmap" not in other["outrider/templates/NOTES.txt"]

@@ -1,0 +1,62 @@
+"""Permissions: what the control plane does with the API, each with the reason, and nothing else."""
+
+from __future__ import annotations
+
+from mesh.settings import installation as names
+
+REACHES = ["get", "list", "watch"]
+WRITES = [*REACHES, "update", "patch"]
+
+# (group, resource, names): verbs
+CLUSTER = {
+    ("", "namespaces", ()): REACHES,  # their labels and annotations decide, and are in no AdmissionReview
+    ("", "nodes", ()): ["list", "watch"],  # the kubelets' versions, for native sidecars
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", (names.INJECTOR,)): WRITES,  # caBundle
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations", (names.VALIDATOR,)): WRITES,
+}
+OWN_NAMESPACE = {
+    ("", "secrets", (names.WEBHOOK_SECRET,)): WRITES,  # CA and serving certificate
+    ("coordination.k8s.io", "leases", (names.WEBHOOK,)): WRITES,  # who of the replicas writes them
+}
+CERT_MANAGER = {"certificates": {"mode": "cert-manager"}}
+
+
+def granted(role: dict) -> dict[tuple[str, str, tuple[str, ...]], list[str]]:
+    return {
+        (group, resource, tuple(rule.get("resourceNames", ()))): rule["verbs"]
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+def test_the_cluster_grants_what_is_needed_and_no_more(find) -> None:
+    assert granted(find("ClusterRole")) == CLUSTER
+
+
+def test_the_own_namespace_grants_what_is_needed_and_no_more(find) -> None:
+    role = find("Role")
+    assert granted(role) == OWN_NAMESPACE
+    assert role["metadata"]["namespace"] == "outrider-system"
+
+
+def test_with_cert_manager_nothing_is_written(find) -> None:
+    verbs = granted(find("ClusterRole", values=CERT_MANAGER))
+    assert verbs.keys() == CLUSTER.keys()
+    assert not {verb for each in verbs.values() for verb in each} - set(REACHES)
+
+
+def test_what_may_be_written_is_there_already(find, manifests) -> None:
+    """`create` cannot be granted by name, so it is not granted at all."""
+    there = {(one["kind"].lower() + "s", one["metadata"]["name"]) for one in manifests()}
+    for _, resource, listed in (*granted(find("ClusterRole")), *granted(find("Role"))):
+        assert {(resource, name) for name in listed} <= there
+
+
+def test_everything_is_granted_to_the_account_that_the_pods_have(find) -> None:
+    account = find("Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": "outrider-system"}
+    for kind in ("ClusterRoleBinding", "RoleBinding"):
+        binding = find(kind)
+        assert binding["subjects"] == [subject]
+        assert find(binding["roleRef"]["kind"], binding["roleRef"]["name"])

@@ -1,0 +1,109 @@
+"""Values: documented, in the schema, and refused with a sentence where they contradict one another."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+CHART = Path(__file__).parents[2] / "charts" / "outrider"
+SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+
+BAD = [
+    ({"replicas": 0}, "/replicas"),
+    ({"replicas": "2"}, "/replicas"),
+    ({"replica": 2}, "replica"),
+    ({"image": {"repository": ""}}, "/image/repository"),
+    ({"image": {"repository": "outrider/webhook:1"}}, "/image/repository"),
+    ({"image": {"digest": "sha256:12"}}, "/image/digest"),
+    ({"sidecarImage": {"tag": "a b"}}, "/sidecarImage/tag"),
+    ({"sidecarImage": {"pullPolicy": "Sometimes"}}, "/sidecarImage/pullPolicy"),
+    ({"imagePullSecrets": [{"name": "registry"}]}, "/imagePullSecrets/0"),
+    ({"port": 443}, "/port"),
+    ({"timeoutSeconds": 31}, "/timeoutSeconds"),
+    ({"certificates": {"mode": "helm"}}, "/certificates/mode"),
+    ({"certificates": {"certManager": {"duration": "a week"}}}, "/certificates/certManager/duration"),
+    ({"resourceQuota": {"enabled": "yes"}}, "/resourceQuota/enabled"),
+    ({"podLabels": {"tier": 1}}, "/podLabels/tier"),
+    ({"podDisruptionBudget": {"minAvailable": 1}}, "/podDisruptionBudget"),
+    ({"env": [{"value": "x"}]}, "/env/0"),
+    ({"finalState": {"mode": "maybe"}}, "/finalState/mode"),
+    ({"finalState": {"images": ["a'b"]}}, "/finalState/images/0"),
+    ({"settings": {"image": "x"}}, "image"),
+    ({"settings": {"namespaces": {}}}, "namespaces"),
+    ({"settings": {"uid": 0}}, "/settings/uid"),
+    ({"settings": {"nativeSidecars": "sometimes"}}, "/settings/nativeSidecars"),
+    ({"settings": {"identity": {"provider": "vault"}}}, "/settings/identity/provider"),
+    ({"settings": {"identity": {"socket": "a/b"}}}, "/settings/identity/socket"),
+    ({"settings": {"identity": {"builtin": {"url": "http://ca", "rootConfigMap": "r"}}}}, "builtin/url"),
+    ({"settings": {"identity": {"builtin": {"url": "https://ca"}}}}, "rootConfigMap"),
+    ({"settings": {"identity": {"files": {"certificate": "tls.crt"}}}}, "identity/files"),
+    ({"settings": {"identity": {"files": {"secret": "a", "csi": {"driver": "b"}}}}}, "identity/files"),
+    ({"settings": {"ports": {"inbound": 80}}}, "/settings/ports/inbound"),
+    ({"settings": {"noProxy": ["*"]}}, "/settings/noProxy/0"),
+    ({"settings": {"limits": {"head_bytes": -1}}}, "/settings/limits/head_bytes"),
+    ({"settings": {"redirect": {"udp": "open"}}}, "/settings/redirect/udp"),
+    ({"settings": {"ignoredNamespaces": ["agents"]}}, "/settings/ignoredNamespaces"),
+]
+
+CONTRADICTING = [
+    (
+        {"certificates": {"certManager": {"issuerRef": {"name": "ca"}}}},
+        "certificates.certManager.issuerRef is set, but certificates.mode is self",
+    ),
+    ({"terminationGracePeriodSeconds": 5}, "terminationGracePeriodSeconds must be more than drainSeconds"),
+    ({"port": 15020}, "port and telemetryPort must differ"),
+    ({"resourceQuota": {"enabled": True}}, "but priorityClassName is empty"),
+    (
+        {"replicas": 11, "priorityClassName": "a", "resourceQuota": {"enabled": True}},
+        "resourceQuota.pods is less than replicas",
+    ),
+    ({"settings": {"identity": {"provider": "builtin"}}}, "settings.identity.builtin does not say where"),
+    ({"settings": {"identity": {"provider": "files"}}}, "settings.identity.files does not say where"),
+    ({"settings": {"identity": {"volume": "none"}}}, "settings.identity.volume is none"),
+    ({"settings": {"ports": {"inbound": 15002}}}, "settings.ports must differ"),
+]
+
+
+def test_the_chart_has_no_fault_that_lint_finds(helm) -> None:
+    report = helm.chart.lint(CHART, {}, strict=True, namespace="outrider-system")
+    assert [one for one in report["messages"] if one["severity"] > 1] == []
+    assert report["errors"] == []
+
+
+@pytest.mark.parametrize(("values", "place"), BAD, ids=str)
+def test_bad_values_are_refused_with_their_place(values, place, render, helm) -> None:
+    with pytest.raises(helm.HelmError) as caught:
+        render(values)
+    assert place in str(caught.value)
+
+
+@pytest.mark.parametrize(("values", "sentence"), CONTRADICTING, ids=str)
+def test_values_that_contradict_one_another_are_refused_with_a_sentence(
+    values, sentence, render, helm
+) -> None:
+    with pytest.raises(helm.HelmError) as caught:
+        render(values)
+    assert sentence in str(caught.value)
+
+
+def test_every_value_has_a_comment() -> None:
+    lines = (CHART / "values.yaml").read_text(encoding="utf-8").splitlines()
+    pairs = zip(["", *lines], lines, strict=False)
+    assert [line for before, line in pairs if re.match(r" *\w+:", line) and "#" not in before] == []
+
+
+def test_the_schema_takes_nothing_that_it_does_not_know() -> None:
+    open_objects = []
+
+    def look(schema: object, place: str) -> None:
+        if isinstance(schema, dict):
+            if "properties" in schema and schema.get("additionalProperties") is not False:
+                open_objects.append(place)
+            for key, below in schema.items():
+                look(below, f"{place}/{key}")
+
+    look(SCHEMA, "")
+    assert open_objects == []
