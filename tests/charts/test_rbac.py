@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from mesh.settings import installation as names
 
-REACHES = ["get", "list", "watch"]
-WRITES = [*REACHES, "update", "patch"]
+READS = ["get", "list", "watch"]
+WRITES = [*READS, "update", "patch"]
 
-# (group, resource, names): verbs
-CLUSTER = {
-    ("", "namespaces", ()): REACHES,  # their labels and annotations decide, and are in no AdmissionReview
+# (group, resource or path, names): verbs
+NAMESPACES = {
+    ("", "namespaces", ()): READS,  # their labels and annotations decide, and are in no AdmissionReview
+}
+VERSIONS = {
     ("", "nodes", ()): ["list", "watch"],  # the kubelets' versions, for native sidecars
+    ("", "/version", ()): ["get"],  # the API server's
+}
+CONFIGURATIONS = {
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", (names.INJECTOR,)): WRITES,  # caBundle
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations", (names.VALIDATOR,)): WRITES,
 }
@@ -25,13 +30,18 @@ def granted(role: dict) -> dict[tuple[str, str, tuple[str, ...]], list[str]]:
     return {
         (group, resource, tuple(rule.get("resourceNames", ()))): rule["verbs"]
         for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
+        for group in rule.get("apiGroups", [""])
+        for resource in (*rule.get("resources", ()), *rule.get("nonResourceURLs", ()))
     }
 
 
 def test_the_cluster_grants_what_is_needed_and_no_more(find) -> None:
-    assert granted(find("ClusterRole")) == CLUSTER
+    assert granted(find("ClusterRole")) == NAMESPACES | VERSIONS | CONFIGURATIONS
+
+
+def test_versions_are_read_only_where_they_decide(find) -> None:
+    values = {"settings": {"nativeSidecars": "always"}}
+    assert granted(find("ClusterRole", values=values)) == NAMESPACES | CONFIGURATIONS
 
 
 def test_the_own_namespace_grants_what_is_needed_and_no_more(find) -> None:
@@ -41,9 +51,7 @@ def test_the_own_namespace_grants_what_is_needed_and_no_more(find) -> None:
 
 
 def test_with_cert_manager_nothing_is_written(find) -> None:
-    verbs = granted(find("ClusterRole", values=CERT_MANAGER))
-    assert verbs.keys() == CLUSTER.keys()
-    assert not {verb for each in verbs.values() for verb in each} - set(REACHES)
+    assert granted(find("ClusterRole", values=CERT_MANAGER)) == NAMESPACES | VERSIONS
 
 
 def test_what_may_be_written_is_there_already(find, manifests) -> None:

@@ -67,11 +67,6 @@ app.kubernetes.io/part-of: outrider
 {{- if and .Values.podMonitor.enabled (include "outrider.hasKind" (dict "root" . "kind" "monitoring.coreos.com/v1/PodMonitor")) }}true{{ end }}
 {{- end }}
 
-{{/* Whoever issues the certificate writes caBundle; the control plane only compares it otherwise. */}}
-{{- define "outrider.configurationVerbs" -}}
-{{- if eq .Values.certificates.mode "self" }}[get, list, watch, update, patch]{{ else }}[get, list, watch]{{ end }}
-{{- end }}
-
 {{/* Expressions of the webhook entries, one line each and quoted. */}}
 {{- define "outrider.notAMirror" -}}
 "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)"
