@@ -1,0 +1,142 @@
+"""Writes the tables of docs/troubleshooting.md: reason codes of admission, and what `outrider check` looks at.
+
+`python docs/build_troubleshooting.py` writes them between their markers; a test checks that they are what the code
+says. What is by hand in here is only which page has more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from cli.check.table import TABLE
+from mesh.reasons import Reason
+
+TARGET = Path(__file__).with_name("troubleshooting.md")
+FINAL_STATE = Path(__file__).parents[1] / "charts" / "outrider" / "templates" / "final-state.yaml"
+
+ADMISSION = tuple(Reason)[tuple(Reason).index(Reason.INJECTED) :]
+"""The codes of admission: the last part of the table of reasons."""
+
+PAGES = {
+    "pods-without-sidecar": "not_opted_in pod_opted_out namespace_disabled namespace_ignored inject_label_invalid "
+    "namespace_label_invalid host_network mirror_pod windows_pod sidecar_missing injected_label "
+    "failure-policy entries-complete final-state-policy final-state-binding validating-admission-policy "
+    "namespace-label pods-injected workload-labels",
+    "injector-outage": "namespace_unknown control-plane-installed control-plane-available control-plane-replicas "
+    "disruption-budget own-namespace-exempt webhook-destination webhook-endpoints install-namespace",
+    "job-never-completes": "api-server-version kubelet-versions",
+    "init-containers-without-network": "proxy_conflict sidecars-ready policies-present",
+    "podsecurity": "capture_impossible capture_undone",
+    "shutdown": "termination-grace",
+    "certificates": "serving-secret ca-certificate serving-certificate serving-certificate-chain "
+    "serving-certificate-names ca-bundles leader-lease control-plane-permissions",
+    "webhook-order": "reserved_name sidecar_displaced sidecar_changed sidecar_image reinvocation other-webhooks "
+    "entries-disjoint injector-entries validator-entries final-state-image",
+    "private-cluster-ports": "webhook-timeouts",
+    "probes": "probe_refused hook_refused",
+    "resources": "sidecar-restarts",
+    "service-account-token": "identity_exposed reserved_volume identity-driver identity-exclusive "
+    "csi-driver-available",
+    "uid-and-kernel": "sidecar_uid sidecar_group shared_processes",
+    "also": "opt_out_refused sidecar_joined ephemeral-containers",
+}
+"""What is told about on which page below docs/troubleshooting/."""
+ELSEWHERE = {
+    "annotation_invalid": "injection.md#who-sets-what",
+    "not_permitted": "injection.md#who-sets-what",
+    "sidecar_port": "injection.md#ports",
+    "secret_exposed": "injection.md#annotations",
+    "containers_added": "injection.md#ephemeral-containers",
+    "platform-settings": "injection.md#the-platforms-settings",
+    "sidecar-settings": "injection.md#the-platforms-settings",
+    "policies-valid": "policy.md#errors",
+    "policy-labels": "policy.md#agentpolicy",
+    "network-policy": "injection.md#networkpolicy",
+    "sidecar-versions": "use-on-a-cluster.md#upgrade-and-rollback",
+    "control-plane-version": "use-on-a-cluster.md#upgrade-and-rollback",
+    "resource-kinds": "use-on-a-cluster.md#upgrade-and-rollback",
+    "names-free": "use-on-a-cluster.md#install",
+    "install-permissions": "use-on-a-cluster.md#before-you-start",
+}
+_CODE = re.compile(r'message: .*?"outrider \(([a-z_, ]+)\): (.*?)"')
+_PLACEHOLDER = re.compile(r"\{\{.*?\}\}|%s")
+
+
+def links() -> dict[str, str]:
+    """By code or check: the link to what tells more."""
+    named = {
+        code: f"[{page}](troubleshooting/{page}.md)"
+        for page, codes in PAGES.items()
+        for code in codes.split()
+    }
+    return named | {code: f"[{target.partition('#')[0]}]({target})" for code, target in ELSEWHERE.items()}
+
+
+def sections() -> dict[str, str]:
+    """What stands between each pair of markers."""
+    return {"reasons": _text(_reasons()), "checks": _text(_checks())}
+
+
+def page(written: str) -> str:
+    """`written` with everything between markers made anew."""
+    for name, text in sections().items():
+        begin, end = f"<!-- {name}: begin", f"<!-- {name}: end -->"
+        head, _, rest = written.partition(begin)
+        line, _, rest = rest.partition("\n")
+        written = f"{head}{begin}{line}\n{text}\n{end}{rest.partition(end)[2]}"
+    return written
+
+
+def final_state_messages() -> dict[str, str]:
+    """Codes that the ValidatingAdmissionPolicy alone gives, with what it says first."""
+    known = {str(reason) for reason in Reason}
+    messages: dict[str, str] = {}
+    for codes, said in _CODE.findall(FINAL_STATE.read_text(encoding="utf-8")):
+        for code in codes.split(", "):
+            if code not in known:
+                messages.setdefault(code, _PLACEHOLDER.sub("…", said))
+    return messages
+
+
+def _reasons() -> Iterator[str]:
+    more = links()
+    yield "| code | what it says | more |"
+    yield "|---|---|---|"
+    for reason in ADMISSION:
+        yield _row(str(reason), reason.sentence, more.get(reason, ""))
+    yield ""
+    yield "The ValidatingAdmissionPolicy has these as well, for pods whose sidecar is not as the webhook made it:"
+    yield ""
+    yield "| code | what it says | more |"
+    yield "|---|---|---|"
+    for code, said in final_state_messages().items():
+        yield _row(code, said, more.get(code, ""))
+
+
+def _checks() -> Iterator[str]:
+    more = links()
+    for category, group in groupby(TABLE, key=lambda check: check.category):
+        yield f"**{category[0].upper()}{category[1:]}**"
+        yield ""
+        yield "| check | holds when | where it does not | more |"
+        yield "|---|---|---|---|"
+        for check in group:
+            yield _row(check.id, check.title, check.hint, more.get(check.id, ""))
+        yield ""
+
+
+def _row(code: str, *cells: str) -> str:
+    """A row that can be linked to by its code."""
+    escaped = [cell.replace("|", "\\|") for cell in (f'<a id="{code}"></a>`{code}`', *cells)]
+    return f"| {' | '.join(escaped)} |"
+
+
+def _text(lines: Iterator[str]) -> str:
+    return "\n".join(lines).rstrip("\n")
+
+
+if __name__ == "__main__":
+    TARGET.write_text(page(TARGET.read_text(encoding="utf-8")), encoding="utf-8")
