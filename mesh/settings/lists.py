@@ -93,7 +93,11 @@ def _within(network: Network, other: Network) -> bool:
 
 
 def _network(text: str) -> Network | None:
-    """A block, or None: also for IPv4 in IPv6 notation, which is never on the wire."""
+    """A block, or None: also for IPv4 in IPv6 notation, which is never on the wire, and for one with a zone
+    (`fe80::%eth0/64`), which rules would leave out and which may be any text.
+    """
+    if "%" in text:
+        return None
     try:
         network = ipaddress.ip_network(text)
     except ValueError:

@@ -24,7 +24,16 @@ def test_blocks_of_both_families_are_taken(text) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["10.0.0.1/8", "10.0.0.0/33", "example.org", "::ffff:10.0.0.0/104", "10.0.0.0/8 11.0.0.0/8"]
+    "text",
+    [
+        "10.0.0.1/8",
+        "10.0.0.0/33",
+        "example.org",
+        "::ffff:10.0.0.0/104",
+        "10.0.0.0/8 11.0.0.0/8",
+        "fe80::%eth0/64",
+        "fe80::1%$(HOME)/128",
+    ],
 )
 def test_what_is_no_block_is_told(text) -> None:
     assert text in (CidrList().problem(text) or "")
