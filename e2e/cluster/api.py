@@ -66,13 +66,18 @@ class Api:
         """The same user with more headers, such as those of impersonation."""
         authority, certificate, key = self._identity
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Api(
-            self.server, authority, certificate=certificate, key=key, headers={**self.headers, **named}
-        )
+        merged = {**self.headers, **named}
+        return self._child(Api(self.server, authority, certificate=certificate, key=key, headers=merged))
 
     def with_token(self, token: str) -> Api:
         """Whoever a bearer token says."""
-        return Api(self.server, self._identity[0], headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {token}"}
+        return self._child(Api(self.server, self._identity[0], headers=headers))
+
+    def _child(self, made: Api) -> Api:
+        """Its connections are closed with ours."""
+        made._open, made._lock = self._open, self._lock
+        return made
 
     def get(self, path: str, **query: Any) -> Json:
         return self.request("GET", path, query=query)

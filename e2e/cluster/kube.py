@@ -196,6 +196,14 @@ class Kube:
             lambda: _met(self.get("Job", name, namespace), "Complete"), f"{name} done", namespace, seconds
         )
 
+    def wait_event(self, text: str, namespace: str, seconds: float = WAIT_SECONDS) -> str:
+        """The first event of a namespace that holds `text`."""
+
+        def look() -> str | None:
+            return next((line for line in self.events(namespace) if text in line), None)
+
+        return self.until(look, f"an event with {text!r}", namespace, seconds)
+
     # --- looking
 
     def logs(

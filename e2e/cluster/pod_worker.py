@@ -10,14 +10,14 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from e2e.cluster import images, status
+from e2e.cluster import etc_files, images, status
 from e2e.cluster.api import STRATEGIC, ApiError
 from e2e.cluster.container import Container, Kind, now, privileges
-from e2e.cluster.probes import Prober, ask
+from e2e.cluster.ending import Ending
+from e2e.cluster.probes import Asked, Prober, ask
 from e2e.cluster.variables import NotConfigured, Variables, expand
 from e2e.cluster.volumes import NotMounted, Volumes
 from e2e.namespaces import NAMESPACES, Failed, Pod
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS: Final = 0.5
 IDLE_SECONDS: Final = 5.0
-LEAST_GRACE: Final = 2.0
 Json = dict[str, Any]
 
 
@@ -189,7 +188,7 @@ class PodWorker:
 
     def _all_over(self) -> None:
         self._report()
-        self._end_all(self._grace())
+        self._ending().end(self.containers, self._grace())
         self._over = True
 
     def _initialize(self) -> bool:
@@ -251,18 +250,18 @@ class PodWorker:
 
     def _launch(self, container: Container) -> tuple[Json, dict[str, str]]:
         spec = container.spec
-        base = images.variables() | self.node.service_variables() | {"HOSTNAME": self.hostname}
+        base = images.variables() | self.node.service_variables() | {"HOSTNAME": etc_files.hostname(self.pod)}
         env = self._variables().of(spec, base)
         expanded = [[expand(part, env) for part in spec.get(key) or []] for key in ("command", "args")]
         assert self.network is not None
         launch = {
             **privileges(self.pod, spec, container.image),
             "network": str(NAMESPACES / self.network.namespace),
-            "hostname": self.hostname,
+            "hostname": etc_files.hostname(self.pod),
             "argv": images.command(container.image, expanded),
             "env": env,
             "workingDir": spec.get("workingDir") or "/",
-            "binds": [*self._binds(spec, env), *self._names()],
+            "binds": [*self._binds(spec, env), *etc_files.binds(self.folder)],
         }
         return launch, env
 
@@ -280,33 +279,10 @@ class PodWorker:
             binds.append({"source": str(source), "target": mount["mountPath"], "readOnly": read_only})
         return sorted(binds, key=lambda bind: bind["target"].count("/"))
 
-    def _names(self) -> list[Json]:
-        return [
-            {"source": str(self.folder / name), "target": f"/etc/{name}", "readOnly": False}
-            for name in ("hosts", "resolv.conf", "hostname")
-        ]
-
-    @property
-    def hostname(self) -> str:
-        return str(self.pod["spec"].get("hostname") or self.name)[:63]
-
     def write_hosts(self) -> None:
-        """The files below /etc that a node writes. In place: they are mounted one by one."""
         assert self.network is not None
-        own = "".join(f"{address} {self.hostname}\n" for address in (self.network.ipv4, self.network.ipv6))
-        aliases = "".join(
-            f"{alias['ip']} {' '.join(alias['hostnames'])}\n"
-            for alias in self.pod["spec"].get("hostAliases") or []
-        )
-        local = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
-        text = f"{local}{own}{aliases}{self.node.hosts(self.namespace)}"
-        (self.folder / "hosts").write_text(text, encoding="ascii")
-        search = (
-            f"search {self.namespace}.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n"
-        )
-        nobody = f"nameserver {self.node.network.addresses.router[0]}\n{search}"
-        (self.folder / "resolv.conf").write_text(nobody, encoding="ascii")
-        (self.folder / "hostname").write_text(f"{self.hostname}\n", encoding="ascii")
+        nameserver = self.node.network.addresses.router[0]
+        etc_files.write(self.folder, self.pod, self.network, self.node.hosts(self.namespace), nameserver)
 
     def hosts_changed(self) -> None:
         if self._set_up:
@@ -337,7 +313,7 @@ class PodWorker:
 
     def _finish(self) -> bool:
         """SIGTERM, grace, SIGKILL, the last report, and the pod's object may go."""
-        self._end_all(self._grace())
+        self._ending().end(self.containers, self._grace())
         self._over = True
         self._report()
         body = {"gracePeriodSeconds": 0, "preconditions": {"uid": self.uid}}
@@ -349,54 +325,18 @@ class PodWorker:
                 return False
         return True
 
-    def _end_all(self, grace: float) -> None:
-        deadline = time.monotonic() + grace
-        rest = [one for one in self.containers if one.kind is not Kind.SIDECAR and one.running]
-        self._end(rest, deadline)
-        for sidecar in reversed(self._of(Kind.SIDECAR)):
-            self._end([sidecar] if sidecar.running else [], max(deadline, time.monotonic() + LEAST_GRACE))
+    def _ending(self) -> Ending:
+        return Ending(self._pod_now, self._nobody_cares, self._hook, self.event)
 
-    def _end(self, containers: Sequence[Container], deadline: float) -> None:
-        """End some containers at the same time."""
-        for container in containers:
-            self.event("Normal", "Killing", f"Stopping container {container.name}")
-        threads = [
-            threading.Thread(target=self._before_stop, args=(one, deadline), daemon=True)
-            for one in containers
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(max(0.1, deadline - time.monotonic()))
-        for container in containers:
-            container.terminate()
-        self._until(lambda: not any(one.running for one in containers), deadline)
-        for container in containers:
-            container.kill()
-            container.wait(10)
+    def _pod_now(self) -> Json:
+        return self.pod
 
-    def _before_stop(self, container: Container, deadline: float) -> None:
-        hook = (container.spec.get("lifecycle") or {}).get("preStop")
-        if not hook:
-            return
-        if pause := hook.get("sleep"):
-            self._until(lambda: False, min(deadline, time.monotonic() + pause["seconds"]))
-            return
+    def _nobody_cares(self) -> bool:
+        return self._gone or self._closed.is_set()
+
+    def _hook(self, container: Container, hook: Json, seconds: float) -> Asked:
         env = self._launch(container)[1]
-        good, said = ask(
-            {**hook, "timeoutSeconds": deadline - time.monotonic()}, container, self._address(), env
-        )
-        if not good:
-            self.event("Warning", "FailedPreStopHook", said)
-
-    def _until(self, done: Callable[[], bool], deadline: float) -> None:
-        """Until it is done, its time is over, or nobody cares any more."""
-        asked = self.pod["metadata"].get("deletionGracePeriodSeconds")
-        while not done() and time.monotonic() < deadline:
-            shortened = self.pod["metadata"].get("deletionGracePeriodSeconds") != asked and asked is not None
-            if self._gone or self._closed.is_set() or shortened:
-                return
-            time.sleep(0.02)
+        return ask({**hook, "timeoutSeconds": seconds}, container, self._address(), env)
 
     def _clean_up(self) -> None:
         for container in self.containers:
