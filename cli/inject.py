@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     rewriting.configure(parser)
     parser.add_argument(
         "--namespace-labels",
-        type=_labels,
+        type=label_list,
         default={},
         metavar="KEY=VALUE,…",
         help=f"labels to assume on every namespace, such as {PREFIX}injection=enabled",
@@ -88,7 +88,8 @@ def _misplaced(workload: Workload) -> list[str]:
     ]
 
 
-def _labels(text: str) -> dict[str, str]:
+def label_list(text: str) -> dict[str, str]:
+    """`KEY=VALUE,…` as an argument; raises ArgumentTypeError."""
     labels: dict[str, str] = {}
     for item in filter(None, text.split(",")):
         key, equals, value = item.partition("=")

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 
 from cli.check.data_plane import Agents, agents, status_of
-from cli.check.installed import settings_of
+from cli.check.installed import settings_in
 from cli.check.objects import containers_of, labels_of, name_of, sidecar_of
 from cli.check.result import Result, State, failed, judged, ok, skipped
 from cli.check.snapshot import Snapshot
@@ -99,7 +99,7 @@ def network_policies(agents: Agents) -> Result:
 
 
 def _config_map(snapshot: Snapshot) -> str:
-    return (settings_of(snapshot.settings.one) or InjectionSettings()).policy_config_map
+    return (settings_in(snapshot) or InjectionSettings()).policy_config_map
 
 
 def _at_admission(pod: Obj) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cli.check.installed import settings_of
+from cli.check.installed import settings_in
 from cli.check.objects import annotations_of, ended, inner, labels_of, name_of, sidecar_of, sidecar_status
 from cli.check.result import Result, State, failed, judged, ok, skipped, warning
 from cli.check.snapshot import DataPlane, Snapshot
@@ -54,7 +54,7 @@ def agents(check: Callable[[Agents], Result]) -> Callable[[Snapshot, datetime], 
         if namespace is None:
             return skipped(f"namespace {data.namespace} cannot be read")
         known = Namespace(data.namespace, labels_of(namespace), annotations_of(namespace))
-        settings = settings_of(snapshot.settings.one) or InjectionSettings()
+        settings = settings_in(snapshot) or InjectionSettings()
         pods = tuple(pod for pod in data.pods.items if not ended(pod))
         return check(Agents(data, known, settings, pods))
 

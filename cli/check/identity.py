@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cli.check.installed import settings_of
+from cli.check.installed import settings_in
 from cli.check.objects import containers_of, ended, inner, name_of
 from cli.check.result import Result, failed, judged, ok, skipped
 from cli.check.snapshot import Snapshot
@@ -17,7 +17,7 @@ DRIVER = "csi.spiffe.io"
 
 def driver(snapshot: Snapshot, now: datetime) -> Result:
     """The CSI driver that the settings rely on is installed."""
-    settings = settings_of(snapshot.settings.one)
+    settings = settings_in(snapshot)
     if settings is not None and settings.identity.volume is not IdentityVolume.CSI:
         return skipped(f"identity.volume is {settings.identity.volume}")
     if snapshot.csi_drivers.unread:

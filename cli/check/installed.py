@@ -24,6 +24,11 @@ def settings_of(config_map: Obj | None) -> InjectionSettings | None:
         return None
 
 
+def settings_in(snapshot: Snapshot) -> InjectionSettings | None:
+    """The settings that hold in a snapshot; None where they cannot be read."""
+    return snapshot.known_settings or settings_of(snapshot.settings.one)
+
+
 def certificates_mode(snapshot: Snapshot) -> str:
     """`self` or `files`: what the control plane's container is told by `--certificates`."""
     for container in inner(snapshot.deployment.one, "spec", "template", "spec", "containers") or ():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from cli.cluster.answers import Obj
 from cli.cluster.parts import NOT_ASKED, Part
 from mesh.settings import installation
+from webhook.admission.settings import InjectionSettings
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,6 +45,7 @@ class DataPlane:
 class Snapshot:
     """All of it. `namespace` is where Outrider is installed, or is to be.
 
+    `known_settings` are the platform's settings where they were read already; else `settings` has their ConfigMap.
     `may` answers, for each Access that was asked about, whether it is granted; what could not be asked is absent.
     """
 
@@ -69,6 +71,7 @@ class Snapshot:
     injected: Part = NOT_ASKED
     may: Mapping[Access, bool] = field(default_factory=dict)
     data: DataPlane | None = None
+    known_settings: InjectionSettings | None = None
 
     def namespace_object(self, name: str) -> Obj | None:
         """The Namespace of that name."""

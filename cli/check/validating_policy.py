@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from cli.check.installed import settings_of
+from cli.check.installed import settings_in
 from cli.check.objects import inner, name_of
 from cli.check.result import Result, failed, judged, ok, skipped, warning
 from cli.check.snapshot import Snapshot
@@ -53,7 +53,7 @@ def bound(snapshot: Snapshot, now: datetime) -> Result:
 def image(snapshot: Snapshot, now: datetime) -> Result:
     """The image that the webhook injects is one that the policy lets pass."""
     policy = snapshot.admission_policies.named(installation.FINAL_STATE_POLICY)
-    settings = settings_of(snapshot.settings.one)
+    settings = settings_in(snapshot)
     if policy is None or settings is None:
         return skipped("there is no policy, or the platform's settings cannot be read")
     # Not only the expressions: the prefix may stand in a variable.

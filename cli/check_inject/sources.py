@@ -1,0 +1,115 @@
+"""Where the pods that are asked about come from: manifests, or a cluster."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cli.check.installed import settings_of
+from cli.check.objects import annotations_of, inner, labels_of
+from cli.check_inject.question import Question
+from cli.cluster.answers import Denied, Obj, Reading
+from cli.cluster.failures import ClusterUnavailable, refused
+from cli.cluster.parts import Part, read_list, read_one
+from cli.cluster.resources import KINDS, path_of
+from cli.inject import namespaces_in
+from cli.manifests import read_manifests, sources
+from cli.rewriting import read_settings
+from cli.workloads import objects, workloads_in
+from mesh.settings import installation
+from webhook.admission.outcome import Namespace
+from webhook.admission.settings import InjectionSettings
+
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+
+
+def is_file(text: str) -> bool:
+    """Does somebody mean a file? `-`, what exists, and what ends like one."""
+    return text == "-" or Path(text).exists() or text.endswith((".yaml", ".yml", ".json"))
+
+
+def from_files(arguments: argparse.Namespace) -> list[Question]:
+    """One question for every workload in the manifests.
+
+    Webhook configurations among them count, as `helm template` prints them. Raises ManifestInvalid and
+    SettingsInvalid.
+    """
+    settings = read_settings(arguments.settings)
+    manifests = [one for source, text in sources([arguments.subject]) for one in read_manifests(text, source)]
+    namespaces = {**(settings.namespaces or {}), **namespaces_in(manifests)}
+    configurations = tuple(
+        item
+        for manifest in manifests
+        for item in objects(manifest.value)
+        if item.get("kind") == "MutatingWebhookConfiguration"
+    )
+    questions = []
+    for manifest in manifests:
+        for workload in workloads_in(manifest.value):
+            where = workload.namespace or arguments.namespace or "default"
+            known = namespaces.get(where, Namespace(where))
+            labels = {**known.labels, **arguments.namespace_labels}
+            namespace = Namespace(where, labels, known.annotations)
+            questions.append(Question(workload, namespace, settings.injection, configurations or None))
+    return questions
+
+
+def from_cluster(api: Reading, server: str, arguments: argparse.Namespace, space: str) -> list[Question]:
+    """The question about one object of a cluster.
+
+    Raises:
+        ClusterUnavailable: also where the object or its namespace cannot be read.
+    """
+    path = path_of(arguments.subject, space)
+    if path is None:
+        raise ClusterUnavailable(
+            f"{arguments.subject} is neither a file nor an object.",
+            f"Write NAME or KIND/NAME; kinds: {KINDS}.",
+        )
+    try:
+        item = api.get(path)
+        namespace = api.get(f"/api/v1/namespaces/{space}")
+    except Denied as denied:
+        if denied.status == 404:
+            hint = "Look at its name and at -n; a file must exist, or end with .yaml, .yml or .json."
+            raise ClusterUnavailable(f"{denied.message.rstrip('.')}.", hint) from denied
+        raise refused(server, denied.status, denied.message) from denied
+    configurations = read_list(lambda: api.items(CONFIGURATIONS))
+    known = Namespace(space, labels_of(namespace) | arguments.namespace_labels, annotations_of(namespace))
+    settings = (
+        read_settings(arguments.settings).injection
+        if arguments.settings
+        else read_installed(api, configurations)
+    )
+    return [
+        Question(
+            workload,
+            known,
+            settings,
+            None if configurations.unread else configurations.items,
+            namespace,
+            _live(api, item, space),
+        )
+        for workload in workloads_in(item)
+    ]
+
+
+def read_installed(api: Reading, configurations: Part) -> InjectionSettings:
+    """The settings that the cluster's webhook runs with; the defaults where they cannot be read."""
+    injector = configurations.named(installation.INJECTOR)
+    services = [
+        inner(one, "clientConfig", "service", "namespace") for one in (injector or {}).get("webhooks") or ()
+    ]
+    space = next((str(one) for one in services if one), installation.NAMESPACE)
+    path = f"/api/v1/namespaces/{space}/configmaps/{installation.WEBHOOK_SETTINGS}"
+    return settings_of(read_one(lambda: api.get(path)).one) or InjectionSettings()
+
+
+def _live(api: Reading, item: Obj, space: str) -> tuple[Obj, ...]:
+    if item.get("kind") == "Pod":
+        return (item,)
+    labels = inner(item, "spec", "selector", "matchLabels") or {}
+    if not labels:
+        return ()
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    return read_list(lambda: api.items(f"/api/v1/namespaces/{space}/pods", labelSelector=selector)).items

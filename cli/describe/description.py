@@ -1,0 +1,156 @@
+"""One pod, described: who it is, how it is captured and set, what it may do, and what is not well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cli.check.catalogue import RUNS, checks
+from cli.check.data_plane import status_of
+from cli.check.objects import containers_of, inner, name_of, sidecar_of, sidecar_status
+from cli.check.result import State
+from cli.check.snapshot import DataPlane, Snapshot
+from cli.check.table import Phase
+from cli.cluster.parts import Part
+from cli.describe.facts import Facts, space_of
+from cli.describe.journal import Journal, read_journal
+from cli.describe.policies import Rights, rights
+from cli.describe.settings import Value, environment, settings
+from mesh.settings import table
+
+# Of the namespace's checks, those that are about one pod and need no more than it.
+_ABOUT_PODS = frozenset(
+    {
+        "pods-injected",
+        "sidecar-versions",
+        "sidecar-settings",
+        "sidecars-ready",
+        "sidecar-restarts",
+        "termination-grace",
+        "ephemeral-containers",
+        "policy-labels",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """All of it. `sidecar` and `ports` are pairs of name and value."""
+
+    name: str
+    namespace: str
+    injected: bool
+    expected_id: str
+    journal: Journal
+    log_unread: str
+    sidecar: tuple[tuple[str, str], ...]
+    ports: tuple[tuple[str, str], ...]
+    settings: tuple[Value, ...]
+    rights: Rights | None
+    policies_unread: str
+    warnings: tuple[tuple[str, str, str], ...]
+
+
+def describe(facts: Facts, now: datetime, trust_domain: str | None = None) -> Description:
+    """Put together what is known of a pod. `trust_domain` None: that of its SVID, else the cluster's domain."""
+    pod, space = facts.pod, space_of(facts)
+    journal = read_journal(facts.log)
+    injected = sidecar_of(pod) is not None
+    domain = trust_domain or _domain(journal) or facts.settings.cluster_domain
+    account = inner(pod, "spec", "serviceAccountName") or "default"
+    config_map = facts.policies.one
+    return Description(
+        name_of(pod),
+        space,
+        injected,
+        f"spiffe://{domain}/ns/{space}/sa/{account}",
+        journal,
+        facts.log_unread,
+        _sidecar(facts),
+        _ports(facts),
+        settings(pod),
+        rights(pod, config_map, space) if config_map is not None and injected else None,
+        _unread(facts),
+        tuple(_warnings(facts, journal, now, f"/ns/{space}/sa/{account}")),
+    )
+
+
+def _domain(journal: Journal) -> str:
+    return journal.spiffe_id.removeprefix("spiffe://").partition("/")[0]
+
+
+def _unread(facts: Facts) -> str:
+    if facts.policies.one is not None:
+        return ""
+    name = facts.settings.policy_config_map
+    if not name:
+        return "policies are in the sidecar's image"
+    return facts.policies.unread or f"there is no ConfigMap {name}, and the pod waits for it"
+
+
+def _sidecar(facts: Facts) -> tuple[tuple[str, str], ...]:
+    container, status = sidecar_of(facts.pod), status_of(facts.pod) or {}
+    if container is None:
+        return ()
+    state = sidecar_status(facts.pod)
+    ready = "not reported yet" if state is None else "ready" if state.get("ready") else "not ready"
+    native = container.get("restartPolicy") == "Always"
+    return (
+        ("version", str(status.get("version", "unknown"))),
+        ("image", str(container.get("image"))),
+        ("state", f"{ready}, restarted {(state or {}).get('restartCount', 0)} times"),
+        ("kind", "native sidecar (init container)" if native else "ordinary container"),
+        ("capture", str(status.get("capture", "unknown"))),
+    )
+
+
+def _ports(facts: Facts) -> tuple[tuple[str, str], ...]:
+    variables = environment(facts.pod)
+    declared = [
+        f"{port.get('containerPort')} ({container.get('name')})"
+        for container in containers_of(facts.pod)
+        if container.get("name") not in table.RESERVED_CONTAINERS
+        for port in container.get("ports") or ()
+    ]
+    shown = [("application", ", ".join(declared) or "none declared")]
+    for row, title in (
+        (table.ENV_LISTEN_INBOUND, "inbound mutual TLS"),
+        (table.ENV_LISTEN_FORWARD, "forward proxy"),
+        (table.ENV_LISTEN_TELEMETRY, "health and metrics"),
+        (table.ENV_LISTEN_REDIRECT_OUTBOUND, "redirected outbound"),
+        (table.ENV_LISTEN_REDIRECT_INBOUND, "redirected inbound"),
+    ):
+        if row.name in variables:
+            shown.append((title, variables[row.name]))
+    return tuple(shown)
+
+
+def _warnings(facts: Facts, journal: Journal, now: datetime, path: str) -> list[tuple[str, str, str]]:
+    """Pairs of what is not well and what to do, after the id of the check that says so."""
+    found = []
+    for check in checks(before=False, namespace=True):
+        if check.phase is Phase.NAMESPACE and check.id in _ABOUT_PODS:
+            result = RUNS[check.id](_snapshot(facts), now)
+            if result.state in (State.WARNING, State.FAILED):
+                found += [(check.id, seen, check.hint) for seen in result.seen]
+    if journal.trouble:
+        hint = "Look at SPIRE's agent and at the registration entry of this ServiceAccount."
+        found.append(("sidecars-ready", f"identity: {journal.trouble}", hint))
+    if journal.spiffe_id and not journal.spiffe_id.endswith(path):
+        hint = "Its registration entry gives another identity than policies expect; correct it."
+        found.append(("identity", f"it has the identity {journal.spiffe_id}", hint))
+    for value in settings(facts.pod):
+        if value.really:
+            hint = "Somebody edited the annotation outrider.dev/status; the container is right."
+            seen = f"{value.name}: the annotation says {value.value}, the container {value.really}"
+            found.append(("status", seen, hint))
+    return found
+
+
+def _snapshot(facts: Facts) -> Snapshot:
+    """A cluster that holds this pod alone. The settings are handed on as they were read."""
+    return Snapshot(
+        namespaces=Part((facts.namespace,)),
+        known_settings=facts.settings,
+        data=DataPlane(space_of(facts), pods=Part((facts.pod,))),
+    )

@@ -1,0 +1,71 @@
+"""Everything about one pod that its description is made of, and how it is read from a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cli.check.objects import inner
+from cli.check_inject.sources import CONFIGURATIONS, read_installed
+from cli.cluster.answers import Denied, Obj, Reading
+from cli.cluster.failures import ClusterUnavailable, refused
+from cli.cluster.parts import NOT_ASKED, Part, read_list, read_one
+from mesh.policy.documents import API_VERSION
+from mesh.settings.table import SIDECAR_CONTAINER
+from webhook.admission.settings import InjectionSettings
+
+LOG_LINES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`policies` is the ConfigMap that the sidecar reads, `resources` the AgentPolicies and Backends of the
+    namespace. `log` holds the sidecar's last lines; `log_unread` says why there are none."""
+
+    pod: Obj
+    namespace: Obj
+    settings: InjectionSettings
+    policies: Part = NOT_ASKED
+    resources: Part = NOT_ASKED
+    log: str = ""
+    log_unread: str = ""
+
+
+def read_facts(api: Reading, server: str, name: str, space: str) -> Facts:
+    """What a cluster says of a pod.
+
+    Raises:
+        ClusterUnavailable: also where the pod cannot be read.
+    """
+    inside = f"/namespaces/{space}"
+    try:
+        pod = {"apiVersion": "v1", "kind": "Pod", **api.get(f"/api/v1{inside}/pods/{name}")}
+    except Denied as denied:
+        if denied.status == 404:
+            raise ClusterUnavailable(
+                f"There is no pod {name} in namespace {space}.", "Look at -n, and at `kubectl get pods`."
+            ) from denied
+        raise refused(server, denied.status, denied.message) from denied
+    settings = read_installed(api, read_list(lambda: api.items(CONFIGURATIONS)))
+    config_map = settings.policy_config_map
+    log, unread = _log(api, f"/api/v1{inside}/pods/{name}/log")
+    return Facts(
+        pod,
+        read_one(lambda: api.get(f"/api/v1{inside}")).one or {"metadata": {"name": space}},
+        settings,
+        read_one(lambda: api.get(f"/api/v1{inside}/configmaps/{config_map}")) if config_map else NOT_ASKED,
+        read_list(lambda: api.items(f"/apis/{API_VERSION}{inside}/agentpolicies")),
+        log,
+        unread,
+    )
+
+
+def _log(api: Reading, path: str) -> tuple[str, str]:
+    try:
+        return api.text(path, container=SIDECAR_CONTAINER, tailLines=str(LOG_LINES)), ""
+    except Denied as denied:
+        return "", str(denied)
+
+
+def space_of(facts: Facts) -> str:
+    """The pod's namespace."""
+    return str(inner(facts.pod, "metadata", "namespace") or "default")
