@@ -322,8 +322,8 @@ ENV_HIDDEN_SECRETS = _env(
     "",
     Text("a JSON object"),
     "{}",
-    "By placeholder: the container and the variable that hold it, the file with the secret, and what stood there "
-    "before. This version of the sidecar does not read it yet.",
+    "By placeholder: the container and the variable that hold it, the files with the secret (of those that are "
+    "there the last one counts), and what stood there before. This version of the sidecar does not read it yet.",
 )
 ENV_LISTEN_FORWARD = _env(
     "LISTEN_FORWARD", "listen.forward", Text("host:port, or off"), "127.0.0.1:15002", "The forward proxy."

@@ -14,10 +14,18 @@ from mesh.settings.trust import TRUST_DIRECTORY
 from sidecar.app_probes import GrpcProbe, HttpProbe, TcpProbe
 from sidecar.config import Decisions, InboundMode, Provider, load_config
 from sidecar.redirect.settings import SettingsInvalid, read_settings
+from tests.support.pods import IDENTITIES
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace, Outcome, Refusal
 from webhook.admission.permission import PERMISSIONS
-from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports, Redirection
+from webhook.admission.settings import (
+    Identity,
+    IdentityVolume,
+    InjectionSettings,
+    NativeSidecars,
+    Ports,
+    Redirection,
+)
 
 NAMESPACE = Namespace("agents", {"outrider.dev/injection": "required"})
 # What the kubelet would put in place of the downward API.
@@ -46,8 +54,9 @@ def environment(settings: InjectionSettings, **spec: object) -> dict[str, str]:
 
 def environment_of(became: Outcome, name: str) -> dict[str, str]:
     assert isinstance(became, Injection), became
-    init = became.pod["spec"]["initContainers"] or []
-    env = next(one["env"] for one in init if one["name"] == name) or []
+    spec = became.pod["spec"]
+    both = [*(spec.get("initContainers") or ()), *spec["containers"]]
+    env = next(one["env"] for one in both if one["name"] == name) or []
     return {
         one["name"]: one["value"] if "value" in one else FIELDS[one["valueFrom"]["fieldRef"]["fieldPath"]]
         for one in env
@@ -75,12 +84,32 @@ def test_the_sidecar_reads_everything_that_injection_says() -> None:
         InjectionSettings(listen_host="[::]", ports=Ports(2000, 2001, 2002)),
         InjectionSettings(limits={"connections": 10, "idleSeconds": 2.5}),
         InjectionSettings(policy_config_map=""),
+        InjectionSettings(native_sidecars=NativeSidecars.NEVER),
     ],
 )
 def test_the_sidecar_reads_every_setting_of_the_platform(settings) -> None:
     config = load_config(None, environment(settings))
     assert (config.listen.inbound is None) == (settings.identity.volume is IdentityVolume.NONE)
     assert config.listen.forward == ("127.0.0.1", settings.ports.forward)
+
+
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_the_sidecar_reads_where_its_identity_comes_from(identity) -> None:
+    config = load_config(None, environment(InjectionSettings(identity=identity)))
+    assert config.identity.provider == identity.chosen
+    if config.identity.builtin is not None:
+        assert config.identity.builtin.token == Path("/run/outrider/token/token")
+    if config.identity.files is not None:
+        assert config.identity.files.certificate.parent == Path("/run/outrider/identity")
+        assert (config.identity.files.key is None) == (identity.files.pod_certificate is not None)
+
+
+def test_the_sidecar_starts_with_secrets_hidden() -> None:
+    hidden = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "$(k)é"}}}
+    settings = InjectionSettings(defaults={"outrider.dev/hide-secrets": "TOKEN"})
+    given = environment(settings, containers=[{"name": "agent", "env": [hidden]}])
+    assert "$" not in given["OUTRIDER_HIDDEN_SECRETS"]
+    assert load_config(None, given).agent.name == "triage-7"
 
 
 def test_a_pod_without_ports_is_read_too() -> None:

@@ -14,7 +14,7 @@ from mesh.reasons import Reason
 from mesh.settings.table import REDIRECT_CONTAINER, RESERVED_CONTAINERS
 from webhook.admission.boundary import undoing
 from webhook.admission.documents import Container, Pod, SecurityContext
-from webhook.admission.hidden_secrets import exposed, hidden_keys
+from webhook.admission.hidden_secrets import exposed, hidden_in
 from webhook.admission.outcome import Namespace, Problem, Refusal, Skipped
 from webhook.admission.plan import own_uid
 from webhook.admission.settings import InjectionSettings
@@ -40,7 +40,7 @@ def admit_ephemeral(
     added = _only(pod, _added(pod, old))
     problems = [*_joining(added), *conflicts(added, settings, own_uid=own_uid(namespace))]
     volumes = pod["spec"].get("volumes") or ()
-    problems += exposed(added["spec"]["ephemeralContainers"] or (), volumes, hidden_keys(sidecar, volumes))
+    problems += exposed(added["spec"]["ephemeralContainers"] or (), volumes, hidden_in(pod, sidecar))
     if transparent:
         problems += undoing(added, settings)
     return Refusal.of(problems) if problems else _passed()

@@ -3,7 +3,7 @@
 A variable that comes from `secretKeyRef` changes in its place. One that comes from `envFrom` cannot be seen here,
 since admission does not read Secrets: an entry of that name is added behind the others, which wins over `envFrom`.
 The key of the Secret becomes a file that the sidecar alone mounts; what stood in the container is kept beside it,
-to be given back before the next injection. The placeholder is the same each time for one variable of one container.
+to be given back before the next injection. The placeholder of one variable in one container is the same each time.
 
 A secret that the application still gets in another way is not hidden, so that is refused.
 """
@@ -14,6 +14,8 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypedDict
+
+import msgspec
 
 from mesh.reasons import Reason
 from mesh.settings.table import ENV_HIDDEN_SECRETS, HIDDEN_VOLUME, HIDE_SECRETS
@@ -33,28 +35,34 @@ class Kept(TypedDict):
 
     container: str
     variable: str
-    file: str
+    files: list[str]
     originals: list[EnvVar]
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A variable of a container that holds a placeholder now, and the key of the Secret that it stands for.
+    """A variable of a container that holds a placeholder now, and the keys of Secrets that it stands for.
 
+    There are several `keys` where `envFrom` names several Secrets: of those that are there the last one counts.
     `optional`: the Secret, or the key in it, may be missing. `originals` as in `Kept`.
     """
 
     container: str
     variable: str
-    secret: str
-    key: str
+    keys: tuple[tuple[str, str], ...]
     optional: bool
     originals: tuple[EnvVar, ...]
 
     @property
     def placeholder(self) -> str:
-        """What the application sees; the name of the file, too."""
+        """What the application sees; the name of the first file, too."""
         return placeholder(self.container, self.variable)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The name of the file for each of `keys`."""
+        first = self.placeholder
+        return tuple(f"{first}.{place}" if place else first for place in range(len(self.keys)))
 
 
 def placeholder(container: str, variable: str) -> str:
@@ -72,15 +80,14 @@ def hide(pod: Pod, variables: Iterable[str], asked: frozenset[str]) -> tuple[lis
     containers = application_containers(pod)
     present = list(dict.fromkeys(name for one in containers for name in from_secrets(one)))
     for variable in variables:
-        found = [one for container in containers for one in _hide(container, variable)]
+        found = [one for container in containers if (one := _hide(container, variable)) is not None]
         if not found and variable in asked:
             problems.append(_nowhere(variable, present))
-        hidden += [one for one in found if isinstance(one, Hidden)]
-        problems += [one for one in found if isinstance(one, Problem)]
+        hidden += found
     return hidden, [*problems, *exposed(containers, pod["spec"].get("volumes") or (), hidden)]
 
 
-def _hide(container: Container, variable: str) -> Iterator[Hidden | Problem]:
+def _hide(container: Container, variable: str) -> Hidden | None:
     name, env = container["name"], list(container.get("env") or ())
     fake = EnvVar(name=variable, value=placeholder(name, variable))
     places = [place for place, one in enumerate(env) if one["name"] == variable]
@@ -91,18 +98,12 @@ def _hide(container: Container, variable: str) -> Iterator[Hidden | Problem]:
             env[place] = fake.copy()
         container["env"] = env
         secret, key, optional = direct[-1][1]  # the last one counts, as for the kubelet
-        yield Hidden(name, variable, secret, key, optional, originals)
-        return
-    candidates = [] if places else list(dict.fromkeys(collective(container, variable)))
-    if len(candidates) > 1:
-        secrets = " or ".join(secret for secret, _ in candidates)
-        detail = f"container {name}, variable {variable} may come from {secrets} by envFrom"
-        yield Problem(
-            Reason.ANNOTATION_INVALID, f"annotation {HIDE_SECRETS.name}: {detail}; allowed: one of them"
-        )
-    elif candidates:
-        container["env"] = [*env, fake]
-        yield Hidden(name, variable, *candidates[0], optional=True, originals=())
+        return Hidden(name, variable, ((secret, key),), optional, originals)
+    keys = () if places else tuple(dict.fromkeys(collective(container, variable)))
+    if not keys:
+        return None
+    container["env"] = [*env, fake]
+    return Hidden(name, variable, keys, optional=True, originals=())
 
 
 def _nowhere(variable: str, present: list[str]) -> Problem:
@@ -115,7 +116,7 @@ def exposed(
     containers: Iterable[Container], volumes: Collection[Volume], hidden: list[Hidden]
 ) -> list[Problem]:
     """Where `containers` get a hidden secret all the same."""
-    keys = list(dict.fromkeys((one.secret, one.key) for one in hidden))
+    keys = list(dict.fromkeys(key for one in hidden for key in one.keys))
     told = dict.fromkeys(
         f"container {container['name']}, {found}"
         for container in containers
@@ -126,14 +127,16 @@ def exposed(
 
 def hidden_volume(hidden: Iterable[Hidden]) -> Volume:
     """The volume with one file for each placeholder, and nothing else of the Secrets."""
-    return {"name": HIDDEN_VOLUME, "projected": {"sources": [_source(one) for one in hidden]}}
+    sources = [source for one in hidden for source in _sources(one)]
+    return {"name": HIDDEN_VOLUME, "projected": {"sources": sources}}
 
 
-def _source(one: Hidden) -> dict[str, Any]:
-    source: dict[str, Any] = {"name": one.secret, "items": [{"key": one.key, "path": one.placeholder}]}
-    if one.optional:
-        source["optional"] = True
-    return {"secret": source}
+def _sources(one: Hidden) -> Iterator[dict[str, Any]]:
+    for (secret, key), file in zip(one.keys, one.files, strict=True):
+        source: dict[str, Any] = {"name": secret, "items": [{"key": key, "path": file}]}
+        if one.optional:
+            source["optional"] = True
+        yield {"secret": source}
 
 
 def told_to_sidecar(hidden: Iterable[Hidden]) -> str:
@@ -143,7 +146,7 @@ def told_to_sidecar(hidden: Iterable[Hidden]) -> str:
             one.placeholder: Kept(
                 container=one.container,
                 variable=one.variable,
-                file=f"{HIDDEN_PATH}/{one.placeholder}",
+                files=[f"{HIDDEN_PATH}/{file}" for file in one.files],
                 originals=list(one.originals),
             )
             for one in hidden
@@ -182,19 +185,50 @@ def _is_fake(one: EnvVar, variable: str, fake: str) -> bool:
     return one["name"] == variable and one.get("value") == fake and not one.get("valueFrom")
 
 
-def hidden_keys(sidecar: Container | None, volumes: Iterable[Volume]) -> list[Hidden]:
+def hidden_in(pod: Pod, sidecar: Container | None) -> list[Hidden]:
     """What a running pod hides: for containers that are added to it later."""
-    files = {
-        item.get("path"): (source["secret"].get("name"), item.get("key"))
-        for one in volumes
-        if one["name"] == HIDDEN_VOLUME
-        for source in (one.get("projected") or {}).get("sources") or ()
-        if isinstance(source, dict) and isinstance(source.get("secret"), dict)
-        for item in source["secret"].get("items") or ()
-        if isinstance(item, dict)
-    }
+    keys = dict(_items(pod["spec"].get("volumes") or ()))
     return [
-        Hidden(one["container"], one["variable"], str(files[fake][0]), str(files[fake][1]), True, ())
-        for fake, one in stored(sidecar, ENV_HIDDEN_SECRETS, Kept).items()
-        if fake in files
+        Hidden(
+            one["container"],
+            one["variable"],
+            tuple(keys[file] for path in one["files"] if (file := path.rpartition("/")[2]) in keys),
+            optional=True,
+            originals=(),
+        )
+        for one in stored(sidecar, ENV_HIDDEN_SECRETS, Kept).values()
     ]
+
+
+def _items(volumes: Iterable[Volume]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Every file of the volume with hidden secrets, and the key of the Secret that it is.
+
+    The pod may have been made without us, with anything in a volume of that name.
+    """
+    for one in volumes:
+        try:
+            sources = msgspec.convert(one.get("projected") or {}, _Projected).sources
+        except msgspec.ValidationError:
+            continue
+        secrets = [source.secret for source in sources if source.secret and one["name"] == HIDDEN_VOLUME]
+        for secret in secrets:
+            for item in secret.items:
+                yield item.path, (secret.name, item.key)
+
+
+class _Item(msgspec.Struct):
+    key: str
+    path: str
+
+
+class _Secret(msgspec.Struct):
+    name: str = ""
+    items: list[_Item] = []
+
+
+class _Source(msgspec.Struct):
+    secret: _Secret | None = None
+
+
+class _Projected(msgspec.Struct):
+    sources: list[_Source] = []

@@ -2,8 +2,17 @@ from __future__ import annotations
 
 import pytest
 
+from webhook.admission.identity_settings import Builtin, CsiVolume, Files, PodCertificate
 from webhook.admission.outcome import Namespace
-from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports, Redirection
+from webhook.admission.settings import (
+    Identity,
+    IdentityProvider,
+    IdentityVolume,
+    InjectionSettings,
+    NativeSidecars,
+    Ports,
+    Redirection,
+)
 from webhook.admission.settings_file import SettingsInvalid, parse_settings
 
 EVERYTHING = """
@@ -13,6 +22,7 @@ imagePullSecrets: [registry]
 uid: 2000
 ports: {forward: 16002, inbound: 16443, telemetry: 16020, outboundRedirect: 16001, inboundRedirect: 16006}
 listenHost: "[::]"
+nativeSidecars: never
 identity: {volume: hostPath, socket: agent.sock, hostPath: /run/spire}
 policyConfigMap: policies
 clusterDomain: corp.lan
@@ -42,6 +52,7 @@ def test_every_key_is_read() -> None:
         uid=2000,
         ports=Ports(16002, 16443, 16020, 16001, 16006),
         listen_host="[::]",
+        native_sidecars=NativeSidecars.NEVER,
         identity=Identity(IdentityVolume.HOST_PATH, "agent.sock", "/run/spire"),
         policy_config_map="policies",
         cluster_domain="corp.lan",
@@ -62,6 +73,49 @@ def test_every_key_is_read() -> None:
         "agents": Namespace("agents", {"outrider.dev/injection": "required"}, {"a": "b"}),
         "other": Namespace("other"),
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "identity"),
+    [
+        ("{volume: none}", Identity(IdentityVolume.NONE)),
+        ("{provider: workload-api}", Identity(provider=IdentityProvider.WORKLOAD_API)),
+        ("{provider: none, volume: csi}", Identity(provider=IdentityProvider.NONE)),
+        (
+            "{provider: builtin, volume: none, builtin: {url: 'https://ca:1', rootConfigMap: r}}",
+            Identity(
+                IdentityVolume.NONE, provider=IdentityProvider.BUILTIN, builtin=Builtin("https://ca:1", "r")
+            ),
+        ),
+        (
+            "{provider: builtin, builtin: {url: 'https://ca', rootConfigMap: r, audience: a, tokenSeconds: 600}}",
+            Identity(provider=IdentityProvider.BUILTIN, builtin=Builtin("https://ca", "r", "a", 600)),
+        ),
+        (
+            "{provider: files, files: {csi: {driver: a.test, attributes: {x/y: z}}, key: k.pem}}",
+            Identity(
+                provider=IdentityProvider.FILES, files=Files(CsiVolume("a.test", {"x/y": "z"}), key="k.pem")
+            ),
+        ),
+        (
+            "{provider: files, files: {secret: s, certificate: c, bundle: b}}",
+            Identity(provider=IdentityProvider.FILES, files=Files(secret="s", certificate="c", bundle="b")),
+        ),
+        (
+            "{provider: files, files: {podCertificate: {signerName: a.test/b, keyType: ED25519, trustBundle: t}}}",
+            Identity(
+                provider=IdentityProvider.FILES,
+                files=Files(pod_certificate=PodCertificate("a.test/b", "ED25519", "t")),
+            ),
+        ),
+        (
+            "{builtin: {url: 'https://ca', rootConfigMap: r}}",
+            Identity(builtin=Builtin("https://ca", "r")),
+        ),
+    ],
+)
+def test_each_provider_of_identities_has_its_section(text, identity) -> None:
+    assert parse_settings(f"identity: {text}", "x").injection.identity == identity
 
 
 def test_private_addresses_are_refused_or_allowed() -> None:
@@ -103,6 +157,25 @@ def test_parts_of_a_section_keep_the_other_defaults() -> None:
         ("identity: {volume: csii}", "did you mean csi?"),
         ("identity: {socket: ../x}", "is not a file name"),
         ("identity: {hostPath: x}", "is not an absolute path"),
+        ("nativeSidecars: on", "put it in quotes"),
+        ("nativeSidecars: sometimes", "allowed: auto, always, never"),
+        ("identity: {provider: spire}", "allowed: workload-api, builtin, files, none"),
+        ("identity: {provider: workload-api, volume: none}", "needs its socket; allowed: csi, hostPath"),
+        ("identity: {provider: builtin}", "identity.builtin: missing; the provider builtin needs it"),
+        ("identity: {provider: files}", "identity.files: missing; the provider files needs it"),
+        ("identity: {builtin: {}}", "identity.builtin.url: missing; the https:// URL"),
+        ("identity: {builtin: {url: 'http://ca', rootConfigMap: r}}", "is not an https:// URL"),
+        ("identity: {builtin: {url: 'https://ca:0', rootConfigMap: r}}", "is not an https:// URL"),
+        ("identity: {builtin: {url: 'https://[', rootConfigMap: r}}", "is not an https:// URL"),
+        ("identity: {builtin: {url: 'https://ca', rootConfigMap: A_B}}", "is not the name of a ConfigMap"),
+        ("identity: {builtin: {url: 'https://ca', rootConfigMap: r, tokenSeconds: 60}}", "600 to 86400"),
+        ("identity: {files: {}}", "identity.files: exactly one of csi, podCertificate, secret"),
+        ("identity: {files: {secret: s, csi: {driver: d}}}", "exactly one of csi, podCertificate, secret"),
+        ("identity: {files: {csi: {}}}", "identity.files.csi.driver: missing"),
+        ("identity: {files: {secret: s, key: ../k}}", 'identity.files.key: "../k" is not a file name'),
+        ("identity: {files: {podCertificate: {signerName: x}}}", "is not the name of a signer"),
+        ("identity: {files: {podCertificate: {signerName: a.test/b, keyType: RSA}}}", "is no key type"),
+        ("identity: {files: {podCertificate: {signerName: a.test/b}, key: k}}", "leave it out"),
         ("policyConfigMap: A_B", "is not the name of a ConfigMap"),
         ("policyConfigMap: 3", "put it in quotes"),
         ("clusterDomain: a b", "is not a DNS domain"),
