@@ -1,5 +1,5 @@
-"""The files of an image: twice put together, in two places, the same bytes. Needs the package index; without it the
-test is skipped, and says so."""
+"""The files of an image: twice put together, in two places, the same bytes. Needs the package index; where
+that cannot be reached the test is skipped, and says so."""
 
 from __future__ import annotations
 
