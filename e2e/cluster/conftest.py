@@ -17,6 +17,8 @@ from e2e.cluster.api import ApiError
 from e2e.cluster.binaries import binaries, chosen
 from e2e.cluster.control_plane import ControlPlane, control_plane
 from e2e.cluster.helm import Helm
+from e2e.cluster.identities import SpiffeDriver, spiffe_driver
+from e2e.cluster.installation import Installation, installed
 from e2e.cluster.kube import Kube
 from e2e.cluster.network import cluster_network
 from e2e.cluster.node import Node
@@ -117,3 +119,17 @@ def helm(kube: Kube) -> Iterator[Callable[[str], Helm]]:
             return made
 
         yield of
+
+
+@pytest.fixture(scope="module")
+def outrider(kube: Kube) -> Iterator[Installation]:
+    """Outrider with the chart's defaults, for the tests of one module: they leave it as they found it."""
+    with installed(kube) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def identities(cluster: Cluster) -> Iterator[SpiffeDriver]:
+    """SPIFFE identities of `e2e.test` for every pod that mounts the driver csi.spiffe.io."""
+    with spiffe_driver(cluster.node, "e2e.test") as driver:
+        yield driver

@@ -25,7 +25,7 @@ from e2e.namespaces import Failed
 
 NAME: Final = "node-1"
 CAPACITY: Final = {"cpu": "64", "memory": "256Gi", "pods": "1000", "ephemeral-storage": "500Gi"}
-EVENT_SECONDS: Final = 5.0
+EVENT_SECONDS: Final = 30.0
 WATCHED: Final = {
     "Secret": "/api/v1/secrets",
     "ConfigMap": "/api/v1/configmaps",
