@@ -1,8 +1,8 @@
 """The ValidatingAdmissionPolicy on a real API server, while no webhook is called: somebody has deleted the webhook
 configurations, which is what the policy is there for.
 
-What admission decides about a pod is what the policy decides about it afterwards: a pod that must have a sidecar is
-refused without one, and passes as admission makes it.
+What admission decides about a pod is what the policy decides about it afterwards: a pod that must have a sidecar
+is refused without one, and passes as admission makes it.
 """
 
 from __future__ import annotations
@@ -55,6 +55,12 @@ SPECS: dict[str, dict[str, Any]] = {
     "Windows": {"os": {"name": "windows"}},
     "Windows by selector": {"nodeSelector": {"kubernetes.io/os": "windows"}},
 }
+# A pod that each binding refuses.
+IN_FORCE: tuple[tuple[str, dict[str, str]], ...] = (
+    ("odd", {}),
+    ("unset", {"outrider.dev/inject": "yes"}),
+    ("unset", {"outrider.dev/injected": "true"}),
+)
 
 
 def name_of(key: str) -> str:
@@ -83,7 +89,10 @@ def policy(kube: Kube) -> Iterator[Kube]:
             kube.until(
                 lambda name=name: kube.get("ServiceAccount", "default", name), f"{name} has its account"
             )  # type: ignore[misc]
-        kube.until(lambda: refusal(kube, "odd", plain()), "the policy is in force")
+        for key, labels in IN_FORCE:
+            kube.until(
+                lambda of=(key, labels): "outrider (" in refusal(kube, of[0], plain(of[1])), "it is in force"
+            )  # type: ignore[misc]
         yield kube
     finally:
         for name in made:
@@ -93,13 +102,13 @@ def policy(kube: Kube) -> Iterator[Kube]:
         kube.delete("Namespace", names.NAMESPACE)
 
 
-def plain(**spec: Any) -> Pod:
+def plain(labels: dict[str, str] | None = None, **spec: Any) -> Pod:
     containers = [{"name": "agent", "image": "registry.example/agent:1"}]
     init = [{"name": "first", "image": "registry.example/first:1"}]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "agent", "labels": {}},
+        "metadata": {"name": "agent", "labels": labels or {}},
         "spec": {"containers": containers, "initContainers": init, **spec},
     }
 
@@ -135,8 +144,7 @@ def sidecar(pod: Pod) -> dict[str, Any]:
 @pytest.mark.parametrize("key", NAMESPACES)
 def test_it_agrees_with_admission_about_every_pod(key, policy) -> None:
     for labels, (what, spec) in itertools.product(POD_LABELS, SPECS.items()):
-        pod = plain(**spec)
-        pod["metadata"]["labels"] = labels
+        pod = plain(labels, **spec)
         outcome = inject(pod, namespace_of(key), SETTINGS)
         said = refusal(policy, key, pod)
         assert bool(said) is not isinstance(outcome, Skipped), (labels, what, outcome, said)
@@ -233,8 +241,7 @@ def test_a_pod_may_have_the_sidecars_user_where_no_container_does(policy) -> Non
 
 
 def test_the_label_cannot_be_claimed_by_a_pod_without_sidecar(policy) -> None:
-    pod = plain()
-    pod["metadata"]["labels"] = {"outrider.dev/injected": "true"}
+    pod = plain({"outrider.dev/injected": "true"})
     assert "injected_label" in refusal(policy, "unset", pod)
     assert not refusal(policy, "unset", injected()), "one that was injected by hand"
 
