@@ -285,7 +285,11 @@ class Sidecar:
         gc.freeze()
         policy = self.pipeline.policy
         self.log.write(
-            "ready", policies=list(policy.policies), narrowed=policy.narrowing.told(), **self.addresses
+            "ready",
+            policies=list(policy.policies),
+            narrowed=policy.narrowing.told(),
+            idle=policy.idle,
+            **self.addresses,
         )
 
     # Serve, drain, stop.

@@ -76,6 +76,12 @@ class Policy:
         """The policies that select this agent, like `AgentPolicy/triage`."""
         return tuple(agent.label for agent in self._agents)
 
+    @property
+    def idle(self) -> dict[str, list[str]] | None:
+        """What annotations name that there is not: policies that select this agent, and Backends."""
+        names = (label.removeprefix("AgentPolicy/") for label in self.policies)
+        return self.narrowing.idle(names, (backend.name for backend in self.backends))
+
     def route(self, host: str, port: int, path: str) -> Route:
         """The Backend of a request. `host` is lower case without trailing dot, `path` without query."""
         return self._routes.find(host, port, path)

@@ -55,6 +55,22 @@ class Narrowing:
         """Whether a policy may not grant."""
         return self.policies is not None and policy not in self.policies
 
+    def idle(self, policies: Iterable[str], backends: Iterable[str]) -> dict[str, list[str]] | None:
+        """What in it is about nothing that there is: names of no policy that selects the agent, and entries for no
+        Backend, by their keys; None: nothing. Likely misspelt, and in `tools_deny` a hole."""
+        known = tuple(backends)
+        said = {
+            "policies": sorted((self.policies or frozenset()).difference(policies)),
+            "toolsAllow": [entry for layer in self.tools_allow for entry in layer if _idle(entry, known)],
+            "toolsDeny": [entry for entry in self.tools_deny if _idle(entry, known)],
+        }
+        return {key: entries for key, entries in said.items() if entries} or None
+
+
+def _idle(entry: str, backends: Iterable[str]) -> bool:
+    glob = EntryList((entry.partition("/")[0],))
+    return all(glob.find(backend) is None for backend in backends)
+
 
 def tool_fault(entry: str) -> str | None:
     """What is wrong with a glob `backend/tool`, or None. Wildcards do not reach across the first slash."""

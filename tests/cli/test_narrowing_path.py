@@ -231,7 +231,7 @@ async def test_a_sidecar_in_the_environment_of_its_pod_shows_and_passes_what_is_
     annotations = {
         f"{PREFIX}policy": "reads",
         f"{PREFIX}tools-allow": "github/*_*, github/$(HOME)",
-        f"{PREFIX}tools-deny": "*/list_*",
+        f"{PREFIX}tools-deny": "*/list_*, gihub/*",
     }
     tools = [{"name": tool, "inputSchema": {"type": "object"}} for tool in TOOLS]
     script, seen = answering(json_answer(result({"tools": tools})), json_answer(result({"content": []})))
@@ -249,5 +249,6 @@ async def test_a_sidecar_in_the_environment_of_its_pod_shows_and_passes_what_is_
     assert ready["narrowed"] == {
         "policies": ["reads"],
         "toolsAllow": [["github/*_*", "github/$(HOME)"]],
-        "toolsDeny": ["*/list_*"],
+        "toolsDeny": ["*/list_*", "gihub/*"],
     }
+    assert ready["idle"] == {"toolsDeny": ["gihub/*"]}

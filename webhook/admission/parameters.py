@@ -90,7 +90,7 @@ def _resolve_one(setting: Setting, layers: tuple[tuple[Layer, Labels], ...]) -> 
 
 def _annotation_problems(written: Labels, where: str) -> Iterator[Problem]:
     for name, value in written.items():
-        if not name.startswith(PREFIX):
+        if not name.lower().startswith(PREFIX):  # Kubernetes takes capitals in names of annotations
             continue
         setting = ANNOTATIONS.get(name)
         if setting is None:

@@ -114,6 +114,17 @@ def test_a_name_that_selects_nothing_adds_nothing_to_one_that_does(documents: Do
     assert policy.narrowing.told() == {"policies": ["others", "reads", "typo"]}
 
 
+def test_what_names_no_policy_and_no_backend_is_told(documents: Documents) -> None:
+    policy = compiled(
+        documents,
+        policies=["reads", "others"],
+        tools_allow=(("git*/*", "gihub/a"), ("*/*",)),
+        tools_deny=("githu?/x", "jira/*"),
+    )
+    assert policy.idle == {"policies": ["others"], "toolsAllow": ["gihub/a"], "toolsDeny": ["jira/*"]}
+    assert compiled(documents, policies=["reads"], tools_deny=("github/x",)).idle is None
+
+
 def test_egress_is_closed_by_a_left_out_policy_and_opened_by_none(
     load: Load, backend: Make, agent_policy: Make
 ) -> None:

@@ -152,6 +152,21 @@ def test_what_a_later_version_will_narrow_is_refused(pod, name) -> None:
     assert "is not supported by this version" in refusal.sentence
 
 
+@pytest.mark.parametrize(
+    "name", ["Outrider.dev/tools-deny", "outrider.dev/Tools-Deny", "OUTRIDER.DEV/policy"]
+)
+def test_a_name_in_capitals_is_another_name_and_refused(pod, name) -> None:
+    refusal = narrowed(pod, {name: "*/*"})
+    assert isinstance(refusal, Refusal)
+    assert "is unknown; allowed: " in refusal.sentence
+
+
+def test_of_many_faults_in_one_annotation_a_few_are_told(pod) -> None:
+    refusal = narrowed(pod, annotated(tools_deny=",".join(f"{'x' * 100}{n}" for n in range(100))))
+    assert isinstance(refusal, Refusal)
+    assert "; and 95 more; allowed: globs" in refusal.sentence
+
+
 def test_a_second_call_asks_the_annotations_again(pod) -> None:
     mine = annotated(policy="a", tools_allow="github/*", tools_deny="*/x", mode="enforce")
     first = narrowed(pod, mine)
