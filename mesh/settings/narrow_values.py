@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mesh.settings.lists import items
 
 MAX_ENTRIES = 200
-TOLD, SHOWN = 5, 60  # of what is wrong: so many entries, and so much of each
+TOLD = 5  # of those that are wrong
 # What no environment variable takes, or no terminal shows as what it is.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -41,9 +41,14 @@ class ToolGlobs:
         return "globs `backend/tool`, comma separated"
 
     def problem(self, text: str) -> str | None:
+        from mesh.policy.errors import shown
         from mesh.policy.narrowing import tool_fault
 
-        return _problem(text, tool_fault)
+        def fault(entry: str) -> str | None:
+            found = tool_fault(entry)
+            return None if found is None else f"{shown(entry)}: {found}"
+
+        return _problem(text, fault)
 
 
 def _problem(text: str, fault: Callable[[str], str | None]) -> str | None:
@@ -54,8 +59,8 @@ def _problem(text: str, fault: Callable[[str], str | None]) -> str | None:
         return f"has {len(entries)} entries; at most {MAX_ENTRIES} are read"
     if _CONTROL.search("".join(entries)):
         return "has a control character"
-    wrong = [f"{entry[:SHOWN]}: {found}" for entry in entries if (found := fault(entry)) is not None]
+    wrong = [found for entry in entries if (found := fault(entry)) is not None]
     if not wrong:
         return None
     more = f"; and {len(wrong) - TOLD} more" if len(wrong) > TOLD else ""
-    return f"has what cannot be: {'; '.join(wrong[:TOLD])}{more}"
+    return f"has a wrong entry: {'; '.join(wrong[:TOLD])}{more}"

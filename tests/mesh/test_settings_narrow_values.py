@@ -38,7 +38,7 @@ def test_globs_over_tools_may_hold_what_names_of_tools_hold(text: str) -> None:
     [
         ("", "has no entry"),
         ("*", "a Backend, a slash and a tool"),
-        ("github/a, get_issue", "get_issue: an entry is a Backend"),
+        ("github/a, get_issue", '"get_issue": an entry is a Backend'),
         ("github/a\nb", "control character"),
         ("github/\x00", "control character"),
         ("github/\ud800", "control character"),
