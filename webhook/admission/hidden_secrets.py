@@ -91,13 +91,15 @@ def _hide(container: Container, variable: str) -> Hidden | None:
     name, env = container["name"], list(container.get("env") or ())
     fake = EnvVar(name=variable, value=placeholder(name, variable))
     places = [place for place, one in enumerate(env) if one["name"] == variable]
-    direct = [(place, found) for place in places if (found := secret_key(env[place])) is not None]
+    direct = [found for place in places if (found := secret_key(env[place])) is not None]
     if direct:
-        originals = tuple(env[place] for place, _ in direct)
-        for place, _ in direct:
+        # Also what is written like the placeholder already, or it could not be told from those that we make.
+        ours = [place for place in places if secret_key(env[place]) is not None or env[place] == fake]
+        originals = tuple(env[place] for place in ours)
+        for place in ours:
             env[place] = fake.copy()
         container["env"] = env
-        secret, key, optional = direct[-1][1]  # the last one counts, as for the kubelet
+        secret, key, optional = direct[-1]  # the last one counts, as for the kubelet
         return Hidden(name, variable, ((secret, key),), optional, originals)
     keys = () if places else tuple(dict.fromkeys(collective(container, variable)))
     if not keys:

@@ -54,8 +54,10 @@ def inject(pod: dict[str, Any], namespace: Namespace, settings: InjectionSetting
     labels = original["metadata"].get("labels") or {}
     ignored = namespace.name in settings.ignored_namespaces
     wanted = opted_in(namespace.labels, labels, ignored=ignored)
-    if isinstance(wanted, Skipped | Refusal):
+    if isinstance(wanted, Skipped):
         return wanted
+    if isinstance(wanted, Refusal):
+        return Refusal.of([*wanted.problems, *resolve(original, namespace, settings)[1]])
     obstacles = impossible(original)
     if obstacles and not wanted.insisted:
         return Skipped(obstacles[0].reason, obstacles[0].reason.sentence)
@@ -108,7 +110,8 @@ def _plan(pod: Pod, namespace: Namespace, settings: InjectionSettings) -> tuple[
     own = _excluded(plan) & settings.ports.reserved
     if own:
         ports = ", ".join(map(str, sorted(own)))
-        detail = f"annotation {table.EXCLUDE_INBOUND_PORTS.name} names ports of the sidecar itself: {ports}"
+        written = f"annotation {table.EXCLUDE_INBOUND_PORTS.name}={plan[table.EXCLUDE_INBOUND_PORTS.name]!r}"
+        detail = f"{written} names ports of the sidecar itself: {ports}; allowed: those of the application"
         problems.append(Problem(Reason.ANNOTATION_INVALID, detail))
     return plan, problems
 
