@@ -46,6 +46,7 @@ COMMANDS = (
     ),
     Command("check", "cli.check.command", "is the cluster ready, Outrider well, and every agent covered?"),
     Command("check-inject", "cli.check_inject.command", "why does a pod have a sidecar, or none?"),
+    Command("analyze", "cli.analyze.command", "what is wrong with manifests, or with a cluster?"),
     Command("describe", "cli.describe.command", "one pod: identity, settings, policies, last denials"),
     Command("inject", "cli.inject", "add the sidecar to the pods in manifests"),
     Command("uninject", "cli.uninject", "take the sidecar out of the pods in manifests"),

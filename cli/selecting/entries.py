@@ -6,7 +6,7 @@ matchConditions match.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ class Asked:
         return not self.why_not
 
 
-def entries(configurations: tuple[Obj, ...] | list[Obj]) -> list[Entry]:
+def entries(configurations: Sequence[Obj]) -> list[Entry]:
     """Every entry, in the order in which mutating webhooks are called: by configuration, then as written."""
     ordered = sorted(configurations, key=lambda one: str((one.get("metadata") or {}).get("name")))
     return [

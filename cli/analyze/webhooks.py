@@ -1,0 +1,68 @@
+"""Findings about webhook configurations and Services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cli.analyze.finding import Finding, at
+from cli.analyze.inventory import Inventory, Item
+from cli.selecting.entries import Entry, creating_pods, entries
+from cli.selecting.labels import matches
+from cli.selecting.truth_table import differences, overlaps
+from mesh.settings import installation
+
+
+def overlapping(inventory: Inventory) -> Iterator[Finding]:
+    """OUT0401"""
+    found = _ours(inventory)
+    for told in overlaps(found):
+        item = _configuration(inventory, told.partition(" ")[0], found)
+        yield at(item, inventory.default, "OUT0401", told, "webhooks")
+
+
+def incomplete(inventory: Inventory) -> Iterator[Finding]:
+    """OUT0402: only where the chart's configuration is there at all."""
+    items = [
+        one for one in inventory.of_kind("MutatingWebhookConfiguration") if one.name == installation.INJECTOR
+    ]
+    if items:
+        first, *more = [*differences(_ours(inventory)), ""]
+        if first:
+            others = f", and {len(more) - 1} combinations more" if len(more) > 1 else ""
+            yield at(items[0], inventory.default, "OUT0402", first + others, "webhooks")
+
+
+def sidecar_ports(inventory: Inventory) -> Iterator[Finding]:
+    """OUT0403: the port for mutual TLS is meant for others, the rest is not."""
+    ports = inventory.settings.ports
+    closed = ports.reserved - {ports.inbound, ports.telemetry}
+    for item in inventory.of_kind("Service"):
+        spec = item.value.get("spec") or {}
+        selector = spec.get("selector")
+        if not selector:
+            continue
+        space = item.namespace(inventory.default)
+        agents = [
+            one.workload.name
+            for one in inventory.agents
+            if one.injected and one.namespace.name == space and matches({"matchLabels": selector}, one.labels)
+        ]
+        for index, port in enumerate(spec.get("ports") or ()):
+            target = port.get("targetPort", port.get("port"))
+            if agents and target in closed:
+                message = f"port {target} of {', '.join(agents)} is the sidecar's own"
+                yield at(item, inventory.default, "OUT0403", message, "spec", "ports", index)
+
+
+def _ours(inventory: Inventory) -> list[Entry]:
+    found = [one.value for one in inventory.of_kind("MutatingWebhookConfiguration")]
+    return [
+        one
+        for one in creating_pods(entries(found))
+        if one.service is not None and one.service[1] == installation.WEBHOOK
+    ]
+
+
+def _configuration(inventory: Inventory, entry: str, found: list[Entry]) -> Item:
+    name = next(one.configuration for one in found if one.name == entry)
+    return next(one for one in inventory.of_kind("MutatingWebhookConfiguration") if one.name == name)
