@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cli.selecting.cel import evaluate
 from mesh.settings import installation as names
 from mesh.settings.table import KAGENTI_INJECT, NAMESPACE_INJECTION, POD_INJECT, POD_INJECTED, ROSSOCTL_INJECT
 from webhook.admission.optin import opted_in
@@ -92,6 +93,19 @@ def asked(webhooks: list[dict[str, Any]], namespace: Labels, pod: Pod) -> list[s
         and selects(one["objectSelector"], pod["labels"])
         and all(CONDITIONS[each["name"]](pod) for each in one["matchConditions"])
     ]
+
+
+def test_the_expressions_say_what_is_taken_for_them_here(find) -> None:
+    expressions = {
+        each["name"]: each["expression"]
+        for one in find("MutatingWebhookConfiguration")["webhooks"]
+        for each in one["matchConditions"]
+    }
+    assert expressions.keys() == CONDITIONS.keys()
+    for _, _, pod in combinations():
+        metadata = {key: value for key, value in pod.items() if value}  # an API server drops empty maps
+        for name, expression in expressions.items():
+            assert evaluate(expression, {"object": {"metadata": metadata}}) is CONDITIONS[name](pod)
 
 
 @pytest.fixture(scope="module")

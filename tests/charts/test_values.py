@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 CHART = Path(__file__).parents[2] / "charts" / "outrider"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
@@ -71,6 +72,23 @@ def test_the_chart_has_no_fault_that_lint_finds(helm) -> None:
     report = helm.chart.lint(CHART, {}, strict=True, namespace="outrider-system")
     assert [one for one in report["messages"] if one["severity"] > 1] == []
     assert report["errors"] == []
+
+
+def test_kubernetes_1_29_gets_no_kind_that_it_does_not_have(helm, capfd) -> None:
+    """Lint is what can be told a version; it does not fail where a template does, but says so on stderr."""
+    for values, said in (({}, False), ({"finalState": {"mode": "always"}}, True)):
+        assert helm.chart.lint(CHART, values, kube_version="v1.29.0")["errors"] == []
+        message = "Kubernetes v1.29.0 has no ValidatingAdmissionPolicy of version v1"
+        assert (message in capfd.readouterr().err) is said
+
+
+def test_every_value_is_used() -> None:
+    templates = "".join(
+        path.read_text(encoding="utf-8") for path in (CHART / "templates").rglob("*") if path.is_file()
+    )
+    used = set(re.findall(r"Values\.(\w+)", templates))
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    assert used == set(values) == set(SCHEMA["properties"]) - {"global"}
 
 
 @pytest.mark.parametrize(("values", "place"), BAD, ids=str)
