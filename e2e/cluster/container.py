@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
+import signal
 import subprocess
 import sys
 import threading
@@ -156,6 +158,20 @@ class Container:
     def kill(self) -> None:
         """SIGKILL, and with it everything that it started."""
         self._tell(b"k")
+
+    def freeze(self) -> None:
+        """Stop its first process where it is: its sockets stay open and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        pid = self.pid()
+        assert pid is not None, f"{self.name} does not run"
+        assert self.running, f"{self.name} does not run"
+        os.kill(pid, number)
 
     def wait(self, seconds: float) -> bool:
         """Whether it was over within this time."""

@@ -115,6 +115,17 @@ class ControlPlane:
 
         self.api_server.until(look, "ready", START_SECONDS)
 
+    def until_controlled(self) -> None:
+        """Until the controllers work: the default namespace has its account. Raises DidNotStart with the log."""
+
+        def look() -> bool | None:
+            with contextlib.suppress(ApiError):
+                self.admin.get("/api/v1/namespaces/default/serviceaccounts/default")
+                return True
+            return None
+
+        self.controller_manager.until(look, "at work", START_SECONDS)
+
     def logs(self) -> str:
         """The end of every program's log, for a failure's text."""
         programs = {"etcd": self.etcd, "api": self.api_server, "controllers": self.controller_manager}
@@ -133,6 +144,7 @@ def control_plane(binaries: Binaries, addresses: Addresses, folder: Path) -> Ite
             stack.enter_context(daemon)
         built.until_ready()
         stack.enter_context(built.controller_manager)
+        built.until_controlled()
         yield built
 
 

@@ -47,10 +47,9 @@ class Installation:
         return self.ready()
 
     def uninstall(self) -> None:
-        """Remove the release and its namespace, until the pods are gone."""
+        """Remove the release, until its pods are gone. The namespace stays, as with Helm."""
         self.helm.uninstall(RELEASE)
         self.kube.until(lambda: not self.kube.items("Pod", self.namespace), "no pods", self.namespace)
-        self.kube.delete("Namespace", self.namespace)
 
     def ready(self) -> list[Json]:
         """The control plane's pods, once all are ready."""

@@ -148,11 +148,11 @@ class Kube:
         namespace: str | None = None,
         seconds: float = WAIT_SECONDS,
     ) -> T:
-        """What `look` finds once it finds something. Raises Late with the state of `namespace`."""
+        """What `look` finds once it finds something true. Raises Late with the state of `namespace`."""
         deadline = time.monotonic() + seconds
         while True:
             found = look()
-            if found is not None and found is not False:
+            if found:
                 return found
             if time.monotonic() > deadline:
                 state = self.describe(namespace) if namespace else ""

@@ -26,6 +26,12 @@ from e2e.namespaces import Failed
 NAME: Final = "node-1"
 CAPACITY: Final = {"cpu": "64", "memory": "256Gi", "pods": "1000", "ephemeral-storage": "500Gi"}
 EVENT_SECONDS: Final = 30.0
+LABELS: Final = {
+    "kubernetes.io/hostname": NAME,
+    "kubernetes.io/os": "linux",
+    "kubernetes.io/arch": "amd64",
+    "topology.kubernetes.io/zone": "zone-1",
+}
 WATCHED: Final = {
     "Secret": "/api/v1/secrets",
     "ConfigMap": "/api/v1/configmaps",
@@ -83,6 +89,14 @@ class Node:
         self.version = version
         self._write_status()
 
+    def exec(
+        self, namespace: str, pod: str, container: str, command: list[str], seconds: float = 10
+    ) -> tuple[int, str]:
+        """Run a command in a container as its user, as kubectl exec; its code and what it printed."""
+        worker = self.worker(namespace, pod)
+        inside = worker.container(container)
+        return inside.run(command, worker.environment(inside), seconds)
+
     def logs(self, namespace: str) -> Iterator[tuple[str, Path]]:
         """Every container's log of a namespace, also of pods that are gone."""
         for folder in sorted((self.folder / "pods").glob(f"{namespace}_*")):
@@ -124,14 +138,8 @@ class Node:
             informer.close()
 
     def _register(self) -> None:
-        labels = {
-            "kubernetes.io/hostname": NAME,
-            "kubernetes.io/os": "linux",
-            "kubernetes.io/arch": "amd64",
-            "topology.kubernetes.io/zone": "zone-1",
-        }
         with contextlib.suppress(ApiError):
-            body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NAME, "labels": labels}}
+            body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NAME, "labels": LABELS}}
             self.api.post("/api/v1/nodes", body)
         self._write_status()
 
@@ -186,7 +194,7 @@ class Node:
     def _bind(self, pod: dict[str, Any]) -> None:
         meta = pod["metadata"]
         selector = pod["spec"].get("nodeSelector") or {}
-        if selector.keys() - {"kubernetes.io/os", "kubernetes.io/arch", "kubernetes.io/hostname"}:
+        if selector.items() - LABELS.items():
             self.event(pod, "Warning", "FailedScheduling", f"no node matches the node selector {selector}")
             return
         target = {"apiVersion": "v1", "kind": "Node", "name": NAME}

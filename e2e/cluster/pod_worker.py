@@ -265,6 +265,10 @@ class PodWorker:
         }
         return launch, env
 
+    def environment(self, container: Container) -> dict[str, str]:
+        """What the container's program was given."""
+        return self._launch(container)[1]
+
     def _binds(self, spec: Json, env: dict[str, str]) -> list[Json]:
         binds = []
         for mount in spec.get("volumeMounts") or []:
@@ -335,7 +339,7 @@ class PodWorker:
         return self._gone or self._closed.is_set()
 
     def _hook(self, container: Container, hook: Json, seconds: float) -> Asked:
-        env = self._launch(container)[1]
+        env = self.environment(container)
         return ask({**hook, "timeoutSeconds": seconds}, container, self._address(), env)
 
     def _clean_up(self) -> None:

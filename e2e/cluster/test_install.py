@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from e2e.cluster.conftest import MakeNamespace
+from e2e.cluster.control_plane import ControlPlane
+from e2e.cluster.foreign_webhook import foreign_webhook
 from e2e.cluster.identities import SpiffeDriver
 from e2e.cluster.installation import Installation
 from e2e.cluster.kube import Kube, pod
+from e2e.cluster.node import Node
+from e2e.cluster.steady import steady_creation
 from mesh.settings.table import SIDECAR_CONTAINER
 
 ENABLED = {"outrider.dev/injection": "enabled"}
@@ -53,3 +59,48 @@ def test_a_pod_of_an_enabled_namespace_comes_up_with_a_sidecar(
 def test_other_namespaces_are_left_alone(outrider: Installation, kube: Kube, namespace: str) -> None:
     made = kube.create(pod("plain"), namespace=namespace)
     assert "initContainers" not in made["spec"]
+
+
+def test_a_killed_replica_costs_no_more_than_the_calls_that_it_was_dialled_for(
+    outrider: Installation, kube: Kube, agents: str, kubelet: Node
+) -> None:
+    killed = outrider.pods()[0]["metadata"]["name"]
+    with steady_creation(kube, agents, lambda number: pod(f"agent-{number}")) as steady:
+        kube.until(lambda: len(steady.created) > 20, "pods before", agents)
+        kubelet.worker(outrider.namespace, killed).container("webhook").kill()
+        count = len(steady.created)
+        kube.until(lambda: len(steady.created) > count + 50, "pods after", agents)
+        outrider.ready()
+    # Until the API server hears of it, half of its calls are dialled to where nobody listens; no webhook helps that.
+    assert all("connection refused" in str(error) for error in steady.failed)
+    assert len(steady.failed) < 20
+    assert all(made["spec"]["initContainers"][0]["name"] == SIDECAR_CONTAINER for made in steady.created)
+
+
+def test_no_pod_fails_while_replicas_are_replaced(outrider: Installation, kube: Kube, agents: str) -> None:
+    before = {one["metadata"]["name"] for one in outrider.pods()}
+    with steady_creation(kube, agents, lambda number: pod(f"agent-{number}")) as steady:
+        for name in before:
+            kube.delete("Pod", name, outrider.namespace)
+            outrider.ready()
+        count = len(steady.created)
+        kube.until(lambda: len(steady.created) > count + 20, "pods after", agents)
+    assert not steady.failed
+    assert not before & {one["metadata"]["name"] for one in outrider.pods()}
+
+
+def test_a_webhook_after_ours_sees_the_sidecar_and_may_add_to_the_pod(
+    outrider: Installation, kube: Kube, agents: str, plane: ControlPlane
+) -> None:
+    added = {"name": "added", "image": "example/app"}
+
+    def add(seen: dict[str, Any]) -> list[dict[str, Any]]:
+        known = [container["name"] for container in seen["spec"]["containers"]]
+        return [] if "added" in known else [{"op": "add", "path": "/spec/containers/-", "value": added}]
+
+    with foreign_webhook(plane, kube, "zz-after", add, agents, reinvocationPolicy="IfNeeded") as foreign:
+        kube.create(pod("agent"), namespace=agents)
+    assert foreign.seen[0]["spec"]["initContainers"][0]["name"] == SIDECAR_CONTAINER
+    made = kube.wait_ready("agent", agents)
+    assert [container["name"] for container in made["spec"]["containers"]] == ["app", "added"]
+    assert [container["name"] for container in made["spec"]["initContainers"]] == [SIDECAR_CONTAINER]
