@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.policy import Policy, Principal, compile_policy, load_texts
+from mesh.settings.lists import items
 from sidecar.config import load_config
 from tests.support.loopback import Client, answering, call, client_of, json_answer, result, serving
 from webhook.admission.inject import inject
@@ -187,6 +188,32 @@ def test_no_annotation_of_a_pod_gives_back_what_its_namespace_takes_away(
         assert again.pod == outcome.pod
     else:
         assert f"{PREFIX}policy" in {**mine, **around, **platform}
+
+
+TEXT = st.text(st.one_of(st.sampled_from("*?/,$()[]{}:#'\"\\ \t\n-.ab"), st.characters()), max_size=12)
+ENTRIES = st.lists(st.one_of(TEXT, TEXT.map(lambda tool: f"github/{tool}")), min_size=1, max_size=3).map(
+    ",".join
+)
+
+
+@given(named=ENTRIES, allowed=ENTRIES, denied=ENTRIES)
+def test_whatever_an_annotation_holds_the_sidecar_reads_it_or_admission_refuses(
+    named: str, allowed: str, denied: str
+) -> None:
+    for name, text in (("policy", named), ("tools-allow", allowed), ("tools-deny", denied)):
+        outcome = injected({PREFIX + name: text})
+        if not isinstance(outcome, Injection):
+            continue
+        narrowing = load_config(None, environment(outcome)).narrowing
+        read = {
+            "policy": narrowing.policies,
+            "tools-allow": narrowing.tools_allow,
+            "tools-deny": narrowing.tools_deny,
+        }
+        entries = tuple(dict.fromkeys(items(text)))
+        meant = {"policy": frozenset(entries), "tools-allow": (tuple(items(text)),), "tools-deny": entries}
+        assert read[name] == meant[name]
+        assert len(environment(outcome)) == len(environment(injected({}))) + 1
 
 
 def settings_of(platform: dict[str, str]) -> InjectionSettings:
