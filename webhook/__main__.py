@@ -14,85 +14,71 @@ import sys
 import time
 from pathlib import Path
 
-from webhook.admission.namespaces import (
-    ApiServer,
-    NamespaceLookup,
-    api_fetch,
-    cached,
-    fixed_lookup,
-    read_session,
-)
-from webhook.admission.run import Serving, serve, stop_on_signal
+import uvloop
+
+from webhook import arguments as command_line
+from webhook.admission.namespaces import fixed_lookup
+from webhook.admission.run import Beside, Serving, serve, stop_on_signal
 from webhook.admission.server import AdmissionServer, json_line
-from webhook.admission.serving_tls import CertificateUnusable
+from webhook.admission.serving_tls import CertificateUnusable, SwitchedCertificate
 from webhook.admission.settings_file import SettingsFile, SettingsInvalid, parse_settings
+from webhook.certificates.issue import Lifetimes
+from webhook.cluster.client import ApiClient
+from webhook.cluster.server import ApiServer
+from webhook.parts import Parts
+from webhook.plane import Names, Plane, self_certificates
+from webhook.readiness import Readiness
 
 INVALID = 2
 
 
-def _arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m webhook", description="Serve Outrider's admission webhook."
-    )
-    parser.add_argument("--cert", type=Path, required=True, metavar="FILE", help="certificate chain, PEM")
-    parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="its private key, PEM")
-    parser.add_argument("--host", default="", help="address to bind (default: every one)")
-    parser.add_argument("--port", type=int, default=10250, help="port to bind (default: %(default)s)")
-    parser.add_argument("--settings", type=Path, metavar="FILE", help="the platform's settings, YAML")
-    parser.add_argument(
-        "--drain",
-        type=float,
-        default=5.0,
-        metavar="SECONDS",
-        help="serve on after SIGTERM (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--reload",
-        type=float,
-        default=10.0,
-        metavar="SECONDS",
-        help="how often to look at the certificate's files (default: %(default)s)",
-    )
-    return parser.parse_args(arguments)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and serve."""
-    given = _arguments(arguments)
-    serving = Serving(
-        given.cert, given.key, given.host, given.port, reload_interval=given.reload, drain=given.drain
-    )
+    given = command_line.parse(arguments, os.environ)
     path: Path | None = given.settings
     try:
         text = path.read_text(encoding="utf-8") if path else ""
         settings = parse_settings(text, str(path))
-        return asyncio.run(_serve(settings, serving))
-    except (SettingsInvalid, CertificateUnusable, OSError, UnicodeDecodeError) as error:
+        lifetimes = Lifetimes(given.authority_lifetime, given.leaf_lifetime, given.announce)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(given, settings, lifetimes))
+    except (SettingsInvalid, CertificateUnusable, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return INVALID
 
 
-async def _serve(settings: SettingsFile, serving: Serving) -> int:
+async def _serve(given: argparse.Namespace, settings: SettingsFile, lifetimes: Lifetimes) -> int:
+    api_server = ApiServer.of_cluster(os.environ)
+    if api_server is None and (settings.namespaces is None or given.certificates == "self"):
+        print(_NO_CLUSTER, file=sys.stderr)
+        return INVALID
     async with contextlib.AsyncExitStack() as stack:
-        look_up: NamespaceLookup
-        if settings.namespaces is not None:
-            look_up = fixed_lookup(settings.namespaces)
+        server = AdmissionServer(settings.injection, fixed_lookup(settings.namespaces or {}), _log)
+        parts = Parts(server)
+        if api_server is not None:
+            session = await stack.enter_async_context(api_server.session())
+            plane = Plane(ApiClient(session, api_server), server.metrics, _log)
+            parts.add_cluster(plane, namespaces=settings.namespaces is None)
+        certificate = SwitchedCertificate()
+        if given.certificates == "files":
+            certificate = parts.add_files(given.cert, given.key, given.reload)
         else:
-            cluster = ApiServer.of_cluster(os.environ)
-            if cluster is None:
-                print(_NO_CLUSTER, file=sys.stderr)
-                return INVALID
-            session = await stack.enter_async_context(read_session(cluster))
-            look_up = cached(api_fetch(session, cluster), time.monotonic)
-        server = AdmissionServer(settings.injection, look_up, _log)
+            domain = settings.injection.cluster_domain
+            parts.add_own(self_certificates(plane, _names(given), certificate, domain, lifetimes))
+        server.problems = Readiness(parts.problems, time.monotonic).problems
         stop = await stack.enter_async_context(stop_on_signal())
-        await serve(server, serving, stop)
+        serving = Serving(given.host, given.port, given.telemetry_port, drain=given.drain)
+        await serve(server, serving, certificate, stop, Beside(parts.tasks, parts.leaving))
     return 0
 
 
+def _names(given: argparse.Namespace) -> Names:
+    return Names(**{name: getattr(given, name) for name in Names.__slots__})
+
+
 _NO_CLUSTER = (
-    "Nothing says how namespaces are labelled: this is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set), "
-    "and the settings file has no namespaces."
+    "This is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set): --certificates files and namespaces in the "
+    "settings file are needed."
 )
 
 

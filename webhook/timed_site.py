@@ -11,12 +11,13 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Protocol
+from typing import Protocol, cast
 
 from aiohttp import web
 
 HEAD_SECONDS = 10.0
 BODY_SECONDS = 10.0
+MOST_CONNECTIONS = 1024
 LINGER_SECONDS = 0.5
 """How long the rest of a request that was refused is read, so that the caller gets to see the answer."""
 KEEP_ALIVE_SECONDS = 120.0
@@ -25,6 +26,32 @@ KEEP_ALIVE_SECONDS = 120.0
 
 class _Timer(Protocol):
     def cancel(self) -> None: ...
+
+
+class Places:
+    """Room for `most` connections at once; `turned_away` is called for each one that finds none.
+
+    Counted once the TLS handshake is over, because a connection that fails in it never says so.
+    """
+
+    __slots__ = ("_most", "_taken", "_turned_away")
+
+    def __init__(self, most: int, turned_away: Callable[[], object] = lambda: None) -> None:
+        self._most = most
+        self._taken = 0
+        self._turned_away = turned_away
+
+    def take(self) -> bool:
+        """Take a place; False where there is none."""
+        if self._taken >= self._most:
+            self._turned_away()
+            return False
+        self._taken += 1
+        return True
+
+    def give_back(self) -> None:
+        """A connection is over."""
+        self._taken -= 1
 
 
 class TimedProtocol(asyncio.Protocol):
@@ -38,10 +65,13 @@ class TimedProtocol(asyncio.Protocol):
         inner: asyncio.Protocol,
         seconds: float,
         later: Callable[[float, Callable[[], object]], _Timer],
+        places: Places | None = None,
     ) -> None:
         self._inner = inner
         self._seconds = seconds
         self._later = later
+        self._places = places or Places(1)
+        self._placed = False
         self._timer: _Timer | None = None
         self._answering = False
         self._transport: asyncio.Transport | None = None
@@ -58,7 +88,12 @@ class TimedProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol, as for all below."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server makes
+        # Not isinstance: uvloop's transports of plain TCP are no subclass of it.
+        transport = cast(asyncio.Transport, transport)
+        self._placed = self._places.take()
+        if not self._placed:
+            transport.abort()
+            return
         self._transport = transport
         self._inner.connection_made(transport)
         self._start_timer()
@@ -80,6 +115,9 @@ class TimedProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._transport = None
+        if not self._placed:
+            return
+        self._places.give_back()
         self._inner.connection_lost(exc)
 
     def _start_timer(self) -> None:
@@ -100,10 +138,11 @@ class TimedProtocol(asyncio.Protocol):
 class TimedSite(web.BaseSite):
     """A TCP listener of `runner`, whose application needs `head_in_time` as its first middleware.
 
-    `seconds`: for a head, and for the TLS handshake.
+    `seconds`: for a head, and for the TLS handshake. `most`: connections at once; `turned_away` is called for each
+    one beyond, which is closed.
     """
 
-    __slots__ = ("_host", "_port", "_seconds")
+    __slots__ = ("_host", "_open", "_port", "_seconds")
 
     def __init__(
         self,
@@ -113,8 +152,11 @@ class TimedSite(web.BaseSite):
         *,
         ssl_context: ssl.SSLContext | None = None,
         seconds: float = HEAD_SECONDS,
+        most: int = MOST_CONNECTIONS,
+        turned_away: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__(runner, ssl_context=ssl_context)
+        self._open = Places(most, turned_away)
         self._host = host
         self._port = port
         self._seconds = seconds
@@ -130,7 +172,7 @@ class TimedSite(web.BaseSite):
         loop, make = asyncio.get_running_loop(), self._runner.server
         assert make is not None  # noqa: S101 - BaseSite has looked
         self._server = await loop.create_server(
-            lambda: TimedProtocol(make(), self._seconds, loop.call_later),
+            lambda: TimedProtocol(make(), self._seconds, loop.call_later, self._open),
             self._host,
             self._port,
             ssl=self._ssl_context,

@@ -46,6 +46,21 @@ def load_texts(texts: Iterable[tuple[str, str]]) -> Documents:
     )
 
 
+def load_alone(file: str, text: str) -> None:
+    """Check the one document of `text` by itself: what it names elsewhere may come later, or be there already.
+
+    Raises PolicyInvalid with every fault.
+    """
+    log = ErrorLog(file)
+    nodes = read_documents(text, log)
+    for node in nodes:
+        _read_document(node, log)
+    if len(nodes) != 1 and not log.errors:
+        log.add(1, "", f"{len(nodes)} documents, exactly one is needed")
+    if log.errors:
+        raise PolicyInvalid(tuple(log.listed()))
+
+
 def _read_document(node: Node, log: ErrorLog) -> Declared | None:
     """One document, or None when not even its kind and name can be told."""
     place = Place(Sheet(log), "")

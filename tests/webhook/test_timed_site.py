@@ -195,3 +195,32 @@ async def test_without_such_a_site_requests_are_answered_all_the_same() -> None:
         writer.close()
     finally:
         await runner.cleanup()
+
+
+async def test_there_is_room_for_so_many_connections_and_a_place_is_free_again_after_one() -> None:
+    async def hello(request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    application = web.Application(middlewares=[head_in_time])
+    application.router.add_get("/", hello)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    turned_away: list[int] = []
+    try:
+        site = TimedSite(runner, "127.0.0.1", 0, most=1, turned_away=lambda: turned_away.append(1))
+        await site.start()
+        port = runner.addresses[0][1]
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(HEAD)
+            await reader.readuntil(b"hello")
+            second, other = await asyncio.open_connection("127.0.0.1", port)
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                await second.readexactly(1)
+            other.close()
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            assert b"hello" in await reader.read()
+            writer.close()
+        assert turned_away == [1, 1]
+    finally:
+        await runner.cleanup()

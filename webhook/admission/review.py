@@ -8,6 +8,7 @@ reaches whoever created it, directly or as the event of a ReplicaSet.
 from __future__ import annotations
 
 import base64
+import hashlib
 from dataclasses import dataclass
 
 import msgspec
@@ -19,6 +20,7 @@ from webhook.admission.documents import AdmissionReply, AdmissionRequest, Admiss
 from webhook.admission.ephemeral import admit_ephemeral
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace, Outcome, Problem, Refusal, Skipped
+from webhook.admission.parameters import Layer
 from webhook.admission.settings import InjectionSettings
 
 API_VERSION = "admission.k8s.io/v1"
@@ -62,12 +64,33 @@ def read_review(body: bytes) -> AdmissionRequest:
     return request
 
 
+def is_pod_creation(request: AdmissionRequest) -> bool:
+    """Does the request create a pod?"""
+    return _asks(request) == (*_POD, "CREATE", "")
+
+
+def is_joining(request: AdmissionRequest) -> bool:
+    """Does the request add ephemeral containers to a pod?"""
+    return _asks(request) == (*_POD, "UPDATE", _EPHEMERAL)
+
+
 def concerns(request: AdmissionRequest) -> bool:
     """Does the request create a pod, or add containers to one? All else is let through without a look."""
+    return is_pod_creation(request) or is_joining(request)
+
+
+_POD = ("", "v1", "Pod")
+
+
+def _asks(request: AdmissionRequest) -> tuple[str | None, ...]:
     kind = request.get("kind") or {}
-    what = (kind.get("group", ""), kind.get("version"), kind.get("kind"))
-    how = (request.get("operation"), request.get("subResource") or "")
-    return what == ("", "v1", "Pod") and how in (("CREATE", ""), ("UPDATE", _EPHEMERAL))
+    return (
+        kind.get("group", ""),
+        kind.get("version"),
+        kind.get("kind"),
+        request.get("operation"),
+        request.get("subResource") or "",
+    )
 
 
 def admit(request: AdmissionRequest, namespace: Namespace, settings: InjectionSettings) -> Outcome:
@@ -84,35 +107,87 @@ def untouched() -> Skipped:
     return Skipped(reason, reason.sentence)
 
 
+def not_validated() -> Skipped:
+    """The outcome for an object that nothing is validated of."""
+    reason = Reason.NOT_VALIDATED
+    return Skipped(reason, reason.sentence)
+
+
+def unconfirmed(outcome: Outcome, name: str) -> Outcome:
+    """What `outcome` comes to where the namespace `name` is only remembered and could not be asked for.
+
+    A sidecar, or a refusal, stays. But it may have become `required` since, so that nothing passes without one.
+    """
+    if not isinstance(outcome, Skipped) or outcome.reason is Reason.CONTAINERS_ADDED:
+        return outcome
+    return unknown_namespace(f"namespace {name}: the API server did not confirm that it needs no sidecar")
+
+
 def unknown_namespace(detail: str) -> Refusal:
     """The outcome where the namespace cannot be looked up: closed, because it may require a sidecar."""
     return Refusal.of([Problem(Reason.NAMESPACE_UNKNOWN, detail)])
 
 
-def answer(request: AdmissionRequest, outcome: Outcome) -> Answer:
+def answer(request: AdmissionRequest, outcome: Outcome, config: str = "", subject: str = "pod") -> Answer:
     """The reply that tells `outcome` to the API server.
 
-    A dry run gets the same reply, but is counted apart: nothing was injected.
+    A dry run gets the same reply, but is counted apart: nothing was injected. `config` is the hash of the settings
+    that decided, `subject` what is refused.
     """
     result = _result(outcome)
     response: AdmissionResponse = {
         "uid": request["uid"],
         "allowed": not isinstance(outcome, Refusal),
-        "auditAnnotations": {"decision": result, "reason": str(outcome.reason), "version": VERSION},
+        "auditAnnotations": _provenance(outcome, result, config),
     }
     if isinstance(outcome, Injection):
         if outcome.patch:
             response["patchType"] = "JSONPatch"
             response["patch"] = base64.b64encode(msgspec.json.encode(outcome.patch)).decode()
         if outcome.warnings:
-            response["warnings"] = [f"outrider: {warning}" for warning in outcome.warnings]
+            response["warnings"] = [_fitting(f"outrider: {warning}") for warning in outcome.warnings]
     elif isinstance(outcome, Refusal):
-        message = f"outrider refuses this pod ({outcome.reason}): {outcome.sentence}"
-        response["status"] = {"code": 403, "reason": "Forbidden", "message": message}
+        message = f"outrider refuses this {subject} ({outcome.reason}): {outcome.sentence}"
+        response["status"] = {"code": 403, "reason": "Forbidden", "message": _bounded(message)}
     elif outcome.reason in _SKIPS_WORTH_A_WARNING:
         response["warnings"] = [f"outrider: no sidecar ({outcome.reason})"]
     counted = "dry_run" if request.get("dryRun") else result
     return Answer({"apiVersion": API_VERSION, "kind": KIND, "response": response}, counted, outcome.reason)
+
+
+def fingerprint(settings: InjectionSettings) -> str:
+    """Tells settings apart in the audit log: equal for every replica that has the same."""
+    return hashlib.sha256(msgspec.json.encode(settings, order="deterministic")).hexdigest()[:12]
+
+
+def _provenance(outcome: Outcome, result: str, config: str) -> dict[str, str]:
+    """Audit annotations: what was decided, why, by what, and which layer set what differs from the defaults."""
+    said = {"decision": result, "reason": str(outcome.reason), "version": VERSION}
+    if config:
+        said["config-hash"] = config
+    if isinstance(outcome, Injection):
+        settings: dict[str, dict[str, str]] = outcome.status.get("settings", {})
+        layers = [f"{name}={one['layer']}" for name, one in settings.items() if one["layer"] != Layer.DEFAULT]
+        if layers:
+            said["layers"] = ",".join(sorted(layers))
+    return said
+
+
+_WARNING_CHARACTERS = 120  # what the API documents for one warning
+_MESSAGE_CHARACTERS = 16_384
+
+
+def _fitting(warning: str) -> str:
+    if len(warning) <= _WARNING_CHARACTERS:
+        return warning
+    return warning[: _WARNING_CHARACTERS - 1] + "…"
+
+
+def _bounded(message: str) -> str:
+    """It becomes an event, a log line and an audit entry, each with limits of its own."""
+    if len(message) <= _MESSAGE_CHARACTERS:
+        return message
+    return f"{message[:_MESSAGE_CHARACTERS]}… ({len(message) - _MESSAGE_CHARACTERS} more characters)"
 
 
 # Skipped although the namespace enables injection: silence would look like protection.
@@ -122,4 +197,9 @@ _SKIPS_WORTH_A_WARNING = frozenset({Reason.HOST_NETWORK, Reason.MIRROR_POD, Reas
 def _result(outcome: Outcome) -> str:
     if isinstance(outcome, Injection):
         return "injected"
-    return "refused" if isinstance(outcome, Refusal) else "skipped"
+    if isinstance(outcome, Refusal):
+        return "refused"
+    return "allowed" if outcome.reason in _LOOKED_AT else "skipped"
+
+
+_LOOKED_AT = frozenset({Reason.CONTAINERS_ADDED, Reason.DOCUMENTS_VALID})

@@ -1,20 +1,26 @@
-"""The admission server's HTTP side: three routes on aiohttp, and nothing decided here.
+"""The admission server's HTTP side: two listeners' routes on aiohttp, and nothing decided here.
 
-Every answer has a body that says what happened, errors too: it ends up in an event that somebody reads.
+Every answer has a body that says what happened, errors too: it ends up in an event that somebody reads. The API
+server waits five seconds at most, so that everything that could take longer is bounded: the body, the lookup of
+the namespace, and how many requests and how much of their bodies are held at once. What is beyond that is turned
+away at once with 503, which whoever creates the pod sees and tries again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 from aiohttp import hdrs, web
 
+from webhook.admission import metrics as series
 from webhook.admission.documents import AdmissionRequest
+from webhook.admission.judge_documents import is_document, judge, subject
 from webhook.admission.metrics import CONTENT_TYPE, AdmissionMetrics
 from webhook.admission.namespaces import NamespaceLookup, NamespaceUnknown
 from webhook.admission.outcome import Outcome
@@ -24,25 +30,41 @@ from webhook.admission.review import (
     admit,
     answer,
     concerns,
+    fingerprint,
+    is_joining,
+    not_validated,
     read_review,
+    unconfirmed,
     unknown_namespace,
     untouched,
 )
 from webhook.admission.settings import InjectionSettings
-from webhook.timed_site import BODY_SECONDS, head_in_time
+from webhook.timed_site import head_in_time
 
 MAX_BODY = 3 * 1024 * 1024
 """An etcd object is 1.5 MiB at most, and a review may hold two of them."""
+BODY_SECONDS = 3.0
+MOST_REQUESTS = 256
+MOST_BYTES = 48 * 1024 * 1024
+RETRY_SECONDS = "1"
+MALFORMED = "review_malformed"
 
 Log = Callable[[dict[str, object]], None]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Decide = Callable[[AdmissionRequest], Awaitable[Answer]]
+
+
+def _nothing() -> list[str]:
+    return []
 
 
 @dataclass(slots=True)
 class AdmissionServer:
     """Routes of the admission server.
 
-    `draining` makes health checks fail and closes connections after their answer, so that the Service sends
-    new requests elsewhere while those under way are still answered. A body may take `body_seconds` to arrive.
+    `draining` makes readiness fail and closes connections after their answer, so that the Service sends new
+    requests elsewhere while those under way are still answered. `problems` says why API servers could not call.
+    A body may take `body_seconds` to arrive.
     """
 
     settings: InjectionSettings
@@ -50,34 +72,80 @@ class AdmissionServer:
     log: Log
     metrics: AdmissionMetrics = field(default_factory=AdmissionMetrics)
     clock: Callable[[], float] = time.perf_counter
+    problems: Callable[[], list[str]] = _nothing
     draining: bool = False
     body_seconds: float = BODY_SECONDS
+    most_requests: int = MOST_REQUESTS
+    most_bytes: int = MOST_BYTES
+    config: str = ""
+    _requests: int = 0
+    _bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.use(self.settings)
+
+    def use(self, settings: InjectionSettings) -> None:
+        """Decide by `settings` from now on."""
+        self.settings = settings
+        self.config = fingerprint(settings)
 
     def application(self) -> web.Application:
-        """The aiohttp application; aiohttp routes on the path alone, as the API server adds `?timeout=5s`."""
-        application = web.Application(client_max_size=MAX_BODY, middlewares=[head_in_time, _with_sentence])
+        """What API servers call; aiohttp routes on the path alone, as they add `?timeout=5s`."""
+        application = web.Application(client_max_size=MAX_BODY, middlewares=[head_in_time, with_sentence])
         application.router.add_post("/mutate", self._mutate)
-        application.router.add_get("/healthz", self._health)
+        application.router.add_post("/validate", self._validate)
+        return application
+
+    def telemetry(self) -> web.Application:
+        """What kubelets and Prometheus call, without TLS."""
+        application = web.Application(middlewares=[head_in_time, with_sentence])
+        application.router.add_get("/healthz", self._alive)
+        application.router.add_get("/readyz", self._ready)
         application.router.add_get("/metrics", self._metrics)
         return application
 
     async def _mutate(self, request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="Content-Type must be application/json.\n")
-        body = await self._body(request)
-        began = self.clock()
-        try:
-            review = read_review(body)
-        except ReviewMalformed as error:
-            self.metrics.count("malformed", "review_malformed", self.clock() - began)
-            raise web.HTTPBadRequest(text=f"{error}\n") from error
-        given = answer(review, await self._decide(review))
-        self.metrics.count(given.result, given.reason, self.clock() - began)
-        self._record(review, given)
-        response = web.Response(body=msgspec.json.encode(given.reply), content_type="application/json")
+        return await self._answer(request, self._injected)
+
+    async def _validate(self, request: web.Request) -> web.Response:
+        return await self._answer(request, self._judged)
+
+    async def _answer(self, request: web.Request, decide: Decide) -> web.Response:
+        _check_head(request)
+        with self._room(request.content_length):
+            body = await self._body(request)
+            began = self.clock()
+            try:
+                review = read_review(body)
+            except ReviewMalformed as error:
+                self.metrics.count("malformed", MALFORMED, self.clock() - began)
+                raise web.HTTPBadRequest(text=f"{error}\n") from error
+            del body
+            given = await decide(review)
+            self.metrics.took(self.clock() - began)
+            self._record(review, given)
+            response = web.Response(body=msgspec.json.encode(given.reply), content_type="application/json")
         if self.draining:
             response.force_close()
         return response
+
+    @contextlib.contextmanager
+    def _room(self, length: int | None) -> Iterator[None]:
+        """Room for one more request, or 503. A body of unknown length counts as the longest."""
+        size = MAX_BODY if length is None else length
+        if self._requests >= self.most_requests or self._bytes + size > max(self.most_bytes, size):
+            self.metrics.add(
+                series.TURNED_AWAY, "requests" if self._requests >= self.most_requests else "bytes"
+            )
+            sentence = f"{self._requests} requests are under way, which is all that fit; try again.\n"
+            raise web.HTTPServiceUnavailable(text=sentence, headers={hdrs.RETRY_AFTER: RETRY_SECONDS})
+        self._requests += 1
+        self._bytes += size
+        try:
+            yield
+        finally:
+            self._requests -= 1
+            self._bytes -= size
 
     async def _body(self, request: web.Request) -> bytes:
         try:
@@ -87,24 +155,46 @@ class AdmissionServer:
             sentence = f"The body did not arrive within {self.body_seconds:g} s.\n"
             raise web.HTTPRequestTimeout(text=sentence) from late
 
+    async def _injected(self, review: AdmissionRequest) -> Answer:
+        outcome = await self._decide(review) if concerns(review) else untouched()
+        given = answer(review, outcome, self.config)
+        self.metrics.add(series.ADMISSIONS, given.result, str(given.reason))
+        return given
+
+    async def _judged(self, review: AdmissionRequest) -> Answer:
+        kind = ""
+        outcome: Outcome = not_validated()
+        if is_joining(review):
+            kind, outcome = "pod", await self._decide(review)
+        elif is_document(review):
+            kind, outcome = subject(review), judge(review)
+        given = answer(review, outcome, self.config, kind or "object")
+        self.metrics.add(series.VALIDATIONS, kind or "other", given.result, str(given.reason))
+        return given
+
     async def _decide(self, review: AdmissionRequest) -> Outcome:
-        if not concerns(review):
-            return untouched()
         name = review.get("namespace")
         if not name:
             return unknown_namespace("the request names no namespace")
         try:
-            namespace = await self.look_up(name)
+            known = await self.look_up(name)
         except NamespaceUnknown as error:
             return unknown_namespace(str(error))
-        return admit(review, namespace, self.settings)
+        outcome = admit(review, known.namespace, self.settings)
+        return outcome if known.confirmed else unconfirmed(outcome, name)
 
-    async def _health(self, _request: web.Request) -> web.Response:
-        if self.draining:
-            return web.Response(status=503, text="draining\n")
+    async def _alive(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        problems = ["draining"] if self.draining else self.problems()
+        if problems:
+            return web.Response(status=503, text="".join(f"{problem}\n" for problem in problems))
         return web.Response(text="ok\n")
 
     async def _metrics(self, _request: web.Request) -> web.Response:
+        self.metrics.set(series.IN_FLIGHT, self._requests)
+        self.metrics.set(series.READY, 0 if self.draining or self.problems() else 1)
         return web.Response(body=self.metrics.render().encode(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
     def _record(self, review: AdmissionRequest, given: Answer) -> None:
@@ -121,11 +211,19 @@ class AdmissionServer:
         )
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+def _check_head(request: web.Request) -> None:
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="Content-Type must be application/json.\n")
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise web.HTTPUnsupportedMediaType(
+            text="Content-Encoding must be absent: reviews are not compressed.\n"
+        )
+    if (request.content_length or 0) > MAX_BODY:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY, request.content_length or 0)
 
 
 @web.middleware
-async def _with_sentence(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def with_sentence(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Where aiohttp itself refuses, say what would have been right."""
     try:
         return await handler(request)
@@ -136,7 +234,8 @@ async def _with_sentence(request: web.Request, handler: Handler) -> web.StreamRe
         error.text = f"{request.path} takes {', '.join(sorted(error.allowed_methods))} only.\n"
         raise
     except web.HTTPNotFound as error:
-        error.text = "There are /mutate, /healthz and /metrics.\n"
+        there = sorted({resource.canonical for resource in request.app.router.resources()})
+        error.text = f"There are {', '.join(there)}.\n"
         raise
 
 

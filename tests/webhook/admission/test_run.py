@@ -12,10 +12,11 @@ import aiohttp
 import pytest
 
 from webhook.__main__ import main
+from webhook.admission.metrics import CERTIFICATE_ERRORS, CERTIFICATE_EXPIRY
 from webhook.admission.namespaces import fixed_lookup
-from webhook.admission.run import Serving, follow, serve, stop_on_signal
+from webhook.admission.run import Beside, Serving, follow, follow_files, serve, stop_on_signal
 from webhook.admission.server import AdmissionServer
-from webhook.admission.serving_tls import CertificateUnusable, ServingCertificate
+from webhook.admission.serving_tls import ServingCertificate, SwitchedCertificate
 
 SETTINGS = 'namespaces: {agents: {labels: {"outrider.dev/injection": required}}}\n'
 
@@ -46,11 +47,17 @@ def trusting(cert: Path) -> ssl.SSLContext:
 
 async def test_it_serves_over_tls_follows_the_certificate_and_drains(tmp_path, certificate, settings) -> None:
     cert, key = certificate(tmp_path, "first")
-    lines, stop = Lines(), asyncio.Event()
+    lines, stop, left = Lines(), asyncio.Event(), []
     server = AdmissionServer(settings, fixed_lookup({}), lines)
-    serving = Serving(cert, key, "127.0.0.1", 0, reload_interval=0.01, drain=0.0, grace=1.0)
+    serving = Serving("127.0.0.1", 0, 0, drain=0.0, grace=1.0)
+    files = ServingCertificate(cert, key)
+
+    async def leave() -> None:
+        left.append(server.draining)
+
+    beside = Beside([lambda: follow_files(files, server, 0.01)], leave)
     async with asyncio.TaskGroup() as group:
-        group.create_task(serve(server, serving, stop))
+        group.create_task(serve(server, serving, files, stop, beside))
         ready = await lines.wait_for("ready")
         (address,) = ready["addresses"]
         for name in ("first", "second"):
@@ -59,12 +66,18 @@ async def test_it_serves_over_tls_follows_the_certificate_and_drains(tmp_path, c
                 await lines.wait_for("certificate")
             async with (
                 aiohttp.ClientSession() as session,
-                session.get(f"https://{address}/healthz", ssl=trusting(cert)) as answer,
+                session.post(f"https://{address}/mutate", ssl=trusting(cert)) as answer,
             ):
-                assert answer.status == 200
-        assert server.metrics.certificate_not_after > 0
+                assert answer.status == 415
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://{ready['telemetry'][0]}/metrics") as answer,
+        ):
+            assert "outrider_webhook_ready 1" in await answer.text()
+        assert server.metrics.get(CERTIFICATE_EXPIRY) > 0
         stop.set()
     assert [entry["event"] for entry in lines.all][-2:] == ["draining", "stopped"]
+    assert left == [True]
 
 
 async def test_a_certificate_that_cannot_be_used_is_told_and_the_old_one_stays(
@@ -79,12 +92,17 @@ async def test_a_certificate_that_cannot_be_used_is_told_and_the_old_one_stays(
     cert.write_text("broken")
     follow(serving, server)
     assert "cannot be used" in str(lines.all[-1]["error"])
+    assert server.metrics.get(CERTIFICATE_ERRORS) == 1
 
 
-async def test_without_a_certificate_nothing_is_served(tmp_path, settings) -> None:
+async def test_a_task_beside_that_fails_ends_the_server(settings) -> None:
+    async def broken() -> None:
+        raise LookupError
+
     server = AdmissionServer(settings, fixed_lookup({}), Lines())
-    with pytest.raises(CertificateUnusable):
-        await serve(server, Serving(tmp_path / "no", tmp_path / "key"), asyncio.Event())
+    serving = Serving("127.0.0.1", 0, None, drain=0.0)
+    with pytest.raises(ExceptionGroup):
+        await serve(server, serving, SwitchedCertificate(), asyncio.Event(), Beside([broken]))
 
 
 async def test_sigterm_stops() -> None:
@@ -98,6 +116,7 @@ async def test_the_process_answers_and_exits_with_zero_after_sigterm(tmp_path, c
     settings = tmp_path / "settings.yaml"
     settings.write_text(SETTINGS)
     command = ["-m", "webhook", "--cert", cert, "--key", key, "--host", "127.0.0.1", "--port", "0"]
+    command += ["--telemetry-port", "0"]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
@@ -155,7 +174,7 @@ def test_settings_that_cannot_be_read_end_with_two(tmp_path, capsys, content) ->
 def test_without_cluster_and_namespaces_it_says_what_is_missing(monkeypatch, capsys) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     assert main(["--cert", "c", "--key", "k"]) == 2
-    assert "the settings file has no namespaces" in capsys.readouterr().err
+    assert "namespaces in the settings file are needed" in capsys.readouterr().err
 
 
 def test_in_a_cluster_the_service_account_is_used(tmp_path, monkeypatch, capsys) -> None:
@@ -166,20 +185,21 @@ def test_in_a_cluster_the_service_account_is_used(tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(
-    "part", [b"", b"POST /mutate HTTP/1.1\r\n", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /"]
+    "part", [b"", b"POST /mutate HTTP/1.1\r\n", b"GET /mutate HTTP/1.1\r\nhost: x\r\n\r\nGET /"]
 )
 async def test_a_head_that_does_not_come_is_given_up(tmp_path, certificate, settings, part: bytes) -> None:
     cert, key = certificate(tmp_path, "x")
     lines, stop = Lines(), asyncio.Event()
-    serving = Serving(cert, key, "127.0.0.1", 0, drain=0.0, grace=1.0, head=0.2)
+    serving = Serving("127.0.0.1", 0, None, drain=0.0, grace=1.0, head=0.2)
+    files = ServingCertificate(cert, key)
     async with asyncio.TaskGroup() as group, asyncio.timeout(10):
-        group.create_task(serve(AdmissionServer(settings, fixed_lookup({}), lines), serving, stop))
+        group.create_task(serve(AdmissionServer(settings, fixed_lookup({}), lines), serving, files, stop))
         host, _, port = str((await lines.wait_for("ready"))["addresses"][0]).partition(":")
         reader, writer = await asyncio.open_connection(host, int(port), ssl=trusting(cert))
         whole, ended, half = part.partition(b"\r\n\r\n")
         writer.write(whole + ended)
         if ended:
-            assert b"200 OK" in await reader.readuntil(b"ok\n")
+            assert b" 405 " in await reader.readuntil(b"POST only.\n")
             writer.write(half)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)

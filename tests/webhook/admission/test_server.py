@@ -44,6 +44,12 @@ async def client(server):
         yield client
 
 
+@pytest.fixture
+async def telemetry(server):
+    async with TestClient(TestServer(server.telemetry())) as client:
+        yield client
+
+
 async def test_a_pod_is_patched_whatever_query_the_api_server_adds(client, lines) -> None:
     answer = await client.post("/mutate?timeout=5s", data=review(), headers=JSON)
     assert answer.status == 200
@@ -58,14 +64,14 @@ async def test_a_charset_behind_the_media_type_is_no_matter(client) -> None:
     assert (await client.post("/mutate", data=review(), headers=headers)).status == 200
 
 
-async def test_outcomes_are_counted_and_logged(client, lines) -> None:
+async def test_outcomes_are_counted_and_logged(client, telemetry, lines) -> None:
     await client.post("/mutate", data=review(), headers=JSON)
     refused = {**POD, "metadata": {"labels": {"outrider.dev/inject": "false"}}}
     await client.post("/mutate", data=review(object=refused), headers=JSON)
     await client.post("/mutate", data=review(dryRun=True), headers=JSON)
     await client.post("/mutate", data=review(operation="UPDATE"), headers=JSON)
     await client.post("/mutate", data="{", headers=JSON)
-    metrics = await client.get("/metrics")
+    metrics = await telemetry.get("/metrics")
     assert metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     text = await metrics.text()
     for result, reason in [
@@ -109,8 +115,9 @@ async def test_a_lookup_that_fails_closes(settings, lines) -> None:
         ("POST", "/mutate", b"{}", JSON, 400, "must be AdmissionReview"),
         ("POST", "/mutate", b" " * (MAX_BODY + 1), JSON, 413, "exceeds 3145728 bytes"),
         ("GET", "/mutate", None, {}, 405, "takes POST only"),
-        ("GET", "/", None, {}, 404, "There are /mutate"),
-        ("POST", "/healthz", b"", {}, 405, "takes GET, HEAD only"),
+        ("GET", "/", None, {}, 404, "There are /mutate, /validate."),
+        ("POST", "/mutate", b"x", {**JSON, "Content-Encoding": "gzip"}, 415, "are not compressed"),
+        ("POST", "/validate", b"{", JSON, 400, "is not JSON"),
     ],
 )
 async def test_every_error_has_a_body_that_says_what_would_be_right(
@@ -122,11 +129,14 @@ async def test_every_error_has_a_body_that_says_what_would_be_right(
     assert told in await answer.text()
 
 
-async def test_while_draining_health_fails_and_connections_end_with_their_answer(client, server) -> None:
-    assert (await client.get("/healthz")).status == 200
+async def test_while_draining_readiness_fails_and_connections_end_with_their_answer(
+    client, telemetry, server
+) -> None:
+    assert (await telemetry.get("/readyz")).status == 200
     server.draining = True
-    health = await client.get("/healthz")
+    health = await telemetry.get("/readyz")
     assert (health.status, await health.text()) == (503, "draining\n")
+    assert (await telemetry.get("/healthz")).status == 200
     answer = await client.post("/mutate", data=review(), headers=JSON)
     assert answer.status == 200
     assert answer.headers["Connection"] == "close"
