@@ -16,7 +16,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mesh.policy import yaml_tree
@@ -39,11 +39,13 @@ from mesh.policy.scalars import plain_integer
 from mesh.policy.yaml_tree import Broken, Node, Scalar
 from mesh.settings.table import (
     ENV_EGRESS_PRIVATE_ADDRESSES,
+    MODE,
     PREFIX,
     REDIRECT_BACKEND,
     REDIRECT_IPV6,
     REDIRECT_UDP,
 )
+from mesh.settings.values import Choice
 from webhook.admission.identity_settings import read_identity
 from webhook.admission.outcome import Namespace
 from webhook.admission.parameters import PARAMETERS
@@ -186,6 +188,8 @@ def _namespaces(node: Node, place: Place) -> dict[str, Namespace] | Invalid:
 _PORTS = ("forward", "inbound", "telemetry", "outboundRedirect", "inboundRedirect")
 
 _DEFAULTS = {setting.name.removeprefix(PREFIX): row(setting) for setting in PARAMETERS}
+# `observe` takes back an `enforce`, and there is none before the platform's.
+_DEFAULTS[MODE.name.removeprefix(PREFIX)] = row(replace(MODE, values=Choice(("enforce",))))
 _REDIRECT = {
     "udp": row(REDIRECT_UDP),
     "ipv6": row(REDIRECT_IPV6),

@@ -190,6 +190,8 @@ def test_parts_of_a_section_keep_the_other_defaults() -> None:
         ("limits: {c: !!str 1}", "tags are refused"),
         ("defaults: {cpu: many}", 'defaults.cpu: "many" is not a quantity; allowed: a positive CPU'),
         ("defaults: {rate-limit: 1/m}", "defaults.rate-limit: unknown field"),
+        ("defaults: {mode: observe}", "defaults.mode: "),
+        ("defaults: {tools-deny: delete}", "defaults.tools-deny: "),
         ("defaults: 3", "defaults: expected a mapping"),
         ("imagePullPolicy: Sometimes", "allowed: Always, IfNotPresent, Never"),
         ("imagePullSecrets: [A_B]", "is not the name of a Secret"),
