@@ -23,7 +23,7 @@ from webhook.admission.documents import Container, EnvVar, Pod, Volume
 from webhook.admission.outcome import Problem
 from webhook.admission.secret_sources import collective, exposures, from_secrets, secret_key
 from webhook.admission.stored import encoded, stored
-from webhook.admission.trust import application_containers
+from webhook.admission.trust import application_containers, keep_environment
 
 HIDDEN_PATH = "/run/outrider/hidden-secrets"
 PLACEHOLDER = "outrider-hidden-"
@@ -177,10 +177,7 @@ def _give_back(container: Container, fake: str, kept: Kept) -> None:
             env.append(one)
         elif (original := next(waiting, None)) is not None:
             env.append(original)
-    if env:
-        container["env"] = env
-    else:
-        del container["env"]
+    keep_environment(container, env)
 
 
 def _is_fake(one: EnvVar, variable: str, fake: str) -> bool:

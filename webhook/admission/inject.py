@@ -34,7 +34,7 @@ from webhook.admission.settings import InjectionSettings
 from webhook.admission.shape import PodMalformed, as_pod
 from webhook.admission.strip import DEFAULT_CONTAINER, EVICTABLE, IN_MEMORY, Added, only_container, strip
 from webhook.admission.structure import conflicts, impossible, warnings
-from webhook.admission.trust import application_containers, trust, without_trust
+from webhook.admission.trust import application_containers, keep_environment, trust, without_trust
 
 # The API documents 120 characters for one warning; the reply puts "outrider: " before it.
 _WARNING_LENGTH = 110
@@ -153,7 +153,7 @@ def _remove_proxy_variables(pod: Pod, settings: InjectionSettings) -> None:
     """Of an earlier injection with explicit capture: the kernel needs no help."""
     for container in application_containers(pod):
         if container.get("env"):
-            container["env"] = without(container, settings)
+            keep_environment(container, without(container, settings))
 
 
 def _set_trust(pod: Pod, plan: Plan) -> tuple[list[Problem], list[str]]:

@@ -25,7 +25,7 @@ from webhook.admission.probes import restore
 from webhook.admission.proxy_variables import without
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.shape import sidecar_of
-from webhook.admission.trust import application_containers, without_trust
+from webhook.admission.trust import application_containers, keep_environment, without_trust
 
 EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -116,9 +116,7 @@ def uninject(pod: Pod, settings: InjectionSettings) -> None:
     for container in application_containers(pod):
         without_trust(container)
         if container.get("env"):
-            container["env"] = without(container, settings)
-        if container.get("env") == []:
-            del container["env"]
+            keep_environment(container, without(container, settings))
     annotations = metadata.get("annotations")
     if annotations is not None:
         unevictable(annotations)

@@ -65,7 +65,15 @@ def without_trust(container: Container) -> None:
             container["volumeMounts"] = left
         else:
             del container["volumeMounts"]
-        container["env"] = _own(container.get("env") or [])
+        keep_environment(container, _own(container.get("env") or []))
+
+
+def keep_environment(container: Container, env: list[EnvVar]) -> None:
+    """Set what is left of the environment of `container`, or take it away where nothing is."""
+    if env:
+        container["env"] = env
+    else:
+        container.pop("env", None)
 
 
 def is_ours(mount: VolumeMount) -> bool:

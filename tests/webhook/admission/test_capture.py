@@ -179,7 +179,7 @@ def test_proxy_variables_of_an_earlier_explicit_injection_go(pod) -> None:
     explicit["metadata"]["annotations"].update(annotated(capture="transparent"))
     again = inject(explicit, namespace(), InjectionSettings())
     assert captured(again) == "transparent"
-    assert not again.pod["spec"]["containers"][0]["env"]
+    assert "env" not in again.pod["spec"]["containers"][0]
 
 
 def test_what_stood_there_of_an_earlier_transparent_injection_goes_under_explicit_capture(pod) -> None:
