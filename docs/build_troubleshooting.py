@@ -1,4 +1,4 @@
-"""Writes the tables of docs/troubleshooting.md: reason codes of admission, and what `outrider check` looks at.
+"""Writes the tables of docs/troubleshooting.md: reason codes of admission, checks, and findings of `analyze`.
 
 `python docs/build_troubleshooting.py` writes them between their markers; a test checks that they are what the code
 says. What is by hand in here is only which page has more.
@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from cli.check.table import TABLE
+from cli.analyze.table import TABLE as FINDINGS
+from cli.check.table import TABLE as CHECKS
 from mesh.reasons import Reason
 
 TARGET = Path(__file__).with_name("troubleshooting.md")
@@ -24,24 +25,24 @@ PAGES = {
     "pods-without-sidecar": "not_opted_in pod_opted_out namespace_disabled namespace_ignored inject_label_invalid "
     "namespace_label_invalid host_network mirror_pod windows_pod sidecar_missing injected_label "
     "failure-policy entries-complete final-state-policy final-state-binding validating-admission-policy "
-    "namespace-label pods-injected workload-labels",
+    "namespace-label pods-injected workload-labels OUT0101 OUT0104 OUT0105 OUT0302 OUT0402",
     "injector-outage": "namespace_unknown control-plane-installed control-plane-available control-plane-replicas "
     "disruption-budget own-namespace-exempt webhook-destination webhook-endpoints install-namespace",
     "job-never-completes": "api-server-version kubelet-versions",
     "init-containers-without-network": "proxy_conflict sidecars-ready policies-present",
     "podsecurity": "capture_impossible capture_undone",
-    "shutdown": "termination-grace",
+    "shutdown": "termination-grace OUT0304",
     "certificates": "serving-secret ca-certificate serving-certificate serving-certificate-chain "
     "serving-certificate-names ca-bundles leader-lease control-plane-permissions",
     "webhook-order": "reserved_name sidecar_displaced sidecar_changed sidecar_image reinvocation other-webhooks "
-    "entries-disjoint injector-entries validator-entries final-state-image",
+    "entries-disjoint injector-entries validator-entries final-state-image OUT0401",
     "private-cluster-ports": "webhook-timeouts",
     "probes": "probe_refused hook_refused",
     "resources": "sidecar-restarts",
     "service-account-token": "identity_exposed reserved_volume identity-driver identity-exclusive "
     "csi-driver-available",
     "uid-and-kernel": "sidecar_uid sidecar_group shared_processes",
-    "also": "opt_out_refused sidecar_joined ephemeral-containers",
+    "also": "opt_out_refused sidecar_joined ephemeral-containers OUT0106",
 }
 """What is told about on which page below docs/troubleshooting/."""
 ELSEWHERE = {
@@ -50,6 +51,8 @@ ELSEWHERE = {
     "sidecar_port": "injection.md#ports",
     "secret_exposed": "injection.md#annotations",
     "containers_added": "injection.md#ephemeral-containers",
+    "documents_invalid": "policy.md#errors",
+    "not_validated": "use-on-a-cluster.md#the-policies",
     "platform-settings": "injection.md#the-platforms-settings",
     "sidecar-settings": "injection.md#the-platforms-settings",
     "policies-valid": "policy.md#errors",
@@ -58,6 +61,19 @@ ELSEWHERE = {
     "sidecar-versions": "use-on-a-cluster.md#upgrade-and-rollback",
     "control-plane-version": "use-on-a-cluster.md#upgrade-and-rollback",
     "resource-kinds": "use-on-a-cluster.md#upgrade-and-rollback",
+    "OUT0102": "injection.md#who-sets-what",
+    "OUT0103": "injection.md#who-sets-what",
+    "OUT0201": "policy.md#errors",
+    "OUT0202": "policy.md#agentpolicy",
+    "OUT0203": "policy.md#outbound-rules",
+    "OUT0204": "policy.md#outbound-rules",
+    "OUT0205": "policy.md#names",
+    "OUT0206": "use-on-a-cluster.md#the-policies",
+    "OUT0207": "policy.md#when-several-policies-select-one-agent",
+    "OUT0301": "#by-reason-code",
+    "OUT0303": "use-on-a-cluster.md#identity",
+    "OUT0305": "injection.md#what-is-refused",
+    "OUT0403": "use-on-a-cluster.md#the-mcp-server",
     "names-free": "use-on-a-cluster.md#install",
     "install-permissions": "use-on-a-cluster.md#before-you-start",
 }
@@ -72,12 +88,13 @@ def links() -> dict[str, str]:
         for page, codes in PAGES.items()
         for code in codes.split()
     }
-    return named | {code: f"[{target.partition('#')[0]}]({target})" for code, target in ELSEWHERE.items()}
+    shown = {code: target.partition("#")[0] or "by reason code" for code, target in ELSEWHERE.items()}
+    return named | {code: f"[{shown[code]}]({target})" for code, target in ELSEWHERE.items()}
 
 
 def sections() -> dict[str, str]:
     """What stands between each pair of markers."""
-    return {"reasons": _text(_reasons()), "checks": _text(_checks())}
+    return {"reasons": _text(_reasons()), "checks": _text(_checks()), "findings": _text(_findings())}
 
 
 def page(written: str) -> str:
@@ -118,7 +135,7 @@ def _reasons() -> Iterator[str]:
 
 def _checks() -> Iterator[str]:
     more = links()
-    for category, group in groupby(TABLE, key=lambda check: check.category):
+    for category, group in groupby(CHECKS, key=lambda check: check.category):
         yield f"**{category[0].upper()}{category[1:]}**"
         yield ""
         yield "| check | holds when | where it does not | more |"
@@ -126,6 +143,14 @@ def _checks() -> Iterator[str]:
         for check in group:
             yield _row(check.id, check.title, check.hint, more.get(check.id, ""))
         yield ""
+
+
+def _findings() -> Iterator[str]:
+    more = links()
+    yield "| code | level | found | what to do | more |"
+    yield "|---|---|---|---|---|"
+    for code in FINDINGS:
+        yield _row(code.code, str(code.level), code.title, code.todo, more.get(code.code, ""))
 
 
 def _row(code: str, *cells: str) -> str:

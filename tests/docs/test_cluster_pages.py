@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib
 import importlib.util
-import json
 import re
 import shlex
-import socket
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import kubernetes_validate
 import pytest
-import yaml
 
 from cli.main import COMMANDS
-from mesh.policy.load import load_texts
 from mesh.reasons import Reason
-from mesh.settings.table import SIDECAR_CONTAINER
-from sidecar.app import Sidecar
-from sidecar.config import load_config
-from sidecar.policies import load_files
-from tests.support.meshed import Mesh, Published, new_mesh
 from webhook.admission.inject import inject
-from webhook.admission.outcome import Injection, Namespace
-from webhook.admission.settings import InjectionSettings
+from webhook.admission.outcome import Namespace
+from webhook.admission.review import answer
+from webhook.admission.settings import InjectionSettings, NativeSidecars
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -49,48 +38,11 @@ SECTIONS = [
     "What to do",
     "What remains",
 ]
-FILES: dict[str, str] = dict(
-    re.findall(r"<!-- file: (\S+) -->\n```yaml\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-)
-VALUES = sorted(name for name in FILES if name.startswith("values"))
-MANIFESTS = sorted(name for name in FILES if name not in VALUES)
-VERSIONS = ("1.29", kubernetes_validate.latest_version())
-# Kinds that Kubernetes itself does not know.
-FOREIGN = {"spire.spiffe.io/v1alpha1"}
-OWN = {SIDECAR_CONTAINER}
-# Words of the shape of a reason code that are something else: events of the log, modules of the kernel.
-NO_REASONS = {
-    "identity_problem",
-    "nf_tables",
-    "nft_nat",
-    "nft_redir",
-    "xt_REDIRECT",
-    "xt_multiport",
-    "xt_owner",
-}
+NO_REASONS = {"identity_problem"}  # an event of the sidecar's log
 
 
 def text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
-
-
-def documents(name: str) -> list[dict[str, Any]]:
-    return [document for document in yaml.safe_load_all(FILES[name]) if document]
-
-
-def objects() -> list[dict[str, Any]]:
-    return [document for name in MANIFESTS for document in documents(name)]
-
-
-def the(kind: str, namespace: str, name: str | None = None) -> dict[str, Any]:
-    (found,) = (
-        one
-        for one in objects()
-        if one["kind"] == kind
-        and one["metadata"].get("namespace") == namespace
-        and name in (None, one["metadata"]["name"])
-    )
-    return found
 
 
 def builder() -> ModuleType:
@@ -143,11 +95,14 @@ def test_the_tables_are_those_of_the_code() -> None:
     assert text(INDEX) == builder().page(text(INDEX)), "run python docs/build_troubleshooting.py"
 
 
-def test_every_check_and_every_code_of_admission_has_an_anchor() -> None:
+def test_every_check_and_every_code_has_an_anchor() -> None:
     module = builder()
-    wanted = {check.docs.partition("#")[2] for check in module.TABLE} | {str(one) for one in module.ADMISSION}
+    wanted = {code.code for code in module.FINDINGS}
+    wanted |= {check.docs.partition("#")[2] for check in module.CHECKS} | {
+        str(one) for one in module.ADMISSION
+    }
     assert wanted <= anchors(INDEX)
-    assert all(check.docs.partition("#")[0] == "docs/troubleshooting.md" for check in module.TABLE)
+    assert all(check.docs.partition("#")[0] == "docs/troubleshooting.md" for check in module.CHECKS)
 
 
 def test_the_index_knows_every_code_that_admission_gives() -> None:
@@ -159,7 +114,8 @@ def test_the_index_knows_every_code_that_admission_gives() -> None:
 
 def test_whatever_is_said_to_have_a_page_exists() -> None:
     module = builder()
-    known = {str(one) for one in Reason} | {check.id for check in module.TABLE}
+    known = {str(one) for one in Reason} | {check.id for check in module.CHECKS}
+    known |= {code.code for code in module.FINDINGS}
     known |= module.final_state_messages().keys()
     assert not set(module.links()) - known
     assert set(module.PAGES) <= {page.stem for page in PAGES}
@@ -186,6 +142,12 @@ def test_every_reason_code_exists(path: Path) -> None:
     assert {one for one in written if not one.startswith("outrider_")} <= known
 
 
+def test_files_of_the_repository_that_are_named_exist() -> None:
+    for path in OURS:
+        for name in re.findall(r"\b(?:charts|deploy)/[\w./-]*\w", text(path)):
+            assert (ROOT / name).exists(), f"{path.name}: {name}"
+
+
 # Commands
 
 
@@ -196,7 +158,7 @@ def commands() -> Iterator[tuple[Path, str]]:
                 for part in line.split(" | "):
                     if part.startswith("outrider "):
                         yield path, part
-        for line in re.findall(r"`(outrider [a-z][^`…:]+)`", prose(path)):
+        for line in re.findall(r"`(outrider (?!refuses)[a-z][^`…:]+)`", prose(path)):
             for part in line.replace("\\|", "|").split(" | "):
                 if part.startswith("outrider "):
                     yield path, part
@@ -209,8 +171,7 @@ ASKED = sorted({(path.stem, line) for path, line in commands()})
 def test_every_command_is_understood(page: str, line: str) -> None:
     name, *arguments = shlex.split(line.replace("NAMESPACE", "agents"))[1:]
     known = {command.name: command.module for command in COMMANDS}
-    if name not in known:
-        pytest.skip("no such command yet")
+    assert name in known
     if not arguments:
         return
     parser = argparse.ArgumentParser(prog=f"outrider {name}", exit_on_error=False)
@@ -219,153 +180,56 @@ def test_every_command_is_understood(page: str, line: str) -> None:
     assert not rest
 
 
-# Files
+# Messages
 
 
-def test_every_block_of_the_guide_is_a_file() -> None:
-    assert text(GUIDE).count("```yaml") == len(FILES)
-    named = re.findall(r"(?<![\w/-])[a-z-]+\.yaml\b", re.sub(r"charts/\S+", "", text(GUIDE)))
-    assert set(named) - set(FILES) <= {"policies.yaml"}
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", MANIFESTS)
-def test_manifests_are_valid(name: str, version: str) -> None:
-    for document in documents(name):
-        if document["apiVersion"] not in FOREIGN:
-            kubernetes_validate.validate(document, version, strict=True)
-
-
-@pytest.mark.parametrize("namespace", ["tools", "agents"])
-def test_workloads_are_injected_without_a_warning(namespace: str) -> None:
-    deployment = the("Deployment", namespace)
-    became = injected(namespace)
-    assert became.warnings == ()
-    deployment["spec"]["template"] = became.pod
-    for version in VERSIONS:
-        kubernetes_validate.validate(deployment, version, strict=True)
-
-
-def injected(namespace: str) -> Injection:
-    labels = the_namespace(namespace)["metadata"]["labels"]
-    template = the("Deployment", namespace)["spec"]["template"]
-    became = inject(template, Namespace(namespace, labels), InjectionSettings())
-    assert isinstance(became, Injection), became
-    return became
-
-
-def the_namespace(name: str) -> dict[str, Any]:
-    return next(one for one in objects() if one["kind"] == "Namespace" and one["metadata"]["name"] == name)
-
-
-@pytest.mark.parametrize("name", VALUES)
-def test_values_are_taken_by_the_chart(name: str) -> None:
-    helm = pytest.importorskip("helm_python", reason="helm-python-sdk has no wheel for this machine")
-    with helm.Chart.load(str(ROOT / "charts" / "outrider")) as chart:
-        values = yaml.safe_load(FILES[name])
-        chart.validate_schema(chart.merge_values(values))
-        assert chart.render(values, name="outrider", namespace="outrider-system")
-
-
-def test_files_of_the_repository_that_are_named_exist() -> None:
+def quoted(code: str) -> Iterator[tuple[str, str]]:
+    """Every message with a code that a page shows, on one line: as far as it is shown."""
     for path in OURS:
-        if not (ROOT / "deploy").exists():
-            pytest.skip("no Containerfiles yet")
-        for name in re.findall(r"\b(?:charts|deploy)/[\w./-]*\w", text(path)):
-            assert (ROOT / name).exists(), f"{path.name}: {name}"
+        for block in re.findall(r"```text\n(.*?)```", text(path), re.DOTALL):
+            line = " ".join(block.split())
+            for said in re.findall(rf"outrider(?: refuses this pod)? \({code}\): .*", line):
+                yield path.stem, said.partition(" …")[0].partition("…")[0]
 
 
-@pytest.mark.parametrize("namespace", ["tools", "agents"])
-def test_policies_can_be_loaded(namespace: str) -> None:
-    config_map = the("ConfigMap", namespace, "outrider-policies")
-    assert config_map["metadata"]["labels"] == {"outrider.dev/policies": "true"}
-    load_texts(list(config_map["data"].items()))
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "sidecar_uid": (
+        {"spec": {"containers": [{"name": "agent", "securityContext": {"runAsUser": 1774}}]}},
+        {"outrider.dev/injection": "enabled"},
+    ),
+    "capture_impossible": (
+        {
+            "metadata": {"annotations": {"outrider.dev/capture": "transparent"}},
+            "spec": {"containers": [{"name": "agent"}]},
+        },
+        {"outrider.dev/injection": "enabled", "pod-security.kubernetes.io/enforce": "baseline"},
+    ),
+}
 
 
-# The example, run
+@pytest.mark.parametrize("code", REFUSED)
+def test_refusals_read_as_the_pages_show_them(code: str) -> None:
+    pod, labels = REFUSED[code]
+    outcome = inject({"metadata": {}, **pod}, Namespace("tight", labels), InjectionSettings())
+    told = answer({"uid": "1"}, outcome).reply["response"]["status"]["message"]
+    shown = list(quoted(code))
+    assert shown
+    for page, said in shown:
+        assert told.startswith(said), page
 
 
-async def test_the_example_runs_as_shown(tmp_path: Path) -> None:
-    """Both scripts as processes, beside sidecars that have the environment of the injected pods."""
-    port = free_port()
-    script = the("ConfigMap", "tools", "tickets")["data"]["server.py"]
-    assert script.count("8080") == 1
-    server = await python(script.replace("8080", str(port)), {})
-    mesh = new_mesh("cluster.local")
-    try:
-        await listening(port)
-        for_server = {"OUTRIDER_LISTEN_INBOUND": "127.0.0.1:0", "OUTRIDER_LISTEN_FORWARD": "off"}
-        for_server["OUTRIDER_APPLICATION_PORTS"] = str(port)
-        async with sidecar(mesh, tmp_path, "tools", for_server) as beside_server:
-            connect = {"tickets.tools.svc.cluster.local:8080": beside_server["inbound"]}
-            for_agent = {"OUTRIDER_LISTEN_FORWARD": "127.0.0.1:0", "OUTRIDER_CONNECT": json.dumps(connect)}
-            async with sidecar(mesh, tmp_path, "agents", for_agent) as beside_agent:
-                proxies = {"HTTP_PROXY": "http://" + beside_agent["forward"]}
-                agent = await python(agent_script(), {**agent_variables(), **proxies})
-                out, _ = await asyncio.wait_for(agent.communicate(), 20)
-    finally:
-        server.kill()
-        await server.wait()
-    shown = re.search(
-        r"\$ kubectl -n agents logs deployment/triage -c agent\n(.*?)```", text(GUIDE), re.DOTALL
-    )
-    assert shown is not None
-    assert out.decode() == shown[1]
+def test_messages_of_the_final_state_policy_read_as_the_pages_show_them() -> None:
+    known = builder().final_state_messages()
+    shown = [(code, said) for code in known for _, said in quoted(code)]
+    assert {code for code, _ in shown} == {"sidecar_missing", "sidecar_displaced"}
+    for code, said in shown:
+        pattern = ".*".join(map(re.escape, f"outrider ({code}): {known[code]}".split("…")))
+        assert re.match(pattern[: pattern.index(";")], said), said
 
 
-def agent_script() -> str:
-    return str(the("ConfigMap", "agents", "triage")["data"]["agent.py"])
-
-
-def agent_variables() -> dict[str, str]:
-    (container,) = the("Deployment", "agents")["spec"]["template"]["spec"]["containers"]
-    return {one["name"]: one["value"] for one in container["env"]} | {"STAY": "0"}
-
-
-@asynccontextmanager
-async def sidecar(
-    mesh: Mesh, folder: Path, namespace: str, local: dict[str, str]
-) -> AsyncIterator[dict[str, str]]:
-    """The sidecar of the pod of a namespace: its environment, but for addresses of this machine."""
-    (container,) = (one for one in injected(namespace).pod["spec"]["initContainers"] if one["name"] in OWN)
-    fields = {"metadata.namespace": namespace, "metadata.name": "pod-1", "status.podIP": "10.0.0.7"}
-    account = the("Deployment", namespace)["spec"]["template"]["spec"]["serviceAccountName"]
-    fields["spec.serviceAccountName"] = account
-    env = {
-        one["name"]: one["value"] if "value" in one else fields[one["valueFrom"]["fieldRef"]["fieldPath"]]
-        for one in container["env"] or ()
-    }
-    policies = folder / f"{namespace}.yaml"
-    policies.write_text(the("ConfigMap", namespace, "outrider-policies")["data"]["policies.yaml"])
-    env |= {"OUTRIDER_LISTEN_TELEMETRY": "127.0.0.1:0", "OUTRIDER_POLICIES": str(policies), **local}
-    provider = Published(mesh.identity(f"spiffe://cluster.local/ns/{namespace}/sa/{account}"))
-    started = Sidecar(load_config(None, env), load_files([policies]), provider)
-    addresses = await started.start()
-    try:
-        yield addresses
-    finally:
-        started.stop()
-        await started.drain()
-
-
-async def python(script: str, env: dict[str, str]) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(sys.executable, "-u", "-c", script, env=env, stdout=pipe)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def listening(port: int) -> None:
-    for _ in range(500):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            return
-    pytest.fail("the server of the page does not listen")
+def test_the_warning_about_jobs_reads_as_the_page_shows_it() -> None:
+    settings = replace(InjectionSettings(), native_sidecars=NativeSidecars.NEVER)
+    pod = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [{"name": "job"}]}}
+    outcome = inject(pod, Namespace("jobs", {"outrider.dev/injection": "enabled"}), settings)
+    (warned,) = answer({"uid": "1"}, outcome).reply["response"]["warnings"]
+    assert f"Warning: {warned}\n" in text(DOCS / "troubleshooting" / "job-never-completes.md")
