@@ -35,8 +35,8 @@ def effective(setting: Setting, texts: Sequence[str]) -> str:
 
 def nothing_left(texts: Sequence[str], said_by: str) -> Iterator[Problem]:
     """What is wrong where the layers of `policy` have no name in common; `said_by` are their names."""
-    layers = [items(text) for text in texts]
-    if layers and all(layers) and not _common(layers):
+    layers = [items(text) for text in texts if not table.POLICY.values.problem(text)]
+    if layers and not _common(layers):
         said = " and ".join(map(repr, texts))
         detail = f"annotation {table.POLICY.name}: {said} ({said_by}) have no policy in common"
         yield Problem(Reason.ANNOTATION_INVALID, detail)

@@ -70,9 +70,8 @@ def resolve(pod: Pod, namespace: Namespace, settings: InjectionSettings) -> tupl
     )
     parameters = {setting.name: _resolve_one(setting, layers) for setting in PARAMETERS}
     problems += [*_above(parameters, CPU, CPU_LIMIT), *_above(parameters, MEMORY, MEMORY_LIMIT)]
-    if not problems:
-        named = parameters[POLICY.name]
-        problems += nothing_left(named.written, named.layer)
+    named = parameters[POLICY.name]
+    problems += nothing_left(named.written, named.layer)
     return parameters, problems
 
 

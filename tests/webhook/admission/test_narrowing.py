@@ -97,10 +97,14 @@ def test_what_a_namespace_says_holds_for_pods_that_say_nothing(pod) -> None:
 
 
 def test_layers_without_a_policy_in_common_are_refused(pod) -> None:
-    refusal = narrowed(pod, annotated(policy="a"), annotated(policy="b, c"))
+    refusal = narrowed(pod, annotated(policy="a", cpu="lots"), annotated(policy="b, c"))
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason.ANNOTATION_INVALID
     assert "'a' and 'b, c' (pod, namespace) have no policy in common" in refusal.sentence
+    assert "is not a quantity" in refusal.sentence
+    unread = narrowed(pod, annotated(policy="A"), annotated(policy="b, c"))
+    assert isinstance(unread, Refusal)
+    assert len(unread.problems) == 1
 
 
 @pytest.mark.parametrize("around", [{}, annotated(mode="enforce")])
