@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from charts import build_schema
+
 CHART = Path(__file__).parents[2] / "charts" / "outrider"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 
@@ -44,7 +46,11 @@ BAD = [
     ({"settings": {"identity": {"files": {"secret": "a", "csi": {"driver": "b"}}}}}, "identity/files"),
     ({"settings": {"ports": {"inbound": 80}}}, "/settings/ports/inbound"),
     ({"settings": {"noProxy": ["*"]}}, "/settings/noProxy/0"),
-    ({"settings": {"limits": {"head_bytes": -1}}}, "/settings/limits/head_bytes"),
+    ({"settings": {"limits": {"headBytes": -1}}}, "/settings/limits/headBytes"),
+    ({"settings": {"limits": {"head_bytes": 1}}}, "head_bytes"),
+    ({"settings": {"defaults": {"outrider.dev/capture": "auto"}}}, "outrider.dev/capture"),
+    ({"settings": {"defaults": {"capture": "always"}}}, "/settings/defaults/capture"),
+    ({"settings": {"allow": ["everything"]}}, "/settings/allow/0"),
     ({"settings": {"redirect": {"udp": "open"}}}, "/settings/redirect/udp"),
     ({"settings": {"ignoredNamespaces": ["agents"]}}, "/settings/ignoredNamespaces"),
 ]
@@ -56,6 +62,7 @@ CONTRADICTING = [
     ),
     ({"terminationGracePeriodSeconds": 5}, "terminationGracePeriodSeconds must be more than drainSeconds"),
     ({"port": 15020}, "port and telemetryPort must differ"),
+    ({"hostNetwork": True}, "port 10250 of every node is the kubelet's"),
     ({"resourceQuota": {"enabled": True}}, "but priorityClassName is empty"),
     (
         {"replicas": 11, "priorityClassName": "a", "resourceQuota": {"enabled": True}},
@@ -111,6 +118,11 @@ def test_every_value_has_a_comment() -> None:
     lines = (CHART / "values.yaml").read_text(encoding="utf-8").splitlines()
     pairs = zip(["", *lines], lines, strict=False)
     assert [line for before, line in pairs if re.match(r" *\w+:", line) and "#" not in before] == []
+
+
+def test_the_schema_knows_what_the_tables_of_the_code_know() -> None:
+    text = build_schema.TARGET.read_text(encoding="utf-8")
+    assert text == build_schema.updated(text), "run python -m charts.build_schema"
 
 
 def test_the_schema_takes_nothing_that_it_does_not_know() -> None:
