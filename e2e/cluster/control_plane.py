@@ -28,6 +28,8 @@ START_SECONDS: Final = 60.0
 CLUSTER_DOMAIN: Final = "cluster.local"
 ISSUER: Final = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
 ADMINISTRATORS: Final = "system:masters"
+# Whoever kills a run with SIGKILL leaves nothing behind. It holds for the thread that starts a program.
+DIES_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
 CONTROLLERS: Final = (
     "clusterrole-aggregation-controller",
     "cronjob-controller",
@@ -100,7 +102,10 @@ class ControlPlane:
         return Api(self.server, self.authority.file, certificate=pair.certificate, key=pair.key)
 
     def restart_api_server(self) -> None:
-        """Kill the API server as a crash would and start it again; returns when it serves."""
+        """Kill the API server as a crash would and start it again; returns when it serves.
+
+        It ends with the thread that calls this: a test's own, not one that is over before the test.
+        """
         self.api_server.kill()
         self.api_server.start()
         self.until_ready()
@@ -167,9 +172,9 @@ def _build(binaries: Binaries, addresses: Addresses, folder: Path, data: Path) -
     kubeconfig = write_kubeconfig(folder / "kubeconfig", server, authority.file, pairs["admin"])
     controllers = write_kubeconfig(folder / "controllers", server, authority.file, pairs["controllers"])
     tokens = signing_key(folder / "pki" / "service-accounts.key")
-    etcd = _etcd(binaries, data, ports[1:])
-    serve = _api_server(binaries, folder, addresses, ports, pairs, tokens, authority.file)
-    control = _controller_manager(binaries, controllers, tokens, authority.file)
+    etcd = [*DIES_WITH_US, *_etcd(binaries, data, ports[1:])]
+    serve = [*DIES_WITH_US, *_api_server(binaries, folder, addresses, ports, pairs, tokens, authority.file)]
+    control = [*DIES_WITH_US, *_controller_manager(binaries, controllers, tokens, authority.file)]
     return ControlPlane(
         folder,
         binaries.version,

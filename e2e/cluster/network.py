@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from e2e.namespaces import FILES, Failed, Network, Pod
+from e2e.namespaces import FILES, NAMESPACES, Failed, Network, Pod
 
 COMMAND_SECONDS: Final = 60
 SUBNETS: Final = range(100, 250)
@@ -129,6 +129,7 @@ class ClusterNetwork:
 @contextlib.contextmanager
 def cluster_network() -> Iterator[ClusterNetwork]:
     """A network that is gone with the block, with every pod that is still in it."""
+    _sweep()
     addresses = Addresses(_free_subnet())
     number = next(_numbers)
     router = Pod(
@@ -141,7 +142,7 @@ def cluster_network() -> Iterator[ClusterNetwork]:
         _join_machine(router, addresses, link)
         yield ClusterNetwork(addresses, router)
     finally:
-        for name in sorted(Path("/run/netns").glob(f"{router.namespace}*"), reverse=True):
+        for name in sorted(NAMESPACES.glob(f"{router.namespace}*"), reverse=True):
             with contextlib.suppress(Failed):
                 ip(f"netns delete {name.name}")
             with contextlib.suppress(OSError):
@@ -149,6 +150,15 @@ def cluster_network() -> Iterator[ClusterNetwork]:
         # The machine's end goes with its peer, but a moment after the namespace has.
         with contextlib.suppress(Failed):
             ip(f"link delete {link}")
+
+
+def _sweep() -> None:
+    """Remove the namespaces of runs that were killed, and their links with them."""
+    for path in NAMESPACES.glob("outrider-*-k*"):
+        owner = path.name.split("-")[1]
+        if not Path(f"/proc/{owner}").exists():
+            with contextlib.suppress(Failed):
+                ip(f"netns delete {path.name}")
 
 
 def _join_machine(router: Pod, addresses: Addresses, link: str) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.cluster.api import ApiError
-from e2e.cluster.conftest import MakeNamespace
-from e2e.cluster.control_plane import ControlPlane
+from e2e.cluster.binaries import binaries, chosen
+from e2e.cluster.conftest import Cluster, MakeNamespace
+from e2e.cluster.control_plane import ControlPlane, control_plane
 from e2e.cluster.kube import Kube, pod, workload
 from e2e.cluster.node import Node
+from e2e.processes import DidNotStart
 
 SHELL = "example/shell"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -34,6 +38,12 @@ def printed(kube: Kube, namespace: str, name: str) -> str:
     """What a pod that ends well has printed."""
     kube.wait_phase(name, namespace, "Succeeded")
     return kube.logs(name, namespace)
+
+
+def children() -> set[str]:
+    """The processes that this one has started and that are not over."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {pid for task in tasks for pid in task.read_text(encoding="ascii").split()}
 
 
 def test_a_pod_runs_with_two_addresses(kube: Kube, namespace: str) -> None:
@@ -215,7 +225,6 @@ def test_pod_security_refuses(kube: Kube, make_namespace: MakeNamespace) -> None
 def test_a_restricted_container_is_what_it_says(kube: Kube, make_namespace: MakeNamespace) -> None:
     namespace = make_namespace(**RESTRICTED)
     program = """
-import os
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
 try:
     open("/written", "w")
@@ -353,6 +362,17 @@ def test_an_image_that_is_missing_is_said_to_be(kube: Kube, namespace: str) -> N
     kube.until(
         lambda: [e for e in kube.events(namespace) if "ErrImagePull" in e] or None, "ErrImagePull", namespace
     )
+
+
+def test_a_control_plane_that_cannot_start_says_why_and_leaves_nothing(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    before = children()
+    broken = dataclasses.replace(binaries(chosen()), api_server=Path("/bin/false"))
+    with pytest.raises(DidNotStart, match="it exited"):
+        with control_plane(broken, cluster.plane.addresses, tmp_path):
+            pass
+    assert children() <= before
 
 
 def test_pods_outlive_the_api_server(kube: Kube, namespace: str, plane: ControlPlane) -> None:
