@@ -69,6 +69,12 @@ def test_match_conditions_have_the_names_by_which_the_command_line_knows_them(fi
     assert [one["name"] for one in ephemeral["matchConditions"]] == [names.HAS_A_SIDECAR]
 
 
+def test_config_maps_are_asked_about_by_their_label_whatever_its_value(find) -> None:
+    (*_, entry) = find("ValidatingWebhookConfiguration")["webhooks"]
+    expected = {"matchExpressions": [{"key": table.CONFIG_MAP_POLICIES.name, "operator": "Exists"}]}
+    assert entry["objectSelector"] == expected
+
+
 def test_the_service_leads_to_the_port_that_the_control_plane_serves(find) -> None:
     for values in ({}, {"port": 9443, "telemetryPort": 9090}):
         port, telemetry = values.get("port", 10250), values.get("telemetryPort", 15020)
