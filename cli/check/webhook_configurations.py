@@ -15,7 +15,12 @@ from cli.selecting.truth_table import differences, overlaps
 from mesh.settings import installation
 from mesh.settings.table import NAMESPACE_INJECTION
 
-INJECTOR_ENTRIES = (installation.ENABLED_ENTRY, installation.REQUIRED_ENTRY, installation.POD_ENTRY)
+INJECTOR_ENTRIES = (
+    installation.ENABLED_ENTRY,
+    installation.REQUIRED_ENTRY,
+    installation.POD_ENTRY,
+    installation.DISABLED_ENTRY,
+)
 VALIDATOR_ENTRIES = (
     installation.EPHEMERAL_ENTRY,
     installation.DOCUMENTS_ENTRY,
