@@ -127,6 +127,7 @@ class Reason(StrEnum):
     NAMESPACE_UNKNOWN = "namespace_unknown"
     NOT_A_POD_CREATION = "not_a_pod_creation"
     POD_MALFORMED = "pod_malformed"
+    POD_TOO_LARGE = "pod_too_large"
     HOST_NETWORK = "host_network"
     MIRROR_POD = "mirror_pod"
     WINDOWS_POD = "windows_pod"
@@ -364,6 +365,7 @@ SENTENCES: dict[Reason, str] = {
     ),
     Reason.NOT_A_POD_CREATION: "Only the creation of pods, and the adding of containers to them, is looked at.",
     Reason.POD_MALFORMED: "The object does not have the shape of a pod.",
+    Reason.POD_TOO_LARGE: "The pod has more of it than can be looked at in time; split it up.",
     Reason.HOST_NETWORK: (
         "The pod uses the node's network (hostNetwork: true), where a sidecar's ports would be the node's; "
         "remove hostNetwork."

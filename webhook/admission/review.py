@@ -16,6 +16,7 @@ import msgspec
 from mesh.protocol import strict_json
 from mesh.reasons import Reason
 from mesh.settings.table import VERSION
+from webhook.admission.bounds import excessive
 from webhook.admission.documents import AdmissionReply, AdmissionRequest, AdmissionResponse, AdmissionReview
 from webhook.admission.ephemeral import admit_ephemeral
 from webhook.admission.inject import inject
@@ -95,6 +96,9 @@ def _asks(request: AdmissionRequest) -> tuple[str | None, ...]:
 
 def admit(request: AdmissionRequest, namespace: Namespace, settings: InjectionSettings) -> Outcome:
     """What becomes of the pod that a request creates, or of the containers that it adds to one."""
+    too_much = excessive(request.get("object") or {})
+    if too_much:
+        return Refusal.of(too_much)
     if request.get("subResource") == _EPHEMERAL:
         new, old = request.get("object") or {}, request.get("oldObject") or {}
         return admit_ephemeral(new, old, namespace, settings)
