@@ -275,7 +275,7 @@ def privileges(pod: dict[str, Any], container: dict[str, Any], image: Image) -> 
         "capabilities": numbers(own.get("capabilities") or {}),
         "noNewPrivileges": own.get("allowPrivilegeEscalation") is False,
         "readOnlyRoot": bool(own.get("readOnlyRootFilesystem")),
-        "code": images.code(),
+        "code": images.code(image),
     }
 
 

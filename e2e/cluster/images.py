@@ -28,6 +28,7 @@ class Image:
     user: int = 0
     runs: bool = True  # False: whatever the manifest says, it idles
     missing: bool = False  # True: it cannot be pulled
+    code: tuple[str, ...] = ()  # more folders of this machine that its user must be able to read
 
 
 class Images:
@@ -70,9 +71,10 @@ def variables() -> dict[str, str]:
     }
 
 
-def code() -> list[str]:
+def code(image: Image) -> list[str]:
     """Folders of this machine that a container must be able to read, whoever its user is."""
-    return sorted({str(ROOT), sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent)})
+    interpreter = str(Path(sys.executable).resolve().parent)
+    return sorted({str(ROOT), sys.prefix, sys.base_prefix, interpreter, *image.code})
 
 
 def command(image: Image, expanded: Sequence[Sequence[str]]) -> list[str]:
