@@ -11,6 +11,7 @@ import argparse
 import importlib
 import os
 import sys
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -50,25 +51,33 @@ COMMANDS = (
     Command("describe", "cli.describe.command", "one pod: identity, settings, policies, last denials"),
     Command("inject", "cli.inject", "add the sidecar to the pods in manifests"),
     Command("uninject", "cli.uninject", "take the sidecar out of the pods in manifests"),
+    Command("completion", "cli.completion.command", "print a script that completes commands in a shell"),
     Command(
         "networkpolicy", "cli.networkpolicy", "print a NetworkPolicy that leaves only the mesh's ports open"
     ),
 )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the subcommand that `arguments` (by default those of the process) name; returns its exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
+def build_parser(configured: Container[str | None]) -> argparse.ArgumentParser:
+    """The parser with every subcommand, of which those in `configured` have their options: their modules are
+    imported."""
     parser = argparse.ArgumentParser(prog="outrider", description="A sidecar mesh for AI agents.")
     parser.add_argument("--version", action="version", version=f"outrider {VERSION}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    asked = next((argument for argument in given if not argument.startswith("-")), None)
     for command in COMMANDS:
         subparser = subparsers.add_parser(command.name, help=command.summary, description=command.summary)
-        if command.name == asked:
+        if command.name in configured:
             module = cast("CommandModule", importlib.import_module(command.module))
             module.configure(subparser)
             subparser.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the subcommand that `arguments` (by default those of the process) name; returns its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    asked = next((argument for argument in given if not argument.startswith("-")), None)
+    parser = build_parser({asked})
     parsed = parser.parse_args(given)
     try:
         code = int(parsed.run(parsed))

@@ -175,12 +175,16 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         for key in ("version", "image", "capture")
         if before.get(key) != after.get(key)
     ]
-    old, new = before.get("settings") or {}, after.get("settings") or {}
+    old, new = (_record(status.get("settings")) for status in (before, after))
     for name in sorted({*old, *new}):
         was, will = inner(old, name, "value"), inner(new, name, "value")
         if was != will:
             told.append(f"{name} {was or '(not set)'} is now {will or '(not set)'}")
     return told
+
+
+def _record(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _of_injected(agents: Agents, look: Callable[[Obj], str | None], fine: str, worst: State) -> Result:

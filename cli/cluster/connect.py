@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from cli.cluster.failures import ClusterUnavailable
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 _DEFAULT = "~/.kube/config"
+# What the client lets escape of a kubeconfig that is not shaped like one.
+_MALFORMED = (OSError, ValueError, TypeError, KeyError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +48,55 @@ def connect(arguments: argparse.Namespace) -> Connection:
     Raises:
         ClusterUnavailable: there is no kubeconfig, or it cannot be used.
     """
-    from kubernetes import client, config  # takes a third of a second, and only what asks a cluster needs it
-
-    from cli.cluster.api import Api
-
     named = _files(arguments.kubeconfig)
-    if not named and arguments.context is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
-        config.load_incluster_config()  # type: ignore[no-untyped-call]
-        made = client.Configuration.get_default_copy()
-        return Connection(_api(Api, client.ApiClient, made), os.environ.get("OUTRIDER_NAMESPACE", "default"))
-    if not named:
-        asked = arguments.kubeconfig or os.environ.get("KUBECONFIG") or _DEFAULT
-        raise ClusterUnavailable(
-            f"There is no kubeconfig: {asked} does not exist.",
-            "Name one with --kubeconfig, or set KUBECONFIG.",
-        )
+    if named:
+        return _by_kubeconfig(os.pathsep.join(named), arguments.context)
+    if (
+        arguments.kubeconfig is None
+        and arguments.context is None
+        and os.environ.get("KUBERNETES_SERVICE_HOST")
+    ):
+        return _inside_a_pod()
+    asked = arguments.kubeconfig or os.environ.get("KUBECONFIG") or _DEFAULT
+    raise ClusterUnavailable(
+        f"There is no kubeconfig: {asked} does not exist.", "Name one with --kubeconfig, or set KUBECONFIG."
+    )
+
+
+def _by_kubeconfig(path: str, context: str | None) -> Connection:
+    from kubernetes import (  # takes a third of a second, which only those pay that ask a cluster
+        client,
+        config,
+    )
+
     made = client.Configuration()
-    path = os.pathsep.join(named)
     load: Any = config.load_kube_config
     listed: Any = config.list_kube_config_contexts
     try:
-        load(path, context=arguments.context, client_configuration=made, persist_config=False)
+        load(path, context=context, client_configuration=made, persist_config=False)
         contexts, active = listed(path)
-    except (config.ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (config.ConfigException, yaml.YAMLError, *_MALFORMED) as error:
         raise ClusterUnavailable(
-            f"The kubeconfig {path} cannot be used: {first.rstrip('.')}.",
+            f"The kubeconfig {path} cannot be used: {_first_line(error)}.",
             "`kubectl config view` and `kubectl config get-contexts` show what it holds.",
         ) from error
-    chosen = next((one for one in contexts if one["name"] == arguments.context), active)
-    return Connection(_api(Api, client.ApiClient, made), _namespace(chosen))
+    chosen = next((one for one in contexts if one["name"] == context), active)
+    return Connection(_api(made), _namespace(chosen))
+
+
+def _inside_a_pod() -> Connection:
+    from kubernetes import client, config
+
+    load: Any = config.load_incluster_config
+    made = client.Configuration()
+    try:
+        load(client_configuration=made)
+    except config.ConfigException as error:
+        raise ClusterUnavailable(
+            f"The pod's ServiceAccount cannot be used: {_first_line(error)}.",
+            "Mount its token (automountServiceAccountToken), or name a kubeconfig with --kubeconfig.",
+        ) from error
+    return Connection(_api(made), "default")
 
 
 def asking(arguments: argparse.Namespace, command: Callable[[Connection], int]) -> int:
@@ -94,10 +117,18 @@ def _files(given: Path | None) -> list[str]:
     return [path for path in paths if Path(path).is_file()]
 
 
-def _api(make: type[Api], client: Callable[..., object], configuration: object) -> Api:
+def _api(configuration: Any) -> Api:
+    from kubernetes.client import ApiClient
+
+    from cli.cluster.api import Api
+
     # One attempt: whoever waits at a terminal learns of a dead cluster at once, and --wait asks again.
-    configuration.retries = False  # type: ignore[attr-defined]
-    return make(client(configuration))  # type: ignore[arg-type]
+    configuration.retries = False
+    return Api(ApiClient(configuration))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
 def _namespace(context: object) -> str:

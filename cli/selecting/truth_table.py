@@ -48,8 +48,9 @@ def combinations(found: list[Entry]) -> Iterator[tuple[Labels, Labels]]:
     """Labels of a namespace and of a pod, in every combination that the selectors could tell apart."""
     namespaces = _values([entry.value.get("namespaceSelector") for entry in found])
     pods = _values([entry.value.get("objectSelector") for entry in found])
-    namespaces.setdefault(NAMESPACE_INJECTION.name, list(_INJECTION))
-    pods.setdefault(POD_INJECT.name, list(_INJECT))
+    for values, label, more in ((namespaces, NAMESPACE_INJECTION, _INJECTION), (pods, POD_INJECT, _INJECT)):
+        known = values.setdefault(label.name, [])
+        known += [value for value in more if value not in known]
     # Every namespace has its name as a label.
     named = namespaces.setdefault(NAMESPACE_NAME, [OTHER])
     namespaces[NAMESPACE_NAME] = [value for value in named if value is not None]

@@ -19,6 +19,7 @@ from cli.check.snapshot import DataPlane, Snapshot
 from cli.cluster.parts import Part
 from mesh.settings import installation
 from mesh.settings.table import NAMESPACE_INJECTION, PREFIX, VERSION
+from tests.support.cluster_over_http import Cluster
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace
 from webhook.admission.settings import InjectionSettings
@@ -349,3 +350,106 @@ def changed(value: Any, path: str, new: Any) -> Any:
     else:
         inner[last] = new
     return copy
+
+
+def over_http() -> Cluster:
+    """The healthy cluster as an API server has it."""
+    full, cluster = healthy(), Cluster()
+    assert full.data is not None
+    admission, space, agents = (
+        "/apis/admissionregistration.k8s.io/v1",
+        f"namespaces/{SPACE}",
+        "namespaces/agents",
+    )
+    cluster.lists = {
+        "/api/v1/nodes": list(full.nodes.items),
+        "/api/v1/namespaces": list(full.namespaces.items),
+        "/api/v1/pods": list(full.injected.items),
+        f"{admission}/mutatingwebhookconfigurations": list(full.mutating.items),
+        f"{admission}/validatingwebhookconfigurations": list(full.validating.items),
+        f"{admission}/validatingadmissionpolicies": list(full.admission_policies.items),
+        f"{admission}/validatingadmissionpolicybindings": list(full.admission_bindings.items),
+        "/apis/storage.k8s.io/v1/csidrivers": list(full.csi_drivers.items),
+        f"/api/v1/{space}/pods": [],
+        f"/apis/discovery.k8s.io/v1/{space}/endpointslices": [
+            {"metadata": {"labels": {"kubernetes.io/service-name": installation.WEBHOOK}}, **one}
+            for one in full.endpoint_slices.items
+        ],
+        f"/api/v1/{agents}/pods": list(full.data.pods.items),
+        f"/apis/apps/v1/{agents}/deployments": list(full.data.workloads.items),
+        **{f"/apis/apps/v1/{agents}/{kind}": [] for kind in ("statefulsets", "daemonsets")},
+        **{f"/apis/batch/v1/{agents}/{kind}": [] for kind in ("jobs", "cronjobs")},
+        f"/apis/networking.k8s.io/v1/{agents}/networkpolicies": list(full.data.network_policies.items),
+        f"/apis/outrider.dev/v1alpha1/{agents}/agentpolicies": [],
+    }
+    name = installation.WEBHOOK
+    single = {
+        "/version": full.version,
+        f"/apis/apps/v1/{space}/deployments/{name}": full.deployment,
+        f"/apis/policy/v1/{space}/poddisruptionbudgets/{name}": full.disruption_budget,
+        f"/api/v1/{space}/configmaps/{installation.WEBHOOK_SETTINGS}": full.settings,
+        f"/api/v1/{space}/services/{name}": full.service,
+        f"/api/v1/{space}/secrets/{installation.WEBHOOK_SECRET}": full.secret,
+        f"/apis/coordination.k8s.io/v1/{space}/leases/{name}": full.lease,
+        f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}": full.cluster_roles,
+        f"/api/v1/{agents}/configmaps/outrider-policies": full.data.policies,
+        f"/api/v1/{agents}/pods/triage": full.data.pods,
+        f"/apis/apps/v1/{agents}/deployments/triage": full.data.workloads,
+    }
+    cluster.objects = {path: found.one for path, found in single.items() if found.one is not None}
+    cluster.objects["/api/v1/namespaces/agents"] = full.namespaces.items[1]
+    for crd_ in full.crds.items:
+        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd_['metadata']['name']}"
+        cluster.objects[path] = crd_
+    cluster.texts = {f"/api/v1/{agents}/pods/triage/log": LOG}
+    return cluster
+
+
+def _line(second: int, event: str, **fields: Any) -> str:
+    return json.dumps({"time": f"2026-06-01T11:00:0{second}.000Z", "event": event, **fields})
+
+
+SPIFFE_ID = "spiffe://cluster.local/ns/agents/sa/triage"
+_SUBJECT = {"direction": "outbound", "peer": "x", "backend": "github", "method": "tools/call"}
+LOG_LINES = [
+    "not JSON",
+    _line(0, "identity_problem", detail="no identity issued"),
+    _line(
+        1,
+        "identity",
+        spiffe_id="spiffe://cluster.local/ns/agents/sa/triage",
+        not_after="2026-06-01T13:00:00+00:00",
+    ),
+    _line(2, "decision", allowed=True, reason="allowed", **_SUBJECT),
+    _line(
+        3,
+        "decision",
+        allowed=False,
+        reason="tool_denied",
+        name="list_secrets",
+        rule="AgentPolicy/triage outbound[0] tools.deny[0]",
+        **_SUBJECT,
+    ),
+    _line(
+        4,
+        "decision",
+        allowed=False,
+        reason="peer_not_allowed",
+        direction="inbound",
+        peer="spiffe://x/y",
+        method="ping",
+    ),
+    _line(
+        5,
+        "decision",
+        allowed=True,
+        observed=True,
+        reason="egress_denied",
+        direction="outbound",
+        method="http",
+    ),
+    _line(6, "refused_message", side="client", reason="json_malformed", detail="line 1"),
+    "[1]",
+    '{"broken',
+]
+LOG = "\n".join(LOG_LINES) + "\n"

@@ -1,0 +1,174 @@
+"""`outrider check` as people run it: over HTTP, as text and as JSON, with its exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cli.check import command
+from cli.check.catalogue import checks
+from cli.check.command import as_json, blocks, check, judge
+from cli.check.read import read_cluster
+from cli.check.result import State
+from cli.cluster.connect import Connection, connect
+from cli.cluster.parts import Part
+from cli.main import main
+from cli.output.plain import render
+from mesh.settings.table import VERSION
+from tests.support import outrider_cluster as cluster
+from tests.support.cluster_over_http import kubeconfig, serving
+from tests.support.outrider_cluster import changed
+
+GOLDENS = Path(__file__).parent / "goldens"
+SICK = replace(
+    cluster.healthy(),
+    deployment=Part((changed(cluster.deployment(availableReplicas=0), "spec/replicas", 1),)),
+    secret=Part((cluster.serving_secret(serving=cluster.leaf(-2)),)),
+    nodes=Part(unread="nodes is forbidden (403)"),
+)
+
+
+def expect(name: str, actual: str) -> None:
+    path = GOLDENS / name
+    actual = actual.replace(VERSION, "VERSION")
+    if os.environ.get("OUTRIDER_REGENERATE"):
+        path.write_text(actual, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == actual
+
+
+@pytest.mark.parametrize(
+    ("name", "snapshot", "before"),
+    [("healthy", cluster.healthy(), False), ("sick", SICK, False), ("before", cluster.empty(), True)],
+)
+def test_reports_are_as_recorded(name, snapshot, before) -> None:
+    found = judge(snapshot, checks(before=before, namespace=not before), cluster.NOW)
+    text = render(blocks(found))
+    assert all(len(line) <= 80 for line in text.splitlines() if "docs/" not in line)
+    expect(f"{name}.txt", text)
+    expect(f"{name}.json", json.dumps(as_json(found), indent=2) + "\n")
+
+
+def test_every_golden_is_used() -> None:
+    assert {path.name for path in GOLDENS.iterdir()} == {
+        f"{name}.{kind}" for name in ("healthy", "sick", "before") for kind in ("txt", "json")
+    }
+
+
+@pytest.fixture
+def api():
+    return cluster.over_http()
+
+
+@pytest.fixture
+def options(api, tmp_path):
+    with serving(api) as url:
+        yield ["--kubeconfig", str(kubeconfig(tmp_path, url))]
+
+
+def test_a_cluster_that_is_well_is_read_whole(api, options, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(command, "datetime", _Clock)
+    code = main(["check", "-n", "agents", "-o", "json", *options])
+    report = json.loads(capsys.readouterr().out)
+    assert [one for one in report["checks"] if one["state"] != "ok"] == []
+    assert (code, report["fine"]) == (0, True)
+    assert report["summary"]["ok"] == len(checks(before=False, namespace=True))
+    (user,) = {review["spec"]["user"] for review in api.reviews}
+    assert user == "system:serviceaccount:outrider-system:outrider-webhook"
+
+
+class _Clock:
+    @staticmethod
+    def now(zone: object) -> object:
+        return cluster.NOW
+
+
+def test_before_installation_only_the_installer_is_asked_about(api, options, capsys) -> None:
+    for path in list(api.lists):
+        if "admissionregistration" in path:
+            api.lists[path] = []
+    api.objects = {"/version": api.objects["/version"]}
+    assert main(["check", "--pre", *options]) == 0
+    assert "you may create what the chart holds: all 16 rights" in capsys.readouterr().out
+    assert {review["kind"] for review in api.reviews} == {"SelfSubjectAccessReview"}
+    api.denied.add("clusterroles")
+    assert main(["check", "--pre", *options]) == 1
+    assert "you may not create\n          clusterroles" in capsys.readouterr().out
+
+
+def test_what_may_not_be_read_is_skipped_and_not_failed(api, options, capsys) -> None:
+    for path in (*api.lists, *api.objects):
+        if path != "/version":
+            api.status[path] = 403
+    for review in ("subjectaccessreviews", "selfsubjectaccessreviews"):
+        api.status[f"/apis/authorization.k8s.io/v1/{review}"] = 403
+    assert main(["check", "-n", "agents", "-o", "json", *options]) == 0
+    states = {one["state"] for one in json.loads(capsys.readouterr().out)["checks"]}
+    assert states == {"ok", "skipped"}
+
+
+def test_whoever_may_see_one_namespace_gets_its_checks(api, options, capsys) -> None:
+    api.status["/api/v1/namespaces"] = 403
+    main(["check", "-n", "agents", "-o", "json", *options])
+    found = {one["id"]: one["state"] for one in json.loads(capsys.readouterr().out)["checks"]}
+    assert found["namespace-label"] == found["pods-injected"] == "ok"
+
+
+def test_the_install_namespace_is_where_the_webhooks_lead(api, options) -> None:
+    real = connect(argparse.Namespace(kubeconfig=Path(options[1]), context=None)).api
+    assert read_cluster(real, None, None, before=False).namespace == cluster.SPACE
+    assert read_cluster(real, "elsewhere", None, before=False).namespace == "elsewhere"
+    api.lists = {}
+    assert read_cluster(real, None, None, before=False).namespace == cluster.SPACE
+
+
+class _Recovering:
+    """A cluster that gets well the third time that it is looked at."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+        self.time, self.looked, self.looks = 0.0, 0, looks
+        monkeypatch.setattr(command, "read_cluster", self._read)
+        monkeypatch.setattr(command, "datetime", _Clock)
+
+    def _read(self, *_: object, **__: object) -> object:
+        self.looked += 1
+        return cluster.healthy() if self.looked >= self.looks else SICK
+
+    def clock(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+@pytest.mark.parametrize(
+    ("wait", "looks", "code", "looked"), [(0, 3, 1, 1), (10, 3, 0, 3), (10, 99, 1, 6), (3, 2, 0, 2)]
+)
+def test_waiting_looks_again_until_nothing_fails(monkeypatch, capsys, wait, looks, code, looked) -> None:
+    cluster_ = _Recovering(monkeypatch, looks)
+    arguments = argparse.Namespace(
+        wait=wait, pre=False, namespace=None, install_namespace=None, output="text", kubeconfig=None
+    )
+    connection = Connection(None, "default")  # type: ignore[arg-type]
+    assert check(connection, arguments, cluster_.clock, cluster_.sleep) == code
+    assert cluster_.looked == looked
+    assert ("What failed stands above" in capsys.readouterr().out) is bool(code)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "x", "1e9", "nan"])
+def test_a_time_to_wait_is_a_number_of_seconds(seconds, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["check", f"--wait={seconds}"])
+    assert ended.value.code == 2
+    assert "is not a number of seconds" in capsys.readouterr().err
+
+
+def test_hints_stand_with_what_is_not_well_and_nowhere_else() -> None:
+    report = as_json(judge(SICK, checks(before=False, namespace=False), cluster.NOW))
+    for one in report["checks"]:
+        assert ("hint" in one) is (one["state"] in (State.WARNING, State.FAILED))
+        assert ("docs" in one) is ("hint" in one)

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cli.cluster.parts import Part
+from cli.describe.description import describe
+from cli.describe.facts import Facts
+from cli.describe.journal import read_journal
+from cli.describe.policies import agent_labels, narrowing_of, rights
+from cli.describe.report import as_json, blocks
+from cli.describe.settings import settings
+from cli.main import main
+from cli.output.plain import render
+from mesh.settings.table import VERSION
+from tests.support import outrider_cluster as cluster
+from tests.support.cluster_over_http import kubeconfig, serving
+from tests.support.outrider_cluster import changed, part
+from webhook.admission.settings import InjectionSettings
+
+GOLDENS = Path(__file__).parent / "goldens"
+POD = cluster.injected_pod()
+FACTS = Facts(
+    POD,
+    cluster.namespace("agents", **{"outrider.dev/injection": "enabled"}),
+    InjectionSettings(),
+    policies=part(cluster.policies()),
+    log=cluster.LOG,
+)
+STATUS = "metadata/annotations/outrider.dev|status"
+
+
+def expect(name: str, actual: str) -> None:
+    path = GOLDENS / name
+    actual = actual.replace(VERSION, "VERSION")
+    if os.environ.get("OUTRIDER_REGENERATE"):
+        path.write_text(actual, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == actual
+
+
+def test_a_description_is_as_recorded() -> None:
+    found = describe(FACTS, cluster.NOW)
+    expect("triage.txt", render(blocks(found)))
+    expect("triage.json", json.dumps(as_json(found), indent=2) + "\n")
+    assert {path.name for path in GOLDENS.iterdir()} == {"triage.txt", "triage.json"}
+
+
+def text(**more: object) -> str:
+    return render(blocks(describe(replace(FACTS, **more), cluster.NOW)))
+
+
+def test_a_pod_without_a_sidecar_is_told_where_to_ask() -> None:
+    said = text(pod=cluster.bare_pod(), log="", log_unread="container not found (400)")
+    assert "It has no sidecar; `outrider check-inject` says why." in said
+    assert "Settings" not in said
+
+
+def test_the_trust_domain_is_that_of_the_svid_or_the_one_given() -> None:
+    other = cluster.LOG.replace("spiffe://cluster.local", "spiffe://corp.example")
+    assert (
+        describe(replace(FACTS, log=other), cluster.NOW).expected_id
+        == "spiffe://corp.example/ns/agents/sa/triage"
+    )
+    assert describe(FACTS, cluster.NOW, "td").expected_id == "spiffe://td/ns/agents/sa/triage"
+    domain = replace(FACTS, log="", settings=InjectionSettings(cluster_domain="k8s.example"))
+    assert describe(domain, cluster.NOW).expected_id == "spiffe://k8s.example/ns/agents/sa/triage"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"log": "", "log_unread": "forbidden (403)"}, "unknown, its log cannot be read: forbidden (403)"),
+        ({"log": ""}, "not in its log"),
+        ({"log": ""}, "None in its log."),
+        (
+            {"policies": Part(absent=True)},
+            "there is no ConfigMap outrider-policies, and the pod waits for it",
+        ),
+        ({"policies": Part(unread="forbidden (403)")}, "Not known: forbidden (403)."),
+        ({"settings": InjectionSettings(policy_config_map="")}, "PODNAME"),
+        ({"policies": part(cluster.policies("kind: x"))}, "policies.yaml:1: kind"),
+        ({"policies": part(cluster.policies(""))}, "No AgentPolicy selects it: nothing is allowed."),
+        (
+            {"log": cluster.LOG.replace("sa/triage", "sa/other")},
+            "it has the identity spiffe://cluster.local/ns/agents/sa/other",
+        ),
+        ({"log": cluster.LOG_LINES[1]}, "identity: no identity issued"),
+        ({"log": '{"event":"identity_expired","since":"noon"}'}, "identity: expired since noon"),
+        ({"pod": changed(POD, "spec/terminationGracePeriodSeconds", 1)}, "has 1 seconds to end"),
+        (
+            {"pod": changed(POD, "status/initContainerStatuses/0/ready", False)},
+            "not ready, restarted 0 times",
+        ),
+        ({"pod": changed(POD, "status", {})}, "not reported yet"),
+    ],
+)
+def test_what_is_not_well_is_told(more, words) -> None:
+    if words == "PODNAME":
+        more, words = {**more, "policies": Part()}, "policies are in the sidecar's image"
+    assert words in " ".join(text(**more).split())
+
+
+def test_settings_are_told_with_their_layer_and_checked_against_the_container() -> None:
+    written = json.loads(POD["metadata"]["annotations"]["outrider.dev/status"])
+    written["settings"]["mtls"] = {"value": "permissive", "layer": "pod"}
+    written["settings"]["log-level"]["value"] = "warning"
+    written["settings"]["memory-limit"]["value"] = "1Gi"
+    written["settings"]["new"] = {"value": "x", "layer": "platform"}
+    pod = changed(POD, STATUS, json.dumps(written))
+    found = {one.name: (one.value, one.layer, one.really) for one in settings(pod)}
+    assert found["mtls"] == ("permissive", "pod", "strict")
+    assert found["log-level"] == ("warning", "default", "info")
+    assert found["memory-limit"] == ("1Gi", "default", "256Mi")
+    assert found["capture"] == ("explicit", "default", "")
+    assert list(found)[-1] == "new"
+    said = " ".join(text(pod=pod).split())
+    assert "but the container has strict" in said
+    assert "mtls: the annotation says permissive, the container strict" in said
+
+
+@pytest.mark.parametrize("status", [..., "nonsense", "[]", '{"settings": 1}'])
+def test_a_status_that_nobody_can_read_is_no_error(status) -> None:
+    pod = changed(POD, STATUS, status)
+    assert settings(pod) == ()
+    assert "Pod agents/triage" in text(pod=pod)
+
+
+def test_rights_are_those_of_the_labels_at_admission_and_of_annotations() -> None:
+    relabelled = changed(POD, "metadata/labels/app", "other")
+    assert agent_labels(relabelled)["app"] == "triage"
+    assert agent_labels(cluster.bare_pod()) == {"app": "triage"}
+    narrow = [
+        {"name": "OUTRIDER_NARROW_POLICIES", "value": '["other"]'},
+        {"name": "OUTRIDER_NARROW_MODE", "value": "enforce"},
+    ]
+    pod = changed(POD, "spec/initContainers/0/env", [*POD["spec"]["initContainers"][0]["env"], *narrow])
+    found = rights(pod, cluster.policies(), "agents")
+    assert found.policies == ("AgentPolicy/triage (enforce, egress: deny, left out by annotation)",)
+    assert found.outbound == ()
+    assert found.narrowed == ('policies: ["other"]', "mode: enforce")
+
+
+def test_narrowing_that_cannot_be_read_is_none() -> None:
+    pod = changed(
+        POD, "spec/initContainers/0/env", [{"name": "OUTRIDER_NARROW_TOOLS_DENY", "value": "[1, ["}]
+    )
+    assert narrowing_of(pod).told() is None
+    pod = changed(
+        POD, "spec/initContainers/0/env", [{"name": "OUTRIDER_NARROW_TOOLS_DENY", "value": '["x"]'}]
+    )
+    assert narrowing_of(pod).told() is None
+
+
+MANY = """
+apiVersion: outrider.dev/v1alpha1
+kind: Backend
+metadata: {name: web}
+spec: {protocol: HTTP, host: web.svc, port: 80, tls: {mode: None}}
+---
+apiVersion: outrider.dev/v1alpha1
+kind: AgentPolicy
+metadata: {name: a}
+spec:
+  egress: allow
+  mode: observe
+  outbound: [{backend: "*"}]
+  inbound:
+  - {from: ["*"], http: {allow: true}}
+  - {from: [unauthenticated], mcp: {path: /x, prompts: {allow: [p]}, unknownMethods: allow}}
+"""
+
+
+def test_rights_are_told_for_every_kind_of_rule() -> None:
+    found = rights(POD, cluster.policies(MANY), "agents")
+    assert found.policies == ("AgentPolicy/a (observe, egress: allow)",)
+    assert found.egress == "allow"
+    assert found.outbound == (("web (HTTP, web.svc:80)", "everything"),)
+    assert found.inbound == (
+        ("*", "plain HTTP"),
+        ("unauthenticated", "MCP at /x: prompts p; unknown methods"),
+    )
+
+
+def test_the_journal_keeps_the_last_denials_and_passes_over_the_rest() -> None:
+    journal = read_journal(cluster.LOG * 5)
+    assert journal.spiffe_id == "spiffe://cluster.local/ns/agents/sa/triage"
+    assert len(journal.denials) == 10
+    last = read_journal(cluster.LOG).denials
+    assert [one.reason for one in last] == [
+        "tool_denied",
+        "peer_not_allowed",
+        "egress_denied",
+        "json_malformed",
+    ]
+    assert [one.observed for one in last] == [False, False, True, False]
+    assert last[1].what.endswith("from spiffe://x/y")
+    assert read_journal('{"event":"decision","allowed":false}\n' + "{" * 9999).denials[0].what == "decision"
+
+
+@pytest.fixture
+def options(tmp_path):
+    api = cluster.over_http()
+    with serving(api) as url:
+        yield api, ["--kubeconfig", str(kubeconfig(tmp_path, url))]
+
+
+def test_a_pod_of_a_cluster_is_described(options, capsys) -> None:
+    api, flags = options
+    assert main(["describe", "pod", "triage", *flags, "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["identity"]["actual"] == cluster.SPIFFE_ID
+    assert found["policies"]["selecting"] == ["AgentPolicy/triage (enforce, egress: deny)"]
+    assert found["warnings"] == []
+    assert next(one for one in api.requests if "log?" in one).endswith(
+        "container=outrider-sidecar&tailLines=2000"
+    )
+
+
+def test_a_log_that_may_not_be_read_is_no_failure(options, capsys) -> None:
+    api, flags = options
+    api.status["/api/v1/namespaces/agents/pods/triage/log"] = 403
+    assert main(["describe", "pod", "triage", "-n", "agents", *flags]) == 0
+    assert "its log cannot be read" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [("nobody", None, "There is no pod nobody in namespace agents."), ("triage", 403, "(403)")],
+)
+def test_a_pod_that_cannot_be_read_ends_with_two(options, capsys, name, status, words) -> None:
+    api, flags = options
+    if status:
+        api.status["/api/v1/namespaces/agents/pods/triage"] = status
+    assert main(["describe", "pod", name, *flags]) == 2
+    assert words in capsys.readouterr().err
