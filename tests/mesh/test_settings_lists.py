@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mesh.settings.kinds import ANY, Kind
-from mesh.settings.lists import CidrList, PortList, beyond
+from mesh.settings.lists import CidrList, PortList, VariableList, beyond
 from mesh.settings.table import CAPTURE, EXCLUDE_INBOUND_PORTS, of_kind
 
 
@@ -56,6 +56,17 @@ def test_everything_cannot_be_excluded_not_even_in_parts(text) -> None:
 )
 def test_a_part_of_what_is_granted_is_no_more_of_it(text, granted, more) -> None:
     assert beyond(CidrList(), text, granted) == more
+
+
+@pytest.mark.parametrize("text", ["", "TOKEN", " a.b-c , _X,", "-x", ".x1"])
+def test_variables_have_the_names_that_every_kubernetes_takes(text) -> None:
+    assert VariableList().problem(text) is None
+
+
+@pytest.mark.parametrize("text", ["1A", "A B", "A=B", "TÖKEN", "A/B", "OK, $(X)"])
+def test_what_is_no_name_of_a_variable_is_told(text) -> None:
+    wrong = text.rpartition(", ")[2]
+    assert VariableList().problem(text) == f"has what is no name of an environment variable: {wrong}"
 
 
 def test_ports_beyond_those_granted_are_told_in_order() -> None:

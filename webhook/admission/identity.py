@@ -13,7 +13,7 @@ from mesh.reasons import Reason
 from mesh.settings import table
 from mesh.settings.kinds import Setting
 from webhook.admission.documents import Container, Pod, Volume
-from webhook.admission.identity_settings import Files, Identity, IdentityProvider, IdentityVolume
+from webhook.admission.identity_settings import Builtin, Files, Identity, IdentityProvider, IdentityVolume
 from webhook.admission.outcome import Problem
 from webhook.admission.secret_sources import exposures
 from webhook.admission.shape import every_container
@@ -30,8 +30,8 @@ def identity_volume(identity: Identity) -> Volume | None:
     provider = identity.chosen
     if provider is IdentityProvider.WORKLOAD_API:
         return _socket_volume(identity)
-    if provider is IdentityProvider.BUILTIN:
-        return _token_volume(identity)
+    if provider is IdentityProvider.BUILTIN and identity.builtin is not None:
+        return _token_volume(identity.builtin)
     if provider is IdentityProvider.FILES and identity.files is not None:
         return _files_volume(identity.files)
     return None
@@ -61,21 +61,16 @@ def identity_variables(identity: Identity) -> dict[Setting, str]:
     return values
 
 
-def _socket_volume(identity: Identity) -> Volume | None:
-    if identity.volume is IdentityVolume.CSI:
-        return {"name": table.IDENTITY_VOLUME, "csi": {"driver": SPIFFE_CSI, "readOnly": True}}
+def _socket_volume(identity: Identity) -> Volume:
     if identity.volume is IdentityVolume.HOST_PATH:
         return {
             "name": table.IDENTITY_VOLUME,
             "hostPath": {"path": identity.host_path, "type": "Directory"},
         }
-    return None
+    return {"name": table.IDENTITY_VOLUME, "csi": {"driver": SPIFFE_CSI, "readOnly": True}}
 
 
-def _token_volume(identity: Identity) -> Volume | None:
-    builtin = identity.builtin
-    if builtin is None:
-        return None
+def _token_volume(builtin: Builtin) -> Volume:
     token = {"audience": builtin.audience, "expirationSeconds": builtin.token_seconds, "path": TOKEN_FILE}
     root = {"name": builtin.root_config_map, "items": [{"key": ROOT_FILE, "path": ROOT_FILE}]}
     sources = [{"serviceAccountToken": token}, {"configMap": root}]

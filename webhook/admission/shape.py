@@ -28,6 +28,11 @@ def as_pod(document: object) -> Pod:
     if not isinstance(document, Mapping):
         raise PodMalformed("there is no object where a pod should be")
     try:
+        # What YAML may hold and JSON may not: half a surrogate pair, and keys that are no text.
+        msgspec.json.encode(document)
+    except (ValueError, TypeError, OverflowError, RecursionError, msgspec.EncodeError) as error:
+        raise PodMalformed(f"it cannot be written as JSON: {error}") from None
+    try:
         msgspec.convert(document, Pod)
     except msgspec.ValidationError as error:
         raise PodMalformed(str(error)) from None

@@ -199,6 +199,10 @@ MALFORMED = [
     {"metadata": {}, "spec": {"containers": [{"name": "a", "securityContext": {"runAsUser": True}}]}},
     {"metadata": {}, "spec": "x"},
     {"metadata": {}, "spec": None},
+    {"metadata": "\ud800", "spec": {"containers": [{"name": "a"}]}},
+    {"metadata": {}, "spec": {"containers": [{"name": "a\ud800"}]}},
+    {"metadata": {}, "spec": {"containers": [{"name": "a"}], "unknown": "\ud800"}},
+    {"metadata": {}, "spec": {"containers": [{"name": "a"}], None: 1}},
 ]
 
 

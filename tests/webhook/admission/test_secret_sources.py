@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from webhook.admission.secret_sources import collective, exposures, from_secrets, secret_key
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        None,
+        {},
+        {"secretKeyRef": None},
+        {"secretKeyRef": "s"},
+        {"secretKeyRef": {"name": "s"}},
+        {"secretKeyRef": {"name": "", "key": "k"}},
+        {"secretKeyRef": {"name": "s", "key": 3}},
+        {"configMapKeyRef": {"name": "s", "key": "k"}},
+    ],
+)
+def test_what_names_no_key_of_a_secret_comes_from_none(source) -> None:
+    assert secret_key({"name": "X", "valueFrom": source}) is None
+
+
+@pytest.mark.parametrize(
+    ("optional", "read"), [({}, False), ({"optional": None}, False), ({"optional": True}, True)]
+)
+def test_a_reference_says_whether_it_may_be_missing(optional, read) -> None:
+    variable = {"name": "X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", **optional}}}
+    assert secret_key(variable) == ("s", "k", read)
+
+
+WHOLE = {
+    "name": "agent",
+    "envFrom": [
+        {"secretRef": {"name": "plain"}},
+        {"prefix": "API_", "secretRef": {"name": "prefixed"}},
+        {"configMapRef": {"name": "no-secret"}},
+        {"prefix": None, "secretRef": {}},
+    ],
+}
+
+
+def test_a_prefix_is_not_part_of_the_key() -> None:
+    assert list(collective(WHOLE, "API_TOKEN")) == [("plain", "API_TOKEN"), ("prefixed", "TOKEN")]
+    assert list(collective(WHOLE, "TOKEN")) == [("plain", "TOKEN")]
+    assert list(collective(WHOLE, "API_")) == [("plain", "API_")]
+    assert list(from_secrets(WHOLE)) == ["* of Secret plain (envFrom)", "API_* of Secret prefixed (envFrom)"]
+
+
+def test_a_whole_secret_counts_by_its_name_and_a_key_by_both() -> None:
+    assert list(exposures(WHOLE, [], ["plain"])) == ["envFrom of Secret plain"]
+    assert list(exposures(WHOLE, [], [("prefixed", "k")])) == [
+        "variable API_k comes from Secret prefixed by envFrom"
+    ]
+    assert list(exposures(WHOLE, [], [("other", "k"), "another"])) == []
+
+
+def test_every_mount_of_a_volume_with_the_secret_is_told() -> None:
+    volumes = [
+        {"name": "v", "projected": {"sources": [{"secret": {"name": "s"}}, {"configMap": {"name": "s"}}]}},
+        {"name": "w", "secret": {"secretName": "s", "items": [{"key": "other", "path": "p"}, 3]}},
+    ]
+    container = {"name": "agent", "volumeMounts": [{"name": "v"}, {"name": "w"}, {"name": "x"}]}
+    assert list(exposures(container, volumes, [("s", "k")])) == ["volume v holds Secret s"]
+    assert list(exposures(container, volumes, ["s"])) == [
+        "volume v holds Secret s",
+        "volume w holds Secret s",
+    ]
+    part = {"name": "agent", "volumeMounts": [{"name": "v", "subPath": "other", "subPathExpr": "$(X)"}]}
+    assert list(exposures(part, volumes, [("s", "k")])) == ["volume v holds Secret s"]
