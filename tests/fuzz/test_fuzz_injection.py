@@ -81,7 +81,7 @@ def mutated(draw: st.DrawFn) -> Any:
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took it away
         if isinstance(parent, dict | list):
-            parent[last] = draw(anything)
+            parent[last] = copy.deepcopy(draw(anything))
     return pod
 
 
