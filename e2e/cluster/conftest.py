@@ -56,13 +56,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(plane, node, folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def plane(cluster: Cluster) -> ControlPlane:
     """The programs of the control plane: to read their logs, and to end and start them."""
     return cluster.plane
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kubelet(cluster: Cluster) -> Node:
     """The stand-in for scheduler, kubelet and kube-proxy."""
     return cluster.node

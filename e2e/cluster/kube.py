@@ -172,7 +172,10 @@ class Kube:
 
         def look() -> Json | None:
             found = self.get("Pod", pod, namespace)
-            return found if found and found["status"].get("phase") == phase else None
+            now = found["status"].get("phase") if found else None
+            if now in ("Succeeded", "Failed") and now != phase:
+                raise Late(f"{pod} is {now} and will never be {phase}\n{self.describe(namespace)}")
+            return found if now == phase else None
 
         return self.until(look, f"{pod} {phase}", namespace, seconds)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from e2e.cluster.api import ApiError
+from e2e.cluster.api import STRATEGIC, ApiError
 from e2e.cluster.binaries import binaries, chosen
 from e2e.cluster.conftest import Cluster, MakeNamespace
 from e2e.cluster.control_plane import ControlPlane, control_plane
@@ -67,6 +67,59 @@ def test_a_deployment_makes_pods_that_others_reach_by_its_service(kube: Kube, na
     fetch = "import urllib.request as u; print(u.urlopen('http://web/', timeout=5).status)"
     kube.create(python("client", fetch, restartPolicy="OnFailure"), namespace=namespace)
     assert printed(kube, namespace, "client").endswith("200\n")
+
+
+def test_services_are_reached_by_every_family_and_name(kube: Kube, namespace: str, kubelet: Node) -> None:
+    meta = {"apiVersion": "v1", "kind": "Service"}
+    ports = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}
+    both = {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"]}
+    kube.apply(
+        {**meta, "metadata": {"name": "both"}, "spec": {**ports, **both}},
+        {**meta, "metadata": {"name": "web"}, "spec": {**ports, "clusterIP": "None"}},
+        workload("StatefulSet", "web", pod("web", image=SHELL, command=SERVE)),
+        namespace=namespace,
+    )
+    kube.wait_rollout("web", namespace)
+    four, six = kube.the("Service", "both", namespace)["spec"]["clusterIPs"]
+    full = f"web-0.web.{namespace}.svc.cluster.local:8080"
+    # Through its own Service a pod reaches itself, too.
+    for place in ("both", f"both.{namespace}", four, f"[{six}]", "web:8080", "web-0.web:8080", full):
+        fetch = f"import urllib.request as u; print(u.urlopen('http://{place}/', timeout=5).status)"
+
+        def fetched(fetch: str = fetch) -> bool:
+            return kubelet.exec(namespace, "web-0", "app", ["python", "-c", fetch])[1].endswith("200\n")
+
+        kube.until(fetched, place, namespace, 10)
+
+
+def test_an_ephemeral_container_joins_a_pod(kube: Kube, namespace: str) -> None:
+    kube.create(shell("host", "exec sleep 1000"), namespace=namespace)
+    kube.wait_ready("host", namespace)
+    debug = {"name": "debug", "image": SHELL, "command": ["sh", "-c", "ip -o address"]}
+    path = kube.path("Pod", namespace, "host") + "/ephemeralcontainers"
+    kube.api.patch(path, {"spec": {"ephemeralContainers": [debug]}}, STRATEGIC)
+
+    def over() -> bool | None:
+        found = kube.the("Pod", "host", namespace)["status"]
+        return found.get("ephemeralContainerStatuses", [{}])[0].get("state", {}).get("terminated") is not None
+
+    kube.until(over, "the ephemeral container has run", namespace)
+    address = kube.the("Pod", "host", namespace)["status"]["podIP"]
+    assert address in kube.logs("host", namespace, "debug")
+
+
+def test_the_api_server_passes_requests_on_to_pods(kube: Kube, namespace: str) -> None:
+    kube.create(pod("web", image=SHELL, command=SERVE), namespace=namespace)
+    kube.wait_ready("web", namespace)
+    path = f"/api/v1/namespaces/{namespace}/pods/web:8080/proxy/etc/hostname"
+
+    def answered() -> bool:
+        try:
+            return kube.api.text("GET", path) == "web\n"
+        except ApiError:
+            return False
+
+    kube.until(answered, "an answer of the pod", namespace)
 
 
 def test_endpoint_slices_hold_ready_pods_only(kube: Kube, namespace: str) -> None:
@@ -225,6 +278,7 @@ def test_pod_security_refuses(kube: Kube, make_namespace: MakeNamespace) -> None
 def test_a_restricted_container_is_what_it_says(kube: Kube, make_namespace: MakeNamespace) -> None:
     namespace = make_namespace(**RESTRICTED)
     program = """
+import os
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
 try:
     open("/written", "w")
