@@ -173,7 +173,7 @@ ANNOTATIONS: dict[str, st.SearchStrategy[str]] = {
     "outrider.dev/exclude-outbound-cidrs": st.sampled_from(["", "10.0.0.0/8"]),
     "outrider.dev/tools-deny": st.just("github/delete_*"),
     "kubectl.kubernetes.io/default-container": st.sampled_from(["app0", "other"]),
-    "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": st.just("data"),
+    "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": st.sampled_from(["data", "data, more"]),
 }
 FORGED_STATUS = ["70m", "{}", '{"added":{"defaultContainer":"app0","pullSecrets":["gone"]}}', '{"added":3}']
 

@@ -32,7 +32,7 @@ from webhook.admission.proxy_variables import merge, without
 from webhook.admission.redirect import redirect
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.shape import PodMalformed, as_pod
-from webhook.admission.strip import DEFAULT_CONTAINER, EVICTABLE, IN_MEMORY, Added, only_container, strip
+from webhook.admission.strip import DEFAULT_CONTAINER, EVICTABLE, Added, evictable, only_container, strip
 from webhook.admission.structure import conflicts, impossible, warnings
 from webhook.admission.trust import application_containers, keep_environment, trust, without_trust
 
@@ -118,8 +118,10 @@ def _plan(pod: Pod, namespace: Namespace, settings: InjectionSettings) -> tuple[
 
 def _to_hide(pod: Pod, plan: Plan) -> tuple[list[str], frozenset[str]]:
     """The variables to hide, and those of them that the pod itself names."""
-    own = (pod["metadata"].get("annotations") or {}).get(table.HIDE_SECRETS.name, "")
-    return items(plan[table.HIDE_SECRETS.name]), frozenset(items(own))
+    named, own = plan[table.HIDE_SECRETS.name], (pod["metadata"].get("annotations") or {})
+    if table.HIDE_SECRETS.values.problem(named):
+        return [], frozenset()  # told already
+    return items(named), frozenset(items(own.get(table.HIDE_SECRETS.name, "")))
 
 
 def _excluded(plan: Plan) -> frozenset[int]:
@@ -173,10 +175,8 @@ def _annotate(pod: Pod, plan: Plan, status: dict[str, Any]) -> None:
     chosen = status.get("added", {}).get("defaultContainer")
     if chosen:
         annotations[DEFAULT_CONTAINER] = chosen
-    listed = [name.strip() for name in annotations.get(EVICTABLE, "").split(",") if name.strip()]
     in_memory = [table.TMP_VOLUME, *([table.TRUST_VOLUME] if plan.interception else [])]
-    kept = [name for name in listed if name in in_memory or name not in IN_MEMORY]
-    annotations[EVICTABLE] = ",".join(dict.fromkeys((*kept, *in_memory)))
+    annotations[EVICTABLE] = evictable(annotations.get(EVICTABLE, ""), in_memory)
     annotations[table.STATUS.name] = json.dumps(status, sort_keys=True, separators=(",", ":"))
     pod["metadata"]["annotations"] = annotations
 

@@ -6,6 +6,7 @@ container of our name by hand. So what bears a reserved name is removed and buil
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -94,16 +95,20 @@ def _take_back(pod: Pod, status: str | None) -> None:
             del spec["imagePullSecrets"]
 
 
+def evictable(text: str, ours: Collection[str]) -> str:
+    """The list of volumes that may be lost with a node: what `text` lists, as it is written there, and `ours`."""
+    items = [item for item in text.split(",") if item.strip() and item.strip() not in IN_MEMORY - {*ours}]
+    listed = {item.strip() for item in items}
+    return ",".join((*items, *(name for name in ours if name not in listed)))
+
+
 def unevictable(annotations: Labels) -> None:
-    """Take our volumes out of the list of those that may be lost with a node, and the list with it if empty."""
-    listed = [name.strip() for name in annotations.get(EVICTABLE, "").split(",")]
-    if not IN_MEMORY & set(listed):
-        return
-    kept = [name for name in listed if name and name not in IN_MEMORY]
-    if kept:
-        annotations[EVICTABLE] = ",".join(kept)
+    """Take our volumes out of that list, and the list with them if it is empty."""
+    left = evictable(annotations.get(EVICTABLE, ""), ())
+    if left:
+        annotations[EVICTABLE] = left
     else:
-        del annotations[EVICTABLE]
+        annotations.pop(EVICTABLE, None)
 
 
 def uninject(pod: Pod, settings: InjectionSettings) -> None:

@@ -291,7 +291,6 @@ def test_a_forged_store_gives_back_only_what_the_author_might_have_written(pod, 
         json.dumps({FAKE: 3}),
         json.dumps({FAKE: {"container": "agent", "variable": "TOKEN", "files": [], "originals": [{}]}}),
         json.dumps({FAKE: {"container": "b", "variable": "TOKEN", "files": [], "originals": []}}),
-        "\ud800",
     ],
 )
 def test_a_store_that_is_none_gives_nothing_back(pod, enabled, value) -> None:
