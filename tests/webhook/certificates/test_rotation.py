@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from cryptography import x509
 
 from tests.support.api_server import MUTATING, SECRET, VALIDATING, FakeApiServer, configuration, serving
 from tests.support.slow import until
-from webhook.certificates.material import read, signed_by
+from webhook.certificates.issue import make_leaf
+from webhook.certificates.material import read, signed_by, write
 
 
 def bundles(fake: FakeApiServer) -> set[bytes]:
@@ -238,3 +241,87 @@ async def test_what_else_the_secret_holds_is_left_alone(fake, day, start, tmp_pa
         await until(lambda: one.ready)
         assert fake.objects[SECRET]["data"]["note"] == "aGk="
         assert fake.objects[SECRET]["metadata"]["labels"] == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "path", "told"),
+    [
+        (403, "PUT", SECRET, "grant update on secrets (resourceNames: [outrider-webhook-tls]) in namespace"),
+        (403, "PATCH", MUTATING, "grant patch on mutatingwebhookconfigurations.admissionregistration.k8s.io"),
+        (500, "PATCH", VALIDATING, "500"),
+        (429, "PUT", SECRET, "429"),
+    ],
+)
+async def test_a_write_that_fails_is_told_once_and_made_up_for(
+    fake, day, start, tmp_path, status, method, path, told
+) -> None:
+    heal = fake.fail(status, method=method, path=path)
+    async with serving(fake, tmp_path) as client, start(client, day) as one:
+        await until(lambda: fake.count(method, path) >= 2)
+        (failure,) = one.events("api_failure")
+        assert told in failure["error"]
+        assert not one.ready
+        heal()
+        await until(lambda: one.ready)
+        assert one.events("api_recovered") == [{"event": "api_recovered", "subject": "certificates"}]
+
+
+async def test_a_conflict_is_decided_anew_and_is_no_trouble(fake, day, start, tmp_path) -> None:
+    raced = []
+
+    async def another_writes_first(request):
+        if (
+            request.method in ("PUT", "PATCH")
+            and request.path in (SECRET, MUTATING)
+            and request.path not in raced
+        ):
+            raced.append(request.path)
+            fake.put(request.path, {**fake.objects[request.path], "note": "by another"})
+
+    fake.faults.append(another_writes_first)
+    async with serving(fake, tmp_path) as client, start(client, day) as one:
+        await until(lambda: one.ready)
+        assert raced == [SECRET, MUTATING]
+        assert one.events("api_failure") == []
+        assert fake.objects[SECRET]["note"] == fake.objects[MUTATING]["note"] == "by another"
+
+
+async def test_an_api_server_that_goes_away_leaves_the_replica_ready_and_without_a_leader(
+    fake, day, start, tmp_path
+) -> None:
+    async with serving(fake, tmp_path, seconds=0.2) as client, start(client, day) as one:
+        await until(lambda: one.ready)
+        heal = fake.hang()
+        await until(lambda: not one.own.candidate.leading)
+        assert one.ready
+        writes = fake.count("PUT", SECRET)
+        day.pass_(days=5)
+        one.wake()
+        assert fake.count("PUT", SECRET) == writes
+        heal()
+        await until(lambda: "issue" in one.acts())
+        assert one.ready
+
+
+async def test_a_secret_for_another_name_gets_a_new_certificate_only(fake, day, start, tmp_path) -> None:
+    async with serving(fake, tmp_path) as client:
+        async with start(client, day) as one:
+            await until(lambda: one.ready)
+        before = material(fake)
+        wrong = make_leaf(before.authority, ["elsewhere.svc"], day(), timedelta(days=7))
+        fake.put(SECRET, {**fake.objects[SECRET], "data": write(replace(before, leaf=wrong))})
+        async with start(client, day, "two") as two:
+            await until(lambda: two.acts() == ["issue"])
+            assert "is not for outrider-webhook.outrider-system.svc" in two.events("certificates")[0]["why"]
+            assert material(fake).authority.certificate == before.authority.certificate
+
+
+async def test_an_authority_that_expired_while_nobody_ran_is_replaced(fake, day, start, tmp_path) -> None:
+    async with serving(fake, tmp_path) as client:
+        async with start(client, day) as one:
+            await until(lambda: one.ready)
+        day.pass_(days=400)
+        async with start(client, day, "two") as two:
+            await until(lambda: two.ready)
+            assert two.acts()[0] == "found"
+            assert len(published(fake)) == 1
