@@ -10,21 +10,22 @@ from cli.check.result import Result, failed, judged, ok, skipped
 from cli.check.snapshot import Snapshot
 from cli.cluster.answers import Obj
 from mesh.settings.table import RESERVED_CONTAINERS
-from webhook.admission.settings import IdentityVolume
-
-DRIVER = "csi.spiffe.io"
+from webhook.admission.identity import SPIFFE_CSI as DRIVER
+from webhook.admission.identity import needed_driver
 
 
 def driver(snapshot: Snapshot, now: datetime) -> Result:
     """The CSI driver that the settings rely on is installed."""
     settings = settings_in(snapshot)
-    if settings is not None and settings.identity.volume is not IdentityVolume.CSI:
-        return skipped(f"identity.volume is {settings.identity.volume}")
+    wanted = DRIVER if settings is None else needed_driver(settings.identity)
+    if settings is not None and not wanted:
+        chosen, volume = settings.identity.chosen, settings.identity.volume
+        return skipped(f"no CSI driver is needed: identity.provider is {chosen}, its volume {volume}")
     if snapshot.csi_drivers.unread:
         return skipped(f"CSI drivers cannot be listed: {snapshot.csi_drivers.unread}")
-    if snapshot.csi_drivers.named(DRIVER) is None:
-        return failed(f"there is no CSIDriver {DRIVER}")
-    return ok(DRIVER)
+    if snapshot.csi_drivers.named(wanted) is None:
+        return failed(f"there is no CSIDriver {wanted}")
+    return ok(wanted)
 
 
 def mounted_elsewhere(snapshot: Snapshot, now: datetime) -> Result:

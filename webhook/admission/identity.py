@@ -136,6 +136,12 @@ def mounts_any(container: Container, volumes: set[str]) -> bool:
     return any(mount.get("name") in volumes for mount in container.get("volumeMounts") or ())
 
 
+def needed_driver(identity: Identity) -> str:
+    """The CSI driver that the nodes must have, or "" where the identity comes otherwise."""
+    volume = identity_volume(identity) or {}
+    return str((volume.get("csi") or {}).get("driver", ""))
+
+
 def identity_drivers(identity: Identity) -> frozenset[str]:
     """The CSI drivers from which whoever mounts them has an identity."""
     files = identity.files if identity.chosen is IdentityProvider.FILES else None

@@ -423,6 +423,16 @@ DEVIATIONS = [
         "hostPath",
     ),
     (
+        "identity-driver",
+        beside(
+            settings=part(
+                {"data": {"settings.yaml": "identity: {provider: files, files: {csi: {driver: other.test}}}"}}
+            )
+        ),
+        FAILED,
+        "no CSIDriver other.test",
+    ),
+    (
         "identity-exclusive",
         beside(injected=part(MOUNTING)),
         FAILED,

@@ -6,6 +6,7 @@ import pytest
 
 from mesh.reasons import Reason
 from webhook.admission.ephemeral import admit_ephemeral
+from webhook.admission.identity import needed_driver
 from webhook.admission.identity_settings import Builtin, CsiVolume, Files, PodCertificate
 from webhook.admission.inject import inject, unshared
 from webhook.admission.outcome import Injection, Namespace, Refusal
@@ -127,6 +128,22 @@ def test_a_provider_that_is_none_gives_nothing_whatever_the_volume(pod, enabled)
         volumes, mounts, env = parts(inject(pod(), enabled, InjectionSettings(identity=identity)))
         assert not {"outrider-identity", "outrider-token"} & {*volumes, *mounts}
         assert env["OUTRIDER_IDENTITY_PROVIDER"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("identity", "driver"),
+    [
+        (Identity(), "csi.spiffe.io"),
+        (Identity(IdentityVolume.HOST_PATH), ""),
+        (Identity(IdentityVolume.NONE), ""),
+        (BUILTIN.identity, ""),
+        (CSI.identity, "spiffe.csi.cert-manager.io"),
+        (SECRET.identity, ""),
+        (Identity(provider=IdentityProvider.BUILTIN), ""),
+    ],
+)
+def test_the_driver_that_nodes_must_have_is_known(identity, driver) -> None:
+    assert needed_driver(identity) == driver
 
 
 def mounting(volume):
