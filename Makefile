@@ -35,7 +35,7 @@ fuzz: $(DEV_READY)  ## the fuzz targets, longer than in the suite and at random
 	OUTRIDER_FUZZ=20 $(BIN)/python -m pytest -q tests/fuzz
 
 lock:  ## pin every dependency again (needs uv)
-	for set in sidecar: sidecar-spire:spire cli:cli dev:dev; do \
+	for set in sidecar: sidecar-spire:spire webhook:webhook cli:cli dev:dev; do \
 	  extra=$${set#*:}; \
 	  uv pip compile -q pyproject.toml $${extra:+--extra $$extra} --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header -o requirements/$${set%%:*}.lock; \

@@ -11,7 +11,7 @@ from deploy import sbom
 from deploy.lockfile import Pinned, read_lock
 
 ROOT = Path(__file__).parents[2]
-LOCKS = sorted([*(ROOT / "requirements").glob("*.lock"), ROOT / "deploy" / "webhook.lock"])
+LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 STATUS = """\
 Package: iptables
 Status: install ok installed
