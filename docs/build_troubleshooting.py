@@ -42,7 +42,7 @@ PAGES = {
     "service-account-token": "identity_exposed reserved_volume identity-driver identity-exclusive "
     "csi-driver-available",
     "uid-and-kernel": "sidecar_uid sidecar_group shared_processes",
-    "also": "opt_out_refused sidecar_joined ephemeral-containers OUT0106",
+    "also": "opt_out_refused pod_too_large sidecar_joined ephemeral-containers OUT0106",
 }
 """What is told about on which page below docs/troubleshooting/."""
 ELSEWHERE = {
