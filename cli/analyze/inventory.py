@@ -39,16 +39,19 @@ class Item:
     def kind(self) -> str:
         return str(self.value.get("kind"))
 
+    def section(self, key: str) -> Obj:
+        """`metadata`, `spec` or `data`; empty where it is no object."""
+        found = self.value.get(key)
+        return found if isinstance(found, dict) else {}
+
     @property
     def name(self) -> str:
-        metadata = self.value.get("metadata")
-        found = metadata.get("name") or metadata.get("generateName") if isinstance(metadata, dict) else None
-        return str(found or "(no name)")
+        metadata = self.section("metadata")
+        return str(metadata.get("name") or metadata.get("generateName") or "(no name)")
 
     def namespace(self, default: str) -> str:
         """Its namespace, or where it goes when it does not say."""
-        metadata = self.value.get("metadata")
-        found = metadata.get("namespace") if isinstance(metadata, dict) else None
+        found = self.section("metadata").get("namespace")
         return found if isinstance(found, str) and found else default
 
     def described(self, default: str) -> str:

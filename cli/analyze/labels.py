@@ -32,16 +32,14 @@ def misspelt(inventory: Inventory) -> Iterator[Finding]:
     for agent in inventory.agents:
         yield from _names(inventory, agent.item, agent.template, _metadata(agent), Kind.POD_LABEL)
     for item in inventory.of_kind("Namespace"):
-        metadata = item.value.get("metadata")
-        yield from _names(
-            inventory, item, (), metadata if isinstance(metadata, dict) else {}, Kind.NAMESPACE_LABEL
-        )
+        metadata = item.section("metadata")
+        yield from _names(inventory, item, (), metadata, Kind.NAMESPACE_LABEL)
 
 
 def namespace_values(inventory: Inventory) -> Iterator[Finding]:
     """OUT0104"""
     for item in inventory.of_kind("Namespace"):
-        value = texts((item.value.get("metadata") or {}).get("labels")).get(NAMESPACE_INJECTION.name)
+        value = texts(item.section("metadata").get("labels")).get(NAMESPACE_INJECTION.name)
         if value is not None and NAMESPACE_INJECTION.values.problem(value):
             message = f"{NAMESPACE_INJECTION.name}={value} {NAMESPACE_INJECTION.values.problem(value)}"
             path = ("metadata", "labels", NAMESPACE_INJECTION.name)
@@ -102,6 +100,7 @@ def _names(
 
 
 def _unknown(name: str, where: str, known: set[str]) -> str:
-    close = get_close_matches(name, sorted(known), n=1, cutoff=0.75)
-    meant = f"; did you mean {close[0]}?" if close else ""
+    ours = sorted(one.removeprefix(PREFIX) for one in known if one.startswith(PREFIX))
+    close = get_close_matches(name.removeprefix(PREFIX), ours, n=1)
+    meant = f"; did you mean {PREFIX}{close[0]}?" if close else ""
     return f"{where.removesuffix('s')} {name} is unknown{meant}"

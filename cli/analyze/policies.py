@@ -110,7 +110,7 @@ def groups(inventory: Inventory) -> Iterator[Texts]:
     if resources:
         yield Texts(tuple((one.source, _text(one)) for one in resources), tuple(resources), None)
     for item in inventory.of_kind("ConfigMap"):
-        labels = texts((item.value.get("metadata") or {}).get("labels"))
+        labels = texts(item.section("metadata").get("labels"))
         if item.name == inventory.settings.policy_config_map or labels.get(POLICIES_LABEL) == "true":
             yield Texts(tuple(_files(item)), (item,), item.namespace(inventory.default))
 

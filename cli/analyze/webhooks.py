@@ -37,9 +37,8 @@ def sidecar_ports(inventory: Inventory) -> Iterator[Finding]:
     ports = inventory.settings.ports
     closed = ports.reserved - {ports.inbound, ports.telemetry}
     for item in inventory.of_kind("Service"):
-        spec = item.value.get("spec") or {}
-        selector = spec.get("selector")
-        if not selector:
+        selector, listed = item.section("spec").get("selector"), item.section("spec").get("ports")
+        if not selector or not isinstance(selector, dict) or not isinstance(listed, list):
             continue
         space = item.namespace(inventory.default)
         agents = [
@@ -47,9 +46,9 @@ def sidecar_ports(inventory: Inventory) -> Iterator[Finding]:
             for one in inventory.agents
             if one.injected and one.namespace.name == space and matches({"matchLabels": selector}, one.labels)
         ]
-        for index, port in enumerate(spec.get("ports") or ()):
-            target = port.get("targetPort", port.get("port"))
-            if agents and target in closed:
+        for index, port in enumerate(listed):
+            target = port.get("targetPort", port.get("port")) if isinstance(port, dict) else None
+            if agents and isinstance(target, int) and target in closed:
                 message = f"port {target} of {', '.join(agents)} is the sidecar's own"
                 yield at(item, inventory.default, "OUT0403", message, "spec", "ports", index)
 

@@ -56,7 +56,7 @@ def _values(command: Subcommand) -> Iterator[str]:
             yield f"    {patterns}) return ;;"
 
 
-_FILES = 'COMPREPLY=($(compgen -f -- "$cur"))'
+_FILES = "local IFS=$'\\n'; COMPREPLY=($(compgen -f -- \"$cur\"))"
 
 
 def _flags(command: Subcommand) -> str:

@@ -9,6 +9,7 @@ from cli.output.blocks import Block, Heading, Line, Row, Table
 
 WIDTH = 80
 _GAP = 2
+_ROOM = 40  # columns for what stands below a row, under its last column; else it begins at the left
 _LEAST = 24  # columns that the last column of a table has at least; the others give way
 
 
@@ -46,10 +47,12 @@ def _table(table: Table, width: int) -> Iterator[str]:
     titles = [Row(tuple(title.upper() for title in table.columns))] if any(table.columns) else []
     rows = [*titles, *table.rows]
     widths = _widths([row.cells for row in rows], width)
+    last = sum(widths[:-1]) + _GAP * len(widths)
+    indent = last if width - last >= _ROOM else 2 * _GAP
     for row in rows:
         yield from _row(row.cells, widths)
         for below in row.below:
-            yield from wrapped(below, width, sum(widths[:-1]) + _GAP * len(widths))
+            yield from wrapped(below, width, indent)
 
 
 def _widths(rows: list[tuple[str, ...]], width: int) -> list[int]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from cli.selecting.cel import NotEvaluable, evaluate
 from cli.selecting.labels import NAMESPACE_NAME, matches, mismatch
+from cli.selecting.shape import is_configuration
 
 Obj = Mapping[str, Any]
 
@@ -45,8 +46,12 @@ class Asked:
 
 
 def entries(configurations: Sequence[Obj]) -> list[Entry]:
-    """Every entry, in the order in which mutating webhooks are called: by configuration, then as written."""
-    ordered = sorted(configurations, key=lambda one: str((one.get("metadata") or {}).get("name")))
+    """Every entry, in the order in which mutating webhooks are called: by configuration, then as written.
+
+    What is not shaped like a configuration has none."""
+    ordered = sorted(
+        filter(is_configuration, configurations), key=lambda one: str((one.get("metadata") or {}).get("name"))
+    )
     return [
         Entry(str((configuration.get("metadata") or {}).get("name")), str(value.get("name")), value)
         for configuration in ordered
