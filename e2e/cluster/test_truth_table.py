@@ -1,7 +1,7 @@
-"""Who gets a sidecar, by the answers of a real API server: each row of the truth table, with the entry that is asked.
+"""Who gets a sidecar, by the answers of a real API server: each row of the truth table, and which entry is asked.
 
-Rows that are not asked about are those where nothing of Outrider's may stand in the way, whatever state it is in; so
-the audit log has to say that nobody was.
+Rows that nobody is asked about are those where nothing of Outrider's may stand in the way, whatever state it
+is in: the audit log has to say so.
 """
 
 from __future__ import annotations
