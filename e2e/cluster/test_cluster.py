@@ -40,10 +40,11 @@ def printed(kube: Kube, namespace: str, name: str) -> str:
     return kube.logs(name, namespace)
 
 
-def children() -> set[str]:
-    """The processes that this one has started and that are not over."""
+def started(program: Path) -> set[str]:
+    """The processes of a program that this process has started and that are not over."""
     tasks = Path("/proc/self/task").glob("*/children")
-    return {pid for task in tasks for pid in task.read_text(encoding="ascii").split()}
+    pids = [pid for task in tasks for pid in task.read_text(encoding="ascii").split()]
+    return {pid for pid in pids if Path(f"/proc/{pid}/exe").resolve() == program.resolve()}
 
 
 def test_a_pod_runs_with_two_addresses(kube: Kube, namespace: str) -> None:
@@ -421,12 +422,13 @@ def test_an_image_that_is_missing_is_said_to_be(kube: Kube, namespace: str) -> N
 def test_a_control_plane_that_cannot_start_says_why_and_leaves_nothing(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    before = children()
     broken = dataclasses.replace(binaries(chosen()), api_server=Path("/bin/false"))
+    before = started(broken.etcd)
     with pytest.raises(DidNotStart, match="it exited"):
         with control_plane(broken, cluster.plane.addresses, tmp_path):
             pass
-    assert children() <= before
+    assert before
+    assert started(broken.etcd) == before
 
 
 def test_pods_outlive_the_api_server(kube: Kube, namespace: str, plane: ControlPlane) -> None:
