@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.fuzzing import examples
+from webhook.admission.judge_documents import judge
 from webhook.admission.outcome import Namespace
 from webhook.admission.review import ReviewMalformed, admit, answer, concerns, read_review, untouched
 from webhook.admission.settings import InjectionSettings
@@ -42,6 +43,19 @@ SPLICES = [
     b"NaN",
 ]
 
+FIELDS = [
+    "outbound",
+    "selector",
+    "matchLabels",
+    "backend",
+    "tools",
+    "allow",
+    "host",
+    "port",
+    "a.yaml",
+    "b.yml",
+]
+
 mutated = st.builds(
     lambda begin, length, splice: SEED[:begin] + splice + SEED[begin + length :],
     st.integers(0, len(SEED)),
@@ -62,3 +76,30 @@ def test_any_body_is_answered_or_told_to_be_malformed(body) -> None:
     reply = msgspec.json.decode(msgspec.json.encode(answer(request, outcome).reply))
     assert reply["response"]["uid"] == request["uid"]
     assert ("status" in reply["response"]) is not reply["response"]["allowed"]
+
+
+KINDS = {"AgentPolicy": "outrider.dev", "Backend": "outrider.dev", "ConfigMap": ""}
+LABELLED = {"name": "c", "labels": {"outrider.dev/policies": "true"}}
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=4), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(st.sampled_from(sorted(KINDS)), anything, anything)
+def test_any_document_is_taken_or_refused(kind, spec, data) -> None:
+    version = "v1alpha1" if KINDS[kind] else "v1"
+    document = {
+        "apiVersion": "outrider.dev/v1alpha1",
+        "kind": kind,
+        "metadata": LABELLED,
+        "spec": spec,
+        "data": data,
+    }
+    asked = {"group": KINDS[kind], "version": version, "kind": kind}
+    outcome = judge({"uid": "u", "kind": asked, "operation": "CREATE", "object": document})
+    assert outcome.sentence

@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from webhook.admission.namespaces import NamespaceUnknown, fixed_lookup
+from mesh.settings.table import VERSION
+from webhook.admission.namespaces import Known, NamespaceUnknown, fixed_lookup
 from webhook.admission.outcome import Namespace
 from webhook.admission.server import MAX_BODY, AdmissionServer, json_line
 
@@ -151,3 +153,73 @@ async def test_a_body_that_does_not_come_is_given_up(server) -> None:
         assert await reader.readline() == b"HTTP/1.1 408 Request Timeout\r\n"
         assert b"The body did not arrive within 0.05 s." in await reader.readuntil(b"s.\n")
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("most", "reason"), [({"most_requests": 0}, "requests"), ({"most_bytes": 10}, "bytes")]
+)
+async def test_what_does_not_fit_is_turned_away_at_once(client, telemetry, server, most, reason) -> None:
+    for name, value in most.items():
+        setattr(server, name, value)
+    server._bytes = 8 if reason == "bytes" else 0
+    answer = await client.post("/mutate", data=review(), headers=JSON)
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert "try again" in await answer.text()
+    metrics = await (await telemetry.get("/metrics")).text()
+    assert f'outrider_admission_turned_away_total{{reason="{reason}"}} 1' in metrics
+
+
+async def test_room_is_given_back_however_a_request_ends(client, server) -> None:
+    for body in ("{", review(), review(namespace="elsewhere")):
+        await client.post("/mutate", data=body, headers=JSON)
+    assert (server._requests, server._bytes) == (0, 0)
+
+
+async def test_a_namespace_that_is_only_remembered_gives_sidecars_and_lets_nothing_pass_without(
+    settings,
+) -> None:
+    labels = {"inject": {"outrider.dev/injection": "enabled"}, "skip": {}}
+
+    async def look_up(name: str) -> Known:
+        return Known(Namespace(name, labels[name]), confirmed=False)
+
+    server = AdmissionServer(settings, look_up, lambda _entry: None)
+    async with TestClient(TestServer(server.application())) as client:
+        for namespace, allowed in (("inject", True), ("skip", False)):
+            answer = await client.post("/mutate", data=review(namespace=namespace), headers=JSON)
+            response = (await answer.json())["response"]
+            assert response["allowed"] is allowed
+        assert "did not confirm" in response["status"]["message"]
+
+
+async def test_provenance_is_in_the_audit_log(client, server) -> None:
+    pod = {**POD, "metadata": {"annotations": {"outrider.dev/memory": "128Mi"}}}
+    answer = await client.post("/mutate", data=review(object=pod), headers=JSON)
+    said = (await answer.json())["response"]["auditAnnotations"]
+    assert said == {
+        "decision": "injected",
+        "reason": "injected",
+        "version": VERSION,
+        "config-hash": server.config,
+        "layers": "memory=pod",
+    }
+    before = server.config
+    server.use(replace(server.settings, uid=4711))
+    assert len(before) == 12
+    assert server.config != before
+
+
+async def test_documents_are_validated_and_counted_apart(client, telemetry) -> None:
+    kind = {"group": "outrider.dev", "version": "v1alpha1", "kind": "Backend"}
+    answer = await client.post("/validate", data=review(kind=kind, object={"kind": "Backend"}), headers=JSON)
+    response = (await answer.json())["response"]
+    assert response["allowed"] is False
+    assert response["status"]["message"].startswith("outrider refuses this Backend (documents_invalid): ")
+    await client.post("/validate", data=review(), headers=JSON)
+    metrics = await (await telemetry.get("/metrics")).text()
+    assert (
+        'outrider_validations_total{kind="Backend",result="refused",reason="documents_invalid"} 1' in metrics
+    )
+    assert 'outrider_validations_total{kind="other",result="skipped",reason="not_validated"} 1' in metrics
+    assert "outrider_admissions_total{" not in metrics
