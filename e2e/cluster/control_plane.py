@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import shutil
 import socket
 import tempfile
@@ -25,6 +26,7 @@ from e2e.cluster.network import Addresses
 from e2e.spire.daemon import Daemon
 
 START_SECONDS: Final = 60.0
+SERVER_PORTS: Final = (20000, 32000)
 CLUSTER_DOMAIN: Final = "cluster.local"
 ISSUER: Final = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
 ADMINISTRATORS: Final = "system:masters"
@@ -286,11 +288,16 @@ def write_kubeconfig(path: Path, server: str, authority: Path, user: Pair) -> Pa
 
 
 def _free_ports(address: str, count: int) -> list[int]:
-    """Ports that nobody had a moment ago: the first of `address`, the others of loopback."""
+    """Ports that nobody had a moment ago: the first of `address`, the others of loopback.
+
+    Below those that the kernel gives to clients: one that dials a server which is down might get its port.
+    """
+    ports: list[int] = []
     with contextlib.ExitStack() as held:
-        ports: list[int] = []
-        for number in range(count):
+        while len(ports) < count:
+            port = random.randrange(*SERVER_PORTS)
             probe = held.enter_context(socket.socket())
-            probe.bind((address if number == 0 else "127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
-        return ports
+            with contextlib.suppress(OSError):
+                probe.bind((address if not ports else "127.0.0.1", port))
+                ports.append(port)
+    return ports
