@@ -70,6 +70,19 @@ def test_the_agent_sees_what_the_page_shows(page: None, kube: Kube) -> None:
     assert sidecar["image"].startswith(OURS)
 
 
+def test_what_was_refused_is_told_as_the_page_tells_it(
+    page: None, kube: Kube, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (agent,) = kube.items("Pod", "agents")
+    name = agent["metadata"]["name"]
+    kube.until(lambda: "delete_ticket" in kube.logs(name, "agents", "agent"), "the refused call", "agents")
+    assert main(["describe", "pod", name, "-n", "agents", "--kubeconfig", str(kube.kubeconfig)]) == 0
+    denials = capsys.readouterr().out.split("Last denials\n")[1]
+    for words in ("delete_ticket", "tool_not_granted", "AgentPolicy/triage outbound[0] tools.allow"):
+        assert words in denials
+        assert f"`{words}`" in PAGE
+
+
 @pytest.mark.parametrize(
     "command", ["check --wait 60", "check -n agents", "check-inject deployment/triage -n agents"]
 )

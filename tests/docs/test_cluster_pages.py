@@ -38,7 +38,7 @@ SECTIONS = [
     "What to do",
     "What remains",
 ]
-NO_REASONS = {"identity_problem"}  # an event of the sidecar's log
+NO_REASONS = {"identity_problem", "delete_ticket"}  # an event of the sidecar's log; a tool
 
 
 def text(path: Path) -> str:
