@@ -1,7 +1,7 @@
 """`outrider uninject`: what injection added to manifests, taken out again.
 
-Exact for what bears a reserved name, and for what the status or the sidecar's environment tells. Proxy variables go
-where they hold our values.
+Exact for what bears a reserved name, and for what the status or the sidecar's environment tells. Proxy variables
+go where they hold our values.
 """
 
 from __future__ import annotations

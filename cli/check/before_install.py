@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from cli.check.identity import DRIVER
 from cli.check.objects import labels_of
 from cli.check.result import Result, failed, ok, skipped, warning
 from cli.check.snapshot import Snapshot
@@ -13,6 +12,7 @@ from cli.cluster.answers import Obj
 from cli.cluster.parts import Part
 from mesh.settings import installation
 from mesh.settings.table import NAMESPACE_INJECTION
+from webhook.admission.identity import SPIFFE_CSI as DRIVER
 from webhook.admission.plan import POD_SECURITY_LABEL
 
 _LEVELS = ("privileged", "baseline", "restricted")

@@ -12,6 +12,7 @@ from rich.text import Text
 from cli.output.blocks import STYLES, Block, Heading, Line, Table
 
 _MOST_COLUMNS = 120
+_INDENT = 2
 
 
 def render(blocks: Iterable[Block], console: Console) -> None:
@@ -27,7 +28,7 @@ def render(blocks: Iterable[Block], console: Console) -> None:
             case Line(text, indent, state):
                 console.print(Padding(Text(text, STYLES.get(state, "")), (0, 0, 0, indent)))
             case Table():
-                console.print(_table(block))
+                console.print(Padding(_table(block), (0, 0, 0, _INDENT)))
         first = False
 
 

@@ -55,3 +55,25 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path) -> None:
         check=True,
     )
     assert done.stdout == "1 False\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["inject", "-f", "-"], ["analyze", "-"], ["check-inject", "-"], ["check", "--help"]],
+)
+def test_what_asks_no_cluster_imports_no_client(arguments) -> None:
+    script = (
+        "import contextlib, sys\n"
+        "from cli.main import main\n"
+        "with contextlib.suppress(SystemExit):\n"
+        "    main(sys.argv[1:])\n"
+        "print(sorted({'kubernetes', 'rich', 'aiohttp', 'urllib3'} & set(sys.modules)), file=sys.stderr)"
+    )
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a}]}\n"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], input=pod, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.splitlines()[-1] in (
+        "[]",
+        "['aiohttp', 'rich']" if "completion" in arguments else "[]",
+    )

@@ -438,6 +438,12 @@ DEVIATIONS = [
         FAILED,
         "pod agents/triage: container agent mounts csi.spiffe.io",
     ),
+    (
+        "identity-driver",
+        beside(settings=part({"data": {"settings.yaml": "identity: {provider: none}"}})),
+        SKIPPED,
+        "identity.provider is none",
+    ),
     ("identity-exclusive", beside(injected=UNREAD), SKIPPED, "forbidden"),
     (
         "control-plane-permissions",

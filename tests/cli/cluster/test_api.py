@@ -199,3 +199,23 @@ def test_the_kubeconfig_is_left_as_it_is(tmp_path) -> None:
 )
 def test_objects_are_named_as_people_name_them(text, path) -> None:
     assert path_of(text, "a") == path
+
+
+def test_inside_a_pod_its_service_account_is_used(monkeypatch, tmp_path, capsys) -> None:
+    from kubernetes.config import incluster_config
+
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    for name, file in (("SERVICE_TOKEN_FILENAME", "token"), ("SERVICE_CERT_FILENAME", "ca.crt")):
+        monkeypatch.setattr(incluster_config, name, str(tmp_path / file))
+    assert "The pod's ServiceAccount cannot be used: " in failing(None, capsys)
+    _, authority = tls_files(tmp_path, 30, "x")
+    (tmp_path / "token").write_text("sesame")
+    (tmp_path / "ca.crt").write_bytes((tmp_path / authority).read_bytes())
+    connection = connect(options())
+    assert (connection.api.server, connection.namespace) == ("https://10.0.0.1:443", "default")
+
+
+def test_a_named_kubeconfig_counts_inside_a_pod_too(monkeypatch, tmp_path, capsys) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert "There is no kubeconfig" in failing(tmp_path / "none", capsys)
