@@ -78,7 +78,8 @@ def rewrite(pod: Pod, excluded: frozenset[int], settings: InjectionSettings) -> 
             continue
         seconds = place.handler.get("timeoutSeconds") or 1
         originals[place.name] = {kind: action, "port": port, "timeoutSeconds": seconds}
-        asked = {"path": APP_HEALTH_PATH + place.name, "port": settings.ports.telemetry}
+        # With the scheme that the API server would add, so that a second call finds nothing to take away.
+        asked = {"path": APP_HEALTH_PATH + place.name, "port": settings.ports.telemetry, "scheme": "HTTP"}
         rest = {key: value for key, value in place.handler.items() if key not in _ACTIONS}
         place.holder[place.key] = {**rest, "httpGet": asked}
     return encoded(originals), problems

@@ -37,7 +37,7 @@ def originals(outcome) -> dict:
 
 
 def asked(name: str, port: int = 15020) -> dict:
-    return {"path": f"/app-health/{name}", "port": port}
+    return {"path": f"/app-health/{name}", "port": port, "scheme": "HTTP"}
 
 
 @pytest.mark.parametrize(
