@@ -18,6 +18,7 @@ from cli.check.snapshot import Snapshot
 from cli.check.table import Check
 from cli.cluster import connect
 from cli.cluster.connect import Connection
+from cli.cluster.failures import ClusterUnavailable
 from cli.output import write
 from cli.output.blocks import Block, Heading, Line, Row, Table
 
@@ -64,19 +65,33 @@ def check(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Look until nothing fails or the time is over, then say what was found last."""
+    """Look until nothing fails or the time is over, then say what was found last.
+
+    Raises:
+        ClusterUnavailable: the cluster could still not be asked when the time was over.
+    """
     until = clock() + arguments.wait
     while True:
-        snapshot = read_cluster(
-            connection.api, arguments.install_namespace, arguments.namespace, before=arguments.pre
-        )
-        chosen = checks(before=arguments.pre, namespace=arguments.namespace is not None)
-        found = judge(snapshot, chosen, datetime.now(UTC))
-        if not _failures(found) or clock() + _POLL_SECONDS > until:
-            break
+        over = clock() + _POLL_SECONDS > until
+        try:
+            found = _look(connection, arguments)
+        except ClusterUnavailable:
+            if over:
+                raise
+        else:
+            if over or not _failures(found):
+                break
         sleep(_POLL_SECONDS)
     write.write(blocks(found), as_json(found), arguments.output)
     return FAILED if _failures(found) else FINE
+
+
+def _look(connection: Connection, arguments: argparse.Namespace) -> list[Finding]:
+    snapshot = read_cluster(
+        connection.api, arguments.install_namespace, arguments.namespace, before=arguments.pre
+    )
+    chosen = checks(before=arguments.pre, namespace=arguments.namespace is not None)
+    return judge(snapshot, chosen, datetime.now(UTC))
 
 
 def judge(snapshot: Snapshot, chosen: tuple[Check, ...], now: datetime) -> list[Finding]:

@@ -18,8 +18,8 @@ LOG_LINES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`policies` is the ConfigMap that the sidecar reads, `resources` the AgentPolicies and Backends of the
-    namespace. `log` holds the sidecar's last lines; `log_unread` says why there are none."""
+    """`policies` is the ConfigMap that the sidecar reads, `resources` the AgentPolicies that are resources of
+    the namespace. `log` holds the sidecar's last lines; `log_unread` says why there are none."""
 
     pod: Obj
     namespace: Obj

@@ -16,6 +16,7 @@ from cli.check.command import as_json, blocks, check, judge
 from cli.check.read import read_cluster
 from cli.check.result import State
 from cli.cluster.connect import Connection, connect
+from cli.cluster.failures import ClusterUnavailable
 from cli.cluster.parts import Part
 from cli.main import main
 from cli.output.plain import render
@@ -138,6 +139,17 @@ class _Recovering:
         self.looked += 1
         return cluster.healthy() if self.looked >= self.looks else SICK
 
+    def unreachable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Until it is well, nobody answers."""
+
+        def read(*_: object, **__: object) -> object:
+            self.looked += 1
+            if self.looked < self.looks:
+                raise ClusterUnavailable("It refuses connections.", "Wait.")
+            return cluster.healthy()
+
+        monkeypatch.setattr(command, "read_cluster", read)
+
     def clock(self) -> float:
         return self.time
 
@@ -150,13 +162,29 @@ class _Recovering:
 )
 def test_waiting_looks_again_until_nothing_fails(monkeypatch, capsys, wait, looks, code, looked) -> None:
     cluster_ = _Recovering(monkeypatch, looks)
-    arguments = argparse.Namespace(
-        wait=wait, pre=False, namespace=None, install_namespace=None, output="text", kubeconfig=None
-    )
     connection = Connection(None, "default")  # type: ignore[arg-type]
-    assert check(connection, arguments, cluster_.clock, cluster_.sleep) == code
+    assert check(connection, waiting(wait), cluster_.clock, cluster_.sleep) == code
     assert cluster_.looked == looked
     assert ("What failed stands above" in capsys.readouterr().out) is bool(code)
+
+
+def waiting(seconds: float) -> argparse.Namespace:
+    return argparse.Namespace(
+        wait=seconds, pre=False, namespace=None, install_namespace=None, output="text", kubeconfig=None
+    )
+
+
+def test_waiting_is_for_clusters_that_do_not_answer_yet_too(monkeypatch, capsys) -> None:
+    cluster_ = _Recovering(monkeypatch, 3)
+    cluster_.unreachable(monkeypatch)
+    connection = Connection(None, "default")  # type: ignore[arg-type]
+    assert check(connection, waiting(10), cluster_.clock, cluster_.sleep) == 0
+    assert capsys.readouterr().out
+    late = _Recovering(monkeypatch, 99)
+    late.unreachable(monkeypatch)
+    with pytest.raises(ClusterUnavailable):
+        check(connection, waiting(10), late.clock, late.sleep)
+    assert late.looked == 6
 
 
 @pytest.mark.parametrize("seconds", ["-1", "x", "1e9", "nan"])

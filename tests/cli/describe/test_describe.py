@@ -96,6 +96,7 @@ def test_the_trust_domain_is_that_of_the_svid_or_the_one_given() -> None:
             "not ready, restarted 0 times",
         ),
         ({"pod": changed(POD, "status", {})}, "not reported yet"),
+        ({"resources": part({"kind": "AgentPolicy"})}, "1 AgentPolicies are resources, which sidecars"),
     ],
 )
 def test_what_is_not_well_is_told(more, words) -> None:
