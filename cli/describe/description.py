@@ -140,7 +140,8 @@ def _warnings(facts: Facts, journal: Journal, now: datetime, path: str) -> list[
         hint = "Its registration entry gives another identity than policies expect; correct it."
         found.append(("identity", f"it has the identity {journal.spiffe_id}", hint))
     if facts.resources.items:
-        seen = f"{len(facts.resources.items)} AgentPolicies are resources, which sidecars of this version do not read"
+        count = len(facts.resources.items)
+        seen = f"{count} AgentPolicies are resources, which sidecars of this version do not read"
         hint = f"Put them into the ConfigMap {facts.settings.policy_config_map or 'that sidecars read'}."
         found.append(("policies-present", seen, hint))
     for value in settings(facts.pod):
