@@ -54,7 +54,6 @@ TURNED_AWAY = _row(
     "admission_turned_away_total", Type.COUNTER, ("reason",), "Requests and connections beyond the limits."
 )
 LOOKUPS = _row("namespace_lookups_total", Type.COUNTER, ("how",), "Where the labels of namespaces came from.")
-NAMESPACES = _row("namespaces", Type.GAUGE, (), "Namespaces that are known now.")
 CERTIFICATE_EXPIRY = _row(
     "webhook_certificate_not_after_seconds",
     Type.GAUGE,
