@@ -29,12 +29,12 @@ PAGES = {
     "injector-outage": "namespace_unknown control-plane-installed control-plane-available control-plane-replicas "
     "disruption-budget own-namespace-exempt webhook-destination webhook-endpoints install-namespace",
     "job-never-completes": "api-server-version kubelet-versions",
-    "init-containers-without-network": "proxy_conflict sidecars-ready policies-present",
-    "podsecurity": "capture_impossible capture_undone",
+    "init-containers-without-network": "sidecars-ready policies-present",
+    "podsecurity": "capture_impossible",
     "shutdown": "termination-grace OUT0304",
     "certificates": "serving-secret ca-certificate serving-certificate serving-certificate-chain "
     "serving-certificate-names ca-bundles leader-lease control-plane-permissions",
-    "webhook-order": "reserved_name sidecar_displaced sidecar_changed sidecar_image reinvocation other-webhooks "
+    "webhook-order": "sidecar_displaced sidecar_changed sidecar_image reinvocation other-webhooks "
     "entries-disjoint injector-entries validator-entries final-state-image OUT0401",
     "private-cluster-ports": "webhook-timeouts",
     "probes": "probe_refused hook_refused",
@@ -42,12 +42,19 @@ PAGES = {
     "service-account-token": "identity_exposed reserved_volume identity-driver identity-exclusive "
     "csi-driver-available",
     "uid-and-kernel": "sidecar_uid sidecar_group shared_processes",
-    "also": "opt_out_refused pod_too_large sidecar_joined ephemeral-containers OUT0106",
+    "also": "opt_out_refused pod_too_large OUT0106",
 }
 """What is told about on which page below docs/troubleshooting/."""
 ELSEWHERE = {
     "annotation_invalid": "injection.md#who-sets-what",
     "not_permitted": "injection.md#who-sets-what",
+    "proxy_conflict": "injection.md#proxy-variables",
+    "capture_undone": "injection.md#capture",
+    "reserved_name": "injection.md#what-is-refused",
+    "sidecar_joined": "injection.md#ephemeral-containers",
+    "ephemeral-containers": "injection.md#ephemeral-containers",
+    "pod_malformed": "injection.md#try-it",
+    "not_a_pod_creation": "injection.md#the-admission-server",
     "sidecar_port": "injection.md#ports",
     "secret_exposed": "injection.md#annotations",
     "containers_added": "injection.md#ephemeral-containers",

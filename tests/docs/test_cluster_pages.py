@@ -121,6 +121,19 @@ def test_whatever_is_said_to_have_a_page_exists() -> None:
     assert set(module.PAGES) <= {page.stem for page in PAGES}
 
 
+def test_a_page_that_a_code_leads_to_speaks_of_it() -> None:
+    for name, codes in builder().PAGES.items():
+        page = text(DOCS / "troubleshooting" / f"{name}.md")
+        assert not [code for code in codes.split() if "_" in code and code not in page], name
+
+
+def test_every_code_leads_somewhere() -> None:
+    module = builder()
+    codes = {str(one) for one in module.ADMISSION} - {Reason.INJECTED, Reason.DOCUMENTS_VALID}
+    codes |= {check.id for check in module.CHECKS} | {code.code for code in module.FINDINGS}
+    assert not codes - module.links().keys(), "name the page that tells more in docs/build_troubleshooting.py"
+
+
 def test_there_is_a_page_for_each_complaint_and_the_index_links_it() -> None:
     assert len(PAGES) == 16
     linked = set(re.findall(r"\(troubleshooting/([a-z-]+)\.md", text(INDEX)))
