@@ -27,3 +27,9 @@ def numbers(asked: dict[str, Any]) -> list[int]:
     kept = set() if "ALL" in drop else set(DEFAULT) - drop
     wanted = set(NUMBER) if "ALL" in add else kept | add
     return sorted(NUMBER[name] for name in wanted)
+
+
+def bounding(mask: int) -> str:
+    """A bounding set as setpriv(1) takes it, from the mask that the kernel shows."""
+    held = [name.lower() for name, number in NUMBER.items() if mask >> number & 1]
+    return ",".join(["-all", *(f"+{name}" for name in held)])

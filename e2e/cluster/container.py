@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import Enum
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from e2e.cluster import images
-from e2e.cluster.capabilities import numbers
+from e2e.cluster.capabilities import bounding, numbers
 from e2e.cluster.images import Image
 from e2e.cluster.launch import START_ERROR
 
@@ -26,6 +27,8 @@ MESSAGE_BYTES: Final = 4096
 MESSAGE_LINES: Final = 80
 FIRST_BACK_OFF: Final = 0.5
 LONGEST_BACK_OFF: Final = 10.0
+POLL_SECONDS: Final = 0.01
+PROGRAM_SECONDS: Final = 5.0
 
 
 class Kind(Enum):
@@ -168,9 +171,8 @@ class Container:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
-        pid = self.pid()
+        pid = self._program(PROGRAM_SECONDS)
         assert pid is not None, f"{self.name} does not run"
-        assert self.running, f"{self.name} does not run"
         os.kill(pid, number)
 
     def wait(self, seconds: float) -> bool:
@@ -192,15 +194,22 @@ class Container:
                 process.stdin.flush()
 
     def pid(self) -> int | None:
-        """Its first process as this machine knows it; None until it has one."""
+        """Its first process as this machine knows it; None until the program runs."""
         written = self._folder / f"{self.name}.{self._starts - 1}" / "pid"
         text = written.read_text(encoding="ascii") if written.exists() else ""
         return int(text) if text else None
 
+    def _program(self, seconds: float) -> int | None:
+        """Its first process, waited for while the container is being made; None where it does not run."""
+        deadline = time.monotonic() + seconds
+        while (pid := self.pid()) is None and self.running and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return pid if self.running else None
+
     def run(self, command: list[str], env: dict[str, str], seconds: float) -> tuple[int, str]:
         """Run a command inside, as `kubectl exec` would; its code and what it printed."""
-        pid = self.pid()
-        if pid is None or not self.running:
+        pid = self._program(seconds)
+        if pid is None:
             return 126, "the container does not run"
         enter = [
             "nsenter",
@@ -213,13 +222,9 @@ class Container:
             "--root",
             "--wd",
         ]
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        user, group = fields["Uid"].split()[0], fields["Gid"].split()[0]
-        become = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups"]
         try:
             done = subprocess.run(
-                [*enter, *become, *command],
+                [*enter, *_like(pid), *command],
                 env=env,
                 capture_output=True,
                 text=True,
@@ -250,6 +255,22 @@ class Container:
             "state": self.state,
             "lastState": self.last,
         }
+
+
+def _like(pid: int) -> list[str]:
+    """What gives a command the user, groups and limits of a process."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    groups = ",".join(fields["Groups"].split())
+    return [
+        "setpriv",
+        f"--reuid={fields['Uid'].split()[0]}",
+        f"--regid={fields['Gid'].split()[0]}",
+        f"--groups={groups}" if groups else "--clear-groups",
+        f"--bounding-set={bounding(int(fields['CapBnd'], 16))}",
+        "--inh-caps=-all",
+        *(["--no-new-privs"] if fields["NoNewPrivs"] == "1" else []),
+    ]
 
 
 def privileges(pod: dict[str, Any], container: dict[str, Any], image: Image) -> dict[str, Any]:

@@ -212,14 +212,19 @@ def main() -> None:
     spec["complaint"] = os.open(
         os.path.join(spec["folder"], "start-error"), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600
     )
+    hears, tells = os.pipe()  # closed by exec, so that its end says that the program runs
     child = os.fork()
     if child == 0:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         _enter(spec)
-    with open(os.path.join(spec["folder"], "pid"), "w", encoding="ascii") as file:
+    os.close(tells)
+    os.read(hears, 1)
+    written = os.path.join(spec["folder"], "pid")
+    with open(written + ".part", "w", encoding="ascii") as file:
         file.write(str(child))
+    os.rename(written + ".part", written)
     code = _until_over(child)
     os._exit(code if code >= 0 else 128 - code)
 

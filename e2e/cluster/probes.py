@@ -14,7 +14,7 @@ from typing import Any
 
 from e2e.cluster.container import Container
 
-TICK_SECONDS = 0.05
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.01, 0.5
 Asked = tuple[bool, str]
 Say = Callable[[str, str, str], None]
 """(type, reason, message) of an event."""
@@ -84,15 +84,18 @@ class Prober:
                     self.say("Warning", "Unhealthy", f"{kind.capitalize()} probe failed: {probe.message}")
                 if said is not None and self._decided(kind, said):
                     return
-            self.closed.wait(TICK_SECONDS)
+            due = min((self._probes[kind].due for kind in self._kinds()), default=time.monotonic() + 3600)
+            self.closed.wait(min(LONGEST_SECONDS, max(SHORTEST_SECONDS, due - time.monotonic())))
+
+    def _kinds(self) -> list[str]:
+        """What is asked about at this stage."""
+        if "startup" in self._probes and not self.container.started:
+            return ["startup"]
+        return [kind for kind in ("liveness", "readiness") if kind in self._probes]
 
     def _asked_now(self) -> list[str]:
         now = time.monotonic()
-        if "startup" in self._probes and not self.container.started:
-            kinds = ["startup"]
-        else:
-            kinds = [kind for kind in ("liveness", "readiness") if kind in self._probes]
-        return [kind for kind in kinds if self._probes[kind].due <= now]
+        return [kind for kind in self._kinds() if self._probes[kind].due <= now]
 
     def _decided(self, kind: str, good: bool) -> bool:
         """Take a verdict in; whether the container is ended for it."""

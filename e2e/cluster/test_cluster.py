@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -44,7 +45,12 @@ def started(program: Path) -> set[str]:
     """The processes of a program that this process has started and that are not over."""
     tasks = Path("/proc/self/task").glob("*/children")
     pids = [pid for task in tasks for pid in task.read_text(encoding="ascii").split()]
-    return {pid for pid in pids if Path(f"/proc/{pid}/exe").resolve() == program.resolve()}
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError):  # it is over
+            if Path(f"/proc/{pid}/exe").resolve() == program.resolve():
+                found.add(pid)
+    return found
 
 
 def test_a_pod_runs_with_two_addresses(kube: Kube, namespace: str) -> None:
@@ -308,6 +314,22 @@ open("/e/file", "w")
     }
     kube.create(asked, namespace=namespace)
     assert printed(kube, namespace, "strict") == "1234 1235 [77, 78] 1 0 1 False [] strict\n"
+
+
+def test_a_command_in_a_container_may_do_what_its_program_may(
+    kube: Kube, namespace: str, kubelet: Node
+) -> None:
+    asked = shell("root", "exec sleep 1000")
+    asked["spec"]["containers"][0]["securityContext"] = {
+        "capabilities": {"drop": ["ALL"], "add": ["NET_RAW"]},
+        "allowPrivilegeEscalation": False,
+    }
+    kube.create(asked, namespace=namespace)
+    kube.wait_ready("root", namespace)
+    found = kubelet.exec(namespace, "root", "app", ["cat", "/proc/self/status"])[1]
+    status = dict(line.split(":\t", 1) for line in found.splitlines() if ":\t" in line)
+    assert [int(status[name], 16) for name in ("CapEff", "CapBnd", "CapInh")] == [1 << 13, 1 << 13, 0]
+    assert status["NoNewPrivs"] == "1"
 
 
 def test_a_container_that_must_not_be_root_is_not_started(kube: Kube, namespace: str) -> None:
