@@ -33,6 +33,11 @@ class Lifetimes:
             raise ValueError(
                 "an authority must live three times as long as a leaf, and a leaf as an announcement"
             )
+        if 2 * self.leaf <= CLOCK_SKEW:
+            raise ValueError(
+                f"a leaf must live more than {CLOCK_SKEW.seconds // 2} s: one begins {CLOCK_SKEW.seconds} s "
+                "early, and would otherwise be due as soon as it is made"
+            )
 
 
 def dns_names(service: str, namespace: str, cluster_domain: str) -> tuple[str, ...]:

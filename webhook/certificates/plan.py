@@ -76,6 +76,8 @@ def next_step(scene: Scene, lifetimes: Lifetimes) -> Step:
     if scene.found.empty and _whole(scene.remembered, scene):
         return Step(Act.RESTORE, "the Secret has been emptied")
     authority, leaf = material.authority, material.leaf
+    if authority is None and _whole(scene.remembered, scene):
+        return Step(Act.RESTORE, _lost(scene))
     if authority is None or not _valid(authority.certificate, now):
         return Step(Act.FOUND, _lost(scene))
     if leaf is None or not _valid(leaf.certificate, now):

@@ -58,6 +58,9 @@ def test_faults_without_anything_remembered_cost_only_what_is_broken() -> None:
     step = next_step(scene(found=Found(replace(WHOLE, leaf=None), ("tls.crt: broken",))), TIMES)
     assert (step.act, step.why) == (Act.ISSUE, "tls.crt: broken")
     assert next_step(scene(found=Found(WHOLE, told), remembered=WHOLE), TIMES).act is Act.RESTORE
+    removed = scene(replace(WHOLE, authority=None), remembered=WHOLE)
+    assert next_step(removed, TIMES).act is Act.RESTORE
+    assert perform(next_step(removed, TIMES), removed, TIMES) == WHOLE
     stale = scene(found=Found(Material(), told), remembered=WHOLE, now=NOON + timedelta(days=8))
     assert next_step(stale, TIMES).act is Act.FOUND
 
@@ -67,6 +70,14 @@ def test_lifetimes_that_cannot_overlap_are_refused(times) -> None:
     authority, leaf, announced = times
     with pytest.raises(ValueError, match="three times"):
         Lifetimes(timedelta(days=authority), timedelta(days=leaf), timedelta(seconds=announced))
+
+
+def test_a_leaf_that_would_be_due_as_soon_as_it_is_made_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than 150 s"):
+        Lifetimes(timedelta(days=1), timedelta(seconds=150), timedelta(seconds=2))
+    shortest = Lifetimes(timedelta(days=1), timedelta(seconds=153), timedelta(seconds=2))
+    material = Material(AUTHORITY, make_leaf(AUTHORITY, NAMES, NOON, shortest.leaf))
+    assert next_step(scene(material), shortest).act is Act.REST
 
 
 SHORT = Lifetimes(timedelta(hours=6), timedelta(hours=1), timedelta(minutes=1))
