@@ -83,4 +83,4 @@ def test_the_lock_of_the_control_plane_pins_what_the_other_locks_pin() -> None:
         one.name: one.version for one in read_lock((ROOT / "requirements" / "cli.lock").read_text("utf-8"))
     }
     assert own.items() <= cli.items(), "run make lock"
-    assert {"aiohttp", "kubernetes", "spiffe", "grpcio", "cryptography"} <= own.keys()
+    assert {"aiohttp", "spiffe", "grpcio", "cryptography"} <= own.keys()
