@@ -11,7 +11,6 @@ import json
 import random
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,7 +141,7 @@ class ControlPlane:
 @contextlib.contextmanager
 def control_plane(binaries: Binaries, addresses: Addresses, folder: Path) -> Iterator[ControlPlane]:
     """A control plane that is ready, until the block ends. Raises DidNotStart."""
-    data = Path(tempfile.mkdtemp(prefix="outrider-etcd-"))
+    data = folder / "etcd"
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, data, ignore_errors=True)
         built = _build(binaries, addresses, folder, data)
