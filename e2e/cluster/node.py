@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from e2e.cluster import services
-from e2e.cluster.api import STRATEGIC, Api, ApiError
+from e2e.cluster.api import MERGE, STRATEGIC, Api, ApiError
 from e2e.cluster.container import Container, now
 from e2e.cluster.control_plane import ADMINISTRATORS, ControlPlane
 from e2e.cluster.images import OUTRIDER, Images
@@ -142,6 +142,8 @@ class Node:
             body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NAME, "labels": LABELS}}
             self.api.post("/api/v1/nodes", body)
         self._write_status()
+        # The API server taints new nodes as not ready, and the controller that would take it back does not run.
+        self.api.patch(f"/api/v1/nodes/{NAME}", {"spec": {"taints": None}}, MERGE)
 
     def _write_status(self) -> None:
         condition = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
