@@ -18,6 +18,10 @@ from mesh.settings.table import ENV_AGENT_LABELS, POD_INJECTED, RESERVED_CONTAIN
 from webhook.admission.settings import InjectionSettings
 
 SUFFIXES = (".yaml", ".yml")
+_BY_BINDING = "topology.kubernetes.io/"  # copied from the node when a pod is bound, as of Kubernetes 1.35
+# Added by admission itself, and set anew where a DaemonSet has two equal revisions. All others that controllers
+# write stand in the pod when it is created.
+_RELABELLED = frozenset({POD_INJECTED.name, "controller-revision-hash"})
 
 
 def policies_present(snapshot: Snapshot, now: datetime) -> Result:
@@ -73,9 +77,7 @@ def policy_labels(agents: Agents) -> Result:
     """Policies select by the labels that a pod had at admission; later ones do not count."""
     problems = []
     for pod in agents.injected:
-        now = {key: value for key, value in labels_of(pod).items() if key != POD_INJECTED.name}
-        then = {key: value for key, value in _at_admission(pod).items() if key != POD_INJECTED.name}
-        # What controllers add of their own they add on creation, where admission sees it.
+        now, then = _lasting(labels_of(pod)), _lasting(_at_admission(pod))
         changed = sorted(key for key in {*now, *then} if now.get(key) != then.get(key))
         if then and changed:
             problems.append(f"pod {name_of(pod)} was relabelled since: {', '.join(changed)}")
@@ -111,6 +113,15 @@ def _at_admission(pod: Obj) -> dict[str, str]:
                 return {}
             return value if isinstance(value, dict) else {}
     return {}
+
+
+def _lasting(labels: dict[str, str]) -> dict[str, str]:
+    """The labels that nobody but a person changes once the pod is there."""
+    return {
+        key: value
+        for key, value in labels.items()
+        if key not in _RELABELLED and not key.startswith(_BY_BINDING)
+    }
 
 
 def _explicit(pod: Obj) -> bool:

@@ -632,6 +632,14 @@ def test_nothing_that_could_be_read_is_no_error(check) -> None:
     assert RUNS[check.id](unread, cluster.NOW).state is not FAILED
 
 
+@pytest.mark.parametrize(
+    "label", ["topology.kubernetes.io|zone", "topology.kubernetes.io|region", "controller-revision-hash"]
+)
+def test_labels_that_the_system_sets_on_running_pods_are_no_relabelling(label) -> None:
+    bound = changed(POD, f"metadata/labels/{label}", "there")
+    assert RUNS["policy-labels"](pods(bound), cluster.NOW).state is OK
+
+
 def test_the_settings_that_hold_are_the_installations_own() -> None:
     settings = part({"data": {"settings.yaml": "limits: {drainSeconds: 100.0}"}})
     result = RUNS["termination-grace"](replace(HEALTHY, settings=settings), cluster.NOW)
