@@ -79,33 +79,48 @@ def hide(pod: Pod, variables: Iterable[str], asked: frozenset[str]) -> tuple[lis
     problems: list[Problem] = []
     containers = application_containers(pod)
     present = list(dict.fromkeys(name for one in containers for name in from_secrets(one)))
+    environments = [_Environment(container) for container in containers]
     for variable in variables:
-        found = [one for container in containers if (one := _hide(container, variable)) is not None]
+        found = [one for environment in environments if (one := environment.hide(variable)) is not None]
         if not found and variable in asked:
             problems.append(_nowhere(variable, present))
         hidden += found
     return hidden, [*problems, *exposed(containers, pod["spec"].get("volumes") or (), hidden)]
 
 
-def _hide(container: Container, variable: str) -> Hidden | None:
-    name, env = container["name"], list(container.get("env") or ())
-    fake = EnvVar(name=variable, value=placeholder(name, variable))
-    places = [place for place, one in enumerate(env) if one["name"] == variable]
-    direct = [found for place in places if (found := secret_key(env[place])) is not None]
-    if direct:
-        # Also what is written like the placeholder already, or it could not be told from those that we make.
-        ours = [place for place in places if secret_key(env[place]) is not None or env[place] == fake]
-        originals = tuple(env[place] for place in ours)
-        for place in ours:
-            env[place] = fake.copy()
-        container["env"] = env
-        secret, key, optional = direct[-1]  # the last one counts, as for the kubelet
-        return Hidden(name, variable, ((secret, key),), optional, originals)
-    keys = () if places else tuple(dict.fromkeys(collective(container, variable)))
-    if not keys:
-        return None
-    container["env"] = [*env, fake]
-    return Hidden(name, variable, keys, optional=True, originals=())
+class _Environment:
+    """The variables of one container, each found by its name: a pod may have thousands, and hide as many."""
+
+    __slots__ = ("_container", "_env", "_places")
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._env = list(container.get("env") or ())
+        self._places: dict[str, list[int]] = {}
+        for place, one in enumerate(self._env):
+            self._places.setdefault(one["name"], []).append(place)
+
+    def hide(self, variable: str) -> Hidden | None:
+        """Put the placeholder in; None where the variable does not come from a Secret."""
+        name, env, places = self._container["name"], self._env, self._places.get(variable, ())
+        fake = EnvVar(name=variable, value=placeholder(name, variable))
+        direct = [found for place in places if (found := secret_key(env[place])) is not None]
+        if direct:
+            # Also what is written like the placeholder already, or it could not be told from those that we make.
+            ours = [place for place in places if secret_key(env[place]) is not None or env[place] == fake]
+            originals = tuple(env[place] for place in ours)
+            for place in ours:
+                env[place] = fake.copy()
+            self._container["env"] = env
+            secret, key, optional = direct[-1]  # the last one counts, as for the kubelet
+            return Hidden(name, variable, ((secret, key),), optional, originals)
+        keys = () if places else tuple(dict.fromkeys(collective(self._container, variable)))
+        if not keys:
+            return None
+        self._places[variable] = [len(env)]
+        env.append(fake)
+        self._container["env"] = env
+        return Hidden(name, variable, keys, optional=True, originals=())
 
 
 def _nowhere(variable: str, present: list[str]) -> Problem:

@@ -48,31 +48,51 @@ def from_secrets(container: Container) -> Iterator[str]:
 
 def exposures(container: Container, volumes: Collection[Volume], keys: Keys) -> Iterator[str]:
     """How `container` gets any of `keys`, in words."""
+    sought = _Sought(keys)
     env = container.get("env") or ()
     for one in env:
         found = secret_key(one)
-        if found is not None and (found[:2] in keys or found[0] in keys):
+        if found is not None and (found[1] in sought.keys_of(found[0]) or found[0] in sought.whole):
             yield f"variable {one['name']} is key {found[1]} of Secret {found[0]}"
     own = {one["name"] for one in env}
     for prefix, name in whole_secrets(container):
-        if name in keys:
+        if name in sought.whole:
             yield f"envFrom of Secret {name}"
-        for secret, key in (pair for pair in keys if isinstance(pair, tuple)):
-            if secret == name and prefix + key not in own:
+        for key in sought.keys_of(name):
+            if prefix + key not in own:
                 yield f"variable {prefix}{key} comes from Secret {name} by envFrom"
-    yield from _files(container, volumes, keys)
+    yield from _files(container, volumes, sought)
 
 
-def _files(container: Container, volumes: Collection[Volume], keys: Keys) -> Iterator[str]:
-    holding = {one["name"]: list(_held(one, keys)) for one in volumes}
-    for mount in container.get("volumeMounts") or ():
+class _Sought:
+    """`Keys` by the name of the Secret, so that nothing is looked for in a list of all of them."""
+
+    __slots__ = ("_keys", "whole")
+
+    def __init__(self, keys: Keys) -> None:
+        self.whole = frozenset(one for one in keys if isinstance(one, str))
+        self._keys: dict[str, dict[str, None]] = {}
+        for pair in keys:
+            if isinstance(pair, tuple):
+                self._keys.setdefault(pair[0], {})[pair[1]] = None
+
+    def keys_of(self, secret: str) -> Collection[str]:
+        """The keys of a Secret that are sought one by one, in their order."""
+        return self._keys.get(secret, ())
+
+
+def _files(container: Container, volumes: Collection[Volume], sought: _Sought) -> Iterator[str]:
+    mounts = container.get("volumeMounts") or ()
+    mounted = {mount.get("name", "") for mount in mounts}
+    holding = {one["name"]: list(_held(one, sought)) for one in volumes if one["name"] in mounted}
+    for mount in mounts:
         for secret, path in holding.get(mount.get("name", ""), ()):
             if _shows(mount, path):
                 yield f"volume {mount['name']} holds Secret {secret}"
 
 
-def _held(volume: Volume, keys: Keys) -> Iterator[tuple[str, str]]:
-    """The Secrets of `keys` that a volume holds, each with the path of the key in it."""
+def _held(volume: Volume, sought: _Sought) -> Iterator[tuple[str, str]]:
+    """The Secrets that are sought and that a volume holds, each with the path of the key in it."""
     projected = (volume.get("projected") or {}).get("sources")
     sources: list[Any] = projected if isinstance(projected, list) else []
     parts: list[tuple[Any, str]] = [(volume.get("secret"), "secretName")]
@@ -81,20 +101,22 @@ def _held(volume: Volume, keys: Keys) -> Iterator[tuple[str, str]]:
         if not isinstance(part, dict) or not isinstance(part.get(called), str):
             continue
         name = part[called]
-        if name in keys:
+        if name in sought.whole:
             yield name, ""
-        for pair in keys:
-            path = _path(part.get("items"), pair[1]) if isinstance(pair, tuple) and pair[0] == name else None
-            if path is not None:
-                yield name, path
+        for path in _paths(part.get("items"), sought.keys_of(name)):
+            yield name, path
 
 
-def _path(items: Any, key: str) -> str | None:
-    """Where `key` stands in a volume with these `items`; None where it does not."""
+def _paths(items: Any, keys: Collection[str]) -> Iterator[str]:
+    """Where those of `keys` stand that a volume with these `items` has."""
     if not isinstance(items, list) or not items:
-        return key
-    paths = (one.get("path") for one in items if isinstance(one, dict) and one.get("key") == key)
-    return next((path for path in paths if isinstance(path, str)), None)
+        yield from keys
+        return
+    places: dict[str, str] = {}
+    for one in items:
+        if isinstance(one, dict) and isinstance(one.get("key"), str) and isinstance(one.get("path"), str):
+            places.setdefault(one["key"], one["path"])
+    yield from (places[key] for key in keys if key in places)
 
 
 def _shows(mount: VolumeMount, path: str) -> bool:

@@ -69,3 +69,34 @@ def test_every_mount_of_a_volume_with_the_secret_is_told() -> None:
     ]
     part = {"name": "agent", "volumeMounts": [{"name": "v", "subPath": "other", "subPathExpr": "$(X)"}]}
     assert list(exposures(part, volumes, [("s", "k")])) == ["volume v holds Secret s"]
+
+
+def test_keys_are_looked_up_and_not_compared_one_by_one() -> None:
+    class Counted(str):
+        compared = 0
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            Counted.compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    many = [Counted(f"k{number}") for number in range(200)]
+    env = [{"name": k, "valueFrom": {"secretKeyRef": {"name": "s", "key": str(k)}}} for k in many]
+    items = [{"key": str(key), "path": str(key)} for key in many]
+    mounts = [{"name": "v", "mountPath": "/v"}]
+    volumes = [{"name": "v", "secret": {"secretName": "s", "items": items}}]
+    container = {"name": "agent", "env": env, "volumeMounts": mounts}
+    found = list(exposures(container, volumes, [("s", key) for key in many]))
+    assert len(found) == 400
+    assert Counted.compared < 10 * len(many)
+
+
+def test_of_two_items_for_one_key_the_first_counts() -> None:
+    items = [{"key": "k", "path": 3}, {"key": "k", "path": "a"}, {"key": "k", "path": "b"}]
+    volumes = [{"name": "v", "secret": {"secretName": "s", "items": items}}]
+    mounted = {"name": "agent", "volumeMounts": [{"name": "v", "subPath": "a"}]}
+    assert list(exposures(mounted, volumes, [("s", "k")])) == ["volume v holds Secret s"]
+    mounted["volumeMounts"][0]["subPath"] = "b"
+    assert list(exposures(mounted, volumes, [("s", "k")])) == []
