@@ -28,10 +28,10 @@ from webhook.admission.patch import difference
 from webhook.admission.permission import own_resolvers, weakened
 from webhook.admission.plan import Plan, capture_problems, effective, hindrances, own_uid
 from webhook.admission.probes import rewrite
-from webhook.admission.proxy_variables import merge, without
+from webhook.admission.proxy_variables import merge, repoint, without
 from webhook.admission.redirect import redirect
 from webhook.admission.settings import InjectionSettings
-from webhook.admission.shape import PodMalformed, as_pod
+from webhook.admission.shape import PodMalformed, as_pod, sidecar_of
 from webhook.admission.strip import DEFAULT_CONTAINER, EVICTABLE, Added, evictable, only_container, strip
 from webhook.admission.structure import conflicts, impossible, warnings
 from webhook.admission.trust import application_containers, keep_environment, trust, without_trust
@@ -69,6 +69,7 @@ def _inject(
 ) -> Outcome:
     pod: Pod = unshared(original)
     strip(pod)
+    repoint(application_containers(pod), sidecar_of(original), settings)
     plan, invalid = _plan(pod, namespace, settings)
     trusting, said = _set_trust(pod, plan)
     problems = [*obstacles, *conflicts(pod, settings, own_uid=plan.own_uid), *trusting]

@@ -12,10 +12,12 @@ So it is refused. NO_PROXY is merged: the container's own entries first, then ou
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mesh.reasons import Reason
 from mesh.settings.table import (
+    ENV_LISTEN_FORWARD,
     HTTP_PROXY,
     HTTP_PROXY_LOWER,
     HTTPS_PROXY,
@@ -37,6 +39,7 @@ _OTHERS = frozenset(
 )
 _AROUND_TOO = frozenset(("no_proxy", "no_grpc_proxy"))
 _REFERENCE = re.compile(r"\$\(([^()]+)\)")
+_LISTENS = re.compile(r"127\.0\.0\.1:[0-9]{1,5}")
 
 
 def fixed_variables(settings: InjectionSettings) -> dict[str, str]:
@@ -94,6 +97,27 @@ def merge(container: Container, settings: InjectionSettings) -> Merged:
     past = [entry for entry in dict.fromkeys((*entries, *aside)) if entry not in ours]
     warning = f"{where}: NO_PROXY leads past the sidecar: {', '.join(past)}"
     return Merged(env, problems, [warning] if past else [])
+
+
+def repoint(containers: Iterable[Container], earlier: Container | None, settings: InjectionSettings) -> None:
+    """Point variables, in place, to the proxy of these settings where they lead to that of the `earlier` sidecar.
+
+    While replicas of the webhook are replaced, one with another port may have changed the pod before us. Whoever
+    wrote such a sidecar by hand has variables of theirs pointed to the real one.
+    """
+    listens = [
+        one.get("value") for one in (earlier or {}).get("env") or () if one["name"] == ENV_LISTEN_FORWARD.name
+    ]
+    if not listens or not _LISTENS.fullmatch(listens[-1] or ""):
+        return
+    before = f"http://{listens[-1]}"
+    if before == settings.proxy_url:
+        return
+    for container in containers:
+        env = container.get("env") or []
+        for place, variable in enumerate(env):
+            if variable["name"] in _TO_PROXY and _is(variable, before):
+                env[place] = {**variable, "value": settings.proxy_url}
 
 
 def without(container: Container, settings: InjectionSettings) -> list[EnvVar]:

@@ -23,7 +23,7 @@ from mesh.settings.table import (
 from webhook.admission.documents import Labels, Pod, PodSpec
 from webhook.admission.hidden_secrets import restore_secrets
 from webhook.admission.probes import restore
-from webhook.admission.proxy_variables import without
+from webhook.admission.proxy_variables import repoint, without
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.shape import sidecar_of
 from webhook.admission.trust import application_containers, keep_environment, without_trust
@@ -116,8 +116,9 @@ def uninject(pod: Pod, settings: InjectionSettings) -> None:
 
     Empty parents that injection may have made go.
     """
-    metadata = pod["metadata"]
+    metadata, found = pod["metadata"], sidecar_of(pod)
     strip(pod)
+    repoint(application_containers(pod), found, settings)
     for container in application_containers(pod):
         without_trust(container)
         if container.get("env"):
