@@ -2,13 +2,15 @@
 
 What an AgentPolicy or a Backend says is read by the very reader that sidecars have, so that what is taken here is
 understood there. What documents say of each other is not looked at, because they come one by one and in any order;
-within one ConfigMap it is, because sidecars read it as a whole.
+within one ConfigMap it is, because sidecars read it as a whole. Resources are not read by sidecars of this
+version, and whoever makes one is told so: a policy that does nothing must not look like one that holds.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mesh.policy.errors import PolicyError, PolicyInvalid
@@ -41,12 +43,21 @@ def subject(request: AdmissionRequest) -> str:
     return name if (kind.get("group", ""), kind.get("version"), name) == ("", "v1", "ConfigMap") else ""
 
 
-def judge(request: AdmissionRequest) -> Refusal | Skipped:
-    """Whether the document may be stored. Nothing is raised, whatever it holds."""
-    document = request.get("object") or {}
-    if subject(request) == "ConfigMap":
+def judge(request: AdmissionRequest, config_map: str = "") -> Refusal | Skipped:
+    """Whether the document may be stored. Nothing is raised, whatever it holds.
+
+    `config_map` is where sidecars read policies; empty: from elsewhere.
+    """
+    document, kind = request.get("object") or {}, subject(request)
+    if kind == "ConfigMap":
         return _config_map(document)
-    return _document(document)
+    judged = _document(document)
+    return judged if isinstance(judged, Refusal) else replace(judged, warnings=(_unread(kind, config_map),))
+
+
+def _unread(kind: str, config_map: str) -> str:
+    where = f"ConfigMap {config_map}" if config_map else "their own files"
+    return f"this {kind} has no effect yet: sidecars of this version read only {where}"
 
 
 def _document(document: Mapping[str, Any]) -> Refusal | Skipped:

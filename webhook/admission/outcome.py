@@ -37,10 +37,11 @@ class Injection:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The pod stays as it is, on purpose."""
+    """The object stays as it is, on purpose. `warnings` as in `Injection`."""
 
     reason: Reason
     sentence: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

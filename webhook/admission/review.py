@@ -148,13 +148,13 @@ def answer(request: AdmissionRequest, outcome: Outcome, config: str = "", subjec
         if outcome.patch:
             response["patchType"] = "JSONPatch"
             response["patch"] = base64.b64encode(msgspec.json.encode(outcome.patch)).decode()
-        if outcome.warnings:
-            response["warnings"] = [_fitting(f"outrider: {warning}") for warning in outcome.warnings]
     elif isinstance(outcome, Refusal):
         message = f"outrider refuses this {subject} ({outcome.reason}): {outcome.sentence}"
         response["status"] = {"code": 403, "reason": "Forbidden", "message": _bounded(message)}
     elif outcome.reason in _SKIPS_WORTH_A_WARNING:
         response["warnings"] = [f"outrider: no sidecar ({outcome.reason})"]
+    if not isinstance(outcome, Refusal) and outcome.warnings:
+        response["warnings"] = [_fitting(f"outrider: {warning}") for warning in outcome.warnings]
     counted = "dry_run" if request.get("dryRun") else result
     return Answer({"apiVersion": API_VERSION, "kind": KIND, "response": response}, counted, outcome.reason)
 

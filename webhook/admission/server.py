@@ -167,7 +167,7 @@ class AdmissionServer:
         if is_joining(review):
             kind, outcome = "pod", await self._decide(review)
         elif is_document(review):
-            kind, outcome = subject(review), judge(review)
+            kind, outcome = subject(review), judge(review, self.settings.policy_config_map)
         given = answer(review, outcome, self.config, kind or "object")
         self.metrics.add(series.VALIDATIONS, kind or "other", given.result, str(given.reason))
         return given

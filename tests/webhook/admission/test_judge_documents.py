@@ -8,6 +8,7 @@ import pytest
 
 from webhook.admission.judge_documents import is_document, judge, subject
 from webhook.admission.outcome import Refusal
+from webhook.admission.review import answer
 
 GITHUB = {"protocol": "MCP", "host": "mcp.tools.svc", "port": 8080, "path": "/mcp", "tls": {"mode": "None"}}
 POLICY = {
@@ -72,6 +73,21 @@ def config_map(data: Any = None, label: str | None = "true", **fields: Any) -> A
 )
 def test_what_every_sidecar_can_read_is_taken(asked) -> None:
     assert judge(asked).reason == "documents_valid", judge(asked).sentence
+
+
+@pytest.mark.parametrize(("kind", "spec"), [("Backend", GITHUB), ("AgentPolicy", POLICY)])
+def test_whoever_makes_a_resource_is_told_that_sidecars_read_the_config_map(kind, spec) -> None:
+    asked = resource(kind, spec)
+    response = answer(asked, judge(asked, "outrider-policies"), subject=kind).reply["response"]
+    (warning,) = response["warnings"]
+    assert response["allowed"]
+    assert len(warning) <= 120
+    assert warning == (
+        f"outrider: this {kind} has no effect yet: sidecars of this version read only ConfigMap outrider-policies"
+    )
+    assert judge(asked).warnings[0].endswith("read only their own files")
+    files = config_map({"a.yaml": FILE, "b.yml": BACKEND_FILE})
+    assert "warnings" not in answer(files, judge(files, "outrider-policies")).reply["response"]
 
 
 def test_a_policy_may_name_a_backend_that_comes_later_but_not_within_one_config_map() -> None:
