@@ -158,8 +158,8 @@ TABLE: Final = (
         (
             "serving-certificate-names",
             "it is for the Service's name",
-            "Delete the data of Secret outrider-webhook-tls; the leader makes a new certificate for this "
-            "namespace.",
+            "In mode self the leader issues another one within seconds: look at leader-lease and at the "
+            "control plane's log. In mode cert-manager correct dnsNames of its Certificate.",
         ),
         (
             "ca-bundles",
@@ -239,7 +239,7 @@ TABLE: Final = (
         (
             "resource-kinds",
             "AgentPolicy and Backend are served",
-            "Apply the chart's CRDs: Helm installs them once and never upgrades them.",
+            f"{_UPGRADE} With crds.install: false, whoever keeps the CRDs has to bring them up to date.",
         ),
     ),
     *_section(

@@ -640,6 +640,17 @@ def test_labels_that_the_system_sets_on_running_pods_are_no_relabelling(label) -
     assert RUNS["policy-labels"](pods(bound), cluster.NOW).state is OK
 
 
+def hint(check: str) -> str:
+    return next(one.hint for one in TABLE if one.id == check)
+
+
+def test_hints_say_what_the_product_does() -> None:
+    # CRDs are ordinary templates of the chart; names of certificates are watched over by the leader.
+    assert "helm upgrade" in hint("resource-kinds")
+    assert "crds.install" in hint("resource-kinds")
+    assert "the leader issues another one" in hint("serving-certificate-names")
+
+
 def test_the_settings_that_hold_are_the_installations_own() -> None:
     settings = part({"data": {"settings.yaml": "limits: {drainSeconds: 100.0}"}})
     result = RUNS["termination-grace"](replace(HEALTHY, settings=settings), cluster.NOW)
