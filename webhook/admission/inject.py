@@ -32,7 +32,15 @@ from webhook.admission.proxy_variables import merge, repoint, without
 from webhook.admission.redirect import redirect
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.shape import PodMalformed, as_pod, sidecar_of
-from webhook.admission.strip import DEFAULT_CONTAINER, EVICTABLE, Added, evictable, only_container, strip
+from webhook.admission.strip import (
+    DEFAULT_CONTAINER,
+    EVICTABLE,
+    Added,
+    evictable,
+    is_injected,
+    only_container,
+    strip,
+)
 from webhook.admission.structure import conflicts, impossible, warnings
 from webhook.admission.trust import application_containers, keep_environment, trust, without_trust
 
@@ -59,7 +67,8 @@ def inject(pod: dict[str, Any], namespace: Namespace, settings: InjectionSetting
     if isinstance(wanted, Refusal):
         return Refusal.of([*wanted.problems, *resolve(original, namespace, settings)[1]])
     obstacles = impossible(original)
-    if obstacles and not wanted.insisted:
+    # What an earlier call added must not stay: redirection would be that of the node.
+    if obstacles and not wanted.insisted and not is_injected(original):
         return Skipped(obstacles[0].reason, obstacles[0].reason.sentence)
     return _inject(original, namespace, settings, obstacles)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mesh.reasons import Reason
-from webhook.admission.inject import inject
+from webhook.admission.inject import inject, unshared
 from webhook.admission.outcome import Injection, Namespace, Refusal, Skipped
 from webhook.admission.settings import Identity, IdentityVolume, InjectionSettings, Ports
 
@@ -31,6 +31,21 @@ def test_a_pod_that_cannot_have_a_sidecar_is_refused_where_it_is_required_or_ask
     assert (type(became), became.reason) == (Refusal, reason)
     asking = pod(labels={"outrider.dev/inject": "true"}, annotations=annotations, **spec)
     assert inject(asking, enabled, settings).reason is reason
+
+
+@pytest.mark.parametrize("capture", ["explicit", "transparent"])
+@pytest.mark.parametrize(("spec", "annotations", "reason"), IMPOSSIBLE)
+def test_a_pod_that_cannot_keep_the_sidecar_that_it_has_is_refused_and_not_left_with_it(
+    pod, enabled, spec, annotations, reason, capture
+) -> None:
+    settings = InjectionSettings(defaults={"outrider.dev/capture": capture})
+    first = inject(pod(), enabled, settings)
+    assert isinstance(first, Injection)
+    after = unshared(first.pod)  # another webhook has changed it, and we are called again
+    after["spec"].update(spec)
+    after["metadata"]["annotations"].update(annotations)
+    became = inject(after, enabled, settings)
+    assert (type(became), became.reason) == (Refusal, reason)
 
 
 def container(**more):
