@@ -146,10 +146,10 @@ def may_be_root(context: SecurityContext, outer: SecurityContext) -> bool:
 
 
 def _may_trace(context: SecurityContext, outer: SecurityContext) -> bool:
-    """May the container be root, or trace processes of others?"""
+    """May the container be root, trace processes of others, or become the sidecar's user by a setuid program?"""
     if context.get("privileged") or _TRACING & capabilities(context, "add"):
         return True
-    return may_be_root(context, outer)
+    return may_be_root(context, outer) or context.get("allowPrivilegeEscalation") is not False
 
 
 def _is_windows(spec: PodSpec) -> bool:

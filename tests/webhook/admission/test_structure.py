@@ -48,6 +48,9 @@ def test_a_pod_that_cannot_keep_the_sidecar_that_it_has_is_refused_and_not_left_
     assert (type(became), became.reason) == (Refusal, reason)
 
 
+CONFINED = {"runAsNonRoot": True, "allowPrivilegeEscalation": False}
+
+
 def container(**more):
     return {"name": "agent", "image": "agent:1", **more}
 
@@ -104,6 +107,21 @@ CONFLICTS = [
         },
         Reason.SHARED_PROCESSES,
     ),
+    # Its image may hold a setuid program of the sidecar's user.
+    (
+        {
+            "shareProcessNamespace": True,
+            "containers": [container(securityContext={"runAsUser": 1000})],
+        },
+        Reason.SHARED_PROCESSES,
+    ),
+    (
+        {
+            "shareProcessNamespace": True,
+            "containers": [container(securityContext={"runAsUser": 1000, "allowPrivilegeEscalation": True})],
+        },
+        Reason.SHARED_PROCESSES,
+    ),
 ]
 
 
@@ -124,8 +142,12 @@ HARMLESS = [
         "containers": [container(securityContext={"runAsUser": 1000})],
     },
     {"containers": [container(ports=[{"containerPort": 15002, "protocol": "UDP"}])]},
-    {"shareProcessNamespace": True, "securityContext": {"runAsUser": 1000}},
-    {"shareProcessNamespace": True, "containers": [container(securityContext={"runAsNonRoot": True})]},
+    {
+        "shareProcessNamespace": True,
+        "securityContext": {"runAsUser": 1000},
+        "containers": [container(securityContext={"allowPrivilegeEscalation": False})],
+    },
+    {"shareProcessNamespace": True, "containers": [container(securityContext=CONFINED)]},
     {"hostNetwork": False, "os": {"name": "linux"}, "nodeSelector": {"kubernetes.io/os": "linux"}},
     {"initContainers": None, "volumes": None, "securityContext": None, "nodeSelector": None, "os": None},
 ]
@@ -162,7 +184,7 @@ def test_every_conflict_is_told_at_once_with_its_container(pod, required, settin
 
 
 def test_shared_processes_that_are_allowed_are_warned_of(pod, enabled, settings) -> None:
-    spec = {"shareProcessNamespace": True, "securityContext": {"runAsNonRoot": True}}
+    spec = {"shareProcessNamespace": True, "containers": [container(securityContext=CONFINED)]}
     assert any("shared processes" in warning for warning in inject(pod(**spec), enabled, settings).warnings)
 
 
