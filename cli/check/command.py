@@ -134,7 +134,9 @@ def _row(finding: Finding) -> Row:
     seen = finding.result.seen
     hint = (f"hint: {finding.check.hint}", finding.check.docs) if _needs_hint(finding) else ()
     first, *more = seen
-    return Row((finding.result.state, f"{finding.check.title}: {first}"), (*more, *hint))
+    # Scripts, pages and colleagues know a check by its id.
+    known = "" if finding.result.state is State.OK else f"[{finding.check.id}] "
+    return Row((finding.result.state, f"{known}{finding.check.title}: {first}"), (*more, *hint))
 
 
 def _needs_hint(finding: Finding) -> bool:
