@@ -15,7 +15,7 @@ from cli.check.data_documents import policy_texts
 from cli.check.objects import labels_of
 from cli.cluster.answers import Obj
 from cli.describe.settings import environment
-from mesh.policy import PolicyInvalid, compile_policy, load_texts
+from mesh.policy import Policy, PolicyInvalid, compile_policy, load_texts
 from mesh.policy.documents import EVERY_BACKEND, AgentPolicy, Backend, Documents, McpGrant, Names
 from mesh.policy.errors import ErrorLog
 from mesh.policy.fields import Invalid, Place, Sheet
@@ -24,6 +24,8 @@ from mesh.policy.yaml_tree import Mapping
 from mesh.settings.table import ENV_AGENT_LABELS
 from sidecar.environment import ENVIRONMENT, overlay
 from sidecar.narrow_section import read_narrowing
+
+_UNDECLARED = "undeclared.invalid"  # RFC 2606: nobody's
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def rights(pod: Obj, config_map: Obj, namespace: str) -> Rights:
     granting = [one for one in chosen if not narrowing.leaves_out(one.name)]
     return Rights(
         tuple(_named(one, narrowing) for one in chosen),
-        _egress(chosen),
+        _egress(compiled),
         tuple(_outbound(granting, documents, namespace)),
         tuple(_inbound(granting)),
         tuple(_told(narrowing)),
@@ -84,10 +86,10 @@ def _named(policy: AgentPolicy, narrowing: Narrowing) -> str:
     return f"AgentPolicy/{policy.name} ({mode}, egress: {policy.egress}{left_out})"
 
 
-def _egress(policies: list[AgentPolicy]) -> str:
-    if not policies:
-        return "deny"  # no policy, no traffic
-    return "deny" if any(one.egress == "deny" for one in policies) else "allow"
+def _egress(compiled: Policy) -> str:
+    """What the sidecar would say of a destination that nobody declared."""
+    decision = compiled.egress(_UNDECLARED, 443)
+    return "allow" if decision.allowed and not decision.observed else "deny"
 
 
 def _outbound(policies: list[AgentPolicy], documents: Documents, namespace: str) -> Iterator[tuple[str, str]]:

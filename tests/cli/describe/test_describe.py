@@ -145,6 +145,24 @@ def test_rights_are_those_of_the_labels_at_admission_and_of_annotations() -> Non
     assert found.narrowed == ('policies: ["other"]', "mode: enforce")
 
 
+@pytest.mark.parametrize(
+    ("only", "mode", "egress"),
+    [("a", "observe", "allow"), ("other", "observe", "deny"), ("other", "enforce", "deny")],
+)
+def test_an_annotation_that_leaves_no_policy_closes_egress_too(only, mode, egress) -> None:
+    narrow = [{"name": "OUTRIDER_NARROW_POLICIES", "value": f'["{only}"]'}]
+    pod = changed(POD, "spec/initContainers/0/env", [*POD["spec"]["initContainers"][0]["env"], *narrow])
+    documents = cluster.policies(MANY.replace("mode: observe", f"mode: {mode}"))
+    assert rights(pod, documents, "agents").egress == egress
+
+
+def test_egress_that_is_only_observed_is_told_as_written() -> None:
+    observed = cluster.policies(MANY.replace("egress: allow", "egress: deny"))
+    assert rights(POD, observed, "agents").egress == "deny"
+    unselected = cluster.policies(MANY.replace("egress: allow", "selector: {matchLabels: {app: other}}"))
+    assert rights(POD, unselected, "agents").egress == "deny"
+
+
 def test_narrowing_that_cannot_be_read_is_none() -> None:
     pod = changed(
         POD, "spec/initContainers/0/env", [{"name": "OUTRIDER_NARROW_TOOLS_DENY", "value": "[1, ["}]
