@@ -8,11 +8,14 @@ to log in.
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from urllib.parse import quote, urlencode
 
 from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from cli.cluster.answers import Denied, Obj
 from cli.cluster.failures import ClusterUnavailable, refused, unavailable
@@ -27,6 +30,8 @@ class Api:
     def __init__(self, client: ApiClient) -> None:
         self._client = client
         self.server = str(client.configuration.host)
+        self.unverified = self.server.startswith("https:") and not client.configuration.verify_ssl
+        """Nobody looks whether it is this server that answers, as the kubeconfig wants it."""
 
     def get(self, path: str, **query: str) -> Obj:
         """The object at `path`, such as `/api/v1/namespaces/agents`.
@@ -66,9 +71,10 @@ class Api:
         headers = {"Accept": "application/json, */*", "Content-Type": "application/json"}
         try:
             self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-            response = self._client.call_api(
-                method, url, header_params=headers, body=body, _request_timeout=TIMEOUT_SECONDS
-            )
+            with _told_already() if self.unverified else nullcontext():
+                response = self._client.call_api(
+                    method, url, header_params=headers, body=body, _request_timeout=TIMEOUT_SECONDS
+                )
             data = bytes(response.response.data or b"")
         except (HTTPError, ApiException, OSError) as error:
             raise unavailable(self.server, error) from error
@@ -86,6 +92,14 @@ class Api:
         if not isinstance(value, dict):
             raise _no_api_server(self.server)
         return value
+
+
+@contextmanager
+def _told_already() -> Iterator[None]:
+    """Without the warning that each request gets which verifies nothing; `connect` says it once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InsecureRequestWarning)
+        yield
 
 
 def _no_api_server(server: str) -> ClusterUnavailable:

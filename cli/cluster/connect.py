@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 _DEFAULT = "~/.kube/config"
+_UNVERIFIED = (
+    "outrider: The kubeconfig says insecure-skip-tls-verify: true, so whoever answers in place of {server} is "
+    "believed, and gets your credential.\n  Write certificate-authority-data in its place."
+)
 # What the client lets escape of a kubeconfig that is not shaped like one.
 _MALFORMED = (OSError, ValueError, TypeError, KeyError, AttributeError)
 
@@ -124,7 +128,10 @@ def _api(configuration: Any) -> Api:
 
     # One attempt: whoever waits at a terminal learns of a dead cluster at once, and --wait asks again.
     configuration.retries = False
-    return Api(ApiClient(configuration))
+    api = Api(ApiClient(configuration))
+    if api.unverified:
+        print(_UNVERIFIED.format(server=api.server), file=sys.stderr)
+    return api
 
 
 def _first_line(error: Exception) -> str:

@@ -116,7 +116,7 @@ def serving(cluster: Cluster, tls: ssl.SSLContext | None = None) -> Iterator[str
         server.server_close()
 
 
-def kubeconfig(folder: Path, server: str, token: str = TOKEN, **cluster: str) -> Path:
+def kubeconfig(folder: Path, server: str, token: str = TOKEN, **cluster: str | bool) -> Path:
     """A kubeconfig with the contexts `one` (namespace agents) and `other`."""
     config = {
         "apiVersion": "v1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import ssl
+import warnings
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -143,6 +144,36 @@ def test_certificates_that_cannot_be_are_told(cluster, tmp_path, capsys, days, d
         more = {"certificate-authority": authority} if trusted else {}
         path = kubeconfig(tmp_path, url.replace("127.0.0.1", "localhost"), **more)
         assert words in failing(path, capsys)
+
+
+def test_a_server_that_nobody_verifies_is_told_once_and_other_warnings_stay(
+    cluster, tmp_path, capsys
+) -> None:
+    context, _ = tls_files(tmp_path, 30, "other")
+    with serving(cluster, context) as url:
+        path = kubeconfig(tmp_path, url, **{"insecure-skip-tls-verify": True})
+        api = connect(options(path)).api
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert api.get("/one") == api.get("/one") == {"kind": "Thing"}
+            warnings.warn("another", stacklevel=1)
+    said = capsys.readouterr().err
+    assert said.count("insecure-skip-tls-verify: true") == 1
+    assert url in said
+    assert [str(one.message) for one in caught] == ["another"]
+
+
+def test_nothing_is_said_of_servers_that_are_verified_or_speak_no_tls(cluster, tmp_path, capsys) -> None:
+    context, authority = tls_files(tmp_path, 30, "localhost")
+    with serving(cluster, context) as url:
+        path = kubeconfig(
+            tmp_path, url.replace("127.0.0.1", "localhost"), **{"certificate-authority": authority}
+        )
+        connect(options(path)).api.get("/one")
+    with serving(cluster) as url:
+        path = kubeconfig(tmp_path, url, **{"insecure-skip-tls-verify": True})
+        connect(options(path)).api.get("/one")
+    assert capsys.readouterr().err == ""
 
 
 def test_without_a_kubeconfig_the_hint_says_how_to_name_one(tmp_path, capsys) -> None:
