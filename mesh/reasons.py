@@ -385,8 +385,8 @@ SENTENCES: dict[Reason, str] = {
         "outrider.dev/hide-secrets as well, or take away what gives it."
     ),
     Reason.SHARED_PROCESSES: (
-        "The containers share their processes, and one that may be root, trace others or escalate privileges could "
-        "read the sidecar's keys; set shareProcessNamespace and hostPID to false, or runAsNonRoot: true and "
+        "The containers share their processes, and one that may be root, trace others or escalate privileges "
+        "could read the sidecar's keys; set shareProcessNamespace and hostPID to false, or runAsNonRoot: true and "
         "allowPrivilegeEscalation: false without such capabilities."
     ),
     Reason.PROXY_CONFLICT: (
