@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -86,8 +87,9 @@ def _files(container: Container, volumes: Collection[Volume], sought: _Sought) -
     mounted = {mount.get("name", "") for mount in mounts}
     holding = {one["name"]: list(_held(one, sought)) for one in volumes if one["name"] in mounted}
     for mount in mounts:
+        shown = _shown(mount)
         for secret, path in holding.get(mount.get("name", ""), ()):
-            if _shows(mount, path):
+            if not shown or not path or f"{path}/".startswith(f"{shown}/"):
                 yield f"volume {mount['name']} holds Secret {secret}"
 
 
@@ -104,7 +106,7 @@ def _held(volume: Volume, sought: _Sought) -> Iterator[tuple[str, str]]:
         if name in sought.whole:
             yield name, ""
         for path in _paths(part.get("items"), sought.keys_of(name)):
-            yield name, path
+            yield name, posixpath.normpath(path)
 
 
 def _paths(items: Any, keys: Collection[str]) -> Iterator[str]:
@@ -112,16 +114,14 @@ def _paths(items: Any, keys: Collection[str]) -> Iterator[str]:
     if not isinstance(items, list) or not items:
         yield from keys
         return
-    places: dict[str, str] = {}
-    for one in items:
-        if isinstance(one, dict) and isinstance(one.get("key"), str) and isinstance(one.get("path"), str):
-            places.setdefault(one["key"], one["path"])
-    yield from (places[key] for key in keys if key in places)
+    pairs = ((one.get("key"), one.get("path")) for one in items if isinstance(one, dict))
+    yield from (path for key, path in pairs if isinstance(key, str) and isinstance(path, str) and key in keys)
 
 
-def _shows(mount: VolumeMount, path: str) -> bool:
-    """Does a mount that may be of a part of the volume only show `path`?"""
-    below = mount.get("subPath")
-    if not below or not path or mount.get("subPathExpr"):
-        return True
-    return path == below or path.startswith(f"{below.rstrip('/')}/")
+def _shown(mount: VolumeMount) -> str:
+    """The part of a volume that a mount shows; "" for all of it.
+
+    The kubelet keeps every file once more in `..data`, and in the folder with a time that this names.
+    """
+    below = posixpath.normpath(mount.get("subPath") or ".")
+    return "" if below == "." or below.startswith("..") or mount.get("subPathExpr") else below
