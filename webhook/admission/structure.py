@@ -117,12 +117,20 @@ def _container_conflicts(container: Container, settings: InjectionSettings) -> I
         yield Problem(Reason.RESERVED_NAME, f"container {name}")
     mounted = [mount.get("name") for mount in container.get("volumeMounts") or () if not is_ours(mount)]
     devices = [device.get("name") for device in container.get("volumeDevices") or ()]
-    for volume in (*mounted, *devices):
+    for volume in (*mounted, *devices, *_read_volumes(container)):
         if volume in RESERVED_VOLUMES:
             yield Problem(Reason.RESERVED_VOLUME, f"container {name}, volume {volume}")
     for port in container.get("ports") or ():
         if port["containerPort"] in settings.ports.reserved and (port.get("protocol") or "TCP") == "TCP":
             yield Problem(Reason.SIDECAR_PORT, f"container {name}, port {port['containerPort']}")
+
+
+def _read_volumes(container: Container) -> Iterator[str]:
+    """Volumes that variables of a container are read from, which it need not mount (Kubernetes 1.34)."""
+    for variable in container.get("env") or ():
+        file = (variable.get("valueFrom") or {}).get("fileKeyRef")
+        if isinstance(file, dict) and isinstance(file.get("volumeName"), str):
+            yield file["volumeName"]
 
 
 def _user(context: SecurityContext, outer: SecurityContext) -> int | None:

@@ -55,6 +55,10 @@ def container(**more):
     return {"name": "agent", "image": "agent:1", **more}
 
 
+def variable_of(volume):
+    return {"name": "X", "valueFrom": {"fileKeyRef": {"volumeName": volume, "path": "x", "key": "X"}}}
+
+
 CONFLICTS = [
     ({"containers": [container(securityContext={"runAsUser": 1774})]}, Reason.SIDECAR_UID),
     ({"securityContext": {"runAsUser": 1774}}, Reason.SIDECAR_UID),
@@ -74,6 +78,9 @@ CONFLICTS = [
         Reason.RESERVED_VOLUME,
     ),
     ({"containers": [container(volumeDevices=[{"name": "outrider-tmp"}])]}, Reason.RESERVED_VOLUME),
+    # A variable may come from a file of a volume that the container does not mount (Kubernetes 1.34).
+    ({"initContainers": [container(env=[variable_of("outrider-tmp")])]}, Reason.RESERVED_VOLUME),
+    ({"containers": [container(env=[variable_of("outrider-trust")])]}, Reason.RESERVED_VOLUME),
     ({"containers": [container(ports=[{"containerPort": 15002}])]}, Reason.SIDECAR_PORT),
     ({"containers": [container(ports=[{"containerPort": 15001, "protocol": "TCP"}])]}, Reason.SIDECAR_PORT),
     ({"containers": [{"name": "outrider-sidecar", "image": "mine"}]}, Reason.RESERVED_NAME),
@@ -136,6 +143,11 @@ def test_a_pod_that_would_defeat_its_sidecar_is_refused_whoever_asked(
 
 
 HARMLESS = [
+    {
+        "containers": [
+            container(env=[variable_of("scratch"), {"name": "Y", "valueFrom": {"fileKeyRef": "x"}}])
+        ]
+    },
     {"containers": [container(securityContext={"runAsUser": 1000})]},
     {
         "securityContext": {"runAsUser": 1774},
