@@ -18,8 +18,12 @@ from mesh.reasons import Reason
 TARGET = Path(__file__).with_name("troubleshooting.md")
 FINAL_STATE = Path(__file__).parents[1] / "charts" / "outrider" / "templates" / "final-state.yaml"
 
-ADMISSION = tuple(Reason)[tuple(Reason).index(Reason.INJECTED) :]
-"""The codes of admission: the last part of the table of reasons."""
+_REASONS = tuple(Reason)
+_FINAL_STATE_BEGINS = _REASONS.index(Reason.SIDECAR_MISSING)
+ADMISSION = _REASONS[_REASONS.index(Reason.INJECTED) : _FINAL_STATE_BEGINS]
+"""The codes of admission: the last part of the table of reasons but one."""
+FINAL_STATE_ONLY = _REASONS[_FINAL_STATE_BEGINS:]
+"""Those that the ValidatingAdmissionPolicy alone gives: the last part."""
 
 PAGES = {
     "pods-without-sidecar": "not_opted_in pod_opted_out namespace_disabled namespace_ignored inject_label_invalid "
@@ -116,11 +120,10 @@ def page(written: str) -> str:
 
 def final_state_messages() -> dict[str, str]:
     """Codes that the ValidatingAdmissionPolicy alone gives, with what it says first."""
-    known = {str(reason) for reason in Reason}
     messages: dict[str, str] = {}
     for codes, said in _CODE.findall(FINAL_STATE.read_text(encoding="utf-8")):
         for code in codes.split(", "):
-            if code not in known:
+            if code in FINAL_STATE_ONLY:
                 messages.setdefault(code, _PLACEHOLDER.sub("…", said))
     return messages
 
@@ -136,8 +139,8 @@ def _reasons() -> Iterator[str]:
     yield ""
     yield "| code | what it says | more |"
     yield "|---|---|---|"
-    for code, said in final_state_messages().items():
-        yield _row(code, said, more.get(code, ""))
+    for reason in FINAL_STATE_ONLY:
+        yield _row(str(reason), reason.sentence, more.get(reason, ""))
 
 
 def _checks() -> Iterator[str]:

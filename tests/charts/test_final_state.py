@@ -13,15 +13,6 @@ from mesh.reasons import Reason
 from mesh.settings import table, trust
 from webhook.admission.trust import MOUNT
 
-# Reasons that only the policy has: what can only be wrong with a pod after admission.
-OWN_REASONS = {
-    "sidecar_missing",
-    "sidecar_displaced",
-    "sidecar_image",
-    "sidecar_changed",
-    "injected_label",
-}
-
 
 @pytest.fixture(scope="module")
 def spec(find) -> dict[str, Any]:
@@ -54,12 +45,22 @@ def test_the_trust_volume_may_be_mounted_as_admission_mounts_it(spec) -> None:
 
 
 def test_messages_name_a_reason_and_what_to_do(spec) -> None:
-    known = {str(reason) for reason in Reason} | OWN_REASONS
+    known = set(Reason)
     for one in spec["validations"]:
         found = re.match(r"outrider \(([a-z_, ]+)\): .+", one["message"])
         assert found, one["message"]
         assert set(found[1].split(", ")) <= known, one["message"]
         assert "\n" not in one["message"]
+
+
+def test_every_code_in_parentheses_is_a_reason_and_the_policys_own_ones_are_all_given(spec) -> None:
+    written = " ".join(
+        one.get(key, "") for one in spec["validations"] for key in ("message", "messageExpression")
+    )
+    given = {code for codes in re.findall(r"outrider \(([^)]*)\)", written) for code in codes.split(", ")}
+    assert given <= set(Reason)
+    reasons = list(Reason)
+    assert given >= set(reasons[reasons.index(Reason.SIDECAR_MISSING) :])
 
 
 def test_every_variable_is_used_and_every_used_one_is_there(spec) -> None:
