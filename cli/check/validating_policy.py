@@ -6,10 +6,11 @@ import re
 from datetime import datetime
 
 from cli.check.installed import settings_in
-from cli.check.objects import inner, name_of
+from cli.check.objects import inner
 from cli.check.result import Result, failed, judged, ok, skipped, warning
 from cli.check.snapshot import Snapshot
 from cli.cluster.answers import Obj
+from cli.cluster.parts import Part
 from mesh.policy.documents import API_VERSION
 from mesh.settings import installation
 
@@ -33,21 +34,26 @@ def present(snapshot: Snapshot, now: datetime) -> Result:
 
 
 def bound(snapshot: Snapshot, now: datetime) -> Result:
-    """A policy without a binding does nothing, and one that does not deny lets everything pass."""
+    """A policy does nothing for pods that no binding selects, and a binding that does not deny lets all pass."""
     if snapshot.admission_policies.named(installation.FINAL_STATE_POLICY) is None:
         return skipped("there is no policy")
     if snapshot.admission_bindings.unread:
         return skipped(f"bindings cannot be read: {snapshot.admission_bindings.unread}")
-    bindings = [
-        one
-        for one in snapshot.admission_bindings.items
-        if inner(one, "spec", "policyName") == installation.FINAL_STATE_POLICY
+    problems = [
+        told
+        for name in installation.FINAL_STATE_BINDINGS
+        if (told := _unbound(snapshot.admission_bindings, name))
     ]
-    if not bindings:
-        return failed(f"no binding names {installation.FINAL_STATE_POLICY}")
-    if not any("Deny" in (inner(one, "spec", "validationActions") or ()) for one in bindings):
-        return failed(f"binding {name_of(bindings[0])} does not deny")
-    return ok(name_of(bindings[0]))
+    return judged(problems, installation.FINAL_STATE_POLICY)
+
+
+def _unbound(bindings: Part, name: str) -> str:
+    """What keeps the binding `name` from having an effect; empty where nothing does."""
+    binding = bindings.named(name)
+    if binding is None or inner(binding, "spec", "policyName") != installation.FINAL_STATE_POLICY:
+        return f"no binding {name} names {installation.FINAL_STATE_POLICY}"
+    denies = "Deny" in (inner(binding, "spec", "validationActions") or ())
+    return "" if denies else f"binding {name} does not deny"
 
 
 def image(snapshot: Snapshot, now: datetime) -> Result:

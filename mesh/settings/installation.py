@@ -33,7 +33,14 @@ VALIDATOR: Final = "outrider-validator"
 """The ValidatingWebhookConfiguration."""
 
 FINAL_STATE_POLICY: Final = "outrider-final-state"
-"""The ValidatingAdmissionPolicy on injected pods, and its binding."""
+"""The ValidatingAdmissionPolicy on injected pods, and its first binding."""
+
+FINAL_STATE_BINDINGS: Final = (
+    FINAL_STATE_POLICY,
+    f"{FINAL_STATE_POLICY}-asking-pods",
+    f"{FINAL_STATE_POLICY}-injected-pods",
+)
+"""Its bindings: labelled namespaces, elsewhere pods that ask, elsewhere pods that claim to be injected."""
 
 ENABLED_ENTRY: Final = "enabled.injector.outrider.dev"
 """Namespaces that enable injection, but for pods that opt out."""

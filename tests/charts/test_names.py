@@ -17,6 +17,7 @@ SELF_SIGNED = [
     ("MutatingWebhookConfiguration", names.INJECTOR),
     ("ValidatingWebhookConfiguration", names.VALIDATOR),
     ("ValidatingAdmissionPolicy", names.FINAL_STATE_POLICY),
+    *(("ValidatingAdmissionPolicyBinding", name) for name in names.FINAL_STATE_BINDINGS),
 ]
 INJECTOR_ENTRIES = [names.ENABLED_ENTRY, names.REQUIRED_ENTRY, names.POD_ENTRY, names.DISABLED_ENTRY]
 VALIDATOR_ENTRIES = [names.EPHEMERAL_ENTRY, names.DOCUMENTS_ENTRY, names.CONFIG_MAPS_ENTRY]

@@ -280,10 +280,13 @@ def healthy() -> Snapshot:
             "renewTime": (NOW - timedelta(seconds=4)).isoformat().replace("+00:00", "Z"),
         },
     }
-    binding = {
-        "metadata": meta(installation.FINAL_STATE_POLICY),
-        "spec": {"policyName": installation.FINAL_STATE_POLICY, "validationActions": ["Deny"]},
-    }
+    bindings = [
+        {
+            "metadata": meta(name),
+            "spec": {"policyName": installation.FINAL_STATE_POLICY, "validationActions": ["Deny"]},
+        }
+        for name in installation.FINAL_STATE_BINDINGS
+    ]
     may = dict.fromkeys((*needed_by_control_plane(SPACE), *needed_to_install(SPACE)), True)
     return Snapshot(
         namespace=SPACE,
@@ -301,7 +304,7 @@ def healthy() -> Snapshot:
         mutating=part(injector()),
         validating=part(validator()),
         admission_policies=part(final_state_policy()),
-        admission_bindings=part(binding),
+        admission_bindings=part(*bindings),
         crds=part(crd("agentpolicies.outrider.dev"), crd("backends.outrider.dev")),
         csi_drivers=part({"metadata": meta("csi.spiffe.io")}),
         cluster_roles=part({"metadata": meta(installation.WEBHOOK, labels=OURS)}),

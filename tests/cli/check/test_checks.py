@@ -22,6 +22,7 @@ HEALTHY = cluster.healthy()
 INJECTOR, VALIDATOR = cluster.injector(), cluster.validator()
 DEPLOYMENT = cluster.deployment()
 POD = cluster.injected_pod()
+BINDINGS = HEALTHY.admission_bindings.items
 DATA = HEALTHY.data
 assert DATA is not None
 
@@ -378,13 +379,22 @@ DEVIATIONS = [
         beside(
             admission_bindings=part(
                 {
-                    "metadata": {"name": "b"},
+                    "metadata": {"name": installation.FINAL_STATE_POLICY},
                     "spec": {"policyName": installation.FINAL_STATE_POLICY, "validationActions": ["Audit"]},
                 }
             )
         ),
         FAILED,
-        "b does not deny",
+        "binding outrider-final-state does not deny",
+    ),
+    *(
+        (
+            "final-state-binding",
+            beside(admission_bindings=part(*(one for one in BINDINGS if one["metadata"]["name"] != name))),
+            FAILED,
+            f"no binding {name} names outrider-final-state",
+        )
+        for name in installation.FINAL_STATE_BINDINGS
     ),
     (
         "final-state-image",
