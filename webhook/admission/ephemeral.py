@@ -35,8 +35,8 @@ def admit_ephemeral(
         return _passed()
     transparent = any(one["name"] == REDIRECT_CONTAINER for one in pod["spec"].get("initContainers") or ())
     user = (sidecar.get("securityContext") or SecurityContext()).get("runAsUser")
-    if transparent and user is not None:
-        settings = replace(settings, uid=user)  # what the rules of this pod exempt, whatever holds by now
+    if user is not None:
+        settings = replace(settings, uid=user)  # that of this pod, whatever holds by now
     added = _only(pod, _added(pod, old))
     problems = [*_joining(added), *conflicts(added, settings, own_uid=own_uid(namespace))]
     volumes = pod["spec"].get("volumes") or ()

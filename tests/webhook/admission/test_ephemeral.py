@@ -141,3 +141,12 @@ def test_where_all_containers_have_one_user_a_debugger_has_it_too(running) -> No
 def test_what_is_no_pod_is_refused(running, broken) -> None:
     asked = {**request(running()), "object": broken}
     assert admit(asked, Namespace("agents"), InjectionSettings()).reason is Reason.POD_MALFORMED
+
+
+@pytest.mark.parametrize("capture", ["transparent", "explicit"])
+def test_the_user_that_the_sidecar_of_this_pod_has_counts_whatever_the_settings_say_by_now(
+    running, capture
+) -> None:
+    before, settings = running(capture), InjectionSettings(uid=2000)
+    as_sidecar = {**PLAIN, "securityContext": {**TIGHT, "runAsUser": 1774}}
+    assert reasons(adding(before, as_sidecar, settings=settings)) == [Reason.SIDECAR_UID]
