@@ -1,7 +1,7 @@
 """Somebody else's webhook before and after ours: what it adds is covered, what it undoes is made good or refused.
 
 API servers call webhooks by name, and those with `IfNeeded` once more where a later one has changed the pod. So
-ours has the last word over a webhook that is called once, and the final-state policy over one that is called again.
+ours has the last word over one that is called once, the final-state policy over one that is called again.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def test_what_a_webhook_undoes_once_is_made_good(
 
 @pytest.mark.parametrize(("what", "undo", "reason"), UNDOING, ids=[one[0] for one in UNDOING])
 def test_what_a_webhook_undoes_again_is_refused_by_the_final_state_policy(
-    what, undo, reason, created
+    what: str, undo: Mutate, reason: str, created: Create
 ) -> None:
     with pytest.raises(ApiError) as refused:
         created(AFTER, undo, "IfNeeded")
