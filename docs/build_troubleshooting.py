@@ -67,6 +67,8 @@ ELSEWHERE = {
     "platform-settings": "injection.md#the-platforms-settings",
     "sidecar-settings": "injection.md#the-platforms-settings",
     "policies-valid": "policy.md#errors",
+    "policies-current": "use-on-a-cluster.md#day-to-day",
+    "identity-root": "injection.md#identity",
     "policy-labels": "policy.md#agentpolicy",
     "network-policy": "injection.md#networkpolicy",
     "sidecar-versions": "use-on-a-cluster.md#upgrade-and-rollback",

@@ -14,6 +14,7 @@ from cli.check import (
     data_plane,
     identity,
     permissions,
+    policies_current,
     validating_policy,
     webhook_configurations,
 )
@@ -70,8 +71,10 @@ RUNS: dict[str, Run] = {
     "sidecar-restarts": data_plane.restarts,
     "termination-grace": data_plane.grace,
     "ephemeral-containers": data_plane.ephemeral,
+    "identity-root": identity.root,
     "policies-present": data_documents.policies_present,
     "policies-valid": data_documents.policies_valid,
+    "policies-current": policies_current.policies_current,
     "policy-labels": data_documents.policy_labels,
     "workload-labels": data_documents.workload_labels,
     "network-policy": data_documents.network_policies,

@@ -10,8 +10,8 @@ from cli.check.result import Result, failed, judged, ok, skipped
 from cli.check.snapshot import Snapshot
 from cli.cluster.answers import Obj
 from mesh.settings.table import RESERVED_CONTAINERS
+from webhook.admission.identity import ROOT_FILE, needed_driver
 from webhook.admission.identity import SPIFFE_CSI as DRIVER
-from webhook.admission.identity import needed_driver
 
 
 def driver(snapshot: Snapshot, now: datetime) -> Result:
@@ -26,6 +26,23 @@ def driver(snapshot: Snapshot, now: datetime) -> Result:
     if snapshot.csi_drivers.named(wanted) is None:
         return failed(f"there is no CSIDriver {wanted}")
     return ok(wanted)
+
+
+def root(snapshot: Snapshot, now: datetime) -> Result:
+    """Where the mesh's own CA issues, the namespace has its root: without it pods wait for the volume."""
+    settings, data = settings_in(snapshot), snapshot.data
+    if settings is None or data is None:
+        return skipped("the platform's settings cannot be read" if data else "no namespace was named")
+    if settings.identity.chosen != "builtin" or settings.identity.builtin is None:
+        return ok(f"none is needed: identity.provider is {settings.identity.chosen}")
+    name = settings.identity.builtin.root_config_map
+    if data.root.unread:
+        return skipped(f"ConfigMap {name} cannot be read: {data.root.unread}")
+    if data.root.one is None:
+        return failed(f"there is no ConfigMap {name} in namespace {data.namespace}")
+    if not inner(data.root.one, "data", ROOT_FILE):
+        return failed(f"ConfigMap {name} in namespace {data.namespace} has no key {ROOT_FILE}")
+    return ok(f"ConfigMap {name} has {ROOT_FILE}")
 
 
 def mounted_elsewhere(snapshot: Snapshot, now: datetime) -> Result:

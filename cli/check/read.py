@@ -106,7 +106,12 @@ def _control_plane(api: Reading, snapshot: Snapshot) -> Snapshot:
 def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPlane:
     """The pods of a namespace and what belongs to them."""
     inside = f"/namespaces/{namespace}"
-    policies = (settings_of(snapshot.settings.one) or InjectionSettings()).policy_config_map
+    settings = settings_of(snapshot.settings.one) or InjectionSettings()
+    policies, builtin = settings.policy_config_map, settings.identity.builtin
+
+    def config_map(name: str) -> Part:
+        return read_one(lambda: api.get(f"/api/v1{inside}/configmaps/{name}")) if name else Part()
+
     return DataPlane(
         namespace,
         pods=read_list(lambda: api.items(f"/api/v1{inside}/pods")),
@@ -116,8 +121,9 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
                 for group, kind in WORKLOADS
             ]
         ),
-        policies=read_one(lambda: api.get(f"/api/v1{inside}/configmaps/{policies}")) if policies else Part(),
+        policies=config_map(policies),
         network_policies=read_list(lambda: api.items(f"/apis/networking.k8s.io/v1{inside}/networkpolicies")),
+        root=config_map(builtin.root_config_map if builtin else ""),
     )
 
 

@@ -32,13 +32,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class DataPlane:
-    """One namespace with agents in it."""
+    """One namespace with agents in it. `root` is the ConfigMap with the root of the mesh's own CA."""
 
     namespace: str
     pods: Part = NOT_ASKED
     workloads: Part = NOT_ASKED
     policies: Part = NOT_ASKED
     network_policies: Part = NOT_ASKED
+    root: Part = NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)

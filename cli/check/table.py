@@ -304,6 +304,12 @@ TABLE: Final = (
         _DOCUMENTS,
         Phase.NAMESPACE,
         (
+            "identity-root",
+            "the root of the mesh's CA is there",
+            "Create it, as settings.identity.builtin.rootConfigMap of the chart names it: `kubectl create "
+            "configmap NAME --from-file=root.pem`; until then pods wait for their volume.",
+        ),
+        (
             "policies-present",
             "the namespace has policies",
             "Create it: `kubectl create configmap outrider-policies --from-file=policies.yaml`; until "
@@ -312,7 +318,12 @@ TABLE: Final = (
         (
             "policies-valid",
             "policies can be loaded",
-            "Correct them; sidecars that run keep the last policies that were valid, new ones do not start.",
+            "Correct them; sidecars that run keep those that they started with, new ones do not start.",
+        ),
+        (
+            "policies-current",
+            "sidecars started after the policies",
+            f"Sidecars read policies when they start, so these may have older ones. {_RESTART}",
         ),
         (
             "policy-labels",

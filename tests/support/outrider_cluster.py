@@ -25,6 +25,7 @@ from webhook.admission.outcome import Injection, Namespace
 from webhook.admission.settings import InjectionSettings
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+WRITTEN, STARTED = "2026-06-01T10:00:00Z", "2026-06-01T10:59:00Z"
 SPACE = installation.NAMESPACE
 OURS = {installation.PART_OF_LABEL: installation.PART_OF}
 SELECTED = {**OURS, "app.kubernetes.io/name": installation.WEBHOOK}
@@ -208,7 +209,8 @@ def injected_pod(name: str = "triage", settings: InjectionSettings | None = None
     """The same with its sidecar, ready."""
     made = inject(bare_pod(name), AGENTS, settings or InjectionSettings())
     assert isinstance(made, Injection)
-    status = {"name": "outrider-sidecar", "ready": True, "restartCount": 0, "state": {"running": {}}}
+    status = {"name": "outrider-sidecar", "ready": True, "restartCount": 0}
+    status["state"] = {"running": {"startedAt": STARTED}}
     pod: Obj = dict(made.pod)
     pod["status"] = {"phase": "Running", "podIP": "10.0.0.7", "initContainerStatuses": [status]}
     return pod
@@ -240,7 +242,9 @@ spec:
 
 
 def policies(text: str = POLICIES) -> Obj:
-    return {"metadata": meta("outrider-policies", "agents"), "data": {"policies.yaml": text}}
+    fields = {"manager": "kubectl", "time": WRITTEN, "fieldsV1": {"f:data": {"f:policies.yaml": {}}}}
+    metadata = meta("outrider-policies", "agents", managedFields=[fields])
+    return {"metadata": metadata, "data": {"policies.yaml": text}}
 
 
 def closing_policy() -> Obj:

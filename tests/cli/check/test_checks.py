@@ -77,6 +77,17 @@ def status(**changes: object) -> Snapshot:
     return pods(changed(POD, "metadata/annotations/outrider.dev|status", json.dumps(text)))
 
 
+def rewritten(time: object) -> Snapshot:
+    """The policies, last written at `time`."""
+    return with_data(policies=part(changed(cluster.policies(), "metadata/managedFields/0/time", time)))
+
+
+def builtin(root: Part = Part()) -> Snapshot:  # noqa: B008 - frozen
+    """The mesh's own CA gives identities, and its root is `root`."""
+    text = "identity: {provider: builtin, builtin: {url: 'https://ca:8444', rootConfigMap: ca-root}}"
+    return replace(with_data(root=root), settings=part({"data": {"settings.yaml": text}}))
+
+
 def foreign(policy: str = "Never", name: str = "a-quota") -> dict:
     return {
         "metadata": {"name": name},
@@ -549,6 +560,29 @@ DEVIATIONS = [
     ),
     ("policies-valid", with_data(policies=part(cluster.policies("kind: Backen"))), FAILED, "policies.yaml:1"),
     ("policies-valid", with_data(policies=NONE), SKIPPED, "there are none"),
+    (
+        "policies-current",
+        rewritten("2026-06-01T11:00:00Z"),
+        WARNING,
+        "pod triage: its sidecar started at 2026-06-01 10:59:00 UTC, the policies were written at 2026-06-01 11:00",
+    ),
+    ("policies-current", rewritten(...), SKIPPED, "nothing says when ConfigMap outrider-policies"),
+    ("policies-current", rewritten("yesterday"), SKIPPED, "nothing says when"),
+    ("policies-current", sidecar(state={"waiting": {}}), SKIPPED, "no sidecar says since when"),
+    ("policies-current", with_data(policies=UNREAD), SKIPPED, "cannot be read"),
+    (
+        "policies-current",
+        beside(settings=part({"data": {"settings.yaml": "policyConfigMap: ''"}})),
+        SKIPPED,
+        "not in a ConfigMap",
+    ),
+    ("identity-root", builtin(), FAILED, "no ConfigMap ca-root in namespace agents"),
+    ("identity-root", builtin(part({"data": {"ca.pem": "x"}})), FAILED, "has no key root.pem"),
+    ("identity-root", builtin(part({"data": {"root.pem": ""}})), FAILED, "has no key root.pem"),
+    ("identity-root", builtin(UNREAD), SKIPPED, "forbidden"),
+    ("identity-root", builtin(part({"data": {"root.pem": "x"}})), OK, "ConfigMap ca-root has root.pem"),
+    ("identity-root", beside(settings=NONE), SKIPPED, "cannot be read"),
+    ("identity-root", replace(HEALTHY, data=None), SKIPPED, "no namespace was named"),
     ("policy-labels", pods(changed(POD, "metadata/labels/app", "other")), WARNING, "relabelled since: app"),
     (
         "workload-labels",
@@ -648,6 +682,21 @@ def test_nothing_that_could_be_read_is_no_error(check) -> None:
 def test_labels_that_the_system_sets_on_running_pods_are_no_relabelling(label) -> None:
     bound = changed(POD, f"metadata/labels/{label}", "there")
     assert RUNS["policy-labels"](pods(bound), cluster.NOW).state is OK
+
+
+def test_only_what_wrote_data_counts_as_writing_policies() -> None:
+    owner = {"time": "2026-06-01T11:30:00Z", "fieldsV1": {"f:metadata": {"f:labels": {}}}}
+    written = cluster.policies()
+    written["metadata"]["managedFields"].append(owner)
+    assert RUNS["policies-current"](with_data(policies=part(written)), cluster.NOW).state is OK
+    owner["fieldsV1"]["f:binaryData"] = {}
+    assert RUNS["policies-current"](with_data(policies=part(written)), cluster.NOW).state is WARNING
+
+
+def test_a_sidecar_that_does_not_say_since_when_it_runs_is_counted() -> None:
+    silent = changed(POD, "status/initContainerStatuses/0/state", {"waiting": {}})
+    found = RUNS["policies-current"](pods(POD, changed(silent, "metadata/name", "silent")), cluster.NOW)
+    assert found.seen == ("1 started after they were written, 1 do not say",)
 
 
 def hint(check: str) -> str:

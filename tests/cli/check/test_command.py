@@ -134,6 +134,21 @@ def test_the_install_namespace_is_where_the_webhooks_lead(api, options) -> None:
     assert read_cluster(real, None, None, before=False).namespace == cluster.SPACE
 
 
+def test_the_root_of_the_meshs_own_ca_is_read_where_it_issues(api, options) -> None:
+    real = connect(argparse.Namespace(kubeconfig=Path(options[1]), context=None)).api
+    agents = "/api/v1/namespaces/agents/configmaps"
+    data = read_cluster(real, None, "agents", before=False).data
+    assert data is not None
+    assert data.root == Part()
+    text = "identity: {provider: builtin, builtin: {url: 'https://ca:8444', rootConfigMap: ca-root}}"
+    settings = f"/api/v1/namespaces/{cluster.SPACE}/configmaps/outrider-webhook-settings"
+    api.objects[settings] = {"data": {"settings.yaml": text}}
+    api.objects[f"{agents}/ca-root"] = {"data": {"root.pem": "x"}}
+    data = read_cluster(real, None, "agents", before=False).data
+    assert data is not None
+    assert data.root.one == {"data": {"root.pem": "x"}}
+
+
 class _Recovering:
     """A cluster that gets well the third time that it is looked at."""
 

@@ -1,0 +1,62 @@
+"""Are sidecars older than the policies that they should have? They read them when they start, and not again.
+
+When a ConfigMap was written stands in its managed fields, once for each manager that has fields of its data. That
+one may have written something else of the ConfigMap at the time, so what is found is a reason to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from cli.check.data_plane import Agents, agents
+from cli.check.objects import inner, moment, name_of, sidecar_status
+from cli.check.result import Result, State, judged, skipped
+from cli.cluster.answers import Obj
+
+_DATA = frozenset({"f:data", "f:binaryData"})
+
+
+@agents
+def policies_current(agents: Agents) -> Result:
+    """Every sidecar started after the policies were last written."""
+    if not agents.settings.policy_config_map:
+        return skipped("policies are not in a ConfigMap")
+    config_map = agents.data.policies.one
+    if config_map is None:
+        return skipped(f"ConfigMap {agents.settings.policy_config_map} cannot be read, or is not there")
+    written = last_written(config_map)
+    if written is None:
+        return skipped(f"nothing says when ConfigMap {name_of(config_map)} was last written")
+    began = {name_of(pod): started(pod) for pod in agents.injected}
+    known = {name: time for name, time in began.items() if time is not None}
+    if not known:
+        return skipped("no sidecar says since when it runs")
+    problems = [
+        f"pod {name}: its sidecar started at {_shown(time)}, the policies were written at {_shown(written)}"
+        for name, time in known.items()
+        if time < written
+    ]
+    unknown = f", {len(began) - len(known)} do not say" if len(known) < len(began) else ""
+    return judged(problems, f"{len(known)} started after they were written{unknown}", State.WARNING)
+
+
+def last_written(config_map: Obj) -> datetime | None:
+    """When the data of a ConfigMap may have been changed last; None where it is not told."""
+    return max(_times(config_map), default=None)
+
+
+def _times(config_map: Obj) -> Iterator[datetime]:
+    for entry in inner(config_map, "metadata", "managedFields") or ():
+        time = moment(entry.get("time"))
+        if time is not None and not _DATA.isdisjoint(inner(entry, "fieldsV1") or ()):
+            yield time
+
+
+def started(pod: Obj) -> datetime | None:
+    """Since when the sidecar's container runs; None where it does not, or nobody says."""
+    return moment(inner(sidecar_status(pod), "state", "running", "startedAt"))
+
+
+def _shown(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
