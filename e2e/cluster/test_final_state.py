@@ -190,6 +190,7 @@ def _user(place: str, uid: int = table.SIDECAR_UID) -> Callable[[Pod], Any]:
 TRANSPARENT = {"outrider.dev/capture": "transparent"}
 TRUSTING = {"outrider.dev/interception": "on"}
 NEW = {"name": "new", "image": "x"}
+SLEEP = {"sleep": {"seconds": 1}}
 UNDONE: list[tuple[str, dict[str, str], Callable[[Pod], Any], str]] = [
     ("other image", {}, lambda pod: sidecar(pod).update(image="evil/sidecar:1"), "sidecar_image"),
     ("longer name", {}, lambda pod: sidecar(pod).update(image="outrider/sidecar-evil:1"), "sidecar_image"),
@@ -204,6 +205,21 @@ UNDONE: list[tuple[str, dict[str, str], Callable[[Pod], Any], str]] = [
     ("between", TRANSPARENT, lambda pod: pod["spec"]["initContainers"].insert(1, NEW), "sidecar_displaced"),
     ("command", {}, lambda pod: sidecar(pod).update(command=["sleep"]), "sidecar_changed"),
     ("arguments", {}, lambda pod: sidecar(pod).update(args=["--help"]), "sidecar_changed"),
+    ("hook", {}, lambda pod: sidecar(pod).update(lifecycle={"preStop": SLEEP}), "sidecar_changed"),
+    (
+        "privileged",
+        {},
+        lambda pod: sidecar(pod)["securityContext"].update(privileged=True, allowPrivilegeEscalation=True),
+        "sidecar_changed",
+    ),
+    (
+        "capability",
+        {},
+        lambda pod: sidecar(pod)["securityContext"]["capabilities"].update(add=["SYS_PTRACE"]),
+        "sidecar_changed",
+    ),
+    ("host network", {}, lambda pod: pod["spec"].update(hostNetwork=True), "host_network"),
+    ("host network", TRANSPARENT, lambda pod: pod["spec"].update(hostNetwork=True), "host_network"),
     ("other user", {}, lambda pod: sidecar(pod)["securityContext"].update(runAsUser=5), "sidecar_uid"),
     ("same user", {}, _user("containers"), "sidecar_uid"),
     ("same user, init", {}, _user("initContainers"), "sidecar_uid"),
@@ -262,6 +278,19 @@ def changed(kube: Kube, key: str, body: dict[str, Any], *, debug: bool = False) 
     except ApiError as error:
         return error.message
     return ""
+
+
+def test_a_pod_that_is_being_deleted_cannot_claim_the_label_either(policy) -> None:
+    pod = plain({"outrider.dev/inject": "false"}, nodeSelector=OTHERS["nodeSelector"])
+    pod["metadata"] |= {"name": "leaving", "finalizers": ["example.com/held"]}
+    policy.create(pod, namespace=name_of("enabled"))
+    path = policy.path("Pod", name_of("enabled"), "leaving")
+    policy.api.delete(path)
+    try:
+        with pytest.raises(ApiError, match="injected_label"):
+            policy.api.patch(path, {"metadata": {"labels": {"outrider.dev/injected": "true"}}}, STRATEGIC)
+    finally:
+        policy.patch("Pod", "leaving", {"metadata": {"finalizers": None}}, name_of("enabled"))
 
 
 def _image(place: str, name: str, image: str) -> dict[str, Any]:
