@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
+import json
 import socket
 import ssl
 import threading
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 
 from cryptography import x509
 
-from e2e.cluster.api import ApiError
+from e2e.cluster.api import ApiError, Json
 from e2e.cluster.installation import Installation
 from mesh.settings import installation as names
 
@@ -33,17 +35,41 @@ class Handshakes:
     served: set[int] = field(default_factory=set)
 
 
-def handshake(address: str, trusted: bytes, namespace: str) -> x509.Certificate:
-    """What a replica serves to somebody who trusts these authorities (PEM). Raises OSError where it is refused."""
+@contextlib.contextmanager
+def connected(address: str, trusted: bytes, namespace: str) -> Iterator[ssl.SSLSocket]:
+    """A connection by somebody who trusts these authorities (PEM). Raises OSError where it is refused."""
     context = ssl.create_default_context(cadata=trusted.decode("ascii"))
     host = f"{names.WEBHOOK}.{namespace}.svc"
     with (
         socket.create_connection((address, PORT), SECONDS) as plain,
         context.wrap_socket(plain, server_hostname=host) as wrapped,
     ):
+        yield wrapped
+
+
+def handshake(address: str, trusted: bytes, namespace: str) -> x509.Certificate:
+    """What a replica serves. Raises OSError where the connection is refused."""
+    with connected(address, trusted, namespace) as wrapped:
         served = wrapped.getpeercert(binary_form=True)
     assert served is not None
     return x509.load_der_x509_certificate(served)
+
+
+def ask(address: str, outrider: Installation, pod: Json, namespace: str) -> Json:
+    """What one replica answers to a pod, as the API server would ask it. Raises OSError."""
+    request = {"uid": "asked", "operation": "CREATE", "dryRun": True, "namespace": namespace, "object": pod}
+    request |= {"kind": {"group": "", "version": "v1", "kind": "Pod"}}
+    request |= {"resource": {"group": "", "version": "v1", "resource": "pods"}}
+    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+    body = json.dumps(review).encode()
+    head = f"POST /mutate HTTP/1.1\r\nHost: webhook\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+    trusted = base64.b64decode(next(iter(outrider.authorities())))
+    with connected(address, trusted, outrider.namespace) as wrapped:
+        wrapped.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+        answer = http.client.HTTPResponse(wrapped)
+        answer.begin()
+        response: Json = json.loads(answer.read())["response"]
+    return response
 
 
 def addresses(outrider: Installation) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from e2e.cluster.api import ApiError, Json
 from e2e.cluster.conftest import MakeNamespace
 from e2e.cluster.control_plane import ControlPlane
+from e2e.cluster.handshakes import addresses, ask
 from e2e.cluster.installation import Installation
 from e2e.cluster.kube import Kube, pod, workload
 from e2e.cluster.node import Node
@@ -387,6 +388,7 @@ def test_replicas_that_cannot_reach_the_api_server_go_on_serving_namespaces_that
     outrider: Installation, kube: Kube, agents: str, kubelet: Node, make_namespace: MakeNamespace
 ) -> None:
     before = restarts(outrider)
+    known_to_all(outrider, agents)
     with cut_off(outrider, kubelet), crowd(kube, agents) as steady:
         fresh = make_namespace(**ENABLED)
         began = time.monotonic()
@@ -406,6 +408,17 @@ def test_replicas_that_cannot_reach_the_api_server_go_on_serving_namespaces_that
     reset_bundles(kube)
     kube.until(lambda: outrider.authorities() == trusted or None, "somebody leads again", outrider.namespace)
     assert restarts(outrider) == before
+
+
+def known_to_all(outrider: Installation, namespace: str) -> None:
+    """Wait until every replica has heard of a namespace."""
+
+    def look() -> bool:
+        found = addresses(outrider)
+        said = [ask(address, outrider, pod("probe"), namespace) for address in found]
+        return len(found) == 2 and all(one["allowed"] and "patch" in one for one in said)
+
+    outrider.kube.until(look, f"both replicas know {namespace}", outrider.namespace)
 
 
 @contextlib.contextmanager
@@ -438,6 +451,7 @@ def test_replicas_without_permissions_go_on_serving_and_lead_again_when_they_hav
         kube.the("RoleBinding", names.WEBHOOK, outrider.namespace),
     ]
     before, trusted = restarts(outrider), outrider.authorities()
+    known_to_all(outrider, agents)
     for one in bindings:
         kube.delete(one["kind"], names.WEBHOOK, one["metadata"].get("namespace"))
     try:
