@@ -28,6 +28,7 @@ _ABOUT_PODS = frozenset(
         "sidecar-restarts",
         "termination-grace",
         "ephemeral-containers",
+        "policies-current",
         "policy-labels",
     }
 )
@@ -157,5 +158,5 @@ def _snapshot(facts: Facts) -> Snapshot:
     return Snapshot(
         namespaces=Part((facts.namespace,)),
         known_settings=facts.settings,
-        data=DataPlane(space_of(facts), pods=Part((facts.pod,))),
+        data=DataPlane(space_of(facts), pods=Part((facts.pod,)), policies=facts.policies),
     )

@@ -23,6 +23,7 @@ from tests.support.outrider_cluster import changed, part
 from webhook.admission.settings import InjectionSettings
 
 GOLDENS = Path(__file__).parent / "goldens"
+LATER = "2026-06-01T11:30:00Z"
 POD = cluster.injected_pod()
 FACTS = Facts(
     POD,
@@ -96,6 +97,10 @@ def test_the_trust_domain_is_that_of_the_svid_or_the_one_given() -> None:
             "not ready, restarted 0 times",
         ),
         ({"pod": changed(POD, "status", {})}, "not reported yet"),
+        (
+            {"policies": part(changed(cluster.policies(), "metadata/managedFields/0/time", LATER))},
+            "the policies were written at 2026-06-01 11:30:00 UTC",
+        ),
         ({"resources": part({"kind": "AgentPolicy"})}, "1 AgentPolicies are resources, which sidecars"),
     ],
 )
