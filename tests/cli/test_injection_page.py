@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cli.main import main
 from mesh.reasons import Reason
@@ -61,6 +63,26 @@ def test_the_settings_shown_are_valid_and_name_every_key() -> None:
         parse_settings("unknown: 1\n", "x")
     keys = str(caught.value).split("allowed: ")[1].split(", ")
     assert re.findall(r"^([a-zA-Z]+):", text, re.MULTILINE) == keys
+
+
+def test_the_service_shown_leads_to_where_the_sidecar_takes_mutual_tls() -> None:
+    pod, service = yaml.safe_load_all(FILES["tickets.yaml"])
+    became = inject(pod, Namespace("tools", {}), InjectionSettings())
+    assert isinstance(became, Injection)
+    assert service["spec"]["selector"].items() <= became.pod["metadata"]["labels"].items()
+    (sidecar,) = became.pod["spec"]["initContainers"]
+    env = {one["name"]: one.get("value", "") for one in sidecar["env"]}
+    (port,) = service["spec"]["ports"]
+    assert env["OUTRIDER_LISTEN_INBOUND"].rpartition(":")[2] == str(port["targetPort"])
+    assert env["OUTRIDER_APPLICATION_PORTS"] == str(port["port"])
+
+
+def test_nothing_is_found_in_the_service_shown_and_all_in_one_that_leads_elsewhere(tmp_path, capsys) -> None:
+    for target, code in (("15443", None), ("15002", "OUT0403")):
+        (tmp_path / "a.yaml").write_text(FILES["tickets.yaml"].replace("15443", target))
+        main(["analyze", "-o", "json", str(tmp_path / "a.yaml")])
+        found = {one["code"] for one in json.loads(capsys.readouterr().out)}
+        assert found - {"OUT0206"} == ({code} if code else set())
 
 
 def test_every_reason_on_the_page_exists() -> None:
