@@ -47,6 +47,8 @@ BODY_SECONDS = 3.0
 MOST_REQUESTS = 256
 MOST_BYTES = 48 * 1024 * 1024
 RETRY_SECONDS = "1"
+LOGGED = 253
+"""Characters of a name that are logged; no API server sends more, but others may."""
 MALFORMED = "review_malformed"
 
 Log = Callable[[dict[str, object]], None]
@@ -154,6 +156,9 @@ class AdmissionServer:
         except TimeoutError as late:
             sentence = f"The body did not arrive within {self.body_seconds:g} s.\n"
             raise web.HTTPRequestTimeout(text=sentence) from late
+        except ConnectionError as gone:
+            # Nobody reads the answer; without one aiohttp logs thirty lines.
+            raise web.HTTPBadRequest(text="The body ended early.\n") from gone
 
     async def _injected(self, review: AdmissionRequest) -> Answer:
         outcome = await self._decide(review) if concerns(review) else untouched()
@@ -202,8 +207,8 @@ class AdmissionServer:
         self.log(
             {
                 "event": "admission",
-                "uid": review["uid"],
-                "namespace": review.get("namespace"),
+                "uid": review["uid"][:LOGGED],
+                "namespace": (review.get("namespace") or "")[:LOGGED],
                 "result": given.result,
                 "reason": given.reason,
                 "message": response["status"]["message"] if "status" in response else "",

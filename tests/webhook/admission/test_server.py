@@ -155,6 +155,27 @@ async def test_a_body_that_does_not_come_is_given_up(server) -> None:
         writer.close()
 
 
+async def test_who_leaves_in_the_middle_of_a_body_fills_no_log(server, caplog) -> None:
+    async with TestServer(server.application()) as running, asyncio.timeout(10):
+        _, writer = await asyncio.open_connection(running.host, running.port)
+        writer.write(b"POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n")
+        writer.write(b"content-length: 9\r\n\r\n{")
+        while not server._requests:
+            await asyncio.sleep(0)
+        writer.close()
+        while server._requests:
+            await asyncio.sleep(0)
+        for _ in range(20):  # what is logged is logged now
+            await asyncio.sleep(0)
+    assert caplog.text == ""
+
+
+async def test_a_log_line_does_not_grow_with_what_is_asked(client, lines) -> None:
+    await client.post("/mutate", data=review(uid="u" * 100_000, namespace="n" * 100_000), headers=JSON)
+    assert len(lines) == 1
+    assert len(str(lines[0])) < 20_000
+
+
 @pytest.mark.parametrize(
     ("most", "reason"), [({"most_requests": 0}, "requests"), ({"most_bytes": 10}, "bytes")]
 )
