@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from cli.check.objects import labels_of
+from cli.check.objects import annotations_of, labels_of, name_of
 from cli.check.result import Result, failed, ok, skipped, warning
 from cli.check.snapshot import Snapshot
 from cli.cluster.answers import Obj
@@ -15,6 +15,7 @@ from mesh.settings.table import NAMESPACE_INJECTION
 from webhook.admission.identity import SPIFFE_CSI as DRIVER
 from webhook.admission.plan import POD_SECURITY_LABEL
 
+_RELEASE, _SPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 _LEVELS = ("privileged", "baseline", "restricted")
 
 
@@ -31,6 +32,18 @@ def names_free(snapshot: Snapshot, now: datetime) -> Result:
     if foreign:
         return failed(*(f"{what} exists, and is not of Outrider's chart" for what in foreign))
     return warning(*(f"{what} is there already" for what, _ in taken)) if taken else ok("our names are free")
+
+
+def kept_crds(snapshot: Snapshot, now: datetime) -> Result:
+    """CRDs that outlived a release bear its name, and Helm leaves them to no other release unasked."""
+    if snapshot.crds.unread:
+        return skipped(f"CRDs cannot be read: {snapshot.crds.unread}")
+    owners = [
+        f"{name_of(crd)} belongs to release {release} in namespace {annotations_of(crd).get(_SPACE)}"
+        for crd in snapshot.crds.items
+        if (release := annotations_of(crd).get(_RELEASE))
+    ]
+    return warning(*owners) if owners else ok("no earlier release left any")
 
 
 def admission_policy(snapshot: Snapshot, now: datetime) -> Result:

@@ -29,6 +29,7 @@ RUNS: dict[str, Run] = {
     "kubelet-versions": api_server.kubelet_versions,
     "install-permissions": permissions.installer,
     "names-free": before_install.names_free,
+    "kept-crds": before_install.kept_crds,
     "install-namespace": before_install.install_namespace,
     "validating-admission-policy": before_install.admission_policy,
     "csi-driver-available": before_install.csi_driver,

@@ -81,6 +81,12 @@ TABLE: Final = (
             " upgrade` or uninstall it first.",
         ),
         (
+            "kept-crds",
+            "no CRDs of an earlier release are kept",
+            "Install under that release's name and in its namespace, or with `--take-ownership` (Helm 3.17 or "
+            "later, once the earlier release is uninstalled).",
+        ),
+        (
             "install-namespace",
             "the control plane may run in its namespace",
             "Choose a namespace of its own for the control plane, without a label outrider.dev/injection.",

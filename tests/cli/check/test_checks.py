@@ -127,6 +127,7 @@ WAITING = {
     },
 }
 FILES = changed(DEPLOYMENT, "spec/template/spec/containers/0/args", ["--certificates=files"])
+KEPT = {"meta.helm.sh/release-name": "mesh", "meta.helm.sh/release-namespace": "old"}
 UNREAD = Part(unread="forbidden (403)")
 NONE = Part()
 
@@ -159,6 +160,14 @@ DEVIATIONS = [
         FAILED,
         "ClusterRole outrider-webhook exists, and is not",
     ),
+    (
+        "kept-crds",
+        beside(crds=part(changed(cluster.crd("backends.outrider.dev"), "metadata/annotations", KEPT))),
+        WARNING,
+        "backends.outrider.dev belongs to release mesh in namespace old",
+    ),
+    ("kept-crds", HEALTHY, OK, "no earlier release"),
+    ("kept-crds", beside(crds=UNREAD), SKIPPED, "forbidden"),
     (
         "install-namespace",
         beside(namespaces=part(cluster.namespace(cluster.SPACE, **{"outrider.dev/injection": "enabled"}))),
