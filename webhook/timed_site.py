@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol, cast
 
@@ -29,7 +30,11 @@ class _Timer(Protocol):
 
 
 class Places:
-    """Room for `most` connections at once; `turned_away` is called for each one that finds none.
+    """Room for `most` connections at once; `turned_away` is called for each one that is ended for want of it.
+
+    Where there is none, a connection ends of whoever holds the most, so that a crowd from one place keeps out
+    neither API servers nor the kubelet, which takes a server that does not answer its probe for dead. It is the
+    oldest that waits for no answer, or the new one itself where all do.
 
     Counted once the TLS handshake is over, because a connection that fails in it never says so.
     """
@@ -38,20 +43,30 @@ class Places:
 
     def __init__(self, most: int, turned_away: Callable[[], object] = lambda: None) -> None:
         self._most = most
-        self._taken = 0
+        self._taken: dict[TimedProtocol, str] = {}
         self._turned_away = turned_away
 
-    def take(self) -> bool:
-        """Take a place; False where there is none."""
-        if self._taken >= self._most:
+    def take(self, connection: TimedProtocol, peer: str) -> bool:
+        """Take a place for a connection from the address `peer`; False where there is none."""
+        if len(self._taken) >= self._most:
             self._turned_away()
-            return False
-        self._taken += 1
+            victim = self._dispensable(peer)
+            if victim is None:
+                return False
+            del self._taken[victim]
+            victim.end()
+        self._taken[connection] = peer
         return True
 
-    def give_back(self) -> None:
+    def give_back(self, connection: TimedProtocol) -> None:
         """A connection is over."""
-        self._taken -= 1
+        self._taken.pop(connection, None)
+
+    def _dispensable(self, newcomer: str) -> TimedProtocol | None:
+        held = Counter([newcomer, *self._taken.values()])
+        most = max(held.values())
+        crowd = (one for one, peer in self._taken.items() if held[peer] == most and one.idle)
+        return next(crowd, None)
 
 
 class TimedProtocol(asyncio.Protocol):
@@ -86,11 +101,21 @@ class TimedProtocol(asyncio.Protocol):
         finally:
             self._answering = False
 
+    @property
+    def idle(self) -> bool:
+        """Is nobody waiting for an answer?"""
+        return not self._answering
+
+    def end(self) -> None:
+        """Cut the connection off."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol, as for all below."""
         # Not isinstance: uvloop's transports of plain TCP are no subclass of it.
         transport = cast(asyncio.Transport, transport)
-        self._placed = self._places.take()
+        self._placed = self._places.take(self, _peer(transport))
         if not self._placed:
             transport.abort()
             return
@@ -117,7 +142,7 @@ class TimedProtocol(asyncio.Protocol):
         self._transport = None
         if not self._placed:
             return
-        self._places.give_back()
+        self._places.give_back(self)
         self._inner.connection_lost(exc)
 
     def _start_timer(self) -> None:
@@ -131,8 +156,13 @@ class TimedProtocol(asyncio.Protocol):
 
     def _late(self) -> None:
         self._timer = None
-        if self._transport is not None:
-            self._transport.abort()
+        self.end()
+
+
+def _peer(transport: asyncio.BaseTransport) -> str:
+    """The address that a connection comes from; one that is gone already has none."""
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if name else ""
 
 
 class TimedSite(web.BaseSite):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
 
-from webhook.timed_site import TimedProtocol, TimedSite, head_in_time
+from webhook.timed_site import Places, TimedProtocol, TimedSite, head_in_time
 
 HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -197,7 +198,73 @@ async def test_without_such_a_site_requests_are_answered_all_the_same() -> None:
         await runner.cleanup()
 
 
-async def test_there_is_room_for_so_many_connections_and_a_place_is_free_again_after_one() -> None:
+@pytest.fixture
+def turned_away() -> list[int]:
+    return []
+
+
+Open = Callable[[str], tuple[TimedProtocol, Wire]]
+
+
+@pytest.fixture
+def opened(turned_away: list[int], timers: Timers) -> Open:
+    """Opens connections from addresses to a listener with room for four."""
+    places = Places(4, lambda: turned_away.append(1))
+
+    def make(peer: str) -> tuple[TimedProtocol, Wire]:
+        wire = Wire({"peername": (peer, 1)})
+        timed = TimedProtocol(Heard(), 10, timers, places)
+        timed.connection_made(wire)
+        return timed, wire
+
+    return make
+
+
+def test_a_crowd_from_one_place_makes_room_for_others(opened: Open, turned_away: list[int]) -> None:
+    crowd = [opened("10.0.0.1") for _ in range(4)]
+    kubelets = [opened("10.0.0.2"), opened("10.0.0.3")]
+    assert [wire.aborted for _, wire in crowd] == [True, True, False, False]
+    assert [wire.aborted for _, wire in kubelets] == [False, False]
+    assert turned_away == [1, 1]
+
+
+def test_a_crowd_that_goes_on_is_a_trouble_to_itself(opened: Open) -> None:
+    _, kubelet = opened("10.0.0.2")
+    crowd = [opened("10.0.0.1") for _ in range(10)]
+    assert not kubelet.aborted
+    assert [wire.aborted for _, wire in crowd] == [True] * 7 + [False] * 3
+
+
+def test_who_waits_for_an_answer_is_not_cut_off_for_others(opened: Open) -> None:
+    waiting = [opened("10.0.0.1") for _ in range(4)]
+    with contextlib.ExitStack() as stack:
+        for timed, _ in waiting[1:]:
+            stack.enter_context(timed.answering())
+        opened("10.0.0.1")
+        assert [wire.aborted for _, wire in waiting] == [True, False, False, False]
+    with contextlib.ExitStack() as stack:
+        for timed, _ in waiting:
+            stack.enter_context(timed.answering())
+        assert not opened("10.0.0.1")[1].aborted, "in place of the idle one that came last"
+    assert [wire.aborted for _, wire in waiting] == [True, False, False, False]
+
+
+def test_a_place_is_free_again_after_a_connection(opened: Open, turned_away: list[int]) -> None:
+    for timed, _ in [opened("10.0.0.1") for _ in range(4)]:
+        timed.connection_lost(None)
+    assert not any(wire.aborted for _, wire in [opened("10.0.0.1") for _ in range(4)])
+    assert turned_away == []
+
+
+def test_where_everybody_waits_who_comes_last_is_turned_away(opened: Open, turned_away: list[int]) -> None:
+    with contextlib.ExitStack() as stack:
+        for timed, _ in [opened("10.0.0.1") for _ in range(4)]:
+            stack.enter_context(timed.answering())
+        assert opened("10.0.0.2")[1].aborted
+    assert turned_away == [1]
+
+
+async def test_a_listener_has_room_for_so_many() -> None:
     async def hello(request: web.Request) -> web.Response:
         return web.Response(text="hello")
 
@@ -210,17 +277,16 @@ async def test_there_is_room_for_so_many_connections_and_a_place_is_free_again_a
         site = TimedSite(runner, "127.0.0.1", 0, most=1, turned_away=lambda: turned_away.append(1))
         await site.start()
         port = runner.addresses[0][1]
-        for _ in range(2):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(HEAD)
-            await reader.readuntil(b"hello")
-            second, other = await asyncio.open_connection("127.0.0.1", port)
-            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-                await second.readexactly(1)
-            other.close()
-            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-            assert b"hello" in await reader.read()
-            writer.close()
-        assert turned_away == [1, 1]
+        first, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(HEAD)
+        await first.readuntil(b"hello")
+        second, other = await asyncio.open_connection("127.0.0.1", port)
+        other.write(HEAD)
+        await second.readuntil(b"hello")
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await first.readexactly(1)
+        writer.close()
+        other.close()
+        assert turned_away == [1]
     finally:
         await runner.cleanup()
