@@ -147,6 +147,11 @@ class OperatingSystem(TypedDict, total=False):
 
 class DnsConfig(TypedDict, total=False):
     nameservers: list[str] | None
+    searches: list[str] | None
+
+
+class HostAlias(TypedDict, total=False):
+    hostnames: list[str] | None
 
 
 class PodSpec(TypedDict, total=False):
@@ -161,6 +166,7 @@ class PodSpec(TypedDict, total=False):
     hostPID: bool | None
     shareProcessNamespace: bool | None
     dnsConfig: DnsConfig | None
+    hostAliases: list[HostAlias] | None
     nodeSelector: Labels | None
     os: OperatingSystem | None
     resources: dict[str, Any] | None

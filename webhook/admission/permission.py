@@ -20,7 +20,11 @@ from webhook.admission.plan import effective
 from webhook.admission.settings import InjectionSettings
 
 NAMESERVERS: Final = "nameservers"
-PERMISSIONS = frozenset(word for setting in PARAMETERS for word in setting.permissions) | {NAMESERVERS}
+HOST_ALIASES: Final = "host-aliases"
+PERMISSIONS = frozenset(word for setting in PARAMETERS for word in setting.permissions) | {
+    NAMESERVERS,
+    HOST_ALIASES,
+}
 """Everything that may stand under `allow`."""
 
 
@@ -48,15 +52,32 @@ def weakened(
 
 
 def own_resolvers(pod: Pod, settings: InjectionSettings) -> Iterator[Problem]:
-    """Resolvers that a pod under transparent capture chooses without leave.
+    """What a pod under transparent capture decides about names without leave.
 
-    Port 53 of a pod's resolvers is left alone, so that whoever chooses them opens a way past the sidecar. Where
-    the platform names them itself the pod's choice opens nothing.
+    Port 53 of a pod's resolvers is left alone, so that whoever chooses them opens a way past the sidecar, unless
+    the platform names them itself. And the sidecar resolves names with what the pod has, while policies go by
+    names: whoever says where a name leads decides where a grant leads.
     """
-    chosen = (pod["spec"].get("dnsConfig") or {}).get("nameservers")
-    if chosen and NAMESERVERS not in settings.allow and not settings.redirect.nameservers:
-        what = f"spec.dnsConfig.nameservers opens port 53 of {', '.join(chosen)} past the sidecar"
-        yield Problem(Reason.NOT_PERMITTED, f"{what}; allow: [{NAMESERVERS}] would permit it")
+    dns = pod["spec"].get("dnsConfig") or {}
+    resolvers, domains = dns.get("nameservers") or (), dns.get("searches") or ()
+    names = [name for alias in pod["spec"].get("hostAliases") or () for name in alias.get("hostnames") or ()]
+    found = []
+    if resolvers:
+        opens = (
+            ""
+            if settings.redirect.nameservers
+            else f"opens port 53 of {', '.join(resolvers)} past the sidecar and "
+        )
+        found.append((NAMESERVERS, f"spec.dnsConfig.nameservers {opens}decides where names lead"))
+    if domains:
+        found.append(
+            (NAMESERVERS, f"spec.dnsConfig.searches decides by {', '.join(domains)} where names lead")
+        )
+    if names:
+        found.append((HOST_ALIASES, f"spec.hostAliases decides where {', '.join(names)} lead"))
+    for word, what in found:
+        if word not in settings.allow:
+            yield Problem(Reason.NOT_PERMITTED, f"{what}; allow: [{word}] would permit it")
 
 
 def _weaker(setting: Setting, value: str, holds: str, hindered: list[str]) -> Iterator[tuple[str, str]]:

@@ -388,6 +388,7 @@ def test_what_may_be_allowed_is_what_weakens() -> None:
         "exclude-inbound-ports",
         "exclude-outbound-cidrs",
         "exclude-outbound-ports",
+        "host-aliases",
         "interception=off",
         "mode=observe",
         "mtls=permissive",
@@ -411,15 +412,44 @@ def test_resolvers_that_the_pod_chooses_need_the_platforms_leave(pod, spec) -> N
     assert inject(mine, namespace(), permitting).pod["spec"]["dnsConfig"] == spec["dnsConfig"]
 
 
-def test_resolvers_that_the_pod_chooses_open_nothing_where_the_platform_names_them(pod) -> None:
+ALIASES = {"hostAliases": [{"ip": "10.0.0.5", "hostnames": ["api.partner.example", "b"]}, {"ip": "10.0.0.6"}]}
+SEARCHES = {"dnsConfig": {"searches": ["evil.example"], "options": [{"name": "ndots", "value": "5"}]}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "word", "told"),
+    [
+        (ALIASES, "host-aliases", "spec.hostAliases decides where api.partner.example, b lead"),
+        (SEARCHES, "nameservers", "spec.dnsConfig.searches decides by evil.example where names lead"),
+    ],
+)
+def test_where_names_lead_that_policies_go_by_needs_the_platforms_leave(pod, spec, word, told) -> None:
+    mine = pod(annotations=annotated(capture="transparent"), **spec)
+    refusal = inject(mine, namespace(), InjectionSettings(allow=PERMISSIONS - {word}))
+    assert reasons(refusal) == [Reason.NOT_PERMITTED]
+    assert told in refusal.sentence
+    assert f"allow: [{word}]" in refusal.sentence
+    assert isinstance(inject(mine, namespace(), InjectionSettings(allow=frozenset({word}))), Injection)
+    assert isinstance(inject(pod(**spec), namespace(), InjectionSettings()), Injection), (
+        "under explicit capture"
+    )
+
+
+def test_resolvers_that_the_platform_names_are_not_those_of_the_sidecar(pod) -> None:
     settings = InjectionSettings(redirect=Redirection(nameservers=("10.96.0.10", "fd00::10")))
+    mine = pod(annotations=annotated(capture="transparent"), **CHOSEN)
+    refusal = inject(mine, namespace(), settings)
+    assert reasons(refusal) == [Reason.NOT_PERMITTED]
+    assert "spec.dnsConfig.nameservers decides where names lead" in refusal.sentence
+    settings = InjectionSettings(redirect=settings.redirect, allow=frozenset({"nameservers"}))
     for spec in (CHOSEN, {}):
         step = transparent(pod, settings, **spec)["initContainers"][0]
         assert variables(step)["OUTRIDER_REDIRECT_NAMESERVERS"] == "10.96.0.10,fd00::10"
 
 
 @pytest.mark.parametrize(
-    "chosen", [None, {}, {"nameservers": None}, {"nameservers": []}, {"searches": ["x"]}]
+    "chosen",
+    [None, {}, {"nameservers": None}, {"nameservers": []}, {"searches": []}, {"options": [{"name": "x"}]}],
 )
 def test_what_a_pod_says_of_dns_without_naming_resolvers_needs_no_leave(pod, chosen) -> None:
     assert transparent(pod, dnsConfig=chosen)["dnsConfig"] == chosen
