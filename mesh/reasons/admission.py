@@ -109,8 +109,8 @@ SENTENCES: Final = {
         "add it to finalState.images."
     ),
     "sidecar_changed": (
-        "The sidecar has a command of its own, so something changed it after it was added; see which webhook with "
-        "kubectl get mutatingwebhookconfigurations."
+        "The sidecar has a command, a hook or privileges, so something changed it after it was added; see which "
+        "webhook with kubectl get mutatingwebhookconfigurations."
     ),
     "injected_label": (
         "The label outrider.dev/injected is for the webhook to write, true on pods with a sidecar and on no "
