@@ -163,8 +163,9 @@ def test_it_agrees_with_admission_about_every_pod(key, policy) -> None:
         ({}, InjectionSettings(native_sidecars=NativeSidecars.NEVER)),
         ({"outrider.dev/capture": "transparent"}, InjectionSettings(native_sidecars=NativeSidecars.NEVER)),
         ({}, InjectionSettings(image=f"{SETTINGS.image.partition(':')[0]}@sha256:{'0' * 64}")),
+        ({}, InjectionSettings(uid=1775)),
     ],
-    ids=["explicit", "transparent", "intercepted", "legacy", "legacy transparent", "by digest"],
+    ids=["explicit", "transparent", "intercepted", "legacy", "legacy transparent", "by digest", "old user"],
 )
 def test_what_admission_makes_passes(annotations, settings, policy) -> None:
     assert not refusal(policy, "enabled", injected(annotations, settings))
@@ -185,6 +186,11 @@ def _without_restart(pod: Pod) -> None:
 
 def _user(place: str, uid: int = table.SIDECAR_UID) -> Callable[[Pod], Any]:
     return lambda pod: pod["spec"][place][-1].update(securityContext={"runAsUser": uid})
+
+
+def _shared_user(pod: Pod) -> None:
+    sidecar(pod)["securityContext"]["runAsUser"] = 5
+    _user("containers", 5)(pod)
 
 
 TRANSPARENT = {"outrider.dev/capture": "transparent"}
@@ -220,7 +226,9 @@ UNDONE: list[tuple[str, dict[str, str], Callable[[Pod], Any], str]] = [
     ),
     ("host network", {}, lambda pod: pod["spec"].update(hostNetwork=True), "host_network"),
     ("host network", TRANSPARENT, lambda pod: pod["spec"].update(hostNetwork=True), "host_network"),
-    ("other user", {}, lambda pod: sidecar(pod)["securityContext"].update(runAsUser=5), "sidecar_uid"),
+    ("root", {}, lambda pod: sidecar(pod)["securityContext"].update(runAsUser=0), "sidecar_uid"),
+    ("no user", {}, lambda pod: sidecar(pod)["securityContext"].pop("runAsUser"), "sidecar_uid"),
+    ("user of another", {}, _shared_user, "sidecar_uid"),
     ("same user", {}, _user("containers"), "sidecar_uid"),
     ("same user, init", {}, _user("initContainers"), "sidecar_uid"),
     ("all", {}, lambda pod: pod["spec"].update(securityContext={"runAsUser": 1774}), "sidecar_uid"),

@@ -97,7 +97,12 @@ def test_pods_are_created_all_the_time_while_it_is_upgraded_and_rolled_back(
 
 
 OTHER = {
-    "settings": {"ports": {"forward": 15102, "telemetry": 15120}, "policyConfigMap": "others", "uid": 1775},
+    "settings": {
+        "ports": {"forward": 15102, "telemetry": 15120},
+        "policyConfigMap": "others",
+        "uid": 1775,
+        "nativeSidecars": "never",
+    },
     "sidecarImage": {"repository": "mirror/sidecar", "tag": "0.1.1"},
 }
 
@@ -108,11 +113,11 @@ def test_while_replicas_with_old_and_new_settings_serve_each_pod_is_made_by_one_
     old = shape(kube.create(same(0), namespace=agents, dry_run=True))
     with steady_creation(kube, agents, same) as creation:
         kube.until(lambda: len(creation.created) > 5, "pods before", agents)
-        # As the chart's README says of settings that the final state knows.
-        outrider.upgrade(**OTHER, finalState={"mode": "never"})
-        outrider.upgrade(**OTHER)
+        # As the chart's README says of the repository, which the final state knows.
+        both = {"images": ["outrider/sidecar", "mirror/sidecar"]}
+        outrider.upgrade(**OTHER, finalState=both)
         new = shape(kube.create(same(0), namespace=agents, dry_run=True))
-        outrider.upgrade(finalState={"mode": "never"})
+        outrider.upgrade(finalState=both)
         outrider.upgrade()
         count = len(creation.created)
         kube.until(lambda: len(creation.created) > count + 5, "pods after", agents)
