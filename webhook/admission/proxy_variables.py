@@ -102,8 +102,9 @@ def merge(container: Container, settings: InjectionSettings) -> Merged:
 def repoint(containers: Iterable[Container], earlier: Container | None, settings: InjectionSettings) -> None:
     """Point variables, in place, to the proxy of these settings where they lead to that of the `earlier` sidecar.
 
-    While replicas of the webhook are replaced, one with another port may have changed the pod before us. Whoever
-    wrote such a sidecar by hand has variables of theirs pointed to the real one.
+    While replicas of the webhook are replaced, one with another port may have changed the pod before us; and what
+    `outrider inject` wrote with other settings may have been stored. Whoever wrote such a sidecar by hand has
+    variables of theirs pointed to the real one.
     """
     listens = [
         one.get("value") for one in (earlier or {}).get("env") or () if one["name"] == ENV_LISTEN_FORWARD.name
@@ -116,7 +117,7 @@ def repoint(containers: Iterable[Container], earlier: Container | None, settings
     for container in containers:
         env = container.get("env") or []
         for place, variable in enumerate(env):
-            if variable["name"] in _TO_PROXY and _is(variable, before):
+            if variable["name"].lower() in _OTHERS and _is(variable, before):
                 env[place] = {**variable, "value": settings.proxy_url}
 
 

@@ -66,6 +66,20 @@ def test_the_last_replica_makes_of_a_pod_what_it_would_have_made_alone(spec, one
     assert made(made(pod, SETTINGS[one]), SETTINGS[other]) == made(pod, SETTINGS[other])
 
 
+@pytest.mark.parametrize("one", ["first", "ports", "user", "ordinary", "policies"])
+@pytest.mark.parametrize("own", [[], ["ALL_PROXY", "all_proxy", "grpc_proxy"]])
+def test_stored_output_of_inject_passes_after_the_settings_have_changed(one, own) -> None:
+    """Variables that the author pointed to the sidecar follow it to its other port."""
+    env = [{"name": name, "value": SETTINGS[one].proxy_url} for name in own]
+    spec = {"containers": [{"name": "app", "image": "app", "env": env}]}
+    stored = made({"metadata": {"name": "agent"}, "spec": spec}, SETTINGS[one])
+    changed = InjectionSettings(ports=Ports(16002, 16443, 16020, 16001, 16006))
+    *_, app = made(stored, changed)["spec"]["containers"]
+    to_proxy = [variable["value"] for variable in app["env"] if variable["name"].lower().endswith("s_proxy")]
+    to_proxy += [variable["value"] for variable in app["env"] if variable["name"] in own]
+    assert set(to_proxy) == {"http://127.0.0.1:16002"}
+
+
 def test_a_sidecar_by_hand_leads_no_variable_past_the_real_one() -> None:
     """Whoever claims that a proxy of theirs is an earlier sidecar's has the variables pointed to the real one."""
     env = [
