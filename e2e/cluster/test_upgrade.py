@@ -96,6 +96,22 @@ def test_pods_are_created_all_the_time_while_it_is_upgraded_and_rolled_back(
     assert all(map(injected, creation.created))
 
 
+def test_the_control_plane_moves_to_another_port_while_pods_are_created(
+    outrider: Installation, kube: Kube, agents: str
+) -> None:
+    with steady_creation(kube, agents, same) as creation:
+        kube.until(lambda: len(creation.created) > 5, "pods before", agents)
+        for port, values in ((10260, {"port": 10260}), (10250, {})):
+            moved = outrider.upgrade(**values)
+            count = len(creation.created)
+            kube.until(lambda count=count: len(creation.created) > count + 5, "pods after", agents)
+            for one in moved:
+                (container,) = one["spec"]["containers"]
+                assert container["ports"][0]["containerPort"] == port
+    assert not creation.failed, creation.failed[:3]
+    assert all(map(injected, creation.created))
+
+
 OTHER = {
     "settings": {
         "ports": {"forward": 15102, "telemetry": 15120},
