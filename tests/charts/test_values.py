@@ -60,6 +60,13 @@ CONTRADICTING = [
         {"certificates": {"certManager": {"issuerRef": {"name": "ca"}}}},
         "certificates.certManager.issuerRef is set, but certificates.mode is self",
     ),
+    (
+        {"image": {"registry": "https://registry.example/mesh/"}},
+        "image.registry is https://registry.example/mesh/, but references of images have no scheme, and no "
+        "container could start; write registry.example/mesh",
+    ),
+    ({"sidecarImage": {"registry": "oci://registry.example"}}, "write registry.example"),
+    ({"finalState": {"images": ["a/b", "https://a/b"]}}, "finalState.images[1] is https://a/b, but"),
     ({"terminationGracePeriodSeconds": 5}, "terminationGracePeriodSeconds must be more than drainSeconds"),
     ({"port": 15020}, "port and telemetryPort must differ"),
     ({"hostNetwork": True}, "port 10250 of every node is the kubelet's"),
