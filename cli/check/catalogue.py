@@ -15,6 +15,7 @@ from cli.check import (
     identity,
     permissions,
     policies_current,
+    stuck,
     validating_policy,
     webhook_configurations,
 )
@@ -65,6 +66,7 @@ RUNS: dict[str, Run] = {
     "identity-exclusive": identity.mounted_elsewhere,
     "control-plane-permissions": permissions.control_plane,
     "namespace-label": data_plane.label,
+    "pods-created": stuck.pods_created,
     "pods-injected": data_plane.injected,
     "sidecar-versions": data_plane.versions,
     "sidecar-settings": data_plane.current,

@@ -13,6 +13,7 @@ from cli.check.certificates import our_entries
 from cli.check.installed import settings_of
 from cli.check.permissions import needed_by_control_plane, needed_to_install
 from cli.check.snapshot import Access, DataPlane, Snapshot
+from cli.check.stuck import FAILED_CREATE, SUCCESSFUL_CREATE
 from cli.check.validating_policy import CRDS
 from cli.cluster.answers import Denied, Obj, Reading
 from cli.cluster.parts import Part, read_list, read_one
@@ -121,9 +122,19 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
                 for group, kind in WORKLOADS
             ]
         ),
+        replica_sets=read_list(lambda: api.items(f"/apis/apps/v1{inside}/replicasets")),
+        events=read_events(api, namespace),
         policies=config_map(policies),
         network_policies=read_list(lambda: api.items(f"/apis/networking.k8s.io/v1{inside}/networkpolicies")),
         root=config_map(builtin.root_config_map if builtin else ""),
+    )
+
+
+def read_events(api: Reading, namespace: str) -> Part:
+    """What controllers say of pods that they created, or could not create."""
+    path, reasons = f"/api/v1/namespaces/{namespace}/events", (FAILED_CREATE, SUCCESSFUL_CREATE)
+    return joined(
+        [read_list(lambda one=one: api.items(path, fieldSelector=f"reason={one}")) for one in reasons]  # type: ignore[misc]
     )
 
 

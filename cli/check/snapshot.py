@@ -32,11 +32,17 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class DataPlane:
-    """One namespace with agents in it. `root` is the ConfigMap with the root of the mesh's own CA."""
+    """One namespace with agents in it.
+
+    `root` is the ConfigMap with the root of the mesh's own CA; `events` tell of pods that controllers created, or
+    could not create.
+    """
 
     namespace: str
     pods: Part = NOT_ASKED
     workloads: Part = NOT_ASKED
+    replica_sets: Part = NOT_ASKED
+    events: Part = NOT_ASKED
     policies: Part = NOT_ASKED
     network_policies: Part = NOT_ASKED
     root: Part = NOT_ASKED

@@ -277,6 +277,12 @@ TABLE: Final = (
             "restart its pods.",
         ),
         (
+            "pods-created",
+            "workloads can create their pods",
+            "Mend what the message names; `outrider check-inject KIND/NAME -n NAMESPACE` says what admission "
+            "makes of the pod.",
+        ),
+        (
             "pods-injected",
             "pods that should have a sidecar do",
             f"{_RESTART} `outrider check-inject POD` says why one has none.",

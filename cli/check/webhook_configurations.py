@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from cli.check.certificates import our_entries
 from cli.check.objects import inner, name_of
 from cli.check.result import Result, failed, judged, ok, skipped, warning
 from cli.check.snapshot import Snapshot
+from cli.cluster.answers import Obj
 from cli.selecting.entries import Entry, creating_pods, entries
 from cli.selecting.labels import NAMESPACE_NAME, matches
 from cli.selecting.truth_table import differences, overlaps
@@ -132,16 +133,21 @@ def endpoints(snapshot: Snapshot, now: datetime) -> Result:
     """Somebody answers behind the Service."""
     if snapshot.endpoint_slices.unread:
         return skipped(f"EndpointSlices cannot be read: {snapshot.endpoint_slices.unread}")
-    ready = [
+    ready = ready_addresses(snapshot.endpoint_slices.items)
+    if not ready:
+        return failed(f"Service {installation.WEBHOOK} has no endpoint that is ready")
+    return ok(f"{len(ready)} ready")
+
+
+def ready_addresses(slices: Iterable[Obj]) -> list[str]:
+    """The addresses of EndpointSlices that answer."""
+    return [
         address
-        for one in snapshot.endpoint_slices.items
+        for one in slices
         for endpoint in one.get("endpoints") or ()
         if inner(endpoint, "conditions", "ready") is not False
         for address in endpoint.get("addresses") or ()
     ]
-    if not ready:
-        return failed(f"Service {installation.WEBHOOK} has no endpoint that is ready")
-    return ok(f"{len(ready)} ready")
 
 
 def foreign(snapshot: Snapshot, now: datetime) -> Result:

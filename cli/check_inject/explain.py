@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cli.check.objects import inner, moment, name_of, sidecar_of
+from cli.check.webhook_configurations import ready_addresses
 from cli.check_inject.question import Question
 from cli.cluster.answers import Obj
 from cli.selecting.entries import Asked, ask, creating_pods, entries
@@ -62,7 +63,11 @@ def explain(question: Question) -> Explanation:
         sentences,
         warnings,
         facts,
-        _contradictions(asked, verdict) or lacking,
+        (
+            *(_contradictions(asked, verdict) or lacking),
+            *_unanswered(question, asked),
+            *(f"{one}." for one in question.stuck),
+        ),
     )
 
 
@@ -98,6 +103,20 @@ def _contradictions(asked: tuple[Asked, ...] | None, verdict: str) -> tuple[str,
     if not matching and verdict != "skipped":
         return ("No entry matches, so that admission is not asked; run `outrider check`, entries-complete.",)
     return ()
+
+
+def _unanswered(question: Question, asked: tuple[Asked, ...] | None) -> tuple[str, ...]:
+    """Where an entry matches, and nobody is there to be asked."""
+    matching = [one.entry for one in ours(asked or ()) if one.matches]
+    slices = question.endpoints
+    if not matching or slices.unread or ready_addresses(slices.items):
+        return ()
+    ignored = matching[0].value.get("failurePolicy") == "Ignore"
+    follows = "come up without a sidecar" if ignored else "are refused"
+    return (
+        f"No replica of the control plane is ready to be asked, so that new pods {follows}; "
+        "run `outrider check`, control-plane-available.",
+    )
 
 
 def _live(question: Question, verdict: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cli.check.stuck import Stuck
 from cli.cluster.answers import Obj
+from cli.cluster.parts import NOT_ASKED, Part
 from cli.workloads import Workload
 from webhook.admission.outcome import Namespace
 from webhook.admission.settings import InjectionSettings
@@ -13,7 +15,8 @@ from webhook.admission.settings import InjectionSettings
 @dataclass(frozen=True, slots=True)
 class Question:
     """`namespace_object` and `live` are None for what is only in a file. `live` is the pod as it runs, or for a
-    workload its pods; `configurations` is None where nobody could tell what the API server asks."""
+    workload its pods, and `stuck` says that they cannot be created. `endpoints` are the EndpointSlices of the
+    control plane. `configurations` is None where nobody could tell what the API server asks."""
 
     workload: Workload
     namespace: Namespace
@@ -21,6 +24,8 @@ class Question:
     configurations: tuple[Obj, ...] | None
     namespace_object: Obj | None = None
     live: tuple[Obj, ...] | None = None
+    stuck: tuple[Stuck, ...] = ()
+    endpoints: Part = NOT_ASKED
 
     @property
     def name(self) -> str:

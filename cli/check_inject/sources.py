@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 
 from cli.check.installed import settings_of
-from cli.check.objects import annotations_of, inner, labels_of
+from cli.check.objects import annotations_of, inner, labels_of, name_of
+from cli.check.read import read_events
+from cli.check.stuck import Stuck, stuck
 from cli.check_inject.question import Question
 from cli.cluster.answers import Denied, Obj, Reading
 from cli.cluster.failures import ClusterUnavailable, refused
@@ -21,6 +23,10 @@ from webhook.admission.outcome import Namespace
 from webhook.admission.settings import InjectionSettings
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+_MADE = {
+    "Deployment": "/apis/apps/v1/namespaces/{}/replicasets",
+    "CronJob": "/apis/batch/v1/namespaces/{}/jobs",
+}
 
 
 def is_file(text: str) -> bool:
@@ -89,18 +95,46 @@ def from_cluster(api: Reading, server: str, arguments: argparse.Namespace, space
             None if configurations.unread else configurations.items,
             namespace,
             _live(api, item, space),
+            _stuck(api, item, space),
+            read_endpoints(api, webhook_namespace(configurations)),
         )
         for workload in workloads_in(item)
     ]
 
 
-def read_installed(api: Reading, configurations: Part) -> InjectionSettings:
-    """The settings that the cluster's webhook runs with; the defaults where they cannot be read."""
+def webhook_namespace(configurations: Part) -> str:
+    """Where the injector's entries lead to; the documentation's namespace where there are none."""
     injector = configurations.named(installation.INJECTOR)
     services = [
         inner(one, "clientConfig", "service", "namespace") for one in (injector or {}).get("webhooks") or ()
     ]
-    space = next((str(one) for one in services if one), installation.NAMESPACE)
+    return next((str(one) for one in services if one), installation.NAMESPACE)
+
+
+def read_endpoints(api: Reading, space: str) -> Part:
+    """The EndpointSlices of the control plane's Service."""
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
+    selector = f"kubernetes.io/service-name={installation.WEBHOOK}"
+    return read_list(lambda: api.items(path, labelSelector=selector))
+
+
+def _stuck(api: Reading, item: Obj, space: str) -> tuple[Stuck, ...]:
+    """Whether a workload, or what it makes in turn, cannot create its pods."""
+    if item.get("kind") == "Pod":
+        return ()
+    path = _MADE.get(str(item.get("kind")))
+    made = read_list(lambda: api.items(path.format(space))).items if path else ()
+    return stuck((item, *(one for one in made if _owned(one, item))), read_events(api, space).items)
+
+
+def _owned(made: Obj, item: Obj) -> bool:
+    owners = inner(made, "metadata", "ownerReferences") or ()
+    return any((one.get("kind"), one.get("name")) == (item.get("kind"), name_of(item)) for one in owners)
+
+
+def read_installed(api: Reading, configurations: Part) -> InjectionSettings:
+    """The settings that the cluster's webhook runs with; the defaults where they cannot be read."""
+    space = webhook_namespace(configurations)
     path = f"/api/v1/namespaces/{space}/configmaps/{installation.WEBHOOK_SETTINGS}"
     return settings_of(read_one(lambda: api.get(path)).one) or InjectionSettings()
 

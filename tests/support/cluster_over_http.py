@@ -51,6 +51,9 @@ class Cluster:
         if "labelSelector" in query:
             wanted = dict(one.split("=") for one in query["labelSelector"][0].split(","))
             items = [one for one in items if wanted.items() <= (one["metadata"].get("labels") or {}).items()]
+        if "fieldSelector" in query:
+            key, _, value = query["fieldSelector"][0].partition("=")
+            items = [one for one in items if one.get(key) == value]
         start = int(query.get("continue", ["0"])[0])
         rest = {"continue": str(start + PAGE)} if start + PAGE < len(items) else {}
         return {

@@ -128,6 +128,7 @@ WAITING = {
 }
 FILES = changed(DEPLOYMENT, "spec/template/spec/containers/0/args", ["--certificates=files"])
 KEPT = {"meta.helm.sh/release-name": "mesh", "meta.helm.sh/release-namespace": "old"}
+REPLICA_FAILURE = {"type": "ReplicaFailure", "status": "True", "message": "admission webhook denied."}
 UNREAD = Part(unread="forbidden (403)")
 NONE = Part()
 
@@ -487,6 +488,14 @@ DEVIATIONS = [
     ("namespace-label", beside(namespaces=NONE), FAILED, "no namespace agents"),
     ("namespace-label", beside(namespaces=UNREAD), SKIPPED, "forbidden"),
     ("namespace-label", replace(HEALTHY, data=None), SKIPPED, "no namespace was named"),
+    (
+        "pods-created",
+        with_data(workloads=part(changed(cluster.workload(), "status", {"conditions": [REPLICA_FAILURE]}))),
+        FAILED,
+        "Deployment triage cannot create its pods: admission webhook denied",
+    ),
+    ("pods-created", with_data(workloads=UNREAD), SKIPPED, "forbidden"),
+    ("pods-created", with_data(events=UNREAD), OK, "events cannot be read: forbidden"),
     ("pods-injected", pods(cluster.bare_pod()), FAILED, "pod triage has none, and would get one"),
     (
         "pods-injected",

@@ -97,6 +97,28 @@ def test_pods_of_a_workload_are_found_by_its_selector(api, options, capsys) -> N
     assert "Pod old was created without a sidecar: restart it." in capsys.readouterr().out
 
 
+def test_a_workload_whose_pods_are_refused_is_told_with_the_refusal(api, options, capsys) -> None:
+    owner = {"kind": "Deployment", "name": "triage", "controller": True}
+    refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+    api.lists["/apis/apps/v1/namespaces/agents/replicasets"] = [
+        {
+            "metadata": {"name": "triage-1", "ownerReferences": [owner]},
+            "status": {"conditions": [refused]},
+        },
+        {"metadata": {"name": "other-1"}, "status": {"conditions": [refused]}},
+    ]
+    assert main(["check-inject", "deploy/triage", *options, "-o", "json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["problems"] == ["Deployment triage cannot create its pods: exceeded quota."]
+
+
+def test_a_control_plane_without_endpoints_is_told(api, options, capsys) -> None:
+    api.lists[f"/apis/discovery.k8s.io/v1/namespaces/{cluster.SPACE}/endpointslices"] = []
+    assert main(["check-inject", "deploy/triage", *options]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "No replica of the control plane is ready to be asked, so that new pods are refused" in said
+
+
 def test_the_settings_of_the_cluster_decide(api, options, capsys) -> None:
     path = f"/api/v1/namespaces/{cluster.SPACE}/configmaps/outrider-webhook-settings"
     api.objects[path] = {"data": {"settings.yaml": "ignoredNamespaces: [agents]"}}

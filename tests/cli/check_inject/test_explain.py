@@ -150,7 +150,9 @@ def test_what_could_not_be_evaluated_is_unsure() -> None:
 def test_warnings_of_admission_are_passed_on() -> None:
     pod = changed(cluster.bare_pod(), "spec/shareProcessNamespace", True)
     confined = {"runAsNonRoot": True, "allowPrivilegeEscalation": False}
-    pod = changed(pod, "spec/containers", [{"name": "agent", "image": "triage:7", "securityContext": confined}])
+    pod = changed(
+        pod, "spec/containers", [{"name": "agent", "image": "triage:7", "securityContext": confined}]
+    )
     found = explain(question(pod))
     assert "warning   shared processes" in render(blocks(found))
 
