@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from e2e.cluster.api import ApiError
 from e2e.cluster.conftest import MakeNamespace
 from e2e.cluster.control_plane import ControlPlane
 from e2e.cluster.foreign_webhook import foreign_webhook
@@ -59,6 +61,44 @@ def test_a_pod_of_an_enabled_namespace_comes_up_with_a_sidecar(
 def test_other_namespaces_are_left_alone(outrider: Installation, kube: Kube, namespace: str) -> None:
     made = kube.create(pod("plain"), namespace=namespace)
     assert "initContainers" not in made["spec"]
+
+
+BINDING = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: {role}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {role}}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {role}-user}}]
+"""
+
+
+def test_who_may_view_or_edit_a_namespace_may_do_so_with_its_policies(
+    outrider: Installation, kube: Kube, namespace: str
+) -> None:
+    policy = {"apiVersion": "outrider.dev/v1alpha1", "kind": "AgentPolicy", "metadata": {"name": "all"}}
+    policy["spec"] = {"outbound": [{"backend": "*", "tools": {"allow": ["*"]}}]}
+
+    def may(user: Kube, act: Callable[[Kube], object]) -> bool:
+        try:
+            act(user)
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            return False
+        return True
+
+    def read(user: Kube) -> object:
+        return user.items("AgentPolicy", namespace)
+
+    def write(user: Kube) -> object:
+        return user.create(policy, namespace=namespace, dry_run=True)
+
+    for role, writes in (("view", False), ("edit", True)):
+        user = kube.as_user(f"{role}-user")
+        assert not may(user, read)
+        kube.apply(BINDING.format(role=role), namespace=namespace)
+        kube.until(lambda user=user: may(user, read) or None, f"{role} holds", namespace)
+        assert may(user, write) is writes
 
 
 def test_a_killed_replica_costs_no_more_than_the_calls_that_it_was_dialled_for(

@@ -18,6 +18,12 @@ PART_OF: Final = "outrider"
 WEBHOOK: Final = "outrider-webhook"
 """Deployment, Service, ServiceAccount, Lease and PodDisruptionBudget of the control plane."""
 
+VIEW_ROLE: Final = "outrider-view"
+"""ClusterRole that adds reading our kinds to the cluster's roles view, edit and admin."""
+
+EDIT_ROLE: Final = "outrider-edit"
+"""ClusterRole that adds writing them to edit and admin."""
+
 WEBHOOK_SECRET: Final = "outrider-webhook-tls"  # noqa: S105 - the name of a Secret
 """CA and serving certificate in mode `self`, or what cert-manager issues."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from charts.build_crds import KINDS
 from mesh.settings import installation as names
 
 READS = ["get", "list", "watch"]
@@ -36,12 +37,12 @@ def granted(role: dict) -> dict[tuple[str, str, tuple[str, ...]], list[str]]:
 
 
 def test_the_cluster_grants_what_is_needed_and_no_more(find) -> None:
-    assert granted(find("ClusterRole")) == NAMESPACES | VERSIONS | CONFIGURATIONS
+    assert granted(find("ClusterRole", names.WEBHOOK)) == NAMESPACES | VERSIONS | CONFIGURATIONS
 
 
 def test_versions_are_read_only_where_they_decide(find) -> None:
     values = {"settings": {"nativeSidecars": "always"}}
-    assert granted(find("ClusterRole", values=values)) == NAMESPACES | CONFIGURATIONS
+    assert granted(find("ClusterRole", names.WEBHOOK, values=values)) == NAMESPACES | CONFIGURATIONS
 
 
 def test_the_own_namespace_grants_what_is_needed_and_no_more(find) -> None:
@@ -51,13 +52,13 @@ def test_the_own_namespace_grants_what_is_needed_and_no_more(find) -> None:
 
 
 def test_with_cert_manager_nothing_is_written(find) -> None:
-    assert granted(find("ClusterRole", values=CERT_MANAGER)) == NAMESPACES | VERSIONS
+    assert granted(find("ClusterRole", names.WEBHOOK, values=CERT_MANAGER)) == NAMESPACES | VERSIONS
 
 
 def test_what_may_be_written_is_there_already(find, manifests) -> None:
     """`create` cannot be granted by name, so it is not granted at all."""
     there = {(one["kind"].lower() + "s", one["metadata"]["name"]) for one in manifests()}
-    for _, resource, listed in (*granted(find("ClusterRole")), *granted(find("Role"))):
+    for _, resource, listed in (*granted(find("ClusterRole", names.WEBHOOK)), *granted(find("Role"))):
         assert {(resource, name) for name in listed} <= there
 
 
@@ -68,3 +69,27 @@ def test_everything_is_granted_to_the_account_that_the_pods_have(find) -> None:
         binding = find(kind)
         assert binding["subjects"] == [subject]
         assert find(binding["roleRef"]["kind"], binding["roleRef"]["name"])
+
+
+def aggregated(role: dict) -> set[str]:
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    labels = role["metadata"]["labels"].items()
+    return {key.removeprefix(prefix) for key, value in labels if key.startswith(prefix) and value == "true"}
+
+
+def test_roles_of_the_cluster_hold_for_our_kinds(find) -> None:
+    view, edit = find("ClusterRole", names.VIEW_ROLE), find("ClusterRole", names.EDIT_ROLE)
+    assert aggregated(view) == {"view", "edit", "admin"}
+    assert aggregated(edit) == {"edit", "admin"}
+    plurals = {one[0] for one in KINDS.values()}
+    for role, verbs in ((view, READS), (edit, ["create", "update", "patch", "delete", "deletecollection"])):
+        assert granted(role) == {("outrider.dev", plural, ()): verbs for plural in plurals}
+
+
+def test_roles_of_the_cluster_are_left_alone_where_that_is_wished(manifests) -> None:
+    objects = manifests({"crds": {"aggregate": False}})
+    assert [one["metadata"]["name"] for one in objects if one["kind"] == "ClusterRole"] == [names.WEBHOOK]
+
+
+def test_the_control_plane_is_no_part_of_the_clusters_roles(find) -> None:
+    assert not aggregated(find("ClusterRole", names.WEBHOOK))
