@@ -97,17 +97,22 @@ def _column(name: str, path: str, kind: str = "string") -> dict[str, str]:
     return {"name": name, "type": kind, "jsonPath": path}
 
 
+_NOT_READ = (
+    "Sidecars of this version read policies from the ConfigMap outrider-policies (the chart's value "
+    "settings.policyConfigMap) of their namespace. What is created of this kind is checked and stored, and has no "
+    "effect yet."
+)
 _AGE = _column("Age", ".metadata.creationTimestamp", "date")
 KINDS = {
     "AgentPolicy": (
         "agentpolicies",
-        "What agents may call, and who may call them.",
+        f"What agents may call, and who may call them. {_NOT_READ}",
         policy_schema.POLICY_FIELDS,
         [_column("Mode", ".spec.mode"), _column("Egress", ".spec.egress"), _AGE],
     ),
     "Backend": (
         "backends",
-        "Something that agents talk to.",
+        f"Something that agents talk to. {_NOT_READ}",
         backend_schema.BACKEND_FIELDS,
         [
             _column("Protocol", ".spec.protocol"),

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from charts.build_crds import KEPT, KINDS, crd, files, schema_of
+from webhook.admission.settings import InjectionSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -79,6 +80,14 @@ def test_what_a_later_version_says_is_kept_for_the_loader_to_refuse(kind) -> Non
 
     whole = schema(kind)
     look(whole)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kinds_say_that_sidecars_read_a_config_map_instead(kind) -> None:
+    """`kubectl explain` shows it, where a warning at creation reached a pipeline that nobody reads."""
+    description = schema(kind)["description"]
+    assert InjectionSettings().policy_config_map in description
+    assert "no effect yet" in description
 
 
 def test_a_reader_that_no_table_tells_takes_anything() -> None:
