@@ -2,17 +2,15 @@
 
 Every answer has a body that says what happened, errors too: it ends up in an event that somebody reads. The API
 server waits five seconds at most, so that everything that could take longer is bounded: the body, the lookup of
-the namespace, and how many requests and how much of their bodies are held at once. What is beyond that is turned
-away at once with 503, which whoever creates the pod sees and tries again.
+the namespace, and how many requests and how much of their bodies are held at once. What there is no `room` for
+gets 503 at once, which whoever creates the pod sees and tries again.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -38,6 +36,7 @@ from webhook.admission.review import (
     unknown_namespace,
     untouched,
 )
+from webhook.admission.room import Guest, NoRoom, Room
 from webhook.admission.settings import InjectionSettings
 from webhook.timed_site import head_in_time
 
@@ -77,13 +76,11 @@ class AdmissionServer:
     problems: Callable[[], list[str]] = _nothing
     draining: bool = False
     body_seconds: float = BODY_SECONDS
-    most_requests: int = MOST_REQUESTS
-    most_bytes: int = MOST_BYTES
     config: str = ""
-    _requests: int = 0
-    _bytes: int = 0
+    room: Room = field(init=False)
 
     def __post_init__(self) -> None:
+        self.room = Room(MOST_REQUESTS, MOST_BYTES, lambda what: self.metrics.add(series.TURNED_AWAY, what))
         self.use(self.settings)
 
     def use(self, settings: InjectionSettings) -> None:
@@ -114,51 +111,49 @@ class AdmissionServer:
 
     async def _answer(self, request: web.Request, decide: Decide) -> web.Response:
         _check_head(request)
-        with self._room(request.content_length):
-            body = await self._body(request)
-            began = self.clock()
-            try:
-                review = read_review(body)
-            except ReviewMalformed as error:
-                self.metrics.count("malformed", MALFORMED, self.clock() - began)
-                raise web.HTTPBadRequest(text=f"{error}\n") from error
-            del body
-            given = await decide(review)
-            self.metrics.took(self.clock() - began)
-            self._record(review, given)
-            response = web.Response(body=msgspec.json.encode(given.reply), content_type="application/json")
+        try:
+            with self.room.place(request.remote or "") as guest:
+                body = await self._body(request, guest)
+                response = await self._reviewed(body, guest, decide)
+        except NoRoom as full:
+            sentence = f"{len(self.room)} requests are under way, and another needs the room; try again.\n"
+            raise web.HTTPServiceUnavailable(
+                text=sentence, headers={hdrs.RETRY_AFTER: RETRY_SECONDS}
+            ) from full
         if self.draining:
             response.force_close()
         return response
 
-    @contextlib.contextmanager
-    def _room(self, length: int | None) -> Iterator[None]:
-        """Room for one more request, or 503. A body of unknown length counts as the longest."""
-        size = MAX_BODY if length is None else length
-        if self._requests >= self.most_requests or self._bytes + size > max(self.most_bytes, size):
-            self.metrics.add(
-                series.TURNED_AWAY, "requests" if self._requests >= self.most_requests else "bytes"
-            )
-            sentence = f"{self._requests} requests are under way, which is all that fit; try again.\n"
-            raise web.HTTPServiceUnavailable(text=sentence, headers={hdrs.RETRY_AFTER: RETRY_SECONDS})
-        self._requests += 1
-        self._bytes += size
+    async def _body(self, request: web.Request, guest: Guest) -> bytes:
+        body = bytearray()
         try:
-            yield
-        finally:
-            self._requests -= 1
-            self._bytes -= size
-
-    async def _body(self, request: web.Request) -> bytes:
-        try:
-            async with asyncio.timeout(self.body_seconds):
-                return await request.read()
+            async with guest.within(self.body_seconds):
+                while chunk := await request.content.readany():
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        raise web.HTTPRequestEntityTooLarge(MAX_BODY, len(body))
+                    self.room.grow(guest, len(chunk))
         except TimeoutError as late:
             sentence = f"The body did not arrive within {self.body_seconds:g} s.\n"
             raise web.HTTPRequestTimeout(text=sentence) from late
         except ConnectionError as gone:
             # Nobody reads the answer; without one aiohttp logs thirty lines.
             raise web.HTTPBadRequest(text="The body ended early.\n") from gone
+        guest.whole = True
+        return bytes(body)
+
+    async def _reviewed(self, body: bytes, guest: Guest, decide: Decide) -> web.Response:
+        began = self.clock()
+        try:
+            review = read_review(body)
+        except ReviewMalformed as error:
+            self.metrics.count("malformed", MALFORMED, self.clock() - began)
+            raise web.HTTPBadRequest(text=f"{error}\n") from error
+        async with guest.within(None):
+            given = await decide(review)
+        self.metrics.took(self.clock() - began)
+        self._record(review, given)
+        return web.Response(body=msgspec.json.encode(given.reply), content_type="application/json")
 
     async def _injected(self, review: AdmissionRequest) -> Answer:
         outcome = await self._decide(review) if concerns(review) else untouched()
@@ -198,7 +193,7 @@ class AdmissionServer:
         return web.Response(text="ok\n")
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        self.metrics.set(series.IN_FLIGHT, self._requests)
+        self.metrics.set(series.IN_FLIGHT, len(self.room))
         self.metrics.set(series.READY, 0 if self.draining or self.problems() else 1)
         return web.Response(body=self.metrics.render().encode(), headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 

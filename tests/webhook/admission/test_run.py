@@ -205,3 +205,50 @@ async def test_a_head_that_does_not_come_is_given_up(tmp_path, certificate, sett
             await reader.readexactly(1)
         writer.transport.abort()
         stop.set()
+
+
+HEAD = b"POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+REVIEW = {
+    "apiVersion": "admission.k8s.io/v1",
+    "kind": "AdmissionReview",
+    "request": {
+        "uid": "u",
+        "kind": {"version": "v1", "kind": "Pod"},
+        "operation": "DELETE",
+        "namespace": "n",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("connections", "announced", "sent"),
+    [(20, 3 * 1024 * 1024, 1), (280, 100, 1), (20, 3 * 1024 * 1024, 3 * 1024 * 1024 - 1)],
+    ids=["announced", "many", "large"],
+)
+async def test_bodies_that_do_not_come_keep_no_review_out(
+    tmp_path, certificate, settings, connections: int, announced: int, sent: int
+) -> None:
+    cert, key = certificate(tmp_path, "x")
+    lines, stop = Lines(), asyncio.Event()
+    server = AdmissionServer(settings, fixed_lookup({}), lines, body_seconds=60)
+    serving = Serving("127.0.0.1", 0, None, drain=0.0, grace=0.0)
+    writers: list[asyncio.StreamWriter] = []
+    async with asyncio.TaskGroup() as group, asyncio.timeout(60):
+        serving_task = group.create_task(serve(server, serving, ServingCertificate(cert, key), stop))
+        host, _, port = str((await lines.wait_for("ready"))["addresses"][0]).partition(":")
+        for _ in range(connections):
+            _, writer = await asyncio.open_connection(
+                host, int(port), ssl=trusting(cert), local_addr=("127.0.0.2", 0), server_hostname=host
+            )
+            writer.write(HEAD % announced + b"{" * sent)
+            writers.append(writer)
+        async with aiohttp.ClientSession() as session:
+            for _ in range(10):
+                url = f"https://{host}:{port}/mutate"
+                async with session.post(url, json=REVIEW, ssl=trusting(cert)) as answer:
+                    assert (answer.status, (await answer.json())["response"]["allowed"]) == (200, True)
+        for writer in writers:
+            writer.transport.abort()
+        stop.set()
+    assert serving_task.done()
+    assert server.room.taken == 0

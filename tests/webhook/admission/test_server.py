@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from aiohttp import web
+from aiohttp import StreamReader
 from aiohttp.test_utils import TestClient, TestServer
 
 from mesh.settings.table import VERSION
@@ -160,7 +160,7 @@ async def test_who_leaves_in_the_middle_of_a_body_fills_no_log(client, caplog, m
     async def gone(_request):
         raise ConnectionResetError("Connection lost")
 
-    monkeypatch.setattr(web.BaseRequest, "read", gone)
+    monkeypatch.setattr(StreamReader, "readany", gone)
     answer = await client.post("/mutate", data=review(), headers=JSON)
     assert answer.status == 400
     assert caplog.text == ""
@@ -172,25 +172,39 @@ async def test_a_log_line_does_not_grow_with_what_is_asked(client, lines) -> Non
     assert len(str(lines[0])) < 20_000
 
 
-@pytest.mark.parametrize(
-    ("most", "reason"), [({"most_requests": 0}, "requests"), ({"most_bytes": 10}, "bytes")]
-)
-async def test_what_does_not_fit_is_turned_away_at_once(client, telemetry, server, most, reason) -> None:
-    for name, value in most.items():
-        setattr(server, name, value)
-    server._bytes = 8 if reason == "bytes" else 0
+@pytest.mark.parametrize("full", ["requests", "bytes"])
+async def test_what_does_not_fit_is_turned_away_at_once(client, telemetry, server, full) -> None:
+    server.room.requests = 0 if full == "requests" else 1
+    server.room.size = 10
     answer = await client.post("/mutate", data=review(), headers=JSON)
     assert answer.status == 503
     assert answer.headers["Retry-After"] == "1"
     assert "try again" in await answer.text()
     metrics = await (await telemetry.get("/metrics")).text()
-    assert f'outrider_admission_turned_away_total{{reason="{reason}"}} 1' in metrics
+    assert f'outrider_admission_turned_away_total{{reason="{full}"}} 1' in metrics
 
 
 async def test_room_is_given_back_however_a_request_ends(client, server) -> None:
     for body in ("{", review(), review(namespace="elsewhere")):
         await client.post("/mutate", data=body, headers=JSON)
-    assert (server._requests, server._bytes) == (0, 0)
+    assert (len(server.room), server.room.taken) == (0, 0)
+
+
+async def test_who_waits_for_a_namespace_makes_room_as_well(settings) -> None:
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def look_up(_name: str) -> Known:
+        asked.set()
+        await answered.wait()
+        return Known(Namespace("agents", {}))
+
+    server = AdmissionServer(settings, look_up, lambda _entry: None)
+    async with TestClient(TestServer(server.application())) as client, asyncio.TaskGroup() as group:
+        waiting = group.create_task(client.post("/mutate", data=review(), headers=JSON))
+        await asked.wait()
+        for guest in list(server.room._guests):
+            guest.end()
+        assert (await waiting).status == 503
 
 
 async def test_a_namespace_that_is_only_remembered_gives_sidecars_and_lets_nothing_pass_without(
