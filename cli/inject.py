@@ -8,17 +8,31 @@ over both.
 from __future__ import annotations
 
 import argparse
+import sys
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from cli import rewriting
 from cli.manifests import Manifest
 from cli.rewriting import Verdict
 from cli.workloads import Workload, misplaced, objects, texts
-from mesh.settings.table import PREFIX
+from mesh.reasons import Reason
+from mesh.settings.table import NAMESPACE_INJECTION, POD_INJECT
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace, Skipped
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.settings_file import SettingsFile
+from webhook.admission.shape import PodMalformed, as_pod
+from webhook.admission.strip import is_injected
+
+KEPT, SKIPPED = "kept", "skipped"
+_UNASKED = "unasked"
+_ENABLED = f"{NAMESPACE_INJECTION.name}=enabled"
+_NOTHING = f"""outrider: WARNING: NOTHING WAS INJECTED, for no pod here asks for a sidecar. What is written is
+  what was read: applied over a workload that was injected before, it takes the sidecar away. For a namespace
+  that is to inject add --namespace-labels {_ENABLED}, or write the label
+  {POD_INJECT.name}: "true" on the pod templates."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,12 +43,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=label_list,
         default={},
         metavar="KEY=VALUE,…",
-        help=f"labels to assume on every namespace, such as {PREFIX}injection=enabled",
+        help=f"labels to assume on every namespace, such as {_ENABLED}",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Inject; 0, 1 when something was refused, 2 when the input cannot be read."""
+    results: Counter[str] = Counter()
 
     def prepare(settings: SettingsFile, manifests: list[Manifest]) -> Callable[[Workload, str], Verdict]:
         namespaces = {**(settings.namespaces or {}), **namespaces_in(manifests)}
@@ -42,11 +57,18 @@ def run(arguments: argparse.Namespace) -> int:
         def decide(workload: Workload, where: str) -> Verdict:
             known = namespaces.get(where, Namespace(where))
             labels = {**known.labels, **arguments.namespace_labels}
-            return verdict(workload, Namespace(where, labels, known.annotations), settings.injection)
+            found = verdict(workload, Namespace(where, labels, known.annotations), settings.injection)
+            results[found.result] += 1
+            unasked = found.result == SKIPPED and str(Reason.NOT_OPTED_IN) in found.told[0]
+            results[_UNASKED] += unasked
+            return found
 
         return decide
 
-    return rewriting.run(arguments, prepare)
+    code = rewriting.run(arguments, prepare)
+    if results[_UNASKED] and not results["injected"]:
+        print(_NOTHING, file=sys.stderr)
+    return code
 
 
 def verdict(workload: Workload, namespace: Namespace, settings: InjectionSettings) -> Verdict:
@@ -57,7 +79,10 @@ def verdict(workload: Workload, namespace: Namespace, settings: InjectionSetting
         pod = outcome.pod if outcome.patch else None
         return Verdict("injected", pod, warnings=(*misplaced, *outcome.warnings))
     if isinstance(outcome, Skipped):
-        return Verdict("skipped", None, (f" ({outcome.reason}): {outcome.sentence}",), misplaced)
+        if _has_sidecar(workload.pod):
+            kept = f" ({outcome.reason}): it has a sidecar, which stays as it is; `outrider uninject` takes it out"
+            return Verdict(KEPT, None, (kept,), misplaced)
+        return Verdict(SKIPPED, None, (f" ({outcome.reason}): {outcome.sentence}",), misplaced)
     told = tuple(f" ({problem.reason}): {problem}" for problem in outcome.problems)
     return Verdict("refused", None, told, misplaced)
 
@@ -79,6 +104,13 @@ def namespaces_in(manifests: list[Manifest]) -> dict[str, Namespace]:
                 labels, annotations = texts(metadata.get("labels")), texts(metadata.get("annotations"))
                 found[name] = Namespace(name, labels, annotations)
     return found
+
+
+def _has_sidecar(pod: Any) -> bool:
+    try:
+        return is_injected(as_pod(pod))
+    except PodMalformed:
+        return False
 
 
 def _misplaced(workload: Workload) -> list[str]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
+from cli import platform_settings
+from cli.cluster import connect
+from cli.cluster.connect import BAD_INPUT
 from cli.kubernetes_yaml import dump
 from cli.manifests import ManifestInvalid
-from cli.rewriting import BAD_INPUT, read_settings
+from cli.platform_settings import Platform, read_file, read_live
 from mesh.settings.table import POD_INJECTED
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.settings_file import SettingsInvalid
@@ -35,18 +37,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the namespace whose injected pods it is for",
     )
     parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="the platform's settings, as the webhook's"
+        "--live",
+        action="store_true",
+        help="take the ports from the cluster's installation",
     )
+    platform_settings.configure(parser)
+    connect.configure(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print it; 0, 2 when the settings cannot be read."""
+    """Print it, and whose ports these are; 0, 2 when the settings cannot be read."""
     try:
-        settings = read_settings(arguments.settings).injection
+        if arguments.live:
+            return connect.asking(
+                arguments, lambda connection: _print(arguments, read_live(connection, arguments.settings))
+            )
+        return _print(arguments, read_file(arguments.settings))
     except (ManifestInvalid, SettingsInvalid) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    sys.stdout.write(dump(network_policy(arguments.namespace, settings)))
+
+
+def _print(arguments: argparse.Namespace, platform: Platform) -> int:
+    other = "" if arguments.live or arguments.settings else " (--live takes the cluster's)"
+    print(f"outrider: the ports are those of {platform.whose}{other}", file=sys.stderr)
+    sys.stdout.write(dump(network_policy(arguments.namespace, platform.file.injection)))
     return 0
 
 

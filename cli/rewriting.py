@@ -12,16 +12,18 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from cli import platform_settings
+from cli.cluster import connect
+from cli.cluster.connect import BAD_INPUT, Connection
 from cli.kubernetes_yaml import dump
 from cli.manifests import Manifest, ManifestInvalid, read_manifests, sources
-from cli.workloads import Workload, transform
-from webhook.admission.settings_file import SettingsFile, SettingsInvalid, parse_settings
+from cli.platform_settings import BUILT_IN, Platform, read_file, read_live
+from cli.workloads import Workload, transform, workloads_in
+from webhook.admission.settings_file import SettingsFile, SettingsInvalid
 
 REFUSED = 1
-BAD_INPUT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,9 @@ def rewrite(
     return rewriting
 
 
+Prepare = Callable[[SettingsFile, list[Manifest]], Callable[[Workload, str], Verdict]]
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options that both commands take."""
     parser.add_argument(
@@ -92,49 +97,56 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n",
         "--namespace",
-        default="default",
-        help="the namespace of objects that do not name one (default: %(default)s)",
+        help="the namespace of objects that do not name one (default: default, or with --live the context's)",
     )
     parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="the platform's settings, as the webhook's"
+        "--live", action="store_true", help="take the settings, and labels of namespaces, from the cluster"
     )
+    platform_settings.configure(parser)
+    connect.configure(parser)
     parser.add_argument("--diff", action="store_true", help="print what changes in place of the manifests")
-
-
-def read_settings(path: Path | None) -> SettingsFile:
-    """The platform's settings, or their defaults without a file.
-
-    Raises:
-        SettingsInvalid: with every fault.
-        ManifestInvalid: the file cannot be read.
-    """
-    if path is None:
-        return parse_settings("", "")
-    try:
-        return parse_settings(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise ManifestInvalid(str(path), 1, f"cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ManifestInvalid(str(path), 1, "is not UTF-8 text") from error
 
 
 def run(
     arguments: argparse.Namespace,
-    prepare: Callable[[SettingsFile, list[Manifest]], Callable[[Workload, str], Verdict]],
+    prepare: Prepare,
 ) -> int:
     """Read everything, then rewrite, report and write. Returns the exit code."""
     try:
-        settings = read_settings(arguments.settings)
         manifests = [
             manifest
             for source, text in sources(arguments.filename)
             for manifest in read_manifests(text, source)
         ]
+        if arguments.live:
+            return connect.asking(
+                arguments, lambda connection: _live(connection, arguments, manifests, prepare)
+            )
+        platform = read_file(arguments.settings)
     except (ManifestInvalid, SettingsInvalid) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    rewriting = rewrite(manifests, arguments.namespace, prepare(settings, manifests))
-    for line in (*rewriting.report, _summary(rewriting)):
+    return _write(arguments, manifests, platform, arguments.namespace or "default", prepare)
+
+
+def _live(
+    connection: Connection, arguments: argparse.Namespace, manifests: list[Manifest], prepare: Prepare
+) -> int:
+    default = arguments.namespace or connection.namespace
+    spaces = {one.namespace or default for manifest in manifests for one in workloads_in(manifest.value)}
+    platform = read_live(connection, arguments.settings, spaces)
+    return _write(arguments, manifests, platform, default, prepare)
+
+
+def _write(
+    arguments: argparse.Namespace,
+    manifests: list[Manifest],
+    platform: Platform,
+    namespace: str,
+    prepare: Prepare,
+) -> int:
+    rewriting = rewrite(manifests, namespace, prepare(platform.file, manifests))
+    for line in (*rewriting.report, _summary(rewriting, platform)):
         print(line, file=sys.stderr)
     refused = bool(rewriting.results["refused"])
     if arguments.diff:
@@ -144,6 +156,9 @@ def run(
     return REFUSED if refused else 0
 
 
-def _summary(rewriting: Rewriting) -> str:
+def _summary(rewriting: Rewriting, platform: Platform) -> str:
     counts = [f"{count} {result}" for result, count in sorted(rewriting.results.items())]
-    return ", ".join(counts) if counts else "no pods found"
+    if not counts:
+        return "no pods found"
+    other = " (--live takes the cluster's)" if platform.whose == BUILT_IN else ""
+    return f"{', '.join(counts)}, with {platform.whose}{other}"

@@ -6,23 +6,21 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from cli import platform_settings
 from cli.analyze.analyzers import analyze
 from cli.analyze.finding import Finding
 from cli.analyze.inventory import Inventory, items_of, laid_over
 from cli.analyze.live import read_items
 from cli.analyze.table import Level
-from cli.check_inject.sources import CONFIGURATIONS, read_installed
 from cli.cluster import connect
 from cli.cluster.connect import BAD_INPUT, Connection
-from cli.cluster.parts import read_list
 from cli.inject import label_list
 from cli.manifests import Manifest, ManifestInvalid, read_manifests, sources
 from cli.output import write
 from cli.output.blocks import Block, Heading, Line, Row, Table
-from cli.rewriting import read_settings
+from cli.platform_settings import read_installed, read_settings
 from webhook.admission.settings_file import SettingsFile, SettingsInvalid
 
 FINE, FINDINGS = 0, 1
@@ -47,9 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE,…",
         help="to assume on every namespace",
     )
-    parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="the platform's settings (default: the cluster's)"
-    )
+    platform_settings.configure(parser)
     parser.add_argument(
         "--fail-on",
         choices=[str(level) for level in Level],
@@ -82,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     except (ManifestInvalid, SettingsInvalid) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
+    if arguments.settings is None:
+        print("outrider: judged with the built-in settings (--live takes the cluster's)", file=sys.stderr)
     return _tell(analyze(inventory), arguments)
 
 
@@ -91,7 +89,10 @@ def _live(
     api, default = connection.api, arguments.namespace or connection.namespace
     injection = settings.injection
     if arguments.settings is None:
-        injection = read_installed(api, read_list(lambda: api.items(CONFIGURATIONS)))
+        installed = read_installed(api)
+        injection = installed.settings
+        if installed.unknown:
+            print(f"outrider: judged with the built-in settings: {installed.unknown}", file=sys.stderr)
     items, unread = read_items(api, arguments.namespace, injection)
     for told in unread:
         print(f"outrider: {told}", file=sys.stderr)

@@ -350,7 +350,7 @@ TABLE: Final = (
         (
             "network-policy",
             "nobody reaches agents past their sidecar",
-            "Run `outrider networkpolicy -n NAMESPACE | kubectl apply -f -`.",
+            "Run `outrider networkpolicy -n NAMESPACE --live | kubectl apply -f -`.",
         ),
     ),
 )

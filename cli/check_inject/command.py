@@ -39,7 +39,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="labels to assume on the namespace",
     )
     parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="the platform's settings (default: the cluster's)"
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="the platform's settings (default: the cluster's; for manifests built-in ones)",
     )
     write.configure(parser)
     connect.configure(parser)

@@ -61,7 +61,7 @@ def explain(question: Question) -> Explanation:
         verdict,
         str(outcome.reason),
         sentences,
-        warnings,
+        (*warnings, *_assumed(question)),
         facts,
         (
             *(_contradictions(asked, verdict) or lacking),
@@ -103,6 +103,12 @@ def _contradictions(asked: tuple[Asked, ...] | None, verdict: str) -> tuple[str,
     if not matching and verdict != "skipped":
         return ("No entry matches, so that admission is not asked; run `outrider check`, entries-complete.",)
     return ()
+
+
+def _assumed(question: Question) -> tuple[str, ...]:
+    if not question.assumed:
+        return ()
+    return (f"judged with the built-in settings, for those of the cluster are not known: {question.assumed}",)
 
 
 def _unanswered(question: Question, asked: tuple[Asked, ...] | None) -> tuple[str, ...]:

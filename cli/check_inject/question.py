@@ -16,7 +16,8 @@ from webhook.admission.settings import InjectionSettings
 class Question:
     """`namespace_object` and `live` are None for what is only in a file. `live` is the pod as it runs, or for a
     workload its pods, and `stuck` says that they cannot be created. `endpoints` are the EndpointSlices of the
-    control plane. `configurations` is None where nobody could tell what the API server asks."""
+    control plane. `configurations` is None where nobody could tell what the API server asks; `assumed` why the
+    settings are not the installation's."""
 
     workload: Workload
     namespace: Namespace
@@ -26,6 +27,7 @@ class Question:
     live: tuple[Obj, ...] | None = None
     stuck: tuple[Stuck, ...] = ()
     endpoints: Part = NOT_ASKED
+    assumed: str = ""
 
     @property
     def name(self) -> str:

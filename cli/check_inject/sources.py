@@ -5,24 +5,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cli.check.installed import settings_of
 from cli.check.objects import annotations_of, inner, labels_of, name_of
 from cli.check.read import read_events
 from cli.check.stuck import Stuck, stuck
 from cli.check_inject.question import Question
 from cli.cluster.answers import Denied, Obj, Reading
 from cli.cluster.failures import ClusterUnavailable, refused
-from cli.cluster.parts import Part, read_list, read_one
+from cli.cluster.parts import Part, read_list
 from cli.cluster.resources import KINDS, path_of
 from cli.inject import namespaces_in
 from cli.manifests import read_manifests, sources
-from cli.rewriting import read_settings
+from cli.platform_settings import CONFIGURATIONS, read_installed, read_settings
 from cli.workloads import objects, workloads_in
 from mesh.settings import installation
 from webhook.admission.outcome import Namespace
-from webhook.admission.settings import InjectionSettings
 
-CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _MADE = {
     "Deployment": "/apis/apps/v1/namespaces/{}/replicasets",
     "CronJob": "/apis/batch/v1/namespaces/{}/jobs",
@@ -82,11 +79,10 @@ def from_cluster(api: Reading, server: str, arguments: argparse.Namespace, space
         raise refused(server, denied.status, denied.message) from denied
     configurations = read_list(lambda: api.items(CONFIGURATIONS))
     known = Namespace(space, labels_of(namespace) | arguments.namespace_labels, annotations_of(namespace))
-    settings = (
-        read_settings(arguments.settings).injection
-        if arguments.settings
-        else read_installed(api, configurations)
-    )
+    installed = read_installed(api, configurations)
+    settings, unknown = installed.settings, installed.unknown
+    if arguments.settings:
+        settings, unknown = read_settings(arguments.settings).injection, ""
     return [
         Question(
             workload,
@@ -96,19 +92,11 @@ def from_cluster(api: Reading, server: str, arguments: argparse.Namespace, space
             namespace,
             _live(api, item, space),
             _stuck(api, item, space),
-            read_endpoints(api, webhook_namespace(configurations)),
+            read_endpoints(api, installed.namespace),
+            unknown,
         )
         for workload in workloads_in(item)
     ]
-
-
-def webhook_namespace(configurations: Part) -> str:
-    """Where the injector's entries lead to; the documentation's namespace where there are none."""
-    injector = configurations.named(installation.INJECTOR)
-    services = [
-        inner(one, "clientConfig", "service", "namespace") for one in (injector or {}).get("webhooks") or ()
-    ]
-    return next((str(one) for one in services if one), installation.NAMESPACE)
 
 
 def read_endpoints(api: Reading, space: str) -> Part:
@@ -130,13 +118,6 @@ def _stuck(api: Reading, item: Obj, space: str) -> tuple[Stuck, ...]:
 def _owned(made: Obj, item: Obj) -> bool:
     owners = inner(made, "metadata", "ownerReferences") or ()
     return any((one.get("kind"), one.get("name")) == (item.get("kind"), name_of(item)) for one in owners)
-
-
-def read_installed(api: Reading, configurations: Part) -> InjectionSettings:
-    """The settings that the cluster's webhook runs with; the defaults where they cannot be read."""
-    space = webhook_namespace(configurations)
-    path = f"/api/v1/namespaces/{space}/configmaps/{installation.WEBHOOK_SETTINGS}"
-    return settings_of(read_one(lambda: api.get(path)).one) or InjectionSettings()
 
 
 def _live(api: Reading, item: Obj, space: str) -> tuple[Obj, ...]:

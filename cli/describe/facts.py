@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cli.check.objects import inner
-from cli.check_inject.sources import CONFIGURATIONS, read_installed
 from cli.cluster.answers import Denied, Obj, Reading
 from cli.cluster.failures import ClusterUnavailable, refused
 from cli.cluster.parts import NOT_ASKED, Part, read_list, read_one
+from cli.platform_settings import read_installed
 from mesh.policy.documents import API_VERSION
 from mesh.settings.table import SIDECAR_CONTAINER
 from webhook.admission.settings import InjectionSettings
@@ -45,7 +45,7 @@ def read_facts(api: Reading, server: str, name: str, space: str) -> Facts:
                 f"There is no pod {name} in namespace {space}.", "Look at -n, and at `kubectl get pods`."
             ) from denied
         raise refused(server, denied.status, denied.message) from denied
-    settings = read_installed(api, read_list(lambda: api.items(CONFIGURATIONS)))
+    settings = read_installed(api).settings
     config_map = settings.policy_config_map
     log, unread = _log(api, f"/api/v1{inside}/pods/{name}/log")
     return Facts(

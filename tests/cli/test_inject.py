@@ -6,12 +6,17 @@ import pytest
 import yaml
 
 from cli.main import main
+from tests.support import outrider_cluster as cluster
+from tests.support.cluster_over_http import kubeconfig, serving
 
 POD = """apiVersion: v1
 kind: Pod
 metadata: {name: triage, labels: {outrider.dev/inject: "true"}}
 spec: {containers: [{name: agent, image: a}]}
 """
+
+
+BUILT_IN = ", with the built-in settings (--live takes the cluster's)\n"
 
 
 def run(*arguments: str) -> int:
@@ -23,7 +28,7 @@ def test_standard_input_is_read(capsys, monkeypatch) -> None:
     assert run("-f", "-") == 0
     out, report = capsys.readouterr()
     assert yaml.safe_load(out)["spec"]["initContainers"][0]["name"] == "outrider-sidecar"
-    assert report == "<stdin>:1: Pod default/triage: injected\n1 injected\n"
+    assert report == "<stdin>:1: Pod default/triage: injected\n1 injected" + BUILT_IN
 
 
 def test_folders_are_read_by_name_and_other_files_are_left_alone(tmp_path, capsys) -> None:
@@ -51,7 +56,108 @@ def test_when_something_is_refused_nothing_is_written(tmp_path, capsys) -> None:
     out, report = capsys.readouterr()
     assert out == ""
     assert "refused (host_network): " in report
-    assert report.endswith("1 injected, 1 refused\n")
+    assert report.endswith("1 injected, 1 refused" + BUILT_IN)
+
+
+PLAIN = POD.replace(', labels: {outrider.dev/inject: "true"}', "")
+
+
+def test_manifests_that_nobody_opted_in_go_out_with_a_loud_warning(tmp_path, capsys) -> None:
+    (tmp_path / "x.yaml").write_text(PLAIN)
+    assert run("-f", str(tmp_path)) == 0
+    out, report = capsys.readouterr()
+    assert out == PLAIN
+    assert "WARNING: NOTHING WAS INJECTED" in report
+    assert "--namespace-labels outrider.dev/injection=enabled" in report
+    (tmp_path / "y.yaml").write_text(POD)
+    assert run("-f", str(tmp_path)) == 0
+    assert "NOTHING" not in capsys.readouterr().err
+
+
+def test_a_sidecar_that_nobody_asks_for_by_now_is_reported_and_kept(tmp_path, capsys) -> None:
+    (tmp_path / "x.yaml").write_text(PLAIN)
+    assert run("-f", str(tmp_path), "--namespace-labels", "outrider.dev/injection=enabled") == 0
+    injected = capsys.readouterr().out
+    (tmp_path / "x.yaml").write_text(injected)
+    assert run("-f", str(tmp_path)) == 0
+    out, report = capsys.readouterr()
+    assert out == injected
+    assert "Pod default/triage: kept (not_opted_in): it has a sidecar, which stays as it is" in report
+    assert "NOTHING" not in report
+
+
+@pytest.fixture
+def live(tmp_path):
+    api = cluster.over_http()
+    with serving(api) as url:
+        yield api, ["--live", "--kubeconfig", str(kubeconfig(tmp_path, url))]
+
+
+SETTINGS = f"/api/v1/namespaces/{cluster.SPACE}/configmaps/outrider-webhook-settings"
+
+
+def test_settings_and_labels_of_namespaces_are_the_clusters_where_it_is_asked(
+    live, capsys, monkeypatch
+) -> None:
+    api, options = live
+    api.objects[SETTINGS] = {"data": {"settings.yaml": "image: registry.example/mesh/sidecar:1"}}
+    monkeypatch.setattr("sys.stdin", io.StringIO(PLAIN))
+    assert run("-f", "-", *options) == 0
+    out, report = capsys.readouterr()
+    assert yaml.safe_load(out)["spec"]["initContainers"][0]["image"] == "registry.example/mesh/sidecar:1"
+    assert "Pod agents/triage: injected" in report
+    assert report.endswith("1 injected, with the settings of the installation in outrider-system\n")
+
+
+def test_a_file_of_settings_goes_before_those_of_the_cluster(live, tmp_path, capsys, monkeypatch) -> None:
+    _, options = live
+    (tmp_path / "s.yaml").write_text("image: other/sidecar:2")
+    monkeypatch.setattr("sys.stdin", io.StringIO(PLAIN))
+    assert run("-f", "-", *options, "--settings", str(tmp_path / "s.yaml")) == 0
+    assert "image: other/sidecar:2" in capsys.readouterr().out
+
+
+def test_a_namespace_that_is_yet_to_come_has_no_labels(live, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(PLAIN))
+    assert run("-f", "-", *live[1], "-n", "tomorrow") == 0
+    assert "Pod tomorrow/triage: skipped (not_opted_in)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        (SETTINGS, 403, "The settings of the installation are not known"),
+        (SETTINGS, 404, "there is no ConfigMap outrider-webhook-settings in namespace outrider-system"),
+        ("/api/v1/namespaces/agents", 403, "Namespace agents cannot be read, and its labels decide"),
+    ],
+)
+def test_nothing_is_assumed_where_the_cluster_was_to_say(
+    live, path, status, words, capsys, monkeypatch
+) -> None:
+    api, options = live
+    api.status[path] = status
+    monkeypatch.setattr("sys.stdin", io.StringIO(PLAIN))
+    assert run("-f", "-", *options) == 2
+    out, report = capsys.readouterr()
+    assert out == ""
+    assert words in report
+
+
+def test_settings_of_another_version_are_not_guessed(live, capsys, monkeypatch) -> None:
+    api, options = live
+    api.objects[SETTINGS] = {"data": {"settings.yaml": "future: 1"}}
+    monkeypatch.setattr("sys.stdin", io.StringIO(PLAIN))
+    assert run("-f", "-", *options) == 2
+    assert "holds none that this version of the command understands" in capsys.readouterr().err
+
+
+def test_a_cluster_without_outrider_is_told(live, capsys, monkeypatch) -> None:
+    api, options = live
+    del api.objects[SETTINGS]
+    api.lists["/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"] = []
+    monkeypatch.setattr("sys.stdin", io.StringIO(PLAIN))
+    assert run("-f", "-", *options) == 2
+    assert "Outrider is not installed" in capsys.readouterr().err
 
 
 def test_a_diff_shows_only_what_changes(tmp_path, capsys) -> None:

@@ -4,6 +4,8 @@ import pytest
 import yaml
 
 from cli.main import main
+from tests.support import outrider_cluster as cluster
+from tests.support.cluster_over_http import kubeconfig, serving
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace
 from webhook.admission.settings import InjectionSettings
@@ -35,6 +37,24 @@ def printed(capsys, *arguments: str) -> str:
 
 def test_only_the_ports_of_the_mesh_stay_open_and_egress_is_not_touched(capsys) -> None:
     assert printed(capsys) == EXPECTED
+
+
+def test_whose_ports_they_are_is_said(tmp_path, capsys) -> None:
+    assert main(["networkpolicy", "-n", "agents"]) == 0
+    assert "those of the built-in settings (--live takes the cluster's)" in capsys.readouterr().err
+
+
+def test_the_ports_of_the_installation_are_taken_where_it_is_asked(tmp_path, capsys) -> None:
+    api = cluster.over_http()
+    path = f"/api/v1/namespaces/{cluster.SPACE}/configmaps/outrider-webhook-settings"
+    api.objects[path] = {"data": {"settings.yaml": "ports: {inbound: 16443}"}}
+    with serving(api) as url:
+        options = ["--live", "--kubeconfig", str(kubeconfig(tmp_path, url))]
+        assert printed(capsys, *options) == EXPECTED.replace("15443", "16443")
+        api.status[path] = 403
+        assert main(["networkpolicy", "-n", "agents", *options]) == 2
+    out, report = capsys.readouterr()
+    assert (out, "are not known" in report) == ("", True)
 
 
 # NetworkPolicy of networking.k8s.io/v1, as far as it may be used here: key -> what stands below it.

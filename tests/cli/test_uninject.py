@@ -29,7 +29,10 @@ def test_injecting_and_uninjecting_gives_the_manifest_back(capsys, monkeypatch) 
     assert main(["uninject", "-f", "-"]) == 0
     out, report = capsys.readouterr()
     assert out == WORKLOAD
-    assert report == "<stdin>:1: Deployment default/web: uninjected\n1 uninjected\n"
+    assert report == (
+        "<stdin>:1: Deployment default/web: uninjected\n"
+        "1 uninjected, with the built-in settings (--live takes the cluster's)\n"
+    )
 
 
 def test_what_was_never_injected_keeps_its_text(capsys, monkeypatch) -> None:
