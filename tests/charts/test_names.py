@@ -152,9 +152,24 @@ def test_notes_name_what_these_values_need(render) -> None:
     notes = render()["outrider/templates/NOTES.txt"]
     assert "outrider check" in notes
     assert "configmap outrider-policies" in notes
-    assert "outrider networkpolicy" in notes
+    assert "outrider.dev/policies=true" in notes
+    assert "sidecars of this version do not\n   read them" in notes
+    assert "outrider networkpolicy --live" in notes
+    assert "--take-ownership" in notes
     assert "csi.spiffe.io" in notes
     other = render({"replicas": 1, "finalState": {"mode": "never"}, "settings": {"policyConfigMap": ""}})
     assert "Set replicas to 2" in other["outrider/templates/NOTES.txt"]
     assert "no ValidatingAdmissionPolicy" in other["outrider/templates/NOTES.txt"]
     assert "configmap" not in other["outrider/templates/NOTES.txt"]
+    assert "do not\n   read them" in other["outrider/templates/NOTES.txt"]
+
+
+def test_notes_advise_nothing_that_these_values_forbid(render) -> None:
+    def notes(**values: object) -> str:
+        return render(values)["outrider/templates/NOTES.txt"]
+
+    # It would close the ports that the kernel redirects from.
+    assert "networkpolicy" not in notes(settings={"defaults": {"capture": "transparent"}})
+    assert "only where pods are captured explicitly" in notes(settings={"defaults": {"capture": "auto"}})
+    assert "of the nodes" in notes(hostNetwork=True, port=10260)
+    assert "--take-ownership" not in notes(crds={"keep": False})
