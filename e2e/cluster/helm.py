@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from helm_python import Config
+
+from mesh.settings.installation import NAMESPACE
 
 SECONDS: Final = 120
 
@@ -47,3 +51,14 @@ class Helm:
 
     def close(self) -> None:
         self._config.close()
+
+
+@contextlib.contextmanager
+def release(kubeconfig: Path, name: str, namespace: str = NAMESPACE) -> Iterator[Helm]:
+    """Helm, and the release of this name uninstalled in the end."""
+    helm = Helm(kubeconfig, namespace)
+    try:
+        yield helm
+    finally:
+        helm.uninstall(name)
+        helm.close()

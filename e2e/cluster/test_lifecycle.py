@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 import pytest
 
 from e2e.cluster.api import ApiError, Json
 from e2e.cluster.conftest import MakeNamespace
-from e2e.cluster.helm import Helm
+from e2e.cluster.helm import release
 from e2e.cluster.identities import SpiffeDriver
 from e2e.cluster.installation import CHART, RELEASE, VALUES, installed
 from e2e.cluster.kube import DISCOVERY, Kube, pod, workload
@@ -74,19 +73,8 @@ def injected(made: Json) -> bool:
     return bool((made["spec"].get("initContainers") or [{}])[0].get("name") == SIDECAR_CONTAINER)
 
 
-@contextlib.contextmanager
-def release(kube: Kube, name: str, namespace: str = names.NAMESPACE) -> Iterator[Helm]:
-    """Helm, and the release of this name uninstalled in the end."""
-    helm = Helm(kube.kubeconfig, namespace)
-    try:
-        yield helm
-    finally:
-        helm.uninstall(name)
-        helm.close()
-
-
 def test_helm_says_that_it_is_installed_when_pods_get_their_sidecars(kube: Kube, agents: str) -> None:
-    with release(kube, RELEASE) as helm:
+    with release(kube.kubeconfig, RELEASE) as helm:
         helm.install(CHART, RELEASE, dict(VALUES), wait=True)
         assert injected(kube.create(pod("agent"), namespace=agents, dry_run=True))
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from helm_python import HelmError
 from e2e.cluster.api import Json
 from e2e.cluster.conftest import MakeNamespace, remove_namespace
 from e2e.cluster.handshakes import steady_handshakes
-from e2e.cluster.helm import Helm
+from e2e.cluster.helm import release
 from e2e.cluster.installation import CHART, RELEASE, VALUES, Installation
 from e2e.cluster.kube import Kube, pod
 from e2e.cluster.steady import steady_creation
@@ -62,17 +60,6 @@ def same(number: int) -> Json:
 
 def secret(outrider: Installation) -> dict[str, bytes]:
     return dict(outrider.kube.secret(names.WEBHOOK_SECRET, outrider.namespace))
-
-
-@contextlib.contextmanager
-def release(kube: Kube, name: str, namespace: str = names.NAMESPACE) -> Iterator[Helm]:
-    """Helm, and the release of this name uninstalled in the end."""
-    helm = Helm(kube.kubeconfig, namespace)
-    try:
-        yield helm
-    finally:
-        helm.uninstall(name)
-        helm.close()
 
 
 def test_pods_are_created_all_the_time_while_it_is_upgraded_and_rolled_back(
@@ -179,7 +166,7 @@ def test_a_secret_that_somebody_deleted_comes_back_with_the_next_upgrade(
 def test_a_second_release_is_refused_by_name_of_what_it_would_take_from_the_first(
     outrider: Installation, kube: Kube, agents: str
 ) -> None:
-    with release(kube, "another", "another-system") as helm, pytest.raises(HelmError) as caught:
+    with release(kube.kubeconfig, "another", "another-system") as helm, pytest.raises(HelmError) as caught:
         helm.install(CHART, "another", dict(VALUES))
     assert "outrider" in str(caught.value)
     assert "release-name" in str(caught.value)
