@@ -13,6 +13,7 @@ cluster, but only for giving a sidecar: a namespace may have become `required` m
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -30,6 +31,9 @@ LOOK_UP_SECONDS = 1.5
 """The API server gives us five for the whole answer."""
 FAILED_SECONDS = 1.0
 """How long a lookup that failed answers for those behind it, which would wait as long one after the other."""
+MISSING_SECONDS = 1.0
+"""How long a namespace that does not exist is not asked for again: anybody may ask us, of any name."""
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123, a label
 _MOST = 20_000  # asked for one by one and remembered; the oldest goes first
 _BULKY = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -118,6 +122,7 @@ class Namespaces:
         self._count = count
         self._seen: dict[str, _Seen] = {}
         self._asking: dict[str, _Asking] = {}
+        self._missing: dict[str, float] = {}
         self._live = False
 
     def replace(self, items: tuple[bytes, ...]) -> None:
@@ -147,9 +152,14 @@ class Namespaces:
         known = self._at_hand(name)
         if known is not None:
             return known
+        if not _NAME.fullmatch(name):
+            self._count("unknown")
+            raise NamespaceUnknown(f"namespace {name[:253]!r}: no namespace can be called so")
+        self._look_for_missing(name)
         asking = self._asking.setdefault(name, _Asking())
         try:
             async with asking.lock:
+                self._look_for_missing(name)
                 return self._at_hand(name) or await self._ask(name, asking)
         finally:
             if len(self._asking) > _MOST // 10 and not asking.lock.locked():
@@ -167,6 +177,13 @@ class Namespaces:
             return Known(seen.namespace)
         return None
 
+    def _look_for_missing(self, name: str) -> None:
+        """Raises NamespaceUnknown where there was no such namespace a moment ago, nor has the watch brought it."""
+        at = self._missing.get(name)
+        if at is not None and name not in self._seen and self._clock() - at < MISSING_SECONDS:
+            self._count("unknown")
+            raise NamespaceUnknown(f"namespace {name} does not exist")
+
     async def _ask(self, name: str, asking: _Asking) -> Known:
         if asking.failure and self._clock() - asking.failed_at < FAILED_SECONDS:
             return self._stale(name, asking.failure)
@@ -175,6 +192,7 @@ class Namespaces:
         except ApiFailed as error:
             if error.failure is Failure.NOT_FOUND:
                 self._seen.pop(name, None)
+                self._miss(name)
                 self._count("unknown")
                 raise NamespaceUnknown(f"namespace {name} does not exist") from error
             asking.failure, asking.failed_at = error.detail, self._clock()
@@ -191,6 +209,12 @@ class Namespaces:
             raise NamespaceUnknown(f"namespace {name}: {why}")
         self._count("stale")
         return Known(seen.namespace, confirmed=False)
+
+    def _miss(self, name: str) -> None:
+        self._missing.pop(name, None)
+        if len(self._missing) >= _MOST // 10:
+            del self._missing[next(iter(self._missing))]
+        self._missing[name] = self._clock()
 
     def _remember(self, namespace: Namespace) -> None:
         if namespace.name not in self._seen and len(self._seen) >= _MOST:

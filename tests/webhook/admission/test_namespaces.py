@@ -82,6 +82,43 @@ async def test_a_namespace_that_is_gone_is_asked_for_and_then_unknown(namespaces
         await namespaces.look_up("a")
 
 
+async def test_a_namespace_that_does_not_exist_is_not_asked_for_again_at_once(
+    namespaces, fetch, clock, how
+) -> None:
+    fetch.failure = Failure.NOT_FOUND
+    found = await asyncio.gather(*(namespaces.look_up("a") for _ in range(20)), return_exceptions=True)
+    assert {str(one) for one in found} == {"namespace a does not exist"}
+    assert (fetch.asked, how) == (["a"], ["unknown"] * 20)
+    clock.now, fetch.failure = 1.0, None
+    assert (await namespaces.look_up("a")).confirmed
+
+
+async def test_a_namespace_that_did_not_exist_is_known_as_soon_as_the_watch_brings_it(
+    namespaces, fetch
+) -> None:
+    namespaces.live(True)
+    fetch.failure = Failure.NOT_FOUND
+    with pytest.raises(NamespaceUnknown):
+        await namespaces.look_up("a")
+    namespaces.put(sent("a"))
+    assert await namespaces.look_up("a") == Known(Namespace("a"))
+
+
+async def test_however_many_names_are_made_up_only_so_many_are_remembered(namespaces, fetch) -> None:
+    fetch.failure = Failure.NOT_FOUND
+    for number in range(2100):
+        with pytest.raises(NamespaceUnknown):
+            await namespaces.look_up(f"a{number}")
+    assert len(namespaces._missing) == 2000
+
+
+@pytest.mark.parametrize("name", ["A", "a.b", "a/b", "-a", "a" * 64, "ä", "a\n", "../nodes"])
+async def test_what_no_namespace_can_be_called_is_not_asked_for(namespaces, fetch, name) -> None:
+    with pytest.raises(NamespaceUnknown, match="no namespace can be called so"):
+        await namespaces.look_up(name)
+    assert fetch.asked == []
+
+
 async def test_without_a_watch_an_answer_is_kept_for_a_few_seconds(namespaces, fetch, clock) -> None:
     await namespaces.look_up("a")
     clock.now = 4.9
