@@ -40,7 +40,7 @@ ADMISSIONS = _row(
     "admissions_total",
     Type.COUNTER,
     ("result", "reason"),
-    "Pods by what was answered and why; dry runs apart.",
+    "Answers about pods, and why; API servers ask about most pods twice. Dry runs apart.",
 )
 VALIDATIONS = _row(
     "validations_total",
