@@ -12,10 +12,12 @@ from itertools import groupby
 from typing import Any
 
 from cli.check.catalogue import RUNS, checks
+from cli.check.installed import not_installed
+from cli.check.objects import counted
 from cli.check.read import read_cluster
-from cli.check.result import Result, State
+from cli.check.result import Result, State, skipped
 from cli.check.snapshot import Snapshot
-from cli.check.table import Check
+from cli.check.table import Check, Phase
 from cli.cluster import connect
 from cli.cluster.connect import Connection
 from cli.cluster.failures import ClusterUnavailable
@@ -23,6 +25,8 @@ from cli.output import write
 from cli.output.blocks import Block, Heading, Line, Row, Table
 
 FINE, FAILED = 0, 1
+INSTALLED = "control-plane-installed"
+_ABSENT = skipped("Outrider is not installed")
 _POLL_SECONDS = 2.0
 
 
@@ -32,6 +36,13 @@ class Finding:
 
     check: Check
     result: Result
+    namespace: str = ""
+
+    @property
+    def hint(self) -> str:
+        """What to do, with the namespace's name where the table has `NAMESPACE`."""
+        said = self.result.hint or self.check.hint
+        return said.replace("NAMESPACE", self.namespace) if self.namespace else said
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -95,15 +106,28 @@ def _look(connection: Connection, arguments: argparse.Namespace) -> list[Finding
 
 
 def judge(snapshot: Snapshot, chosen: tuple[Check, ...], now: datetime) -> list[Finding]:
-    """Run checks on a snapshot."""
-    return [Finding(one, RUNS[one.id](snapshot, now)) for one in chosen]
+    """Run checks on a snapshot. Of what is not installed only that is told."""
+    space = snapshot.data.namespace if snapshot.data else ""
+    return [Finding(one, _judged(one, snapshot, now), space) for one in chosen]
+
+
+def _judged(check: Check, snapshot: Snapshot, now: datetime) -> Result:
+    if check.phase is Phase.AFTER and check.id != INSTALLED and not_installed(snapshot):
+        return _ABSENT
+    return RUNS[check.id](snapshot, now)
 
 
 def blocks(found: list[Finding]) -> Iterator[Block]:
     """The report for people: by category, hints where something is not well, and a summary."""
     for category, group in groupby(found, key=lambda finding: finding.check.category):
         yield Heading(category)
-        yield Table(("", ""), tuple(_row(finding) for finding in group))
+        members = list(group)
+        rows = [_row(finding) for finding in members if finding.result is not _ABSENT]
+        absent = len(members) - len(rows)
+        if absent:
+            count = counted(absent, "check", "checks")
+            rows.append(Row((State.SKIPPED, f"{count}: {_ABSENT.seen[0]}")))
+        yield Table(("", ""), tuple(rows))
     counts = Counter(finding.result.state for finding in found)
     yield Heading(", ".join(f"{counts[state]} {state}" for state in State if counts[state]))
     if counts[State.FAILED]:
@@ -123,7 +147,7 @@ def as_json(found: list[Finding]) -> dict[str, Any]:
                 "title": finding.check.title,
                 "state": str(finding.result.state),
                 "seen": list(finding.result.seen),
-                **({"hint": finding.check.hint, "docs": finding.check.docs} if _needs_hint(finding) else {}),
+                **({"hint": finding.hint, "docs": finding.check.docs} if _needs_hint(finding) else {}),
             }
             for finding in found
         ],
@@ -132,7 +156,7 @@ def as_json(found: list[Finding]) -> dict[str, Any]:
 
 def _row(finding: Finding) -> Row:
     seen = finding.result.seen
-    hint = (f"hint: {finding.check.hint}", finding.check.docs) if _needs_hint(finding) else ()
+    hint = (f"hint: {finding.hint}", finding.check.docs) if _needs_hint(finding) else ()
     first, *more = seen
     # Scripts, pages and colleagues know a check by its id.
     known = "" if finding.result.state is State.OK else f"[{finding.check.id}] "

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from cli.check.objects import inner, labels_of, name_of
+from cli.check.installed import not_installed
+from cli.check.objects import counted, inner, labels_of, name_of
 from cli.check.result import Result, State, failed, judged, ok, skipped, warning
 from cli.check.snapshot import Snapshot
 from cli.cluster.answers import Obj
 from cli.selecting.labels import matches
 from mesh.settings import installation
-from mesh.settings.table import VERSION
+from mesh.settings.table import NAMESPACE_INJECTION, VERSION
 from webhook.admission.settings_file import SettingsInvalid, parse_settings
 
 VERSION_LABEL = "app.kubernetes.io/version"
@@ -21,6 +22,8 @@ def installed(snapshot: Snapshot, now: datetime) -> Result:
     """The Deployment is there."""
     if snapshot.deployment.unread:
         return skipped(f"it cannot be read: {snapshot.deployment.unread}")
+    if not_installed(snapshot):
+        return failed("Outrider is not installed", *_asking(snapshot))
     if snapshot.deployment.one is None:
         return failed(f"there is no Deployment {installation.WEBHOOK} in namespace {snapshot.namespace}")
     return ok(f"Deployment {installation.WEBHOOK} in namespace {snapshot.namespace}")
@@ -94,6 +97,18 @@ def settings(snapshot: Snapshot, now: datetime) -> Result:
     except SettingsInvalid as error:
         return judged([str(one) for one in error.errors], "", State.FAILED)
     return ok(f"ConfigMap {installation.WEBHOOK_SETTINGS}")
+
+
+def _asking(snapshot: Snapshot) -> Iterator[str]:
+    """The namespaces that rely on what is not there."""
+    names = [
+        name_of(one)
+        for one in snapshot.namespaces.items
+        if labels_of(one).get(NAMESPACE_INJECTION.name) in ("enabled", "required")
+    ]
+    if names:
+        asking = counted(len(names), "namespace asks", "namespaces ask")
+        yield f"{asking} for sidecars, and new pods come up without: {', '.join(names)}"
 
 
 def _replicas(deployment: Obj) -> int:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from cli.check.data_plane import Agents, agents, status_of
-from cli.check.installed import settings_in
+from cli.check.data_plane import Agents, agents, settled, status_of
 from cli.check.objects import containers_of, labels_of, name_of, sidecar_of
 from cli.check.result import Result, State, failed, judged, ok, skipped
 from cli.check.snapshot import Snapshot
@@ -14,31 +13,38 @@ from cli.cluster.answers import Obj
 from cli.selecting.labels import matches
 from cli.workloads import misplaced, workloads_in
 from mesh.policy import PolicyInvalid, load_texts
-from mesh.settings.table import ENV_AGENT_LABELS, POD_INJECTED, RESERVED_CONTAINERS
-from webhook.admission.settings import InjectionSettings
+from mesh.settings.table import ENV_AGENT_LABELS, POD_INJECTED, PREFIX, RESERVED_CONTAINERS
 
 SUFFIXES = (".yaml", ".yml")
+POLICIES_LABEL = f"{PREFIX}policies"
 _BY_BINDING = "topology.kubernetes.io/"  # copied from the node when a pod is bound, as of Kubernetes 1.35
 # Added by admission itself, and set anew where a DaemonSet has two equal revisions. All others that controllers
 # write stand in the pod when it is created.
 _RELABELLED = frozenset({POD_INJECTED.name, "controller-revision-hash"})
 
 
-def policies_present(snapshot: Snapshot, now: datetime) -> Result:
+@settled
+@agents
+def policies_present(agents: Agents) -> Result:
     """The ConfigMap with the namespace's policies is there: without it pods wait."""
-    name = _config_map(snapshot)
-    if snapshot.data is None or not name:
+    name, space, policies = agents.settings.policy_config_map, agents.namespace.name, agents.data.policies
+    if not name:
         return skipped("policies are not in a ConfigMap")
-    if snapshot.data.policies.unread:
-        return skipped(f"ConfigMap {name} cannot be read: {snapshot.data.policies.unread}")
-    if snapshot.data.policies.one is None:
-        return failed(f"there is no ConfigMap {name} in namespace {snapshot.data.namespace}")
-    count = len(policy_texts(snapshot.data.policies.one))
-    return (
-        ok(f"ConfigMap {name} has {count} policy files")
-        if count
-        else failed(f"ConfigMap {name} has no policy file")
+    if policies.unread:
+        return skipped(f"ConfigMap {name} cannot be read: {policies.unread}")
+    hint = (
+        f"Create it: `kubectl -n {space} create configmap {name} --from-file=policies.yaml "
+        f"--dry-run=client -o yaml | kubectl label --local -f - {POLICIES_LABEL}=true -o yaml | "
+        "kubectl apply -f -`; until then pods wait."
     )
+    if policies.one is None:
+        if not agents.concerned:
+            return skipped("neither the namespace nor a pod of it asks for a sidecar")
+        return failed(f"there is no ConfigMap {name} in namespace {space}", hint=hint)
+    count = len(policy_texts(policies.one))
+    if not count:
+        return failed(f"ConfigMap {name} has no policy file", hint=hint)
+    return ok(f"ConfigMap {name} has {count} policy {'file' if count == 1 else 'files'}")
 
 
 def policies_valid(snapshot: Snapshot, now: datetime) -> Result:
@@ -98,10 +104,6 @@ def network_policies(agents: Agents) -> Result:
         if not any(_closes(policy, pod) for policy in agents.data.network_policies.items)
     ]
     return judged(open_pods, f"{len(exposed)} pods are closed but for the mesh's ports", State.WARNING)
-
-
-def _config_map(snapshot: Snapshot) -> str:
-    return (settings_in(snapshot) or InjectionSettings()).policy_config_map
 
 
 def _at_admission(pod: Obj) -> dict[str, str]:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from cli.check.installed import settings_in
 from cli.check.objects import annotations_of, ended, inner, labels_of, name_of, sidecar_of, sidecar_status
+from cli.check.readiness import readiness_hint
+from cli.check.restart import restarting
 from cli.check.result import Result, State, failed, judged, ok, skipped, warning
+from cli.check.sidecar_settings import differing, made_anew
 from cli.check.snapshot import DataPlane, Snapshot
 from cli.cluster.answers import Obj
+from mesh.reasons import Reason
 from mesh.settings.table import NAMESPACE_INJECTION, STATUS, VERSION
 from sidecar.limits import Limits
 from webhook.admission.ephemeral import admit_ephemeral
-from webhook.admission.inject import inject
+from webhook.admission.optin import PodSays, pod_says
 from webhook.admission.outcome import Injection, Namespace, Outcome, Refusal
 from webhook.admission.settings import InjectionSettings
 
 _GRACE_DEFAULT = 30
+_ON_PURPOSE = frozenset(
+    {Reason.NOT_OPTED_IN, Reason.POD_OPTED_OUT, Reason.NAMESPACE_DISABLED, Reason.NAMESPACE_IGNORED}
+)
+_MEND_FIRST = (
+    "Those that would be refused stay as they are until what is named is mended: do not restart them before."
+)
 _MANY_RESTARTS = 5
 
 
@@ -40,10 +50,32 @@ class Agents:
 
     def verdict(self, pod: Obj) -> Outcome:
         """What admission would make of a pod today."""
-        return inject(pod, self.namespace, self.settings)
+        return made_anew(pod, self.namespace, self.settings)
+
+    @property
+    def concerned(self) -> bool:
+        """Does the namespace, or one of its pods, ask for a sidecar, or have one?"""
+        asks = self.namespace.labels.get(NAMESPACE_INJECTION.name, "disabled") != "disabled"
+        labelled = any(pod_says(labels_of(pod)) is PodSays.YES for pod in self.pods)
+        return asks or labelled or bool(self.injected)
 
 
-def agents(check: Callable[[Agents], Result]) -> Callable[[Snapshot, datetime], Result]:
+Check = Callable[[Snapshot, datetime], Result]
+
+
+def settled(check: Check) -> Check:
+    """A check that needs the platform's settings; skipped where they cannot be read: nothing is guessed."""
+
+    def run(snapshot: Snapshot, now: datetime) -> Result:
+        if settings_in(snapshot) is None:
+            return skipped("the platform's settings cannot be read")
+        return check(snapshot, now)
+
+    run.__doc__ = check.__doc__
+    return run
+
+
+def agents(check: Callable[[Agents], Result]) -> Check:
     """A check of the pods of a namespace; skipped where they, or the namespace, cannot be read."""
 
     def run(snapshot: Snapshot, now: datetime) -> Result:
@@ -80,38 +112,55 @@ def label(snapshot: Snapshot, now: datetime) -> Result:
     return warning(f"{name} is labelled {value}") if value == "disabled" else ok(f"{name} is {value}")
 
 
+@settled
 @agents
 def injected(agents: Agents) -> Result:
     """Every pod that should have a sidecar has one."""
     if not agents.pods:
         return skipped("there are no pods")
-    missing, refused, others = [], [], 0
+    missing, refused, others, without, again = [], [], 0, [], []
     for pod in agents.pods:
         if sidecar_of(pod) is not None:
             continue
         verdict = agents.verdict(pod)
         if isinstance(verdict, Injection):
+            again.append(pod)
             missing.append(f"pod {name_of(pod)} has none, and would get one if it were created now")
         elif isinstance(verdict, Refusal):
             refused.append(f"pod {name_of(pod)} has none, and would be refused now ({verdict.reason})")
-        else:
+        elif verdict.reason in _ON_PURPOSE:
             others += 1
+        else:
+            without.append(
+                f"pod {name_of(pod)} can have none ({verdict.reason}): {verdict.reason.sentence}".rstrip(".")
+            )
     if missing or refused:
-        return failed(*missing, *refused)
-    without = f", {others} without one on purpose" if others else ""
-    return ok(f"{len(agents.injected)} of {len(agents.pods)} pods have a sidecar{without}")
+        hint = restarting(agents.namespace.name, again) if again else ""
+        if refused:
+            hint = " ".join(filter(None, (hint, _MEND_FIRST)))
+        return failed(*missing, *refused, *without, hint=hint)
+    if without:
+        return warning(*without)
+    purpose = f", {others} without one on purpose" if others else ""
+    return ok(f"{len(agents.injected)} of {len(agents.pods)} pods have a sidecar{purpose}")
 
 
 @agents
 def versions(agents: Agents) -> Result:
     """Sidecars are of the control plane's version."""
-    return _of_injected(agents, _skew, f"all are {VERSION}", State.WARNING)
+    result = _of_injected(agents, _skew, f"all are {VERSION}", State.WARNING)
+    behind = [pod for pod in agents.injected if _skew(pod)]
+    return replace(result, hint=restarting(agents.namespace.name, behind)) if behind else result
 
 
 @agents
 def ready(agents: Agents) -> Result:
     """Sidecars are ready: they have identity and policies."""
-    return _of_injected(agents, _not_ready, "all are ready", State.FAILED)
+    result = _of_injected(agents, _not_ready, "all are ready", State.FAILED)
+    if result.state is not State.FAILED:
+        return result
+    behind = [pod for pod in agents.injected if _not_ready(pod)]
+    return replace(result, hint=readiness_hint(agents.namespace.name, behind))
 
 
 @agents
@@ -124,14 +173,23 @@ def restarts(agents: Agents) -> Result:
     return failed(*result.seen) if often else result
 
 
+@settled
 @agents
 def current(agents: Agents) -> Result:
     """Pods run with the settings that hold now."""
-    return _of_injected(
+    result = _of_injected(
         agents, lambda pod: _outdated(pod, agents), "all have today's settings", State.WARNING
     )
+    if result.state is not State.WARNING:
+        return result
+    behind = [pod for pod in agents.injected if isinstance(agents.verdict(pod), Injection)]
+    behind = [pod for pod in behind if _outdated(pod, agents)]
+    hint = restarting(agents.namespace.name, behind)
+    stay = "" if len(behind) == len(result.seen) else _MEND_FIRST
+    return replace(result, hint=" ".join(filter(None, (hint, stay))))
 
 
+@settled
 @agents
 def grace(agents: Agents) -> Result:
     """The kubelet leaves sidecars the time to finish what is under way."""
@@ -147,6 +205,7 @@ def grace(agents: Agents) -> Result:
     return _of_injected(agents, short, f"all have at least {drain:g} seconds", State.WARNING)
 
 
+@settled
 @agents
 def ephemeral(agents: Agents) -> Result:
     """Containers that were added to running pods respect the sidecar."""
@@ -216,8 +275,9 @@ def _not_ready(pod: Obj) -> str | None:
         return None
     state = status.get("state") or {}
     for name, detail in state.items():
-        reason = inner(detail, "reason")
-        return f"has a sidecar that is {name}, not ready{f': {reason}' if reason else ''}"
+        reason, message = inner(detail, "reason"), inner(detail, "message")
+        why = ": ".join(" ".join(str(one).split()).rstrip(".") for one in (reason, message) if one)
+        return f"has a sidecar that is {name}, not ready{f': {why}' if why else ''}"
     return "has a sidecar that is not ready"
 
 
@@ -234,8 +294,8 @@ def _restarted(pod: Obj) -> str | None:
 def _outdated(pod: Obj, agents: Agents) -> str | None:
     status, verdict = status_of(pod), agents.verdict(pod)
     if isinstance(verdict, Refusal):
-        return f"would be refused now ({verdict.reason})"
+        return f"would be refused now ({verdict.reason}): {verdict.problems[0]}".rstrip(".")
     if not isinstance(verdict, Injection):
-        return f"would get no sidecar now ({verdict.reason})"
-    told = changes(status or {}, verdict.status)
+        return f"would get no sidecar now ({verdict.reason}), unless its manifest holds it"
+    told = [*changes(status or {}, verdict.status), *differing(pod, dict(verdict.pod))]
     return f"is behind: {', '.join(told)}" if told else None

@@ -29,6 +29,13 @@ def settings_in(snapshot: Snapshot) -> InjectionSettings | None:
     return snapshot.known_settings or settings_of(snapshot.settings.one)
 
 
+def not_installed(snapshot: Snapshot) -> bool:
+    """There is neither a control plane nor a configuration that would lead to one, as far as anybody may see."""
+    if snapshot.deployment.unread or snapshot.mutating.unread:
+        return False
+    return snapshot.deployment.one is None and snapshot.mutating.named(installation.INJECTOR) is None
+
+
 def certificates_mode(snapshot: Snapshot) -> str:
     """`self` or `files`: what the control plane's container is told by `--certificates`."""
     for container in inner(snapshot.deployment.one, "spec", "template", "spec", "containers") or ():

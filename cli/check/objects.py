@@ -13,6 +13,11 @@ from mesh.settings.table import SIDECAR_CONTAINER
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
+def counted(number: int, one: str, more: str) -> str:
+    """`1 node`, `2 nodes`."""
+    return f"{number} {one if number == 1 else more}"
+
+
 def name_of(item: Obj) -> str:
     """metadata.name"""
     return str((item.get("metadata") or {}).get("name", "(no name)"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from cli.check.data_plane import Agents, agents
+from cli.check.data_plane import Agents, agents, settled
 from cli.check.objects import inner, moment, name_of, sidecar_status
 from cli.check.result import Result, State, judged, skipped
 from cli.cluster.answers import Obj
@@ -17,6 +17,7 @@ from cli.cluster.answers import Obj
 _DATA = frozenset({"f:data", "f:binaryData"})
 
 
+@settled
 @agents
 def policies_current(agents: Agents) -> Result:
     """Every sidecar started after the policies were last written."""

@@ -17,10 +17,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`seen` holds one statement or more, without full stops."""
+    """`seen` holds one statement or more, without full stops. `hint` goes before that of the table: it has the
+    names that are meant."""
 
     state: State
     seen: tuple[str, ...]
+    hint: str = ""
 
 
 def ok(*seen: str) -> Result:
@@ -33,9 +35,9 @@ def warning(*seen: str) -> Result:
     return Result(State.WARNING, seen)
 
 
-def failed(*seen: str) -> Result:
+def failed(*seen: str, hint: str = "") -> Result:
     """Something does not work, or does not protect."""
-    return Result(State.FAILED, seen)
+    return Result(State.FAILED, seen, hint)
 
 
 def skipped(*seen: str) -> Result:
@@ -43,6 +45,6 @@ def skipped(*seen: str) -> Result:
     return Result(State.SKIPPED, seen)
 
 
-def judged(problems: list[str], fine: str, worst: State = State.FAILED) -> Result:
+def judged(problems: list[str], fine: str, worst: State = State.FAILED, hint: str = "") -> Result:
     """`worst` with all problems where there are any, else ok with `fine`."""
-    return Result(worst, tuple(problems)) if problems else ok(fine)
+    return Result(worst, tuple(problems), hint) if problems else ok(fine)

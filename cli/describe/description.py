@@ -133,7 +133,8 @@ def _warnings(facts: Facts, journal: Journal, now: datetime, path: str) -> list[
         if check.phase is Phase.NAMESPACE and check.id in _ABOUT_PODS:
             result = RUNS[check.id](_snapshot(facts), now)
             if result.state in (State.WARNING, State.FAILED):
-                found += [(check.id, seen, check.hint) for seen in result.seen]
+                hint = (result.hint or check.hint).replace("NAMESPACE", space_of(facts))
+                found += [(check.id, seen, hint) for seen in result.seen]
     if journal.trouble:
         hint = "Look at SPIRE's agent and at the registration entry of this ServiceAccount."
         found.append(("sidecars-ready", f"identity: {journal.trouble}", hint))

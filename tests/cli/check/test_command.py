@@ -222,3 +222,44 @@ def test_hints_stand_with_what_is_not_well_and_nowhere_else() -> None:
     for one in report["checks"]:
         assert ("hint" in one) is (one["state"] in (State.WARNING, State.FAILED))
         assert ("docs" in one) is ("hint" in one)
+
+
+GONE = replace(
+    cluster.healthy(),
+    deployment=Part(),
+    mutating=Part(),
+    validating=Part(),
+    settings=Part(),
+    service=Part(),
+    endpoint_slices=Part(),
+    lease=Part(),
+    secret=Part(),
+    admission_policies=Part(),
+)
+
+
+def test_of_what_is_not_installed_only_that_is_told() -> None:
+    found = judge(GONE, checks(before=False, namespace=True), cluster.NOW)
+    failed = [one.check.id for one in found if one.result.state in (State.FAILED, State.WARNING)]
+    assert failed == ["control-plane-installed"]
+    text = render(blocks(found))
+    assert "Outrider is not installed" in text
+    assert "skipped  7 checks: Outrider is not installed" in text
+    assert len(text.splitlines()) < 70
+    behind = {one.check.id: one.result for one in found}["sidecar-settings"]
+    assert behind.seen == ("the platform's settings cannot be read",)
+
+
+def test_hints_have_the_names_that_are_meant() -> None:
+    assert cluster.healthy().data is not None
+    data = replace(cluster.healthy().data, network_policies=Part(), policies=Part())
+    snapshot = replace(
+        cluster.healthy(),
+        data=data,
+        settings=Part(({"data": {"settings.yaml": "policyConfigMap: my-policies"}},)),
+    )
+    found = {one.check.id: one for one in judge(snapshot, checks(before=False, namespace=True), cluster.NOW)}
+    assert "outrider networkpolicy -n agents --live" in found["network-policy"].hint
+    assert "`kubectl -n agents create configmap my-policies " in found["policies-present"].hint
+    assert "outrider.dev/policies=true" in found["policies-present"].hint
+    assert not [one for one in found.values() if "NAMESPACE" in one.hint]
