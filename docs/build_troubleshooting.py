@@ -87,6 +87,8 @@ ELSEWHERE = {
     "OUT0303": "use-on-a-cluster.md#identity",
     "OUT0305": "injection.md#what-is-refused",
     "OUT0403": "use-on-a-cluster.md#the-mcp-server",
+    "OUT0404": "use-on-a-cluster.md#the-mcp-server",
+    "service-ports": "use-on-a-cluster.md#the-mcp-server",
     "kept-crds": "use-on-a-cluster.md#remove-it",
     "names-free": "use-on-a-cluster.md#install",
     "install-permissions": "use-on-a-cluster.md#before-you-start",

@@ -28,6 +28,7 @@ ANALYZERS: Final[tuple[Callable[[Inventory], Iterator[Finding]], ...]] = (
     webhooks.overlapping,
     webhooks.incomplete,
     webhooks.sidecar_ports,
+    webhooks.unanswered_ports,
 )
 
 

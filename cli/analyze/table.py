@@ -156,6 +156,12 @@ TABLE: Final = (
         "Service that leads to a port of the sidecar's own",
         "Let it lead to a port of the application, or to the sidecar's port for mutual TLS.",
     ),
+    Code(
+        "OUT0404",
+        Level.WARNING,
+        "Service that leads to a port that nobody has",
+        "Correct targetPort, or declare the port in the container; the sidecar's ports are in the settings.",
+    ),
 )
 
 CODES: Final = {code.code: code for code in TABLE}

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cli.analyze.finding import Finding, at
-from cli.analyze.inventory import Inventory, Item
+from cli.analyze.inventory import Agent, Inventory, Item
+from cli.cluster.answers import Obj
 from cli.selecting.entries import Entry, creating_pods, entries
 from cli.selecting.labels import matches
+from cli.selecting.service_ports import unanswered
 from cli.selecting.truth_table import differences, overlaps
 from mesh.settings import installation
+from webhook.admission.outcome import Injection
 
 
 def overlapping(inventory: Inventory) -> Iterator[Finding]:
@@ -51,6 +54,30 @@ def sidecar_ports(inventory: Inventory) -> Iterator[Finding]:
             if agents and isinstance(target, int) and target in closed:
                 message = f"port {target} of {', '.join(agents)} is the sidecar's own"
                 yield at(item, inventory.default, "OUT0403", message, "spec", "ports", index)
+
+
+def unanswered_ports(inventory: Inventory) -> Iterator[Finding]:
+    """OUT0404, of pods as they would be made now."""
+    closed = inventory.settings.ports.reserved
+    for item in inventory.of_kind("Service"):
+        space = item.namespace(inventory.default)
+        made = [_made(one) for one in inventory.agents if one.injected and one.namespace.name == space]
+        for port in unanswered(item.value, made):
+            if port.target in closed:
+                continue  # OUT0403
+            message = f"no container of {', '.join(port.pods)} has port {port.target}"
+            takes = (
+                f", and sidecars take mutual TLS at {inventory.settings.ports.inbound}"
+                if port.certain
+                else ""
+            )
+            yield at(item, inventory.default, "OUT0404", message + takes, "spec", "ports", port.index)
+
+
+def _made(agent: Agent) -> Obj:
+    """The pod as it would be made, under the name of its workload."""
+    pod = agent.outcome.pod if isinstance(agent.outcome, Injection) else agent.workload.pod
+    return {"metadata": {**pod["metadata"], "name": agent.workload.name}, "spec": pod["spec"]}
 
 
 def _ours(inventory: Inventory) -> list[Entry]:

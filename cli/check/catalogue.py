@@ -15,6 +15,7 @@ from cli.check import (
     identity,
     permissions,
     policies_current,
+    services,
     stuck,
     validating_policy,
     webhook_configurations,
@@ -80,6 +81,7 @@ RUNS: dict[str, Run] = {
     "policies-current": policies_current.policies_current,
     "policy-labels": data_documents.policy_labels,
     "workload-labels": data_documents.workload_labels,
+    "service-ports": services.service_ports,
     "network-policy": data_documents.network_policies,
 }
 

@@ -136,6 +136,9 @@ def injected(agents: Agents) -> Result:
             )
     if missing or refused:
         hint = restarting(agents.namespace.name, again) if again else ""
+        if again:
+            space = agents.namespace.name
+            hint += f" `outrider check-inject {name_of(again[0])} -n {space}` says why it has none."
         if refused:
             hint = " ".join(filter(None, (hint, _MEND_FIRST)))
         return failed(*missing, *refused, *without, hint=hint)

@@ -126,6 +126,7 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
         events=read_events(api, namespace),
         policies=config_map(policies),
         network_policies=read_list(lambda: api.items(f"/apis/networking.k8s.io/v1{inside}/networkpolicies")),
+        services=read_list(lambda: api.items(f"/api/v1{inside}/services")),
         root=config_map(builtin.root_config_map if builtin else ""),
     )
 

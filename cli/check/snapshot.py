@@ -45,6 +45,7 @@ class DataPlane:
     events: Part = NOT_ASKED
     policies: Part = NOT_ASKED
     network_policies: Part = NOT_ASKED
+    services: Part = NOT_ASKED
     root: Part = NOT_ASKED
 
 

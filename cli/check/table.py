@@ -348,6 +348,12 @@ TABLE: Final = (
             "Move them to spec.template.metadata; on the workload itself they have no effect.",
         ),
         (
+            "service-ports",
+            "Services lead to ports that pods have",
+            "Correct targetPort: the sidecar's port for mutual TLS, or one of the application. Where the "
+            "sidecar's ports were changed, restart pods that still have the old ones.",
+        ),
+        (
             "network-policy",
             "nobody reaches agents past their sidecar",
             "Run `outrider networkpolicy -n NAMESPACE --live | kubectl apply -f -`.",

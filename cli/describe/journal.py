@@ -26,18 +26,21 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """What a log tells. `spiffe_id` and `not_after` are of the last SVID; empty where there was none."""
+    """What a log tells. `spiffe_id` and `not_after` are of the last SVID; empty where there was none.
+    `failures` are calls that were allowed, and that nobody answered."""
 
     spiffe_id: str = ""
     not_after: str = ""
     trouble: str = ""
     denials: tuple[Denial, ...] = ()
+    failures: tuple[Denial, ...] = ()
 
 
 def read_journal(text: str) -> Journal:
     """The last identity and the last denials of a log."""
     spiffe_id = not_after = trouble = ""
     denials: list[Denial] = []
+    failures: list[Denial] = []
     for line in text.splitlines():
         event = _event(line)
         match event.get("event"):
@@ -50,9 +53,11 @@ def read_journal(text: str) -> Journal:
                 trouble = f"expired since {_text(event, 'since')}"
             case "decision" if event.get("allowed") is False or event.get("observed"):
                 denials.append(_denial(event))
+            case "upstream_failure":
+                failures.append(_denial(event))
             case kind if kind in _REFUSING:
                 denials.append(_denial(event))
-    return Journal(spiffe_id, not_after, trouble, tuple(denials[-SHOWN:]))
+    return Journal(spiffe_id, not_after, trouble, tuple(denials[-SHOWN:]), tuple(failures[-SHOWN:]))
 
 
 def _event(line: str) -> dict[str, Any]:

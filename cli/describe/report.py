@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from cli.describe.description import Description
+from cli.describe.journal import Denial
 from cli.output.blocks import Block, Heading, Line, Row, Table
 
 
@@ -61,6 +62,7 @@ def as_json(found: Description) -> dict[str, Any]:
         },
         "policiesUnread": found.policies_unread or None,
         "denials": [asdict(one) for one in found.journal.denials],
+        "failures": [asdict(one) for one in found.journal.failures],
         "logUnread": found.log_unread or None,
         "warnings": [{"id": one, "seen": seen, "hint": hint} for one, seen, hint in found.warnings],
     }
@@ -106,11 +108,18 @@ def _denials(found: Description) -> Iterator[Block]:
     elif not found.journal.denials:
         yield Line("None in its log.", 2)
     else:
-        rows = [
-            Row((one.time, one.what, f"{one.reason}{' (observed)' if one.observed else ''}"), _rule(one.rule))
-            for one in found.journal.denials
-        ]
-        yield Table(("time", "what", "reason"), tuple(rows))
+        yield _events(found.journal.denials)
+    if found.journal.failures:
+        yield Heading("Last failures of backends")
+        yield _events(found.journal.failures)
+
+
+def _events(events: tuple[Denial, ...]) -> Table:
+    rows = [
+        Row((one.time, one.what, f"{one.reason}{' (observed)' if one.observed else ''}"), _rule(one.rule))
+        for one in events
+    ]
+    return Table(("time", "what", "reason"), tuple(rows))
 
 
 def _warnings(found: Description) -> Iterator[Block]:

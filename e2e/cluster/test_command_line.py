@@ -137,12 +137,33 @@ def test_a_namespace_that_was_labelled_after_its_pods_were_made(
     code, checks = checked(kube.kubeconfig, "--namespace", namespace)
     assert (code, failed(checks)) == (1, {"pods-injected"})
     assert "pod late has none" in str(checks["pods-injected"]["seen"])
-    assert "rollout restart" in checks["pods-injected"]["hint"]
+    assert "Delete and create anew Pod late." in checks["pods-injected"]["hint"]
     code, (explained,) = asked(kube, "check-inject", "late", "--namespace", namespace)
     assert code == 1
     assert "restart it" in explained["problems"][0]
     code, described = asked(kube, "describe", "pod", "late", "--namespace", namespace)
     assert (code, described["injected"]) == (0, False)
+
+
+def test_a_workload_whose_pods_are_refused(
+    well: Installation, kube: Kube, make_namespace: MakeNamespace
+) -> None:
+    namespace = make_namespace(**ENABLED)
+    kube.apply(policies(document("AgentPolicy", "nothing", outbound=[])), namespace=namespace)
+    for kind in ("Deployment", "Job"):
+        wrong = workload(kind, f"wrong-{kind.lower()}", pod("wrong", **UNHURRIED))
+        wrong["spec"]["template"]["metadata"].setdefault("annotations", {})["outrider.dev/captrue"] = "x"
+        kube.apply(wrong, namespace=namespace)
+        kube.wait_event("FailedCreate", namespace)
+    code, checks = checked(kube.kubeconfig, "--namespace", namespace, "--wait", "1")
+    assert (code, failed(checks)) == (1, {"pods-created"})
+    seen = str(checks["pods-created"]["seen"])
+    assert "Deployment wrong-deployment cannot create its pods" in seen
+    assert "Job wrong-job cannot create its pods" in seen
+    assert "outrider.dev/captrue" in seen
+    code, (explained,) = asked(kube, "check-inject", "deployment/wrong-deployment", "--namespace", namespace)
+    assert code == 1
+    assert "cannot create its pods" in str(explained["problems"])
 
 
 def test_a_label_on_the_deployment_in_place_of_its_template(
@@ -172,7 +193,7 @@ def test_a_namespace_without_its_policies(
     code, checks = checked(kube.kubeconfig, "--namespace", namespace)
     assert code == 1
     assert "policies-present" in failed(checks)
-    assert "kubectl create configmap outrider-policies" in checks["policies-present"]["hint"]
+    assert f"kubectl -n {namespace} create configmap outrider-policies" in checks["policies-present"]["hint"]
     _, findings = asked(kube, "analyze", "--live", "--namespace", namespace)
     assert "OUT0206" in {one["code"] for one in findings}
 

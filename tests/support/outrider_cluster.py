@@ -253,6 +253,12 @@ def closing_policy() -> Obj:
     return {"metadata": meta("outrider-mesh-ports-only", "agents"), "spec": spec}
 
 
+def agent_service(target: int | str = 15443) -> Obj:
+    """A Service that leads to the sidecar's port for mutual TLS."""
+    spec = {"selector": {"app": "triage"}, "ports": [{"port": 9000, "targetPort": target}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": meta("triage", "agents"), "spec": spec}
+
+
 def workload(**metadata: Any) -> Obj:
     template = {"metadata": {"labels": {"app": "triage"}}, "spec": bare_pod()["spec"]}
     return {
@@ -322,6 +328,7 @@ def healthy() -> Snapshot:
             events=part(),
             policies=part(policies()),
             network_policies=part(closing_policy()),
+            services=part(agent_service()),
         ),
     )
 
@@ -389,6 +396,7 @@ def over_http() -> Cluster:
         **{f"/apis/apps/v1/{agents}/{kind}": [] for kind in ("statefulsets", "daemonsets", "replicasets")},
         **{f"/apis/batch/v1/{agents}/{kind}": [] for kind in ("jobs", "cronjobs")},
         f"/api/v1/{agents}/events": [],
+        f"/api/v1/{agents}/services": list(full.data.services.items),
         f"/apis/networking.k8s.io/v1/{agents}/networkpolicies": list(full.data.network_policies.items),
         f"/apis/outrider.dev/v1alpha1/{agents}/agentpolicies": [],
     }

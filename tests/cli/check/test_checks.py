@@ -16,6 +16,7 @@ from cli.cluster.parts import NOT_ASKED, Part
 from mesh.settings import installation
 from tests.support import outrider_cluster as cluster
 from tests.support.outrider_cluster import changed, part
+from webhook.admission.settings import InjectionSettings, Ports
 
 OK, WARNING, FAILED, SKIPPED = State
 HEALTHY = cluster.healthy()
@@ -127,6 +128,7 @@ WAITING = {
     },
 }
 FILES = changed(DEPLOYMENT, "spec/template/spec/containers/0/args", ["--certificates=files"])
+MOVED = cluster.injected_pod(settings=InjectionSettings(ports=Ports(inbound=16443)))
 KEPT = {"meta.helm.sh/release-name": "mesh", "meta.helm.sh/release-namespace": "old"}
 REPLICA_FAILURE = {"type": "ReplicaFailure", "status": "True", "message": "admission webhook denied."}
 UNREAD = Part(unread="forbidden (403)")
@@ -632,6 +634,15 @@ DEVIATIONS = [
         "Deployment triage itself has outrider.dev/inject",
     ),
     ("workload-labels", with_data(workloads=UNREAD), SKIPPED, "cannot be listed"),
+    (
+        "service-ports",
+        with_data(services=part(cluster.agent_service(15443)), pods=part(MOVED)),
+        FAILED,
+        "Service triage leads to port 15443, which triage does not have; their sidecars take mutual TLS at 16443",
+    ),
+    ("service-ports", with_data(services=part(cluster.agent_service(8080))), WARNING, "leads to port 8080"),
+    ("service-ports", with_data(services=UNREAD), SKIPPED, "forbidden"),
+    ("service-ports", pods(), SKIPPED, "no pod has a sidecar"),
     ("network-policy", with_data(network_policies=NONE), WARNING, "ports 9000 can be reached"),
     (
         "network-policy",

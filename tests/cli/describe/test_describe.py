@@ -110,6 +110,22 @@ def test_what_is_not_well_is_told(more, words) -> None:
     assert words in " ".join(text(**more).split())
 
 
+def test_backends_that_do_not_answer_are_told() -> None:
+    line = {
+        "time": "2026-06-01T11:00:00Z",
+        "event": "upstream_failure",
+        "backend": "github",
+        "destination": "github.tools.svc:8080",
+        "reason": "upstream_unreachable",
+        "detail": "connection refused",
+    }
+    said = " ".join(text(log=json.dumps(line)).split())
+    assert "None in its log. Last failures of backends" in said
+    assert "github github.tools.svc:8080 upstream_unreachable connection refused" in said
+    found = as_json(describe(replace(FACTS, log=json.dumps(line)), cluster.NOW))
+    assert [one["reason"] for one in found["failures"]] == ["upstream_unreachable"]
+
+
 def test_settings_are_told_with_their_layer_and_checked_against_the_container() -> None:
     written = json.loads(POD["metadata"]["annotations"]["outrider.dev/status"])
     written["settings"]["mtls"] = {"value": "permissive", "layer": "pod"}
