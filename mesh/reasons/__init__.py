@@ -142,6 +142,7 @@ class Reason(StrEnum):
     IDENTITY_EXPOSED = "identity_exposed"
     SECRET_EXPOSED = "secret_exposed"  # noqa: S105 - a code, not a secret
     SHARED_PROCESSES = "shared_processes"
+    NODE_REACHED = "node_reached"
     PROXY_CONFLICT = "proxy_conflict"
     ANNOTATION_INVALID = "annotation_invalid"
     NOT_PERMITTED = "not_permitted"

@@ -56,6 +56,11 @@ SENTENCES: Final = {
         "could read the sidecar's keys; set shareProcessNamespace and hostPID to false, or runAsNonRoot: true and "
         "allowPrivilegeEscalation: false without such capabilities."
     ),
+    "node_reached": (
+        "A container reaches the node, where it could read the keys of its sidecar and of others; take the "
+        "privilege or the volume away, opt an agent of the node out by the pod label outrider.dev/inject=false, "
+        "or have whoever runs the mesh add that word to allow."
+    ),
     "proxy_conflict": (
         "A container sets a proxy variable that would lead its traffic past the sidecar; remove the variable."
     ),

@@ -15,6 +15,7 @@ from mesh.settings.table import REDIRECT_CONTAINER, RESERVED_CONTAINERS
 from webhook.admission.boundary import undoing
 from webhook.admission.documents import Container, Pod, SecurityContext
 from webhook.admission.hidden_secrets import exposed, hidden_in
+from webhook.admission.node import reaching_node
 from webhook.admission.outcome import Namespace, Problem, Refusal, Skipped
 from webhook.admission.plan import own_uid
 from webhook.admission.settings import InjectionSettings
@@ -38,11 +39,13 @@ def admit_ephemeral(
     if user is not None:
         settings = replace(settings, uid=user)  # that of this pod, whatever holds by now
     added = _only(pod, _added(pod, old))
-    problems = [*_joining(added), *conflicts(added, settings, own_uid=own_uid(namespace))]
+    own = own_uid(namespace)
+    problems = [*_joining(added), *conflicts(added, settings, own_uid=own)]
     volumes = pod["spec"].get("volumes") or ()
     problems += exposed(added["spec"]["ephemeralContainers"] or (), volumes, hidden_in(pod, sidecar))
     if transparent:
         problems += undoing(added, settings)
+    problems += reaching_node(added, settings, own_uid=own)
     return Refusal.of(problems) if problems else _passed()
 
 

@@ -21,6 +21,7 @@ from webhook.admission.boundary import slack, undoing
 from webhook.admission.container import sidecar, volumes
 from webhook.admission.documents import LocalReference, Pod
 from webhook.admission.hidden_secrets import hide
+from webhook.admission.node import reaching_node
 from webhook.admission.optin import opted_in
 from webhook.admission.outcome import Injection, Namespace, Outcome, Problem, Refusal, Skipped
 from webhook.admission.parameters import resolve
@@ -93,6 +94,7 @@ def _inject(
         contradicting, leading_past = _set_proxy_variables(pod, settings)
         problems += contradicting
         said += leading_past
+    problems += reaching_node(pod, settings, own_uid=plan.own_uid)
     hidden, exposed = hide(pod, *_to_hide(pod, plan))
     if hidden:
         plan = replace(plan, hidden=tuple(hidden))

@@ -21,9 +21,13 @@ from webhook.admission.settings import InjectionSettings
 
 NAMESERVERS: Final = "nameservers"
 HOST_ALIASES: Final = "host-aliases"
+PRIVILEGED_CONTAINERS: Final = "privileged-containers"
+HOST_PATHS: Final = "host-paths"
 PERMISSIONS = frozenset(word for setting in PARAMETERS for word in setting.permissions) | {
     NAMESERVERS,
     HOST_ALIASES,
+    PRIVILEGED_CONTAINERS,
+    HOST_PATHS,
 }
 """Everything that may stand under `allow`."""
 

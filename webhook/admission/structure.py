@@ -53,7 +53,7 @@ def conflicts(pod: Pod, settings: InjectionSettings, *, own_uid: bool) -> list[P
         user = _user(context, outer)
         if own_uid and user == settings.uid:
             problems.append(Problem(Reason.SIDECAR_UID, f"container {container['name']} (UID {user})"))
-        elif shared and (not own_uid or _may_trace(context, outer)):
+        elif shared and (not own_uid or may_trace(context, outer)):
             problems.append(Problem(Reason.SHARED_PROCESSES, f"container {container['name']}"))
     return [*problems, *identity_exposed(pod, settings.identity)]
 
@@ -78,7 +78,7 @@ def warnings(pod: Pod, settings: InjectionSettings) -> list[str]:
     sockets = {
         volume["name"]
         for volume in spec.get("volumes") or ()
-        if _reaches((volume.get("hostPath") or {}).get("path"), settings.identity.host_path)
+        if reaches((volume.get("hostPath") or {}).get("path"), settings.identity.host_path)
     }
     said.extend(
         f"container {container['name']} mounts the node's SPIRE socket itself and can act without its sidecar"
@@ -98,7 +98,7 @@ def _without_native(spec: PodSpec) -> Iterator[str]:
         yield "without native sidecars init containers have no network: the sidecar starts after them"
 
 
-def _reaches(path: object, folder: str) -> bool:
+def reaches(path: object, folder: str) -> bool:
     """Is one of two paths of the node within the other?"""
     if not isinstance(path, str) or not path.startswith("/"):
         return False
@@ -153,7 +153,7 @@ def may_be_root(context: SecurityContext, outer: SecurityContext) -> bool:
     return not (own if own is not None else outer.get("runAsNonRoot"))
 
 
-def _may_trace(context: SecurityContext, outer: SecurityContext) -> bool:
+def may_trace(context: SecurityContext, outer: SecurityContext) -> bool:
     """May the container be root, trace processes of others, or become the sidecar's user by a setuid program?"""
     if context.get("privileged") or _TRACING & capabilities(context, "add"):
         return True
