@@ -22,11 +22,13 @@ ANALYZERS: Final[tuple[Callable[[Inventory], Iterator[Finding]], ...]] = (
     policies.observing,
     pods.refused,
     pods.without,
+    pods.lacking,
     pods.shared_account,
     pods.short_grace,
     pods.warned,
     webhooks.overlapping,
     webhooks.incomplete,
+    webhooks.absent,
     webhooks.sidecar_ports,
     webhooks.unanswered_ports,
 )

@@ -14,6 +14,7 @@ from cli.analyze.finding import Finding
 from cli.analyze.inventory import Inventory, items_of, laid_over
 from cli.analyze.live import read_items
 from cli.analyze.table import Level
+from cli.check.objects import counted
 from cli.cluster import connect
 from cli.cluster.connect import BAD_INPUT, Connection
 from cli.inject import label_list
@@ -88,29 +89,37 @@ def _live(
 ) -> int:
     api, default = connection.api, arguments.namespace or connection.namespace
     injection = settings.injection
+    installed = read_installed(api)
     if arguments.settings is None:
-        installed = read_installed(api)
         injection = installed.settings
         if installed.unknown:
             print(f"outrider: judged with the built-in settings: {installed.unknown}", file=sys.stderr)
-    items, unread = read_items(api, arguments.namespace, injection)
-    for told in unread:
+    read = read_items(api, arguments.namespace, injection)
+    for told in read.unread:
         print(f"outrider: {told}", file=sys.stderr)
-    everything = laid_over(items, items_of(manifests), default)
-    inventory = Inventory(everything, injection, default, live=True, assumed=arguments.namespace_labels)
-    return _tell(analyze(inventory), arguments)
+    inventory = Inventory(
+        laid_over(list(read.items), items_of(manifests), default),
+        injection,
+        default,
+        live=True,
+        running=read.running,
+        absent=installed.absent,
+        assumed=arguments.namespace_labels,
+    )
+    return _tell(analyze(inventory), arguments, partly=bool(read.unread))
 
 
-def _tell(found: list[Finding], arguments: argparse.Namespace) -> int:
-    write.write(blocks(found), [as_json(one) for one in found], arguments.output)
+def _tell(found: list[Finding], arguments: argparse.Namespace, *, partly: bool = False) -> int:
+    write.write(blocks(found, partly=partly), [as_json(one) for one in found], arguments.output)
     counted = _RANK[Level(arguments.fail_on)]
     return FINDINGS if any(_RANK[one.row.level] <= counted for one in found) else FINE
 
 
-def blocks(found: list[Finding]) -> Iterator[Block]:
-    """For people: by place, and at the end what to do about each code."""
+def blocks(found: list[Finding], *, partly: bool = False) -> Iterator[Block]:
+    """For people: by place, and at the end what to do about each code. `partly`: not everything could be read."""
     if not found:
-        yield Line("Nothing found.", state="ok")
+        said = "Nothing found, but not everything could be read." if partly else "Nothing found."
+        yield Line(said, state="warning" if partly else "ok")
         return
     rows = [Row((one.row.level, one.code, one.place), (f"{one.subject}: {one.message}",)) for one in found]
     yield Table(("level", "code", "place and finding"), tuple(rows))
@@ -118,7 +127,11 @@ def blocks(found: list[Finding]) -> Iterator[Block]:
     codes = sorted({one.code: one.row for one in found}.items())
     yield Table(("", ""), tuple(Row((code, f"{row.title}: {row.todo}")) for code, row in codes))
     counts = Counter(one.row.level for one in found)
-    yield Heading(", ".join(f"{counts[level]} {level}" for level in Level if counts[level]))
+    yield Heading(", ".join(_counted(counts[level], level) for level in Level if counts[level]))
+
+
+def _counted(number: int, level: Level) -> str:
+    return f"{number} {level}" if level is Level.INFO else counted(number, str(level), f"{level}s")
 
 
 def as_json(finding: Finding) -> dict[str, Any]:

@@ -129,12 +129,17 @@ class Agent:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Everything. `default` is where objects go that do not say; `live`: what is not here is nowhere."""
+    """Everything. `default` is where objects go that do not say; `live`: what is not here is nowhere.
+
+    `running` are the pods of a cluster, also those that controllers made; `absent` says that it has no injector.
+    """
 
     items: tuple[Item, ...]
     settings: InjectionSettings = field(default_factory=InjectionSettings)
     default: str = "default"
     live: bool = False
+    running: tuple[Item, ...] = ()
+    absent: bool = False
     known: dict[str, Namespace] = field(default_factory=dict)
     assumed: dict[str, str] = field(default_factory=dict)
 

@@ -75,6 +75,15 @@ def strangers(agent: Agent) -> set[str]:
     }
 
 
+def suggested(pod: object) -> Iterator[str]:
+    """What is said of names of a pod, or its template, that nobody knows: mostly what was meant."""
+    metadata = pod.get("metadata") if isinstance(pod, dict) else None
+    for where, known in (("labels", _LABELS[Kind.POD_LABEL]), ("annotations", _ANNOTATIONS)):
+        for name in texts(metadata.get(where) if isinstance(metadata, dict) else None):
+            if name.startswith(PREFIX) and name not in known | _ANNOTATIONS | _LABELS[Kind.POD_LABEL]:
+                yield _unknown(name, where, _LABELS[Kind.POD_LABEL] | _ANNOTATIONS)
+
+
 def _metadata(agent: Agent) -> dict[str, object]:
     pod = agent.workload.pod
     metadata = pod.get("metadata") if isinstance(pod, dict) else None

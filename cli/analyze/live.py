@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from cli.analyze.inventory import Item
+from cli.check.objects import ended
 from cli.cluster.answers import Obj, Reading
 from cli.cluster.parts import read_list
 from mesh.policy.documents import API_VERSION
@@ -26,29 +29,38 @@ _NAMESPACED = (
 )
 
 
-def read_items(
-    api: Reading, namespace: str | None, settings: InjectionSettings
-) -> tuple[list[Item], list[str]]:
-    """The objects of one namespace or of all, and what could not be read. Raises ClusterUnavailable.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read: without what a controller made, since its owner is analysed, and without namespaces that are
+    never injected. `running` are all pods of the others; `unread` says what could not be read."""
 
-    What a controller made is left out: its owner is analysed. So are namespaces that are never injected.
-    """
+    items: tuple[Item, ...]
+    running: tuple[Item, ...]
+    unread: tuple[str, ...]
+
+
+def read_items(api: Reading, namespace: str | None, settings: InjectionSettings) -> Read:
+    """The objects of one namespace or of all. Raises ClusterUnavailable."""
     inside = f"/namespaces/{namespace}" if namespace else ""
     paths = [f"{prefix}/{kind}" for prefix, kind in _EVERYWHERE]
     paths += [f"{prefix}{inside}/{kind}" for prefix, kind in _NAMESPACED]
     items: list[Item] = []
+    running: list[Item] = []
     unread = []
     for path in paths:
         part = read_list(lambda path=path: api.items(path))  # type: ignore[misc]
         if part.unread:
             unread.append(f"{path} cannot be read: {part.unread}")
-        items += [Item(one) for one in part.items if _counts(one, settings)]
-    return items, unread
+        found = [one for one in part.items if not _ignored(one, settings)]
+        items += [Item(one) for one in found if not _controlled(one)]
+        running += [Item(one) for one in found if path.endswith("/pods") and not ended(one)]
+    return Read(tuple(items), tuple(running), tuple(unread))
 
 
-def _counts(item: Obj, settings: InjectionSettings) -> bool:
-    metadata = item.get("metadata") or {}
-    if metadata.get("namespace") in settings.ignored_namespaces:
-        return False
-    owners = metadata.get("ownerReferences") or ()
-    return not any(owner.get("controller") for owner in owners)
+def _ignored(item: Obj, settings: InjectionSettings) -> bool:
+    return (item.get("metadata") or {}).get("namespace") in settings.ignored_namespaces
+
+
+def _controlled(item: Obj) -> bool:
+    owners = (item.get("metadata") or {}).get("ownerReferences") or ()
+    return any(owner.get("controller") for owner in owners)

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from cli.analyze.finding import Finding, at
 from cli.analyze.inventory import Agent, Inventory
 from cli.analyze.labels import strangers
+from cli.check.objects import sidecar_of
 from mesh.reasons import Reason
 from sidecar.limits import Limits
-from webhook.admission.outcome import Injection, Problem, Refusal, Skipped
+from webhook.admission.inject import inject
+from webhook.admission.outcome import Injection, Namespace, Problem, Refusal, Skipped
 
 _GRACE_DEFAULT = 30
 # What the findings about labels report with more to say.
@@ -34,6 +36,19 @@ def without(inventory: Inventory) -> Iterator[Finding]:
     for agent in inventory.agents:
         if isinstance(agent.outcome, Skipped) and agent.outcome.reason in _IMPOSSIBLE:
             yield _about(inventory, agent, "OUT0302", f"{agent.outcome.reason}: {agent.outcome.sentence}")
+
+
+def lacking(inventory: Inventory) -> Iterator[Finding]:
+    """OUT0306: pods of a cluster that would get a sidecar by now."""
+    for item in inventory.running:
+        if sidecar_of(item.value) is not None:
+            continue
+        space = item.namespace(inventory.default)
+        known = inventory.namespaces.get(space, Namespace(space))
+        namespace = Namespace(space, {**known.labels, **inventory.assumed}, known.annotations)
+        if isinstance(inject(item.value, namespace, inventory.settings), Injection):
+            message = "it has no sidecar, and would get one if it were created now"
+            yield at(item, inventory.default, "OUT0306", message)
 
 
 def shared_account(inventory: Inventory) -> Iterator[Finding]:
@@ -62,7 +77,7 @@ def short_grace(inventory: Inventory) -> Iterator[Finding]:
     for agent in inventory.agents:
         seconds = _spec(agent).get("terminationGracePeriodSeconds", _GRACE_DEFAULT)
         if agent.injected and isinstance(seconds, int) and seconds < drain:
-            message = f"{seconds} seconds to end, and its sidecar drains for {drain:g}"
+            message = f"{seconds} seconds to end, and a sidecar drains for {drain:g}"
             yield _about(inventory, agent, "OUT0304", message, "spec", "terminationGracePeriodSeconds")
 
 

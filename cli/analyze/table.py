@@ -137,6 +137,12 @@ TABLE: Final = (
     Code(
         "OUT0305", Level.WARNING, "pod that admission warns of", "Mend it, or accept what the message says."
     ),
+    Code(
+        "OUT0306",
+        Level.ERROR,
+        "running pod without the sidecar that it should have",
+        "Restart it; `outrider check-inject POD -n NAMESPACE` says why it has none.",
+    ),
     # Webhooks and Services.
     Code(
         "OUT0401",
@@ -161,6 +167,12 @@ TABLE: Final = (
         Level.WARNING,
         "Service that leads to a port that nobody has",
         "Correct targetPort, or declare the port in the container; the sidecar's ports are in the settings.",
+    ),
+    Code(
+        "OUT0405",
+        Level.ERROR,
+        "namespace that asks for sidecars where Outrider is not",
+        "Install Outrider, or take the label away; `outrider check` says more.",
     ),
 )
 

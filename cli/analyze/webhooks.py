@@ -12,6 +12,7 @@ from cli.selecting.labels import matches
 from cli.selecting.service_ports import unanswered
 from cli.selecting.truth_table import differences, overlaps
 from mesh.settings import installation
+from mesh.settings.table import NAMESPACE_INJECTION
 from webhook.admission.outcome import Injection
 
 
@@ -33,6 +34,15 @@ def incomplete(inventory: Inventory) -> Iterator[Finding]:
         if first:
             others = f", and {len(more) - 1} combinations more" if len(more) > 1 else ""
             yield at(items[0], inventory.default, "OUT0402", first + others, "webhooks")
+
+
+def absent(inventory: Inventory) -> Iterator[Finding]:
+    """OUT0405"""
+    for item in inventory.of_kind("Namespace") if inventory.absent else ():
+        value = item.section("metadata").get("labels") or {}
+        if value.get(NAMESPACE_INJECTION.name) in ("enabled", "required"):
+            message = "it asks for sidecars, and the cluster has no Outrider: new pods come up without"
+            yield at(item, inventory.default, "OUT0405", message)
 
 
 def sidecar_ports(inventory: Inventory) -> Iterator[Finding]:

@@ -99,8 +99,11 @@ def timeouts(snapshot: Snapshot, now: datetime) -> Result:
 
 def reinvocation(snapshot: Snapshot, now: datetime) -> Result:
     """Containers that other webhooks add after us are seen, and dry runs are answered."""
+    found = asking_us(snapshot)
+    if not found:
+        return skipped("there is no entry that asks us about pods, or none that can be read")
     problems = []
-    for entry in asking_us(snapshot):
+    for entry in found:
         if entry.value.get("reinvocationPolicy", "Never") != "IfNeeded":
             problems.append(f"reinvocationPolicy of {entry.name} is not IfNeeded")
         if entry.value.get("sideEffects") != "None":

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from cli.analyze.labels import suggested
 from cli.check.objects import inner, moment, name_of, sidecar_of
 from cli.check.webhook_configurations import ready_addresses
 from cli.check_inject.question import Question
 from cli.cluster.answers import Obj
 from cli.selecting.entries import Asked, ask, creating_pods, entries
+from cli.workloads import misplaced
 from mesh.settings import installation
 from mesh.settings.table import NAMESPACE_INJECTION
 from webhook.admission.inject import inject
@@ -61,12 +63,13 @@ def explain(question: Question) -> Explanation:
         verdict,
         str(outcome.reason),
         sentences,
-        (*warnings, *_assumed(question)),
+        (*warnings, *suggested(pod), *_assumed(question)),
         facts,
         (
             *(_contradictions(asked, verdict) or lacking),
             *_unanswered(question, asked),
             *(f"{one}." for one in question.stuck),
+            *_misplaced(question),
         ),
     )
 
@@ -103,6 +106,15 @@ def _contradictions(asked: tuple[Asked, ...] | None, verdict: str) -> tuple[str,
     if not matching and verdict != "skipped":
         return ("No entry matches, so that admission is not asked; run `outrider check`, entries-complete.",)
     return ()
+
+
+def _misplaced(question: Question) -> tuple[str, ...]:
+    """The commonest slip: on the workload itself."""
+    kind = question.workload.kind
+    return tuple(
+        f"{name} stands on the {kind} itself, where it has no effect: move it to the metadata of the pod template."
+        for name in misplaced(question.workload)
+    )
 
 
 def _assumed(question: Question) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cli.check.catalogue import RUNS, checks
 from cli.check.data_plane import status_of
@@ -18,6 +19,8 @@ from cli.describe.policies import Rights, rights
 from cli.describe.settings import Value, environment, settings
 from mesh.settings import table
 
+UNKNOWN: Final = "?"
+"""In place of a trust domain: an identity that was never had does not tell it."""
 # Of the namespace's checks, those that are about one pod and need no more than it.
 _ABOUT_PODS = frozenset(
     {
@@ -53,11 +56,11 @@ class Description:
 
 
 def describe(facts: Facts, now: datetime, trust_domain: str | None = None) -> Description:
-    """Put together what is known of a pod. `trust_domain` None: that of its SVID, else the cluster's domain."""
+    """Put together what is known of a pod. `trust_domain` None: that of its SVID, else nobody knows it here."""
     pod, space = facts.pod, space_of(facts)
     journal = read_journal(facts.log)
     injected = sidecar_of(pod) is not None
-    domain = trust_domain or _domain(journal) or facts.settings.cluster_domain
+    domain = trust_domain or _domain(journal) or UNKNOWN
     account = inner(pod, "spec", "serviceAccountName") or "default"
     config_map = facts.policies.one
     return Description(

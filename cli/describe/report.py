@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from cli.describe.description import Description
+from cli.describe.description import UNKNOWN, Description
 from cli.describe.journal import Denial
 from cli.output.blocks import Block, Heading, Line, Row, Table
 
@@ -73,8 +73,12 @@ def _identity(found: Description) -> Iterator[Block]:
     if found.log_unread:
         actual = f"unknown, its log cannot be read: {found.log_unread}"
     until = f", until {found.journal.not_after}" if found.journal.not_after else ""
+    guess = "" if UNKNOWN not in found.expected_id else " (--trust-domain NAME says which)"
     yield _pairs(
-        (("should be", found.expected_id), *([("is", f"{actual}{until}")] if found.injected else []))
+        (
+            ("should be", f"{found.expected_id}{guess}"),
+            *([("is", f"{actual}{until}")] if found.injected else []),
+        )
     )
 
 

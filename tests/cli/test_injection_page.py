@@ -88,5 +88,5 @@ def test_nothing_is_found_in_the_service_shown_and_all_in_one_that_leads_elsewhe
 def test_every_reason_on_the_page_exists() -> None:
     table = PAGE.split("| reason | what |\n")[1].split("\n\n")[0]
     reasons = re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE)
-    assert len(reasons) == 16
+    assert len(reasons) == 17
     assert set(reasons) <= set(Reason)

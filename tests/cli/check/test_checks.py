@@ -338,6 +338,7 @@ DEVIATIONS = [
     ("webhook-timeouts", beside(mutating=NONE, validating=NONE), SKIPPED, "no entries"),
     ("reinvocation", injector("webhooks/0/reinvocationPolicy", ...), FAILED, "is not IfNeeded"),
     ("reinvocation", injector("webhooks/0/sideEffects", "Some"), FAILED, "is not None"),
+    ("reinvocation", beside(mutating=UNREAD), SKIPPED, "none that can be read"),
     ("webhook-destination", beside(service=NONE), FAILED, "no Service outrider-webhook"),
     ("webhook-destination", beside(service=UNREAD), SKIPPED, "forbidden"),
     ("webhook-destination", beside(mutating=NONE, validating=NONE), SKIPPED, "no entries"),

@@ -9,6 +9,7 @@ import pytest
 from cli.check_inject.command import as_json, blocks
 from cli.check_inject.explain import explain, labelled_at
 from cli.check_inject.question import Question
+from cli.cluster.parts import Part
 from cli.output.plain import render
 from cli.workloads import workloads_in
 from tests.support import outrider_cluster as cluster
@@ -112,6 +113,37 @@ def test_workloads_are_told_with_their_pods() -> None:
     found = explain(question(cluster.workload(), live=(cluster.injected_pod(), cluster.bare_pod("old"))))
     assert found.facts == ("pod triage has a sidecar", "pod old has no sidecar")
     assert len(found.problems) == 1
+
+
+def test_a_label_on_the_workload_itself_is_told() -> None:
+    misplaced = cluster.workload(labels={"outrider.dev/inject": "true"})
+    found = explain(question(misplaced, Namespace("agents")))
+    assert (found.verdict, found.fine) == ("skipped", False)
+    assert found.problems == (
+        "outrider.dev/inject stands on the Deployment itself, where it has no effect: "
+        "move it to the metadata of the pod template.",
+    )
+
+
+def test_what_was_meant_by_an_unknown_name_is_told() -> None:
+    found = explain(
+        question(changed(cluster.bare_pod(), "metadata/annotations", {"outrider.dev/captrue": "x"}))
+    )
+    assert found.verdict == "refused"
+    assert found.warnings == (
+        "annotation outrider.dev/captrue is unknown; did you mean outrider.dev/capture?",
+    )
+
+
+def test_settings_that_were_assumed_are_told() -> None:
+    found = explain(question(cluster.bare_pod(), assumed="forbidden (403)"))
+    assert "for those of the cluster are not known: forbidden (403)" in found.warnings[0]
+
+
+def test_a_control_plane_that_cannot_be_asked_is_told_with_what_follows() -> None:
+    ignoring = changed(cluster.injector(), "webhooks/0/failurePolicy", "Ignore")
+    found = explain(question(cluster.bare_pod(), configurations=(ignoring,), endpoints=Part()))
+    assert "come up without a sidecar" in found.problems[0]
 
 
 @pytest.mark.parametrize(

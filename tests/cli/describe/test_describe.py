@@ -67,8 +67,9 @@ def test_the_trust_domain_is_that_of_the_svid_or_the_one_given() -> None:
         == "spiffe://corp.example/ns/agents/sa/triage"
     )
     assert describe(FACTS, cluster.NOW, "td").expected_id == "spiffe://td/ns/agents/sa/triage"
-    domain = replace(FACTS, log="", settings=InjectionSettings(cluster_domain="k8s.example"))
-    assert describe(domain, cluster.NOW).expected_id == "spiffe://k8s.example/ns/agents/sa/triage"
+    unknown = describe(replace(FACTS, log=""), cluster.NOW)
+    assert unknown.expected_id == "spiffe://?/ns/agents/sa/triage"
+    assert "(--trust-domain NAME says which)" in " ".join(render(blocks(unknown)).split())
 
 
 @pytest.mark.parametrize(
