@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from urllib.parse import quote, urlencode
 
@@ -27,8 +27,9 @@ PAGE = 500
 class Api:
     """One API server, with the credential of one kubeconfig context."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, headers: Mapping[str, str] | None = None) -> None:
         self._client = client
+        self._headers = dict(headers or {})
         self.server = str(client.configuration.host)
         self.unverified = self.server.startswith("https:") and not client.configuration.verify_ssl
         """Nobody looks whether it is this server that answers, as the kubeconfig wants it."""
@@ -68,7 +69,7 @@ class Api:
         url = self.server.rstrip("/") + quote(path, safe="/")
         if query:
             url = f"{url}?{urlencode(query)}"
-        headers = {"Accept": "application/json, */*", "Content-Type": "application/json"}
+        headers = {"Accept": "application/json, */*", "Content-Type": "application/json", **self._headers}
         try:
             self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
             with _told_already() if self.unverified else nullcontext():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from cli.cluster.failures import ClusterUnavailable
+from cli.cluster.impersonation import headers
 
 if TYPE_CHECKING:
     from cli.cluster.api import Api
@@ -44,6 +45,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--context", metavar="NAME", help="the kubeconfig's context (default: its current one)"
     )
+    group.add_argument(
+        "--as", dest="acting_as", metavar="USER", help="act as this user (default: as the kubeconfig says)"
+    )
 
 
 def connect(arguments: argparse.Namespace) -> Connection:
@@ -54,26 +58,26 @@ def connect(arguments: argparse.Namespace) -> Connection:
     """
     named = _files(arguments.kubeconfig)
     if named:
-        return _by_kubeconfig(os.pathsep.join(named), arguments.context)
+        return _by_kubeconfig(named, arguments.context, arguments.acting_as)
     if (
         arguments.kubeconfig is None
         and arguments.context is None
         and os.environ.get("KUBERNETES_SERVICE_HOST")
     ):
-        return _inside_a_pod()
+        return _inside_a_pod(arguments.acting_as)
     asked = arguments.kubeconfig or os.environ.get("KUBECONFIG") or _DEFAULT
     raise ClusterUnavailable(
         f"There is no kubeconfig: {asked} does not exist.", "Name one with --kubeconfig, or set KUBECONFIG."
     )
 
 
-def _by_kubeconfig(path: str, context: str | None) -> Connection:
+def _by_kubeconfig(paths: list[str], context: str | None, acting_as: str | None) -> Connection:
     from kubernetes import (  # takes a third of a second, which only those pay that ask a cluster
         client,
         config,
     )
 
-    made = client.Configuration()
+    path, made = os.pathsep.join(paths), client.Configuration()
     load: Any = config.load_kube_config
     listed: Any = config.list_kube_config_contexts
     try:
@@ -85,10 +89,11 @@ def _by_kubeconfig(path: str, context: str | None) -> Connection:
             "`kubectl config view` and `kubectl config get-contexts` show what it holds.",
         ) from error
     chosen = next((one for one in contexts if one["name"] == context), active)
-    return Connection(_api(made), _namespace(chosen))
+    acting = headers(paths, str(chosen["context"].get("user", "")), acting_as)
+    return Connection(_api(made, acting), _namespace(chosen))
 
 
-def _inside_a_pod() -> Connection:
+def _inside_a_pod(acting_as: str | None) -> Connection:
     from kubernetes import client, config
 
     load: Any = config.load_incluster_config
@@ -100,7 +105,7 @@ def _inside_a_pod() -> Connection:
             f"The pod's ServiceAccount cannot be used: {_first_line(error)}.",
             "Mount its token (automountServiceAccountToken), or name a kubeconfig with --kubeconfig.",
         ) from error
-    return Connection(_api(made), "default")
+    return Connection(_api(made, headers((), "", acting_as)), "default")
 
 
 def asking(arguments: argparse.Namespace, command: Callable[[Connection], int]) -> int:
@@ -121,14 +126,14 @@ def _files(given: Path | None) -> list[str]:
     return [path for path in paths if Path(path).is_file()]
 
 
-def _api(configuration: Any) -> Api:
+def _api(configuration: Any, acting: Mapping[str, str]) -> Api:
     from kubernetes.client import ApiClient
 
     from cli.cluster.api import Api
 
     # One attempt: whoever waits at a terminal learns of a dead cluster at once, and --wait asks again.
     configuration.retries = False
-    api = Api(ApiClient(configuration))
+    api = Api(ApiClient(configuration), acting)
     if api.unverified:
         print(_UNVERIFIED.format(server=api.server), file=sys.stderr)
     return api

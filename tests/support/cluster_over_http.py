@@ -32,6 +32,7 @@ class Cluster:
     denied: set[str] = field(default_factory=set)
     token: str = TOKEN
     requests: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     reviews: list[Obj] = field(default_factory=list)
 
     def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, Obj | str]:
@@ -76,6 +77,7 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             url = urlsplit(self.path)
+            cluster.headers.append(dict(self.headers))
             cluster.requests.append(self.path)
             self._send(*cluster.answer(url.path, parse_qs(url.query)))
 

@@ -127,7 +127,7 @@ def test_whoever_may_see_one_namespace_gets_its_checks(api, options, capsys) -> 
 
 
 def test_the_install_namespace_is_where_the_webhooks_lead(api, options) -> None:
-    real = connect(argparse.Namespace(kubeconfig=Path(options[1]), context=None)).api
+    real = connect(argparse.Namespace(kubeconfig=Path(options[1]), context=None, acting_as=None)).api
     assert read_cluster(real, None, None, before=False).namespace == cluster.SPACE
     assert read_cluster(real, "elsewhere", None, before=False).namespace == "elsewhere"
     api.lists = {}
@@ -135,7 +135,7 @@ def test_the_install_namespace_is_where_the_webhooks_lead(api, options) -> None:
 
 
 def test_the_root_of_the_meshs_own_ca_is_read_where_it_issues(api, options) -> None:
-    real = connect(argparse.Namespace(kubeconfig=Path(options[1]), context=None)).api
+    real = connect(argparse.Namespace(kubeconfig=Path(options[1]), context=None, acting_as=None)).api
     agents = "/api/v1/namespaces/agents/configmaps"
     data = read_cluster(real, None, "agents", before=False).data
     assert data is not None

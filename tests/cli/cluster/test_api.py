@@ -21,7 +21,7 @@ from tests.support.outrider_cluster import certificate
 
 
 def options(path: object = None, context: str | None = None) -> argparse.Namespace:
-    return argparse.Namespace(kubeconfig=path, context=context)
+    return argparse.Namespace(kubeconfig=path, context=context, acting_as=None)
 
 
 @pytest.fixture(autouse=True)
@@ -206,6 +206,43 @@ def test_several_kubeconfigs_are_one(tmp_path, monkeypatch) -> None:
     path = kubeconfig(tmp_path, "https://x")
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'none'}:{path}")
     assert connect(options()).api.server == "https://x"
+
+
+@pytest.mark.parametrize(
+    ("user", "acting_as", "sent"),
+    [
+        ({}, None, {}),
+        ({"as": "dev"}, None, {"Impersonate-User": "dev"}),
+        (
+            {"as": "dev", "as-uid": 7, "as-groups": ["g"]},
+            None,
+            {"Impersonate-User": "dev", "Impersonate-Uid": "7", "Impersonate-Group": "g"},
+        ),
+        ({"as": "dev"}, "other", {"Impersonate-User": "other"}),
+        ({"as": "dev", "as-groups": ["a", "b"]}, "other", {"Impersonate-User": "other"}),
+    ],
+)
+def test_a_kubeconfig_that_acts_as_another_user_does(cluster, tmp_path, user, acting_as, sent) -> None:
+    with serving(cluster) as url:
+        path = kubeconfig(tmp_path, url)
+        written = json.loads(path.read_text())
+        written["users"][0]["user"].update(user)
+        path.write_text(json.dumps(written))
+        arguments = argparse.Namespace(kubeconfig=path, context=None, acting_as=acting_as)
+        connect(arguments).api.get("/one")
+    fields = cluster.headers[-1]
+    assert {name: value for name, value in fields.items() if name.startswith("Impersonate")} == sent
+
+
+@pytest.mark.parametrize("more", [{"as-groups": ["a", "b"]}, {"as-user-extra": {"x": ["y"]}}])
+def test_what_cannot_be_acted_as_is_refused(cluster, tmp_path, more) -> None:
+    with serving(cluster) as url:
+        path = kubeconfig(tmp_path, url)
+        written = json.loads(path.read_text())
+        written["users"][0]["user"].update({"as": "dev", **more})
+        path.write_text(json.dumps(written))
+        with pytest.raises(ClusterUnavailable, match="which cannot be sent"):
+            connect(options(path))
 
 
 def test_the_kubeconfig_is_left_as_it_is(tmp_path) -> None:
