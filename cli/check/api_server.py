@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cli.check.objects import inner, minor_version, name_of
+from cli.check.objects import counted, inner, minor_version, name_of
 from cli.check.result import Result, failed, ok, skipped
 from cli.check.snapshot import Snapshot
 
@@ -37,6 +37,6 @@ def kubelet_versions(snapshot: Snapshot, now: datetime) -> Result:
     }
     old = [name for name, text in versions.items() if (minor_version(text) or OLDEST) < OLDEST]
     if not old:
-        return ok(f"{len(versions)} nodes, {', '.join(sorted(set(versions.values())))}")
+        return ok(f"{counted(len(versions), 'node', 'nodes')}, {', '.join(sorted(set(versions.values())))}")
     shown = [f"node {name} runs {versions[name]}" for name in old[:_SHOWN]]
     return failed(*shown, *([f"and {len(old) - _SHOWN} more"] if len(old) > _SHOWN else []))

@@ -80,6 +80,8 @@ def install_namespace(snapshot: Snapshot, now: datetime) -> Result:
     level = labels.get(POD_SECURITY_LABEL, "privileged")
     if level not in _LEVELS:
         return failed(f"{POD_SECURITY_LABEL}={level} of {snapshot.namespace} is no level")
+    if POD_SECURITY_LABEL not in labels:
+        return ok(f"{snapshot.namespace} enforces no level of PodSecurity")
     return ok(f"{snapshot.namespace} enforces PodSecurity {level}, which the control plane fits")
 
 

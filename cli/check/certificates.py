@@ -17,6 +17,10 @@ from cli.check.snapshot import Snapshot
 from cli.selecting.entries import Entry, entries
 from mesh.settings import installation
 
+_CREATE = (
+    "Run `helm upgrade` soon, which creates it for the leader to fill: the leader must not create Secrets, and "
+    "replicas that start meanwhile do not get ready."
+)
 CA, LEAF, KEY = "ca.crt", "tls.crt", "tls.key"
 _LEFT = 5  # renewal is due at a third of the lifetime; with a fifth left it has failed for a while
 
@@ -26,7 +30,8 @@ def secret(snapshot: Snapshot, now: datetime) -> Result:
     if snapshot.secret.unread:
         return skipped(f"it cannot be read: {snapshot.secret.unread}")
     if snapshot.secret.one is None:
-        return failed(f"there is no Secret {installation.WEBHOOK_SECRET} in namespace {snapshot.namespace}")
+        absent = f"there is no Secret {installation.WEBHOOK_SECRET} in namespace {snapshot.namespace}"
+        return failed(absent, hint=_CREATE if certificates_mode(snapshot) == "self" else "")
     missing = [key for key in (CA, LEAF, KEY) if not inner(snapshot.secret.one, "data", key)]
     return judged(
         [f"Secret {installation.WEBHOOK_SECRET} has no {key}" for key in missing],
@@ -77,7 +82,10 @@ def bundles(snapshot: Snapshot, now: datetime) -> Result:
     """Every entry has a caBundle: an empty one makes each call fail."""
     found = list(our_entries(snapshot))
     if not found:
-        return skipped("there are no webhook configurations of ours")
+        unread = snapshot.mutating.unread or snapshot.validating.unread
+        return skipped(
+            f"they cannot be read: {unread}" if unread else "there are no webhook configurations of ours"
+        )
     problems = []
     for entry in found:
         roots = _bundle(entry)

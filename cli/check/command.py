@@ -101,6 +101,11 @@ def _look(connection: Connection, arguments: argparse.Namespace) -> list[Finding
     snapshot = read_cluster(
         connection.api, arguments.install_namespace, arguments.namespace, before=arguments.pre
     )
+    data = snapshot.data
+    if data and not snapshot.namespaces.unread and snapshot.namespace_object(data.namespace) is None:
+        raise ClusterUnavailable(
+            f"There is no namespace {data.namespace}.", "Look at -n, and at `kubectl get namespaces`."
+        )
     chosen = checks(before=arguments.pre, namespace=arguments.namespace is not None)
     return judge(snapshot, chosen, datetime.now(UTC))
 

@@ -49,7 +49,7 @@ def replicas(snapshot: Snapshot, now: datetime) -> Result:
     if deployment is None:
         return skipped("there is no Deployment that can be read")
     wanted = _replicas(deployment)
-    return ok(f"{wanted} replicas") if wanted >= 2 else warning(f"{wanted} replica")
+    return ok(f"{wanted} replicas") if wanted >= 2 else warning(counted(wanted, "replica", "replicas"))
 
 
 def disruption_budget(snapshot: Snapshot, now: datetime) -> Result:

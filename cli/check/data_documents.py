@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 
 from cli.check.data_plane import Agents, agents, settled, status_of
-from cli.check.objects import containers_of, labels_of, name_of, sidecar_of
+from cli.check.objects import containers_of, counted, labels_of, name_of, sidecar_of
 from cli.check.result import Result, State, failed, judged, ok, skipped
 from cli.check.snapshot import Snapshot
 from cli.cluster.answers import Obj
@@ -56,7 +56,8 @@ def policies_valid(snapshot: Snapshot, now: datetime) -> Result:
         documents = load_texts(policy_texts(config_map))
     except PolicyInvalid as error:
         return judged([str(one) for one in error.errors], "", State.FAILED)
-    return ok(f"{len(documents.policies)} policies and {len(documents.backends)} backends")
+    policies = counted(len(documents.policies), "policy", "policies")
+    return ok(f"{policies} and {counted(len(documents.backends), 'backend', 'backends')}")
 
 
 def policy_texts(config_map: Obj) -> list[tuple[str, str]]:

@@ -9,7 +9,16 @@ from datetime import datetime
 from typing import Any
 
 from cli.check.installed import settings_in
-from cli.check.objects import annotations_of, ended, inner, labels_of, name_of, sidecar_of, sidecar_status
+from cli.check.objects import (
+    annotations_of,
+    counted,
+    ended,
+    inner,
+    labels_of,
+    name_of,
+    sidecar_of,
+    sidecar_status,
+)
 from cli.check.readiness import readiness_hint
 from cli.check.restart import restarting
 from cli.check.result import Result, State, failed, judged, ok, skipped, warning
@@ -21,7 +30,7 @@ from mesh.settings.table import NAMESPACE_INJECTION, STATUS, VERSION
 from sidecar.limits import Limits
 from webhook.admission.ephemeral import admit_ephemeral
 from webhook.admission.optin import PodSays, pod_says
-from webhook.admission.outcome import Injection, Namespace, Outcome, Refusal
+from webhook.admission.outcome import Injection, Namespace, Outcome, Refusal, Skipped
 from webhook.admission.settings import InjectionSettings
 
 _GRACE_DEFAULT = 30
@@ -30,6 +39,9 @@ _ON_PURPOSE = frozenset(
 )
 _MEND_FIRST = (
     "Those that would be refused stay as they are until what is named is mended: do not restart them before."
+)
+_LABEL_FIRST = (
+    "Those that would get none lose their sidecar when they are made anew: have them ask for it first."
 )
 _MANY_RESTARTS = 5
 
@@ -185,11 +197,14 @@ def current(agents: Agents) -> Result:
     )
     if result.state is not State.WARNING:
         return result
-    behind = [pod for pod in agents.injected if isinstance(agents.verdict(pod), Injection)]
-    behind = [pod for pod in behind if _outdated(pod, agents)]
-    hint = restarting(agents.namespace.name, behind)
-    stay = "" if len(behind) == len(result.seen) else _MEND_FIRST
-    return replace(result, hint=" ".join(filter(None, (hint, stay))))
+    verdicts = [(pod, agents.verdict(pod)) for pod in agents.injected]
+    behind = [pod for pod, one in verdicts if isinstance(one, Injection) and _outdated(pod, agents)]
+    told = [restarting(agents.namespace.name, behind)]
+    if any(isinstance(one, Refusal) for _, one in verdicts):
+        told.append(_MEND_FIRST)
+    if any(isinstance(one, Skipped) for _, one in verdicts):
+        told.append(_LABEL_FIRST)
+    return replace(result, hint=" ".join(filter(None, told)))
 
 
 @settled
@@ -291,7 +306,7 @@ def _restarted(pod: Obj) -> str | None:
         return None
     last = inner(status, "lastState", "terminated")
     why = f", last with exit code {last.get('exitCode')} ({last.get('reason')})" if last else ""
-    return f"has a sidecar that was restarted {count} times{why}"
+    return f"has a sidecar that was restarted {counted(count, 'time', 'times')}{why}"
 
 
 def _outdated(pod: Obj, agents: Agents) -> str | None:

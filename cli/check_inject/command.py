@@ -83,7 +83,8 @@ def blocks(explanation: Explanation) -> Iterator[Block]:
         yield Table(("webhook entry", "asked", "why"), tuple(map(_row, explanation.asked)))
     else:
         yield Line("No webhook is asked about pods.", 2)
-    told = [Row((explanation.verdict, sentence)) for sentence in explanation.sentences]
+    doubled = f"{explanation.verdict}: "
+    told = [Row((explanation.verdict, one.removeprefix(doubled))) for one in explanation.sentences]
     yield Table(("", ""), (*told, *(Row(("warning", warning)) for warning in explanation.warnings)))
     for fact in explanation.facts:
         yield Line(fact, 2)

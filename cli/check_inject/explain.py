@@ -48,6 +48,8 @@ def explain(question: Question) -> Explanation:
     if isinstance(outcome, Injection):
         verdict, warnings = "injected", outcome.warnings
         sentences = (f"{outcome.reason}: {outcome.reason.sentence}",)
+        if _contradictions(asked, verdict):
+            sentences = (f"{outcome.reason}: Admission would give it a sidecar, if it were asked.",)
     elif isinstance(outcome, Refusal):
         verdict, sentences, warnings = (
             "refused",
@@ -147,7 +149,7 @@ def _live(question: Question, verdict: str) -> tuple[tuple[str, ...], tuple[str,
         has = sidecar_of(pod) is not None
         facts.append(f"pod {name_of(pod)} has {'a' if has else 'no'} sidecar")
         if has and verdict != "injected":
-            facts.append(f"pod {name_of(pod)} would not get it if it were created now")
+            facts.append(f"pod {name_of(pod)} would not get it now, unless its manifest holds it")
         elif not has and verdict == "injected":
             problems.append(f"Pod {name_of(pod)} {_since(question, pod)}: restart it.")
     return tuple(facts), tuple(problems)

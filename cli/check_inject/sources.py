@@ -11,7 +11,7 @@ from cli.check.stuck import Stuck, stuck
 from cli.check_inject.question import Question
 from cli.cluster.answers import Denied, Obj, Reading
 from cli.cluster.failures import ClusterUnavailable, refused
-from cli.cluster.parts import Part, read_list
+from cli.cluster.parts import Part, read_list, read_one
 from cli.cluster.resources import KINDS, path_of
 from cli.inject import namespaces_in
 from cli.manifests import read_manifests, sources
@@ -20,6 +20,7 @@ from cli.workloads import objects, workloads_in
 from mesh.settings import installation
 from webhook.admission.outcome import Namespace
 
+_WORKLOADS = ("deployment", "statefulset", "daemonset", "job", "cronjob")
 _MADE = {
     "Deployment": "/apis/apps/v1/namespaces/{}/replicasets",
     "CronJob": "/apis/batch/v1/namespaces/{}/jobs",
@@ -74,7 +75,9 @@ def from_cluster(api: Reading, server: str, arguments: argparse.Namespace, space
         namespace = api.get(f"/api/v1/namespaces/{space}")
     except Denied as denied:
         if denied.status == 404:
-            hint = "Look at its name and at -n; a file must exist, or end with .yaml, .yml or .json."
+            hint = _others(api, arguments.subject, space) or (
+                "Look at its name and at -n; a file must exist, or end with .yaml, .yml or .json."
+            )
             raise ClusterUnavailable(f"{denied.message.rstrip('.')}.", hint) from denied
         raise refused(server, denied.status, denied.message) from denied
     configurations = read_list(lambda: api.items(CONFIGURATIONS))
@@ -104,6 +107,18 @@ def read_endpoints(api: Reading, space: str) -> Part:
     path = f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
     selector = f"kubernetes.io/service-name={installation.WEBHOOK}"
     return read_list(lambda: api.items(path, labelSelector=selector))
+
+
+def _others(api: Reading, subject: str, space: str) -> str:
+    """Workloads of the name that was meant to be a pod's."""
+    if "/" in subject:
+        return ""
+    there = [one for kind in _WORKLOADS if _exists(api, path_of(one := f"{kind}/{subject}", space))]
+    return f"There is {' and '.join(there)}: name it so." if there else ""
+
+
+def _exists(api: Reading, path: str | None) -> bool:
+    return path is not None and read_one(lambda: api.get(path)).one is not None
 
 
 def _stuck(api: Reading, item: Obj, space: str) -> tuple[Stuck, ...]:

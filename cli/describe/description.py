@@ -8,7 +8,7 @@ from typing import Final
 
 from cli.check.catalogue import RUNS, checks
 from cli.check.data_plane import status_of
-from cli.check.objects import containers_of, inner, name_of, sidecar_of, sidecar_status
+from cli.check.objects import containers_of, counted, inner, name_of, sidecar_of, sidecar_status
 from cli.check.result import State
 from cli.check.snapshot import DataPlane, Snapshot
 from cli.check.table import Phase
@@ -102,7 +102,7 @@ def _sidecar(facts: Facts) -> tuple[tuple[str, str], ...]:
     return (
         ("version", str(status.get("version", "unknown"))),
         ("image", str(container.get("image"))),
-        ("state", f"{ready}, restarted {(state or {}).get('restartCount', 0)} times"),
+        ("state", f"{ready}, restarted {counted((state or {}).get('restartCount', 0), 'time', 'times')}"),
         ("kind", "native sidecar (init container)" if native else "ordinary container"),
         ("capture", str(status.get("capture", "unknown"))),
     )
@@ -140,7 +140,7 @@ def _warnings(facts: Facts, journal: Journal, now: datetime, path: str) -> list[
                 found += [(check.id, seen, hint) for seen in result.seen]
     if journal.trouble:
         hint = "Look at SPIRE's agent and at the registration entry of this ServiceAccount."
-        found.append(("sidecars-ready", f"identity: {journal.trouble}", hint))
+        found.insert(0, ("sidecars-ready", f"identity: {journal.trouble}", hint))
     if journal.spiffe_id and not journal.spiffe_id.endswith(path):
         hint = "Its registration entry gives another identity than policies expect; correct it."
         found.append(("identity", f"it has the identity {journal.spiffe_id}", hint))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cli.check.objects import inner
+from cli.check.objects import inner, sidecar_status
 from cli.cluster.answers import Denied, Obj, Reading
 from cli.cluster.failures import ClusterUnavailable, refused
 from cli.cluster.parts import NOT_ASKED, Part, read_list, read_one
@@ -47,7 +47,9 @@ def read_facts(api: Reading, server: str, name: str, space: str) -> Facts:
         raise refused(server, denied.status, denied.message) from denied
     settings = read_installed(api).settings
     config_map = settings.policy_config_map
-    log, unread = _log(api, f"/api/v1{inside}/pods/{name}/log")
+    log, unread = "", _not_started(pod)
+    if not unread:
+        log, unread = _log(api, f"/api/v1{inside}/pods/{name}/log")
     return Facts(
         pod,
         read_one(lambda: api.get(f"/api/v1{inside}")).one or {"metadata": {"name": space}},
@@ -64,6 +66,15 @@ def _log(api: Reading, path: str) -> tuple[str, str]:
         return api.text(path, container=SIDECAR_CONTAINER, tailLines=str(LOG_LINES)), ""
     except Denied as denied:
         return "", str(denied)
+
+
+def _not_started(pod: Obj) -> str:
+    """Why there is no log yet; empty where there may be one."""
+    status = sidecar_status(pod) or {}
+    waiting = inner(status, "state", "waiting")
+    if not waiting or status.get("restartCount") or status.get("lastState"):
+        return ""
+    return f"it has not started: {waiting.get('reason') or 'no reason is given'}"
 
 
 def space_of(facts: Facts) -> str:

@@ -10,6 +10,8 @@ from cli.describe.description import UNKNOWN, Description
 from cli.describe.journal import Denial
 from cli.output.blocks import Block, Heading, Line, Row, Table
 
+_LONG = 200
+
 
 def blocks(found: Description) -> Iterator[Block]:
     """For people."""
@@ -71,7 +73,7 @@ def as_json(found: Description) -> dict[str, Any]:
 def _identity(found: Description) -> Iterator[Block]:
     actual = found.journal.spiffe_id or "not in its log"
     if found.log_unread:
-        actual = f"unknown, its log cannot be read: {found.log_unread}"
+        actual = f"unknown, for its log cannot be read: {_line(found.log_unread)}"
     until = f", until {found.journal.not_after}" if found.journal.not_after else ""
     guess = "" if UNKNOWN not in found.expected_id else " (--trust-domain NAME says which)"
     yield _pairs(
@@ -108,7 +110,7 @@ def _policies(found: Description) -> Iterator[Block]:
 def _denials(found: Description) -> Iterator[Block]:
     yield Heading("Last denials")
     if found.log_unread:
-        yield Line(f"Not known, its log cannot be read: {found.log_unread}.", 2)
+        yield Line("Not known, since its log cannot be read.", 2)
     elif not found.journal.denials:
         yield Line("None in its log.", 2)
     else:
@@ -130,6 +132,12 @@ def _warnings(found: Description) -> Iterator[Block]:
     if found.warnings:
         yield Heading("Warnings")
         yield Table(("", ""), tuple(Row(("warning", seen), (hint,)) for _, seen, hint in found.warnings))
+
+
+def _line(text: str) -> str:
+    """In one line, and not a page that a proxy answered."""
+    said = " ".join(text.split())
+    return said if len(said) <= _LONG else f"{said[:_LONG]}…"
 
 
 def _pairs(pairs: tuple[tuple[str, str], ...]) -> Table:

@@ -257,6 +257,7 @@ DEVIATIONS = [
     ("platform-settings", beside(settings=UNREAD), SKIPPED, "forbidden"),
     ("platform-settings", beside(settings=part({"data": {"settings.yaml": "imagge: a"}})), FAILED, "imagge"),
     ("serving-secret", beside(secret=NONE), FAILED, "no Secret outrider-webhook-tls"),
+    ("ca-bundles", beside(mutating=UNREAD, validating=UNREAD), SKIPPED, "cannot be read: forbidden"),
     ("serving-secret", beside(secret=UNREAD), SKIPPED, "forbidden"),
     (
         "serving-secret",
@@ -569,7 +570,7 @@ DEVIATIONS = [
     ("sidecars-ready", sidecar(ready=False, state={}), FAILED, "not ready"),
     ("sidecars-ready", pods(changed(POD, "status", {})), FAILED, "no state of its sidecar"),
     ("sidecars-ready", pods(), SKIPPED, "no pod has a sidecar"),
-    ("sidecar-restarts", sidecar(restartCount=1), WARNING, "was restarted 1 times"),
+    ("sidecar-restarts", sidecar(restartCount=1), WARNING, "was restarted 1 time"),
     (
         "sidecar-restarts",
         sidecar(restartCount=9, lastState={"terminated": {"exitCode": 137, "reason": "OOMKilled"}}),
@@ -761,6 +762,16 @@ def test_hints_say_what_the_product_does() -> None:
     assert "helm upgrade" in hint("resource-kinds")
     assert "crds.install" in hint("resource-kinds")
     assert "the leader issues another one" in hint("serving-certificate-names")
+
+
+def test_a_secret_that_was_deleted_is_made_by_helm_and_by_nobody_else() -> None:
+    assert "helm upgrade" in RUNS["serving-secret"](beside(secret=NONE), cluster.NOW).hint
+    elsewhere = beside(secret=NONE, deployment=part(FILES))
+    assert RUNS["serving-secret"](elsewhere, cluster.NOW).hint == ""
+
+
+def test_a_namespace_without_a_level_of_pod_security_is_called_so() -> None:
+    assert "no level of PodSecurity" in RUNS["install-namespace"](HEALTHY, cluster.NOW).seen[0]
 
 
 def test_the_settings_that_hold_are_the_installations_own() -> None:

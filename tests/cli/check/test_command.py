@@ -126,6 +126,13 @@ def test_whoever_may_see_one_namespace_gets_its_checks(api, options, capsys) -> 
     assert found["namespace-label"] == found["pods-injected"] == "ok"
 
 
+def test_a_namespace_that_does_not_exist_ends_with_two(options, capsys) -> None:
+    assert main(["check", "-n", "nope", *options]) == 2
+    assert capsys.readouterr().err == (
+        "outrider: There is no namespace nope.\n  Look at -n, and at `kubectl get namespaces`.\n"
+    )
+
+
 def test_the_install_namespace_is_where_the_webhooks_lead(api, options) -> None:
     real = connect(argparse.Namespace(kubeconfig=Path(options[1]), context=None, acting_as=None)).api
     assert read_cluster(real, None, None, before=False).namespace == cluster.SPACE

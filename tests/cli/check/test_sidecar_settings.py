@@ -92,6 +92,13 @@ def test_a_pod_that_would_be_refused_is_not_to_be_restarted() -> None:
     assert "do not restart them" in found.hint
 
 
+def test_a_pod_that_would_lose_its_sidecar_is_not_to_be_restarted() -> None:
+    healthy = replace(cluster.healthy(), namespaces=part(cluster.namespace("agents")))
+    found = RUNS["sidecar-settings"](healthy, cluster.NOW)
+    assert "would get no sidecar now (not_opted_in), unless its manifest holds it" in found.seen[0]
+    assert found.hint.startswith("Those that would get none lose their sidecar")
+
+
 def test_a_pod_is_made_anew_from_what_its_author_wrote() -> None:
     made = made_anew(POD, AGENTS, InjectionSettings())
     assert isinstance(made, Injection)

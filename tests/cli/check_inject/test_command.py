@@ -97,6 +97,12 @@ def test_pods_of_a_workload_are_found_by_its_selector(api, options, capsys) -> N
     assert "Pod old was created without a sidecar: restart it." in capsys.readouterr().out
 
 
+def test_a_workload_of_the_name_that_no_pod_has_is_proposed(api, options, capsys) -> None:
+    api.objects["/apis/apps/v1/namespaces/agents/deployments/web"] = cluster.workload()
+    assert main(["check-inject", "web", *options]) == 2
+    assert "There is deployment/web: name it so." in capsys.readouterr().err
+
+
 def test_a_workload_whose_pods_are_refused_is_told_with_the_refusal(api, options, capsys) -> None:
     owner = {"kind": "Deployment", "name": "triage", "controller": True}
     refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}

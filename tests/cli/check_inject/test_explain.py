@@ -46,7 +46,7 @@ def test_a_pod_that_is_injected_is_told_by_which_entry() -> None:
         "                                         not be there, but it is enabled\n"
         "  disabled.injector.outrider.dev  no     namespace: outrider.dev/injection must\n"
         "                                         be disabled, but it is enabled\n"
-        "  injected  injected: The pod gets a sidecar.\n"
+        "  injected  The pod gets a sidecar.\n"
     )
 
 
@@ -103,7 +103,10 @@ def test_a_pod_without_a_time_is_told_all_the_same() -> None:
 def test_a_pod_that_would_not_get_its_sidecar_again_is_told() -> None:
     pod = cluster.injected_pod()
     found = explain(question(pod, Namespace("agents"), live=(pod,)))
-    assert found.facts == ("pod triage has a sidecar", "pod triage would not get it if it were created now")
+    assert found.facts == (
+        "pod triage has a sidecar",
+        "pod triage would not get it now, unless its manifest holds it",
+    )
     assert found.fine
 
 

@@ -75,7 +75,10 @@ def test_the_trust_domain_is_that_of_the_svid_or_the_one_given() -> None:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"log": "", "log_unread": "forbidden (403)"}, "unknown, its log cannot be read: forbidden (403)"),
+        (
+            {"log": "", "log_unread": "forbidden (403)"},
+            "unknown, for its log cannot be read: forbidden (403)",
+        ),
         ({"log": ""}, "not in its log"),
         ({"log": ""}, "None in its log."),
         (
@@ -109,6 +112,23 @@ def test_what_is_not_well_is_told(more, words) -> None:
     if words == "PODNAME":
         more, words = {**more, "policies": Part()}, "policies are in the sidecar's image"
     assert words in " ".join(text(**more).split())
+
+
+def test_a_sidecar_that_never_started_has_no_log(tmp_path, capsys) -> None:
+    api = cluster.over_http()
+    waiting = {"name": "outrider-sidecar", "ready": False, "state": {"waiting": {"reason": "ErrImagePull"}}}
+    path = "/api/v1/namespaces/agents/pods/triage"
+    api.objects[path] = changed(POD, "status/initContainerStatuses/0", waiting)
+    with serving(api) as url:
+        main(["describe", "pod", "triage", "--kubeconfig", str(kubeconfig(tmp_path, url))])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "for its log cannot be read: it has not started: ErrImagePull" in said
+    assert not [one for one in api.requests if "/log" in one]
+
+
+def test_what_a_proxy_answers_in_place_of_a_log_is_shortened() -> None:
+    said = text(log="", log_unread="<html>\n" + "x" * 1000)
+    assert "x" * 300 not in said.replace("\n", "").replace(" ", "")
 
 
 def test_backends_that_do_not_answer_are_told() -> None:
