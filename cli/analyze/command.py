@@ -22,9 +22,15 @@ from cli.manifests import Manifest, ManifestInvalid, read_manifests, sources
 from cli.output import write
 from cli.output.blocks import Block, Heading, Line, Row, Table
 from cli.platform_settings import read_installed, read_settings
+from mesh.reasons import Reason
+from mesh.settings.table import NAMESPACE_INJECTION
 from webhook.admission.settings_file import SettingsFile, SettingsInvalid
 
 FINE, FINDINGS = 0, 1
+_UNASKED = (
+    "outrider: no pod asks for a sidecar as far as these files say, so that little of them was judged\n"
+    f"  Add their Namespace, or --namespace-labels {NAMESPACE_INJECTION.name}=enabled."
+)
 _RANK = {Level.ERROR: 0, Level.WARNING: 1, Level.INFO: 2}
 
 
@@ -81,7 +87,13 @@ def run(arguments: argparse.Namespace) -> int:
         return BAD_INPUT
     if arguments.settings is None:
         print("outrider: judged with the built-in settings (--live takes the cluster's)", file=sys.stderr)
-    return _tell(analyze(inventory), arguments)
+    return _tell(analyze(inventory), arguments, unasked=_unasked(inventory))
+
+
+def _unasked(inventory: Inventory) -> bool:
+    """There are pods, and none of them asks for a sidecar as far as the files say: little of them was judged."""
+    reasons = {agent.outcome.reason for agent in inventory.agents}
+    return reasons == {Reason.NOT_OPTED_IN}
 
 
 def _live(
@@ -109,7 +121,11 @@ def _live(
     return _tell(analyze(inventory), arguments, partly=bool(read.unread))
 
 
-def _tell(found: list[Finding], arguments: argparse.Namespace, *, partly: bool = False) -> int:
+def _tell(
+    found: list[Finding], arguments: argparse.Namespace, *, partly: bool = False, unasked: bool = False
+) -> int:
+    if unasked:
+        print(_UNASKED, file=sys.stderr)
     write.write(blocks(found, partly=partly), [as_json(one) for one in found], arguments.output)
     counted = _RANK[Level(arguments.fail_on)]
     return FINDINGS if any(_RANK[one.row.level] <= counted for one in found) else FINE

@@ -136,7 +136,8 @@ def blocks(found: list[Finding]) -> Iterator[Block]:
     counts = Counter(finding.result.state for finding in found)
     yield Heading(", ".join(f"{counts[state]} {state}" for state in State if counts[state]))
     if counts[State.FAILED]:
-        yield Line("What failed stands above, each with its next step.", state="failed")
+        failed = ", ".join(one.check.id for one in found if one.result.state is State.FAILED)
+        yield Line(f"What failed stands above, each with its next step: {failed}.", state="failed")
 
 
 def as_json(found: list[Finding]) -> dict[str, Any]:

@@ -336,6 +336,14 @@ def test_namespaces_that_rely_on_what_is_not_installed_are_found(options, capsys
     assert "judged with the built-in settings: Outrider is not installed" in error
 
 
+def test_files_in_which_nothing_asks_for_a_sidecar_are_not_called_clean_only(tmp_path, capsys) -> None:
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(cluster.bare_pod()))
+    assert main(["analyze", str(tmp_path)]) == 0
+    assert "no pod asks for a sidecar as far as these files say" in capsys.readouterr().err
+    assert main(["analyze", str(tmp_path), "--namespace-labels", f"{PREFIX}injection=enabled"]) == 0
+    assert "no pod asks" not in capsys.readouterr().err
+
+
 def test_whose_settings_files_are_judged_by_is_said(tmp_path, capsys) -> None:
     (tmp_path / "x.yaml").write_text("kind: Pod\napiVersion: v1\n")
     main(["analyze", str(tmp_path)])
