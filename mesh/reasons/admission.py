@@ -98,8 +98,8 @@ SENTENCES: Final = {
     "documents_valid": "Every sidecar can read it.",
     "documents_invalid": "No sidecar would use it as it is; correct every line below.",
     "not_validated": (
-        "Only ephemeral containers, AgentPolicies, Backends and ConfigMaps labelled outrider.dev/policies are "
-        "validated."
+        "Only ephemeral containers, the images of sidecars, AgentPolicies, Backends and ConfigMaps labelled "
+        "outrider.dev/policies are validated."
     ),
     "sidecar_missing": (
         "The pod must have a sidecar and came without one, so the webhook was not called; look at outrider check, "
@@ -114,8 +114,8 @@ SENTENCES: Final = {
         "add it to finalState.images."
     ),
     "sidecar_changed": (
-        "The sidecar has a command, a hook or privileges, so something changed it after it was added; see which "
-        "webhook with kubectl get mutatingwebhookconfigurations."
+        "The sidecar has a command, a hook, variables from elsewhere or privileges, so something changed it after "
+        "it was added; see which webhook with kubectl get mutatingwebhookconfigurations."
     ),
     "injected_label": (
         "The label outrider.dev/injected is for the webhook to write, true on pods with a sidecar and on no "

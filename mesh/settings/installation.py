@@ -72,6 +72,12 @@ HAS_A_SIDECAR: Final = "has-a-sidecar"
 EPHEMERAL_ENTRY: Final = "ephemeral.validator.outrider.dev"
 """Ephemeral containers that join an injected pod."""
 
+SIDECAR_IMAGE_CHANGED: Final = "sidecar-image-changed"
+"""The match condition of `IMAGES_ENTRY`: a sidecar's image becomes one that is not of the chart's repositories."""
+
+IMAGES_ENTRY: Final = "images.validator.outrider.dev"
+"""Running pods whose sidecar gets another image; only where there is no `FINAL_STATE_POLICY`, which sees to it."""
+
 DOCUMENTS_ENTRY: Final = "documents.validator.outrider.dev"
 """AgentPolicies and Backends as resources."""
 

@@ -60,6 +60,20 @@ def test_entries_are_called_at_the_paths_that_are_served(find) -> None:
             assert one["timeoutSeconds"] == 5
 
 
+def test_images_of_running_sidecars_are_asked_about_where_no_policy_looks_at_them(find) -> None:
+    without = {"finalState": {"mode": "never"}}
+    entries = find("ValidatingWebhookConfiguration", values=without)["webhooks"]
+    assert [one["name"] for one in entries] == [
+        names.EPHEMERAL_ENTRY,
+        names.IMAGES_ENTRY,
+        names.DOCUMENTS_ENTRY,
+        names.CONFIG_MAPS_ENTRY,
+    ]
+    (condition,) = entries[1]["matchConditions"]
+    assert condition["name"] == names.SIDECAR_IMAGE_CHANGED
+    assert f"{sorted(table.RESERVED_CONTAINERS, reverse=True)}" in condition["expression"]
+
+
 def test_match_conditions_have_the_names_by_which_the_command_line_knows_them(find) -> None:
     webhooks = find("MutatingWebhookConfiguration")["webhooks"]
     conditions = {one["name"]: [each["name"] for each in one["matchConditions"]] for one in webhooks}

@@ -17,6 +17,7 @@ from mesh.protocol import strict_json
 from mesh.reasons import Reason
 from mesh.settings.table import VERSION
 from webhook.admission.bounds import excessive
+from webhook.admission.changed import admit_update
 from webhook.admission.documents import AdmissionReply, AdmissionRequest, AdmissionResponse, AdmissionReview
 from webhook.admission.ephemeral import admit_ephemeral
 from webhook.admission.inject import inject
@@ -75,6 +76,11 @@ def is_joining(request: AdmissionRequest) -> bool:
     return _asks(request) == (*_POD, "UPDATE", _EPHEMERAL)
 
 
+def is_update(request: AdmissionRequest) -> bool:
+    """Does the request change a running pod?"""
+    return _asks(request) == (*_POD, "UPDATE", "")
+
+
 def concerns(request: AdmissionRequest) -> bool:
     """Does the request create a pod, or add containers to one? All else is let through without a look."""
     return is_pod_creation(request) or is_joining(request)
@@ -95,14 +101,16 @@ def _asks(request: AdmissionRequest) -> tuple[str | None, ...]:
 
 
 def admit(request: AdmissionRequest, namespace: Namespace, settings: InjectionSettings) -> Outcome:
-    """What becomes of the pod that a request creates, or of the containers that it adds to one."""
+    """What becomes of the pod that a request creates or changes, or of the containers that it adds to one."""
     too_much = excessive(request.get("object") or {})
     if too_much:
         return Refusal.of(too_much)
+    new, old = request.get("object") or {}, request.get("oldObject") or {}
+    if is_update(request):
+        return admit_update(new, old, settings)
     if request.get("subResource") == _EPHEMERAL:
-        new, old = request.get("object") or {}, request.get("oldObject") or {}
         return admit_ephemeral(new, old, namespace, settings)
-    return inject(request.get("object") or {}, namespace, settings)
+    return inject(new, namespace, settings)
 
 
 def untouched() -> Skipped:

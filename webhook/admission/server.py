@@ -21,7 +21,7 @@ from webhook.admission.documents import AdmissionRequest
 from webhook.admission.judge_documents import is_document, judge, subject
 from webhook.admission.metrics import CONTENT_TYPE, AdmissionMetrics
 from webhook.admission.namespaces import NamespaceLookup, NamespaceUnknown
-from webhook.admission.outcome import Outcome
+from webhook.admission.outcome import Namespace, Outcome
 from webhook.admission.review import (
     Answer,
     ReviewMalformed,
@@ -30,6 +30,7 @@ from webhook.admission.review import (
     concerns,
     fingerprint,
     is_joining,
+    is_update,
     not_validated,
     read_review,
     unconfirmed,
@@ -166,6 +167,9 @@ class AdmissionServer:
         outcome: Outcome = not_validated()
         if is_joining(review):
             kind, outcome = "pod", await self._decide(review)
+        elif is_update(review):
+            # Whatever the namespace says.
+            kind, outcome = "pod", admit(review, Namespace(review.get("namespace") or ""), self.settings)
         elif is_document(review):
             kind, outcome = subject(review), judge(review, self.settings.policy_config_map)
         given = answer(review, outcome, self.config, kind or "object")

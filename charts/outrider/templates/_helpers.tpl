@@ -78,9 +78,20 @@ app.kubernetes.io/part-of: outrider
 "(has(object.spec.initContainers) && object.spec.initContainers.exists(c, c.name == 'outrider-sidecar')) || object.spec.containers.exists(c, c.name == 'outrider-sidecar')"
 {{- end }}
 
+{{- define "outrider.sidecarImageChanged" -}}
+{{- $every := "((has(%[1]s.spec.initContainers) ? %[1]s.spec.initContainers : []) + %[1]s.spec.containers)" -}}
+{{- $ours := include "outrider.imageIsOurs" (dict "root" . "image" "c.image") -}}
+{{- printf "%s.exists(c, c.name in ['outrider-sidecar', 'outrider-redirect'] && !%s && !%s.exists(old, old.name == c.name && old.image == c.image))" (printf $every "object") $ours (printf $every "oldObject") | quote }}
+{{- end }}
+
 {{/* Volumes that only the sidecar mounts. */}}
 {{- define "outrider.reservedVolumes" -}}
 ["outrider-hidden-secrets", "outrider-identity", "outrider-policy", "outrider-tmp", "outrider-token", "outrider-trust"]
+{{- end }}
+
+{{/* CEL: capabilities that undo transparent capture, as webhook/admission/boundary.py has them. */}}
+{{- define "outrider.undoing" -}}
+['ALL', 'BPF', 'DAC_READ_SEARCH', 'NET_ADMIN', 'NET_RAW', 'PERFMON', 'SETFCAP', 'SETGID', 'SETPCAP', 'SETUID', 'SYS_ADMIN', 'SYS_MODULE', 'SYS_RAWIO']
 {{- end }}
 
 {{/* Repositories that the sidecar's image may come from. */}}

@@ -254,3 +254,13 @@ async def test_documents_are_validated_and_counted_apart(client, telemetry) -> N
     )
     assert 'outrider_validations_total{kind="other",result="skipped",reason="not_validated"} 1' in metrics
     assert "outrider_admissions_total{" not in metrics
+
+
+async def test_the_image_of_a_running_sidecar_is_validated(client) -> None:
+    def pod(image):
+        return {**POD, "spec": {"containers": [{"name": "outrider-sidecar", "image": image}]}}
+
+    for image, allowed in (("evil", False), ("outrider/sidecar:2", True)):
+        asked = review(operation="UPDATE", object=pod(image), oldObject=pod("outrider/sidecar:1"))
+        answer = await client.post("/validate", data=asked, headers=JSON)
+        assert (await answer.json())["response"]["allowed"] is allowed
