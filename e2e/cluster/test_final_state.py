@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import yaml
+from helm_python import Chart
 
 from e2e.cluster.api import STRATEGIC, ApiError
 from e2e.cluster.conftest import remove_namespace
@@ -29,6 +31,7 @@ from webhook.admission.settings import InjectionSettings, NativeSidecars
 Pod = dict[str, Any]
 SETTINGS = InjectionSettings()
 OTHERS = {"nodeSelector": {"nobody": "has-this"}}  # no pod of the control plane runs, and none is called
+BUILTIN = {"provider": "builtin", "builtin": {"url": "https://ca.example", "rootConfigMap": "root"}}
 LABEL = table.NAMESPACE_INJECTION.name
 
 NAMESPACES = {
@@ -73,7 +76,8 @@ def policy(kube: Kube) -> Iterator[Kube]:
     helm = Helm(kube.kubeconfig, names.NAMESPACE)
     made = [name_of(key) for key in (*NAMESPACES, "late")]
     try:
-        helm.install(CHART, RELEASE, {**VALUES, **OTHERS})
+        settings = {**VALUES.get("settings", {}), "identity": BUILTIN}
+        helm.install(CHART, RELEASE, {**VALUES, **OTHERS, "settings": settings})
         kube.delete("MutatingWebhookConfiguration", names.INJECTOR)
         kube.delete("ValidatingWebhookConfiguration", names.VALIDATOR)
         for key, label in (*NAMESPACES.items(), ("late", None)):
@@ -193,6 +197,21 @@ def _shared_user(pod: Pod) -> None:
     _user("containers", 5)(pod)
 
 
+def _confined(**context: Any) -> Callable[[Pod], Any]:
+    return lambda pod: pod["spec"]["containers"][-1].update(securityContext=context)
+
+
+def _token(place: str) -> Callable[[Pod], Any]:
+    """A token for the CA's audience, mounted by the last container of a kind."""
+    source = {"serviceAccountToken": {"audience": "outrider-ca", "path": "token"}}
+
+    def add(pod: Pod) -> None:
+        pod["spec"].setdefault("volumes", []).append({"name": "mine", "projected": {"sources": [source]}})
+        pod["spec"][place][-1].setdefault("volumeMounts", []).append({"name": "mine", "mountPath": "/mine"})
+
+    return add
+
+
 TRANSPARENT = {"outrider.dev/capture": "transparent"}
 TRUSTING = {"outrider.dev/interception": "on"}
 NEW = {"name": "new", "image": "x"}
@@ -224,6 +243,22 @@ UNDONE: list[tuple[str, dict[str, str], Callable[[Pod], Any], str]] = [
         lambda pod: sidecar(pod)["securityContext"]["capabilities"].update(add=["SYS_PTRACE"]),
         "sidecar_changed",
     ),
+    (
+        "variables from elsewhere",
+        {},
+        lambda pod: sidecar(pod).update(envFrom=[{"configMapRef": {"name": "x"}}]),
+        "sidecar_changed",
+    ),
+    (
+        "probe with a command",
+        {},
+        lambda pod: sidecar(pod).update(livenessProbe={"exec": {"command": ["cat", "/key"]}}),
+        "sidecar_changed",
+    ),
+    ("token of the CA", {}, _token("containers"), "identity_exposed"),
+    ("token of the CA, init", {}, _token("initContainers"), "identity_exposed"),
+    ("privileged agent", {}, _confined(privileged=True), "node_reached"),
+    ("may undo", TRANSPARENT, _confined(capabilities={"add": ["cap_Net_Admin"]}), "capture_undone"),
     ("host network", {}, lambda pod: pod["spec"].update(hostNetwork=True), "host_network"),
     ("host network", TRANSPARENT, lambda pod: pod["spec"].update(hostNetwork=True), "host_network"),
     ("root", {}, lambda pod: sidecar(pod)["securityContext"].update(runAsUser=0), "sidecar_uid"),
@@ -350,6 +385,48 @@ def test_pods_from_before_a_namespace_was_labelled_can_be_edited_and_deleted(pol
     )
     policy.patch("Pod", "agent", {"metadata": {"finalizers": None}}, name_of("late"))
     policy.delete("Pod", "agent", name_of("late"), grace=0)
+
+
+IMAGES = [
+    ("initContainers", "outrider-sidecar", "evil", True),
+    ("initContainers", "outrider-sidecar", "outrider/sidecar-evil:1", True),
+    ("initContainers", "outrider-redirect", "evil", True),
+    ("initContainers", "outrider-sidecar", "outrider/sidecar:2", False),
+    ("containers", "agent", "registry.example/agent:2", False),
+]
+
+
+@pytest.fixture
+def unwatched(policy: Kube) -> Iterator[Kube]:
+    """A pod with a sidecar that no binding of the policy is for, and the entry for clusters without policies."""
+    pod = injected(TRANSPARENT)
+    pod["metadata"]["labels"] = {}
+    pod["spec"]["nodeSelector"] = OTHERS["nodeSelector"]
+    policy.create(pod, namespace=name_of("unset"))
+    without = Chart.load(CHART).render(
+        {"finalState": {"mode": "never"}}, name=RELEASE, namespace=names.NAMESPACE
+    )
+    manifests = [
+        one for text in without.values() if "Webhook" in text for one in yaml.safe_load_all(text) if one
+    ]
+    (validator,) = [one for one in manifests if one["kind"] == "ValidatingWebhookConfiguration"]
+    validator["webhooks"] = [one for one in validator["webhooks"] if one["name"] == names.IMAGES_ENTRY]
+    policy.create(validator)
+    try:
+        yield policy
+    finally:
+        policy.delete("ValidatingWebhookConfiguration", names.VALIDATOR)
+
+
+def test_where_there_is_no_policy_the_control_plane_is_asked_about_images_and_nothing_else(unwatched) -> None:
+    # Nobody answers here, so that whoever is asked about is refused.
+    unwatched.until(
+        lambda: names.IMAGES_ENTRY in changed(unwatched, "unset", _image(*IMAGES[0][:3])), "it is in force"
+    )
+    for place, name, image, asked in IMAGES:
+        said = changed(unwatched, "unset", _image(place, name, image))
+        assert (names.IMAGES_ENTRY in said) is asked, (image, said)
+    assert not changed(unwatched, "unset", {"metadata": {"annotations": {"a": "b"}}})
 
 
 def test_the_api_server_finds_nothing_to_warn_of_in_its_expressions(policy) -> None:

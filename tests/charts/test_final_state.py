@@ -11,6 +11,7 @@ import pytest
 
 from mesh.reasons import Reason
 from mesh.settings import table, trust
+from webhook.admission.boundary import UNDOING
 from webhook.admission.trust import MOUNT
 
 
@@ -86,3 +87,25 @@ def test_images_are_of_the_repositories_that_the_values_name(find) -> None:
     assert "['registry.example/outrider/sidecar'].exists" in str(
         find("ValidatingAdmissionPolicy", values=values)
     )
+
+
+def test_capabilities_that_undo_capture_are_those_of_admission(spec) -> None:
+    (found,) = [
+        re.search(r" in (\[[^]]*\])", one["expression"]) for one in spec["validations"] if "CAP_" in str(one)
+    ]
+    assert found is not None
+    assert set(ast.literal_eval(found[1])) == UNDOING
+
+
+def test_what_the_platform_allows_is_not_refused_afterwards(find) -> None:
+    values = {"settings": {"allow": ["privileged-containers"]}}
+    assert "node_reached" not in str(find("ValidatingAdmissionPolicy", values=values))
+
+
+def test_tokens_are_looked_for_where_they_are_an_identity(find) -> None:
+    builtin = {"url": "https://ca.example", "rootConfigMap": "root"}
+    for audience, expected in (({}, "outrider-ca"), ({"audience": "mine"}, "mine")):
+        values = {"settings": {"identity": {"provider": "builtin", "builtin": {**builtin, **audience}}}}
+        policy = find("ValidatingAdmissionPolicy", values=values)
+        assert f"== '{expected}'" in variable(policy["spec"], "tokens")
+    assert "identity_exposed" not in str(find("ValidatingAdmissionPolicy"))

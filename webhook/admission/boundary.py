@@ -18,7 +18,7 @@ from webhook.admission.structure import capabilities, may_be_root
 
 # Not CHOWN, FOWNER and FSETID: with them a program is made that runs as the sidecar's user, but only where
 # privileges may be escalated, which `slack` tells. Nor SYS_PTRACE: `conflicts` looks at shared processes.
-_UNDOING = frozenset(
+UNDOING = frozenset(
     {
         "ALL",
         *("NET_ADMIN", "NET_RAW"),  # remove rules; write packets past them
@@ -43,7 +43,7 @@ def undoing(pod: Pod, settings: InjectionSettings) -> list[Problem]:
             problems.append(Problem(Reason.SIDECAR_GROUP, f"{where} (GID {settings.uid})"))
         if context.get("privileged"):
             problems.append(Problem(Reason.CAPTURE_UNDONE, f"{where}, privileged"))
-        added = sorted(_UNDOING & capabilities(context, "add"))
+        added = sorted(UNDOING & capabilities(context, "add"))
         if added:
             problems.append(Problem(Reason.CAPTURE_UNDONE, f"{where}, capabilities {', '.join(added)}"))
     return problems
