@@ -44,6 +44,7 @@ _LABEL_FIRST = (
     "Those that would get none lose their sidecar when they are made anew: have them ask for it first."
 )
 _MANY_RESTARTS = 5
+_SAID = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,12 @@ def versions(agents: Agents) -> Result:
 @agents
 def ready(agents: Agents) -> Result:
     """Sidecars are ready: they have identity and policies."""
-    result = _of_injected(agents, _not_ready, "all are ready", State.FAILED)
+
+    def waiting(pod: Obj) -> str | None:
+        told, trouble = _not_ready(pod), agents.data.troubles.get(name_of(pod))
+        return f"{told}: identity: {trouble.rstrip('.')}" if told and trouble else told
+
+    result = _of_injected(agents, waiting, "all are ready", State.FAILED)
     if result.state is not State.FAILED:
         return result
     behind = [pod for pod in agents.injected if _not_ready(pod)]
@@ -293,8 +299,9 @@ def _not_ready(pod: Obj) -> str | None:
         return None
     state = status.get("state") or {}
     for name, detail in state.items():
-        reason, message = inner(detail, "reason"), inner(detail, "message")
-        why = ": ".join(" ".join(str(one).split()).rstrip(".") for one in (reason, message) if one)
+        said = inner(status, "lastState", "terminated", "message")  # the end of its log, where it failed
+        reasons = (inner(detail, "reason"), inner(detail, "message"), said)
+        why = ": ".join(" ".join(str(one).split())[-_SAID:].rstrip(".") for one in reasons if one)
         return f"has a sidecar that is {name}, not ready{f': {why}' if why else ''}"
     return "has a sidecar that is not ready"
 

@@ -11,18 +11,21 @@ from dataclasses import replace
 
 from cli.check.certificates import our_entries
 from cli.check.installed import settings_of
+from cli.check.objects import ended, inner, name_of, sidecar_status
 from cli.check.permissions import needed_by_control_plane, needed_to_install
 from cli.check.snapshot import Access, DataPlane, Snapshot
 from cli.check.stuck import FAILED_CREATE, SUCCESSFUL_CREATE
 from cli.check.validating_policy import CRDS
 from cli.cluster.answers import Denied, Obj, Reading
 from cli.cluster.parts import Part, read_list, read_one
+from cli.describe.journal import read_journal
 from mesh.settings import installation
-from mesh.settings.table import POD_INJECTED
+from mesh.settings.table import POD_INJECTED, SIDECAR_CONTAINER
 from webhook.admission.settings import InjectionSettings
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _REVIEWS = "/apis/authorization.k8s.io/v1"
+_LOGS, _LINES = 5, 200
 _SELECTOR = f"app.kubernetes.io/name={installation.WEBHOOK}"
 WORKLOADS = (
     ("apps/v1", "deployments"),
@@ -113,9 +116,11 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
     def config_map(name: str) -> Part:
         return read_one(lambda: api.get(f"/api/v1{inside}/configmaps/{name}")) if name else Part()
 
+    pods = read_list(lambda: api.items(f"/api/v1{inside}/pods"))
     return DataPlane(
         namespace,
-        pods=read_list(lambda: api.items(f"/api/v1{inside}/pods")),
+        pods=pods,
+        troubles=_troubles(api, f"/api/v1{inside}/pods", pods),
         workloads=joined(
             [
                 read_list(lambda group=group, kind=kind: api.items(f"/apis/{group}{inside}/{kind}"))  # type: ignore[misc]
@@ -129,6 +134,26 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
         services=read_list(lambda: api.items(f"/api/v1{inside}/services")),
         root=config_map(builtin.root_config_map if builtin else ""),
     )
+
+
+def _troubles(api: Reading, path: str, pods: Part) -> dict[str, str]:
+    """From the logs of the first sidecars that run and are not ready."""
+    waiting = [
+        name_of(pod)
+        for pod in pods.items
+        if (status := sidecar_status(pod) or {}) and not status.get("ready")
+        if inner(status, "state", "running") is not None and not ended(pod)
+    ]
+    found = {}
+    for name in waiting[:_LOGS]:
+        try:
+            text = api.text(f"{path}/{name}/log", container=SIDECAR_CONTAINER, tailLines=str(_LINES))
+        except Denied:
+            continue
+        trouble = read_journal(text).trouble
+        if trouble:
+            found[name] = trouble
+    return found
 
 
 def read_events(api: Reading, namespace: str) -> Part:

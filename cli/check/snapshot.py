@@ -35,7 +35,7 @@ class DataPlane:
     """One namespace with agents in it.
 
     `root` is the ConfigMap with the root of the mesh's own CA; `events` tell of pods that controllers created, or
-    could not create.
+    could not create. `troubles` is what sidecars that are not ready say of their identity, by pod.
     """
 
     namespace: str
@@ -47,6 +47,7 @@ class DataPlane:
     network_policies: Part = NOT_ASKED
     services: Part = NOT_ASKED
     root: Part = NOT_ASKED
+    troubles: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -568,6 +568,16 @@ DEVIATIONS = [
         "CrashLoopBackOff",
     ),
     ("sidecars-ready", sidecar(ready=False, state={}), FAILED, "not ready"),
+    (
+        "sidecars-ready",
+        sidecar(
+            ready=False,
+            state={"waiting": {"reason": "CrashLoopBackOff"}},
+            lastState={"terminated": {"exitCode": 2, "message": "policies.yaml:3: spec.egres is unknown\n"}},
+        ),
+        FAILED,
+        "waiting, not ready: CrashLoopBackOff: policies.yaml:3: spec.egres is unknown",
+    ),
     ("sidecars-ready", pods(changed(POD, "status", {})), FAILED, "no state of its sidecar"),
     ("sidecars-ready", pods(), SKIPPED, "no pod has a sidecar"),
     ("sidecar-restarts", sidecar(restartCount=1), WARNING, "was restarted 1 time"),

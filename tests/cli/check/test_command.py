@@ -133,6 +133,18 @@ def test_a_namespace_that_does_not_exist_ends_with_two(options, capsys) -> None:
     )
 
 
+def test_what_a_sidecar_waits_for_is_read_from_its_log(api, options, capsys) -> None:
+    pods = api.lists["/api/v1/namespaces/agents/pods"]
+    pods[0] = changed(pods[0], "status/initContainerStatuses/0/ready", False)
+    log = "/api/v1/namespaces/agents/pods/triage/log"
+    api.texts[log] = cluster.LOG_LINES[1]
+    assert main(["check", "-n", "agents", *options]) == 1
+    assert "is running, not ready: identity: no identity issued" in " ".join(capsys.readouterr().out.split())
+    api.status[log] = 403
+    assert main(["check", "-n", "agents", *options]) == 1
+    assert "no identity issued" not in capsys.readouterr().out
+
+
 def test_the_install_namespace_is_where_the_webhooks_lead(api, options) -> None:
     real = connect(argparse.Namespace(kubeconfig=Path(options[1]), context=None, acting_as=None)).api
     assert read_cluster(real, None, None, before=False).namespace == cluster.SPACE
