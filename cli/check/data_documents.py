@@ -7,6 +7,7 @@ from datetime import datetime
 
 from cli.check.data_plane import Agents, agents, settled, status_of
 from cli.check.objects import containers_of, counted, labels_of, name_of, sidecar_of
+from cli.check.restart import restarting
 from cli.check.result import Result, State, failed, judged, ok, skipped
 from cli.check.snapshot import Snapshot
 from cli.cluster.answers import Obj
@@ -82,13 +83,15 @@ def workload_labels(snapshot: Snapshot, now: datetime) -> Result:
 @agents
 def policy_labels(agents: Agents) -> Result:
     """Policies select by the labels that a pod had at admission; later ones do not count."""
-    problems = []
+    problems, relabelled = [], []
     for pod in agents.injected:
         now, then = _lasting(labels_of(pod)), _lasting(_at_admission(pod))
         changed = sorted(key for key in {*now, *then} if now.get(key) != then.get(key))
         if then and changed:
+            relabelled.append(pod)
             problems.append(f"pod {name_of(pod)} was relabelled since: {', '.join(changed)}")
-    return judged(problems, "labels are those of admission", State.WARNING)
+    hint = f"Policies still select by the old labels. {restarting(agents.namespace.name, relabelled)}"
+    return judged(problems, "labels are those of admission", State.WARNING, hint)
 
 
 @agents

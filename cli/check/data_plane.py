@@ -26,7 +26,7 @@ from cli.check.sidecar_settings import differing, made_anew
 from cli.check.snapshot import DataPlane, Snapshot
 from cli.cluster.answers import Obj
 from mesh.reasons import Reason
-from mesh.settings.table import NAMESPACE_INJECTION, STATUS, VERSION
+from mesh.settings.table import MEMORY_LIMIT, NAMESPACE_INJECTION, SIDECAR_CONTAINER, STATUS, VERSION
 from sidecar.limits import Limits
 from webhook.admission.ephemeral import admit_ephemeral
 from webhook.admission.optin import PodSays, pod_says
@@ -188,10 +188,13 @@ def ready(agents: Agents) -> Result:
 def restarts(agents: Agents) -> Result:
     """Sidecars stay up."""
     result = _of_injected(agents, _restarted, "none was restarted", State.WARNING)
-    often = any(
-        (sidecar_status(pod) or {}).get("restartCount", 0) >= _MANY_RESTARTS for pod in agents.injected
-    )
-    return failed(*result.seen) if often else result
+    again = [pod for pod in agents.injected if _restarts(pod)]
+    if not again:
+        return result
+    logs = f"kubectl -n {agents.namespace.name} logs {name_of(again[0])} -c {SIDECAR_CONTAINER} --previous"
+    result = replace(result, hint=f"Look at `{logs}`; OOMKilled asks for {MEMORY_LIMIT.name}.")
+    often = any(_restarts(pod) >= _MANY_RESTARTS for pod in again)
+    return replace(result, state=State.FAILED) if often else result
 
 
 @settled
@@ -304,6 +307,10 @@ def _not_ready(pod: Obj) -> str | None:
         why = ": ".join(" ".join(str(one).split())[-_SAID:].rstrip(".") for one in reasons if one)
         return f"has a sidecar that is {name}, not ready{f': {why}' if why else ''}"
     return "has a sidecar that is not ready"
+
+
+def _restarts(pod: Obj) -> int:
+    return int((sidecar_status(pod) or {}).get("restartCount", 0))
 
 
 def _restarted(pod: Obj) -> str | None:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from cli.check.data_plane import Agents, agents, settled
 from cli.check.objects import inner, moment, name_of, sidecar_status
+from cli.check.restart import restarting
 from cli.check.result import Result, State, judged, skipped
 from cli.cluster.answers import Obj
 
@@ -39,7 +40,9 @@ def policies_current(agents: Agents) -> Result:
         if time < written
     ]
     unknown = f", {len(began) - len(known)} do not say" if len(known) < len(began) else ""
-    return judged(problems, f"{len(known)} started after they were written{unknown}", State.WARNING)
+    behind = [pod for pod in agents.injected if (known.get(name_of(pod)) or written) < written]
+    hint = f"Sidecars read policies when they start. {restarting(agents.namespace.name, behind)}"
+    return judged(problems, f"{len(known)} started after they were written{unknown}", State.WARNING, hint)
 
 
 def last_written(config_map: Obj) -> datetime | None:

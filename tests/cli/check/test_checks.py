@@ -780,6 +780,17 @@ def test_a_secret_that_was_deleted_is_made_by_helm_and_by_nobody_else() -> None:
     assert RUNS["serving-secret"](elsewhere, cluster.NOW).hint == ""
 
 
+def test_hints_about_pods_name_them() -> None:
+    restarted = RUNS["sidecar-restarts"](sidecar(restartCount=1), cluster.NOW)
+    assert "`kubectl -n agents logs triage -c outrider-sidecar --previous`" in restarted.hint
+    for check, snapshot in (
+        ("policies-current", rewritten("2026-06-01T11:00:00Z")),
+        ("policy-labels", pods(changed(POD, "metadata/labels/app", "other"))),
+        ("sidecar-versions", status(version="0.0.9")),
+    ):
+        assert "Delete and create anew Pod triage." in RUNS[check](snapshot, cluster.NOW).hint
+
+
 def test_a_namespace_without_a_level_of_pod_security_is_called_so() -> None:
     assert "no level of PodSecurity" in RUNS["install-namespace"](HEALTHY, cluster.NOW).seen[0]
 
