@@ -152,6 +152,7 @@ class Reason(StrEnum):
     PROBE_REFUSED = "probe_refused"
     HOOK_REFUSED = "hook_refused"
     SIDECAR_JOINED = "sidecar_joined"
+    SIDECAR_IMAGE = "sidecar_image"
     CONTAINERS_ADDED = "containers_added"
 
     # Validation: documents of our own at the API server.
@@ -162,7 +163,6 @@ class Reason(StrEnum):
     # The ValidatingAdmissionPolicy alone: pods whose sidecar is not as admission made it.
     SIDECAR_MISSING = "sidecar_missing"
     SIDECAR_DISPLACED = "sidecar_displaced"
-    SIDECAR_IMAGE = "sidecar_image"
     SIDECAR_CHANGED = "sidecar_changed"
     INJECTED_LABEL = "injected_label"
 

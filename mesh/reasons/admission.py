@@ -94,6 +94,10 @@ SENTENCES: Final = {
         "An ephemeral container would join the processes of the sidecar, which holds keys; name another "
         "targetContainerName, or none."
     ),
+    "sidecar_image": (
+        "The image of the sidecar is from a repository that the chart does not name; whoever runs Outrider may "
+        "add it to finalState.images."
+    ),
     "containers_added": "Nothing speaks against the containers that are added to the pod.",
     "documents_valid": "Every sidecar can read it.",
     "documents_invalid": "No sidecar would use it as it is; correct every line below.",
@@ -108,10 +112,6 @@ SENTENCES: Final = {
     "sidecar_displaced": (
         "The sidecar is not where the webhook put it: another webhook put a container before it or changed it; "
         "have that one add containers at the end."
-    ),
-    "sidecar_image": (
-        "The image of the sidecar is from a repository that the chart does not name; whoever runs Outrider may "
-        "add it to finalState.images."
     ),
     "sidecar_changed": (
         "The sidecar has a command, a hook, variables from elsewhere or privileges, so something changed it after "
