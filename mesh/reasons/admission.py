@@ -45,7 +45,7 @@ SENTENCES: Final = {
     "reserved_volume": "A container mounts a volume reserved for the sidecar; rename the volume.",
     "identity_exposed": (
         "A container has what the sidecar gets its identity by, and could act without its sidecar; take that "
-        "volume or variable away."
+        "volume, variable or host alias away."
     ),
     "secret_exposed": (
         "The pod hides a secret from its agent and gives it the same secret in another way; name that variable in "

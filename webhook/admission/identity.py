@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from mesh.reasons import Reason
 from mesh.settings import table
@@ -109,6 +110,19 @@ def identity_exposed(pod: Pod, identity: Identity) -> Iterator[Problem]:
                 yield Problem(Reason.IDENTITY_EXPOSED, f"{where}, volume {mount['name']} holds {what}")
         for found in exposures(container, volumes, [secret] if secret else ()):
             yield Problem(Reason.IDENTITY_EXPOSED, f"{where}, {found}")
+
+
+def ca_led_elsewhere(pod: Pod, identity: Identity) -> Iterator[Problem]:
+    """Host aliases by which a pod decides where the mesh's own CA is, which the sidecar shows its token to."""
+    if identity.chosen is not IdentityProvider.BUILTIN or identity.builtin is None:
+        return
+    host = (urlsplit(identity.builtin.url).hostname or "").rstrip(".")
+    for alias in pod["spec"].get("hostAliases") or ():
+        for name in alias.get("hostnames") or ():
+            plain = name.lower().rstrip(".")
+            if plain == host or plain.startswith(f"{host}."):  # or the name with a search domain
+                detail = f"spec.hostAliases decides where {name} leads, the mesh's CA"
+                yield Problem(Reason.IDENTITY_EXPOSED, detail)
 
 
 def _means(volume: Volume, identity: Identity) -> str:

@@ -21,6 +21,7 @@ from webhook.admission.boundary import slack, undoing
 from webhook.admission.container import sidecar, volumes
 from webhook.admission.documents import LocalReference, Pod
 from webhook.admission.hidden_secrets import hide
+from webhook.admission.identity import ca_led_elsewhere
 from webhook.admission.node import reaching_node
 from webhook.admission.optin import opted_in
 from webhook.admission.outcome import Injection, Namespace, Outcome, Problem, Refusal, Skipped
@@ -83,6 +84,7 @@ def _inject(
     plan, invalid = _plan(pod, namespace, settings)
     trusting, said = _set_trust(pod, plan)
     problems = [*obstacles, *conflicts(pod, settings, own_uid=plan.own_uid), *trusting]
+    problems += ca_led_elsewhere(pod, settings.identity)
     if plan.transparent:
         problems += [*undoing(pod, settings), *own_resolvers(pod, settings)]
         said += slack(pod)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mesh.reasons import Reason
@@ -235,3 +237,22 @@ def test_a_container_that_is_added_later_may_not_mount_it_either(pod, enabled) -
         after["spec"]["ephemeralContainers"] = [{"name": "debug", "volumeMounts": mounts}]
         refusal = admit_ephemeral(after, became.pod, Namespace("agents"), BUILTIN)
         assert refusal.reason is reason
+
+
+@pytest.mark.parametrize("capture", ["explicit", "transparent"])
+@pytest.mark.parametrize("name", ["ca.test", "CA.test.", "ca.test.agents.svc.cluster.local"])
+def test_a_pod_may_not_say_where_the_meshs_ca_is(pod, enabled, name, capture) -> None:
+    settings = replace(BUILTIN, allow=frozenset({"host-aliases"}), defaults={"outrider.dev/capture": capture})
+    spec = {"hostAliases": [{"ip": "10.0.0.5", "hostnames": ["other.test", name]}]}
+    refusal = inject(pod(**spec), enabled, settings)
+    assert (type(refusal), refusal.reason) == (Refusal, Reason.IDENTITY_EXPOSED)
+    assert f"spec.hostAliases decides where {name} leads" in refusal.sentence
+
+
+def test_other_host_aliases_are_no_matter_of_identity(pod, enabled) -> None:
+    spec = {
+        "hostAliases": [{"ip": "10.0.0.5", "hostnames": ["other.test", "not-ca.test"]}, {"ip": "10.0.0.6"}]
+    }
+    assert isinstance(inject(pod(**spec), enabled, BUILTIN), Injection)
+    spec = {"hostAliases": [{"ip": "10.0.0.5", "hostnames": ["ca.test"]}]}
+    assert isinstance(inject(pod(**spec), enabled, InjectionSettings()), Injection)
