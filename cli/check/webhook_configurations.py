@@ -39,7 +39,9 @@ def injector(snapshot: Snapshot, now: datetime) -> Result:
 
 def validator(snapshot: Snapshot, now: datetime) -> Result:
     """The API server has every entry of the validator."""
-    return _present(snapshot, installation.VALIDATOR, VALIDATOR_ENTRIES)
+    # Where there are no policies that could look at images of running pods, an entry does.
+    images = (installation.IMAGES_ENTRY,) if snapshot.admission_policies.absent else ()
+    return _present(snapshot, installation.VALIDATOR, (*VALIDATOR_ENTRIES, *images))
 
 
 def disjoint(snapshot: Snapshot, now: datetime) -> Result:

@@ -312,6 +312,12 @@ DEVIATIONS = [
         FAILED,
         "ephemeral.validator",
     ),
+    (
+        "validator-entries",
+        beside(admission_policies=Part(absent=True)),
+        FAILED,
+        "no entry images.validator.outrider.dev",
+    ),
     ("entries-disjoint", doubled(), FAILED, "all.outrider.dev both match a pod with"),
     ("entries-disjoint", beside(mutating=NONE), SKIPPED, "no entry"),
     (
