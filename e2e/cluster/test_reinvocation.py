@@ -170,7 +170,7 @@ UNDOING: list[tuple[str, Mutate, str]] = [
     ("removed", of_sidecar(lambda path: [{"op": "remove", "path": path}]), "sidecar_missing"),
     ("image", of_sidecar(lambda path: [put(f"{path}/image", "evil/sidecar:1")]), "sidecar_image"),
     ("command", of_sidecar(lambda path: [put(f"{path}/command", ["sleep"])]), "sidecar_changed"),
-    ("user", of_sidecar(lambda path: [put(f"{path}/securityContext/runAsUser", 5)]), "sidecar_uid"),
+    ("user", of_sidecar(lambda path: [put(f"{path}/securityContext/runAsUser", 0)]), "sidecar_uid"),
     (
         "plain",
         of_sidecar(lambda path: [{"op": "remove", "path": f"{path}/{key}"} for key in NATIVE_ONLY]),
