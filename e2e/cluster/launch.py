@@ -106,15 +106,18 @@ def _touch(path: str) -> None:
 
 def _open_sources(spec: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
     """Handles on what is mounted, taken while this machine's own paths are still paths."""
-    binds = [*_other_file_systems(spec["code"]), *spec["binds"]]
+    binds = [*spec["binds"], *_out_of_sight(spec["code"], [bind["target"] for bind in spec["binds"]])]
     return [(os.open(bind["source"], os.O_PATH | os.O_CLOEXEC), bind) for bind in binds]
 
 
-def _other_file_systems(code: list[str]) -> list[dict[str, Any]]:
-    """Code that is not on the root's file system, which the copy of the root does not show."""
+def _out_of_sight(code: list[str], targets: list[str]) -> list[dict[str, Any]]:
+    """Code that the copy of the root does not show: on another file system, or below a mount such as /tmp."""
     here = os.stat("/").st_dev
+    hiding = tuple(target.rstrip("/") + "/" for target in targets)
     return [
-        {"source": path, "target": path, "readOnly": True} for path in code if os.stat(path).st_dev != here
+        {"source": path, "target": path, "readOnly": True}
+        for path in code
+        if os.stat(path).st_dev != here or path.startswith(hiding)
     ]
 
 
