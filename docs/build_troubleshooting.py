@@ -29,7 +29,8 @@ PAGES = {
     "pods-without-sidecar": "not_opted_in pod_opted_out namespace_disabled namespace_ignored inject_label_invalid "
     "namespace_label_invalid host_network mirror_pod windows_pod sidecar_missing injected_label "
     "failure-policy entries-complete final-state-policy final-state-binding validating-admission-policy "
-    "namespace-label pods-created pods-injected workload-labels OUT0101 OUT0104 OUT0105 OUT0302 OUT0306 OUT0402 OUT0405",
+    "namespace-label pods-created pods-injected workload-labels "
+    "OUT0101 OUT0104 OUT0105 OUT0302 OUT0306 OUT0402 OUT0405",
     "injector-outage": "namespace_unknown control-plane-installed control-plane-available control-plane-replicas "
     "disruption-budget own-namespace-exempt webhook-destination webhook-endpoints install-namespace",
     "job-never-completes": "api-server-version kubelet-versions",
