@@ -7,6 +7,7 @@ import io
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,15 @@ async def test_a_sidecar_that_does_not_start_is_shown_with_its_words(tmp_path: P
     assert "notes.yaml:1" in told
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Shells have what they run in the background ignore SIGINT, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_stopped_ends_its_processes(tmp_path: Path, number: signal.Signals) -> None:
     with subprocess.Popen(
