@@ -25,7 +25,8 @@ from e2e.namespaces import Network, Pod, network
 from e2e.plugs import APPLICATION, SIDECAR
 from e2e.pods import document, until
 from mesh.settings.trust import TRUST_DIRECTORY
-from webhook.admission.container import IDENTITY_PATH, POLICY_PATH
+from webhook.admission.container import POLICY_PATH
+from webhook.admission.identity import WORKLOAD_API_PATH
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace
 from webhook.admission.settings import InjectionSettings
@@ -76,7 +77,7 @@ class InjectedPod:
 def environment_of(spec: dict[str, Any], name: str, folder: Path) -> dict[str, str]:
     """A container's variables, with the paths of its volumes moved to `folder`, as mounts would."""
     moved = {
-        IDENTITY_PATH: str(folder),
+        WORKLOAD_API_PATH: str(folder),
         POLICY_PATH: str(folder / "policies.yaml"),
         TRUST_DIRECTORY: str(folder / "trust"),
     }
