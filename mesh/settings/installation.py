@@ -32,6 +32,26 @@ WEBHOOK_SETTINGS: Final = "outrider-webhook-settings"
 
 SETTINGS_KEY: Final = "settings.yaml"
 
+CONTROL: Final = "outrider-control"
+"""Service by which sidecars reach the control plane, for identity and configuration."""
+
+CONTROL_PORT: Final = 15012
+"""Its port, and that of the control plane's pods."""
+
+CONTROL_AUDIENCE: Final = "outrider-control"
+"""Audience of the ServiceAccount tokens that prove sidecars to the control plane, and of no others."""
+
+CA_SECRET: Final = "outrider-ca"  # noqa: S105 - the name of a Secret
+"""Root, issuing keys and token keys of the mesh's own CA."""
+
+ROOTS: Final = "outrider-roots"
+"""ConfigMap with the CA's roots as PEM, key `ROOTS_KEY`: no secret, for whoever verifies."""
+
+ROOTS_KEY: Final = "roots.pem"
+
+APPLIED: Final = "outrider-applied"
+"""ConfigMap in which each replica of the control plane says what its sidecars have in force, key: the pod's name."""
+
 INJECTOR: Final = "outrider-injector"
 """The MutatingWebhookConfiguration."""
 
