@@ -46,9 +46,9 @@ class Refused(msgspec.Struct, frozen=True):
 class Configuration(msgspec.Struct, frozen=True):
     """Everything that one sidecar enforces.
 
-    `version` is a digest of the rest: equal content has equal versions, whichever replica sends it. `documents` are
-    Kubernetes objects (apiVersion, kind, metadata.name, .namespace, .generation, spec), those that concern this
-    sidecar and no others; `labels` are the pod's, which selectors match.
+    `version` is a digest of the rest: equal content has equal versions, whichever replica sends it. `documents`
+    are Kubernetes objects (apiVersion, kind, metadata.name, .namespace, .generation, spec), those that concern
+    this sidecar and no others; `labels` are the pod's, which selectors match.
     """
 
     version: str

@@ -50,7 +50,7 @@ ROOTS: Final = "outrider-roots"
 ROOTS_KEY: Final = "roots.pem"
 
 APPLIED: Final = "outrider-applied"
-"""ConfigMap in which each replica of the control plane says what its sidecars have in force, key: the pod's name."""
+"""ConfigMap in which each replica of the control plane says what its sidecars run; key: the pod's name."""
 
 INJECTOR: Final = "outrider-injector"
 """The MutatingWebhookConfiguration."""
