@@ -10,7 +10,7 @@ an older sidecar understands a newer control plane; a line whose one member is u
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -79,6 +79,8 @@ class FromControl(msgspec.Struct, frozen=True, omit_defaults=True):
     alive: bool | None = None
 
 
+M = TypeVar("M", FromSidecar, FromControl)
+
 _ENCODER = msgspec.json.Encoder()
 _FROM_SIDECAR = msgspec.json.Decoder(FromSidecar)
 _FROM_CONTROL = msgspec.json.Decoder(FromControl)
@@ -99,7 +101,7 @@ def read_from_control(line: bytes) -> FromControl:
     return _read(_FROM_CONTROL, line)
 
 
-def _read(decoder: msgspec.json.Decoder[Any], line: bytes) -> Any:
+def _read(decoder: msgspec.json.Decoder[M], line: bytes) -> M:
     try:
         return decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as malformed:
