@@ -30,11 +30,13 @@ from sidecar.addresses import Address, parse_address
 from sidecar.app_probes import app_probes
 from sidecar.contradictions import (
     Contradiction,
+    in_control,
     in_identity,
     in_listeners,
     with_application,
     with_identity,
 )
+from sidecar.control_section import read_control
 from sidecar.environment import ENVIRONMENT, blamed, environment_faults, overlay
 from sidecar.identity.endpoint import ENDPOINT_VARIABLE
 from sidecar.identity_section import read_identity
@@ -53,7 +55,9 @@ from sidecar.readers import (
 from sidecar.settings import (
     AgentSettings,
     ApplicationSettings,
+    ControlSettings,
     Decisions,
+    Denials,
     EgressSettings,
     IdentitySettings,
     InboundMode,
@@ -68,7 +72,9 @@ __all__ = [
     "Address",
     "AgentSettings",
     "ApplicationSettings",
+    "ControlSettings",
     "Decisions",
+    "Denials",
     "EgressSettings",
     "IdentitySettings",
     "InboundMode",
@@ -116,6 +122,7 @@ def _read(tree: Node, folder: Path, environment: Mapping[str, str], log: ErrorLo
     if identity.provider is Provider.WORKLOAD_API and not identity.socket:
         identity = replace(identity, socket=endpoint)
     authorities = values["authorities"]
+    control: ControlSettings | None = values["control"]
     return SidecarConfig(
         values["agent"],
         identity.below(folder),
@@ -130,6 +137,8 @@ def _read(tree: Node, folder: Path, environment: Mapping[str, str], log: ErrorLo
         folder / values["interception"] if values["interception"] else None,
         values["egress"],
         values["narrow"],
+        control and control.below(folder),
+        values["denials"],
     )
 
 
@@ -144,6 +153,8 @@ def _contradictions(values: Mapping[str, Any], endpoint: str | None, folder: Pat
         yield from with_identity(listen, identity)
     if identity is not INVALID:
         yield from in_identity(identity, endpoint)
+    if INVALID not in (values["policies"], values["control"], values["agent"]):
+        yield from in_control(values["policies"], values["control"], values["agent"])
     if isinstance(values["authorities"], str):
         yield from _without_certificates(folder / values["authorities"])
 
@@ -178,9 +189,10 @@ def _agent(
     labels: Mapping[str, str],
     serviceAccount: str | None,
     podIp: str | None,
+    uid: str | None,
 ) -> AgentSettings:
     """The arguments are spelled as in the file."""
-    return AgentSettings(namespace, name, labels, serviceAccount, podIp)
+    return AgentSettings(namespace, name, labels, serviceAccount, podIp, uid)
 
 
 def _listen(
@@ -200,6 +212,7 @@ _AGENT = {
     "labels": Field(strings, {}),
     "serviceAccount": Field(text(_anything)),
     "podIp": Field(text(_anything)),
+    "uid": Field(text(_anything)),
 }
 _LISTEN = {
     "forward": Field(address, ListenSettings().forward),
@@ -223,7 +236,9 @@ _FIELDS = {
     "identity": Field(read_identity, IdentitySettings()),
     "listen": Field(section(_LISTEN, _listen), ListenSettings()),
     "application": Field(section(_APPLICATION, ApplicationSettings), ApplicationSettings()),
-    "policies": Field(list_of(text(_anything), at_least=1), missing="at least one file or folder"),
+    "policies": Field(list_of(text(_anything), at_least=1), ()),
+    "control": Field(read_control),
+    "denials": Field(choice(Denials), Denials.HIDDEN),
     "connect": Field(connect, {}),
     "limits": Field(limits, Limits()),
     "log": Field(section(_LOG, lambda decisions: decisions), Decisions.ALL),

@@ -6,13 +6,20 @@ says what would happen and what to write instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 from sidecar.addresses import Address, is_loopback, overlap, spelled
 from sidecar.identity.endpoint import ENDPOINT_VARIABLE, endpoint_fault
-from sidecar.settings import ApplicationSettings, IdentitySettings, ListenSettings, Provider
+from sidecar.settings import (
+    AgentSettings,
+    ApplicationSettings,
+    ControlSettings,
+    IdentitySettings,
+    ListenSettings,
+    Provider,
+)
 
 
 class Contradiction(NamedTuple):
@@ -69,6 +76,27 @@ def with_identity(listen: ListenSettings, identity: IdentitySettings) -> Iterato
     for name, address in (("inbound", listen.inbound), ("redirectInbound", listen.redirect_inbound)):
         if address is not None and identity.provider is Provider.NONE:
             yield Contradiction(f"listen.{name}", "mutual TLS needs an identity; set identity.provider")
+
+
+def in_control(
+    policies: Sequence[object], control: ControlSettings | None, agent: AgentSettings
+) -> Iterator[Contradiction]:
+    """What contradicts between the two places where policies can come from, and what one of them needs."""
+    if control is None:
+        if not policies:
+            yield Contradiction("policies", "missing; at least one file or folder, or the section control")
+        return
+    if policies:
+        yield Contradiction(
+            "policies",
+            "the control plane gives the policies, and would not know of these; remove policies, or the section"
+            " control where the files shall decide",
+        )
+    for name, value in (("namespace", agent.namespace), ("uid", agent.uid)):
+        if not value:
+            yield Contradiction(
+                f"agent.{name}", "missing; the control plane has to be told which pod this sidecar serves"
+            )
 
 
 def in_identity(identity: IdentitySettings, environment_socket: str | None) -> Iterator[Contradiction]:

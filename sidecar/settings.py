@@ -40,6 +40,15 @@ class Decisions(StrEnum):
     NONE = "none"
 
 
+class Denials(StrEnum):
+    """How a refused tool, prompt or resource looks to whoever asked for it."""
+
+    HIDDEN = "hidden"
+    """Like one that does not exist."""
+    FORBIDDEN = "forbidden"
+    """As one that is forbidden."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
     """Whom this sidecar stands beside; `labels` choose the policies."""
@@ -49,6 +58,25 @@ class AgentSettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     service_account: str | None = None
     pod_ip: str | None = None
+    uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """The control plane: where it is, the roots (PEM) that vouch for it, the token that proves us to it.
+
+    `state`: the folder in which the last configuration is kept; None keeps none.
+    """
+
+    server: Target
+    roots: str
+    token: Path
+    state: Path | None = None
+
+    def below(self, folder: Path) -> ControlSettings:
+        """Relative paths are relative to `folder`."""
+        state = None if self.state is None else folder / self.state
+        return ControlSettings(self.server, self.roots, folder / self.token, state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +203,6 @@ class SidecarConfig:
     egress: EgressSettings = field(default_factory=EgressSettings)
     narrowing: Narrowing = field(default_factory=Narrowing)
     """What annotations take away from what policies grant."""
+    control: ControlSettings | None = None
+    """Where the configuration comes from while it runs; None: from the files of `policies`."""
+    denials: Denials = Denials.HIDDEN

@@ -247,6 +247,13 @@ ENV_AGENT_SERVICE_ACCOUNT = _env(
     "",
     "The service account, for logs.",
 )
+ENV_AGENT_UID = _env(
+    "AGENT_UID",
+    "agent.uid",
+    Text("a UID"),
+    "",
+    "The pod's UID, by which the control plane tells it from another of its name.",
+)
 ENV_POD_IP = _env("POD_IP", "agent.podIp", Text("an IP address"), "", "The pod's address, for logs.")
 ENV_IDENTITY_PROVIDER = _env(
     "IDENTITY_PROVIDER",
@@ -407,6 +414,41 @@ ENV_APPLICATION_PROBES = _env(
 )
 ENV_POLICIES = _env(
     "POLICIES", "policies", Text("paths, comma separated"), "", "Policy files, or folders of them."
+)
+ENV_CONTROL_URL = _env(
+    "CONTROL_URL",
+    "control.url",
+    Text("an https:// URL"),
+    "",
+    "The control plane, which gives the configuration and, with provider builtin, the identity.",
+)
+ENV_CONTROL_ROOTS = _env(
+    "CONTROL_ROOTS",
+    "control.roots",
+    Text("PEM certificates"),
+    "",
+    "The roots that vouch for the control plane's own certificate.",
+)
+ENV_CONTROL_TOKEN = _env(
+    "CONTROL_TOKEN",
+    "control.token",
+    Text("a path"),
+    "",
+    "The projected ServiceAccount token, for the control plane's audience.",
+)
+ENV_CONTROL_STATE = _env(
+    "CONTROL_STATE",
+    "control.state",
+    Text("a path"),
+    "",
+    "Folder for the last configuration, so that a sidecar that starts anew does not wait for the control plane.",
+)
+ENV_DENIALS = _env(
+    "DENIALS",
+    "denials",
+    Choice(("hidden", "forbidden")),
+    "hidden",
+    "How a refused tool, prompt or resource looks: like one that does not exist, or as forbidden.",
 )
 ENV_NARROW_POLICIES = _env(
     "NARROW_POLICIES",
