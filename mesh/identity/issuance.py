@@ -40,6 +40,10 @@ class Refusal(StrEnum):
     TOKEN_EXPIRED = "token_expired"  # noqa: S105
     TOKEN_REFUSED = "token_refused"  # noqa: S105
     """Forged, for another audience, or no ServiceAccount's."""
+    CERTIFICATE_REFUSED = "certificate_refused"
+    """The client certificate of the connection does not prove a workload of this trust domain now."""
+    CALLER_REFUSED = "caller_refused"
+    """It is proved who calls, and that is not who may have what is asked for."""
     CSR_REFUSED = "csr_refused"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
@@ -51,6 +55,8 @@ STATUS: Final[Mapping[Refusal, int]] = {
     Refusal.TOKEN_MISSING: 401,
     Refusal.TOKEN_EXPIRED: 401,
     Refusal.TOKEN_REFUSED: 403,
+    Refusal.CERTIFICATE_REFUSED: 403,
+    Refusal.CALLER_REFUSED: 403,
     Refusal.CSR_REFUSED: 422,
     Refusal.RATE_LIMITED: 429,
     Refusal.UNAVAILABLE: 503,
