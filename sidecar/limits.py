@@ -47,6 +47,10 @@ class Limits:
     """Waiting for the next byte of an answer that is no event stream; long, because tools may be. 0: none."""
     upstream_keep_alive_seconds: float = 4.0
     """How long an idle connection to a backend is used again; below the 5 s after which common servers close."""
+    external_auth_seconds: float = 1.0
+    """From the question to an external authorization service to its answer, connecting included."""
+    external_auth_at_once: int = 256
+    """Questions to external authorization services under way at once; a request beyond them is refused."""
     handshake_seconds: float = 10.0
     """TLS handshake of an accepted connection."""
     drain_seconds: float = 25.0

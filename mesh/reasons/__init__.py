@@ -43,6 +43,10 @@ class Reason(StrEnum):
     SERVER_REQUEST_REFUSED = "server_request_refused"
     SERVER_REQUEST_UNANSWERED = "server_request_unanswered"
     PROTOCOL_NOT_ALLOWED = "protocol_not_allowed"
+    EXTERNAL_AUTH_DENIED = "external_auth_denied"
+    EXTERNAL_AUTH_FAILED = "external_auth_failed"
+    EXTERNAL_AUTH_GRPC_MISSING = "external_auth_grpc_missing"
+    EXTERNAL_AUTH_IMPOSSIBLE = "external_auth_impossible"
 
     # HTTP that cannot be passed on safely.
     HTTP_MALFORMED = "http_malformed"
@@ -140,6 +144,7 @@ class Reason(StrEnum):
     RESERVED_NAME = "reserved_name"
     RESERVED_VOLUME = "reserved_volume"
     IDENTITY_EXPOSED = "identity_exposed"
+    CONTROL_ROOTS_UNKNOWN = "control_roots_unknown"
     SECRET_EXPOSED = "secret_exposed"  # noqa: S105 - a code, not a secret
     SHARED_PROCESSES = "shared_processes"
     NODE_REACHED = "node_reached"

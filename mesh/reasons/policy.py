@@ -72,4 +72,18 @@ SENTENCES: Final = {
         "the answer in time."
     ),
     "protocol_not_allowed": "The rule that matches does not allow this protocol.",
+    "external_auth_denied": "The external authorization service that an XAccessPolicy names said no.",
+    "external_auth_failed": (
+        "The external authorization service that an XAccessPolicy names gave no answer that can be used, and "
+        "without its yes nothing passes; the log line external_auth tells what went wrong."
+    ),
+    "external_auth_grpc_missing": (
+        "An XAccessPolicy names an external authorization service that speaks gRPC, and the gRPC library is not "
+        "installed in this sidecar; install grpcio (the extra outrider[spire] brings it), or let the service "
+        "speak HTTP."
+    ),
+    "external_auth_impossible": (
+        "An XAccessPolicy wants this request to be authorized by an external service, which cannot be asked "
+        "about what is inside a tunnel; use an http:// URL and let the sidecar make the TLS connection."
+    ),
 }

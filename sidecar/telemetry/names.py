@@ -57,6 +57,18 @@ UPSTREAM_FAILURES = Metric(
     ("backend", "reason"),
     "Requests that a backend failed to answer.",
 )
+EXTERNAL_AUTH = Metric(
+    "outrider_external_auth_total",
+    "counter",
+    ("policy", "outcome"),
+    "Questions to external authorization services, by their outcome: allowed, or the reason of the refusal.",
+)
+EXTERNAL_AUTH_SECONDS = Metric(
+    "outrider_external_auth_duration_seconds",
+    "histogram",
+    ("policy",),
+    "Time from a question to an external authorization service to its answer, in seconds.",
+)
 CALLER_TOKENS_STRIPPED = Metric(
     "outrider_caller_tokens_stripped_total",
     "counter",
@@ -113,6 +125,8 @@ METRICS: tuple[Metric, ...] = (
     OBSERVED,
     REFUSED_MESSAGES,
     UPSTREAM_FAILURES,
+    EXTERNAL_AUTH,
+    EXTERNAL_AUTH_SECONDS,
     CALLER_TOKENS_STRIPPED,
     HANDSHAKES,
     CONNECTIONS,
