@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from typing import Generic, TypeVar
 from urllib.parse import urljoin
 
@@ -52,6 +53,14 @@ class Endpoints(Generic[Owner]):
             return False
         owners[key] = None
         return True
+
+    def keep(self, owners: Collection[Owner]) -> None:
+        """Forget what was announced by others than these."""
+        kept = set(owners)
+        for owner in [owner for owner in self._of_one if owner not in kept]:
+            for key in self._of_one.pop(owner):
+                if self.owners.get(key) == owner:
+                    del self.owners[key]
 
 
 def announced_path(data: str, plan: Plan) -> str | None:

@@ -36,10 +36,11 @@ _NO_LIST = frozenset({"content", "isError", "structuredContent", "_meta", "resul
 class McpAnswers:
     """Filters the messages that backends send, each for the plan that it answers."""
 
-    __slots__ = ("_errands", "_limits", "_policy", "_recorder", "tasks")
+    __slots__ = ("_errands", "_limits", "_recorder", "policy", "tasks")
 
     def __init__(self, policy: Policy, limits: Limits, recorder: Recorder, pool: Pool) -> None:
-        self._policy = policy
+        self.policy = policy
+        """The one in force: an open stream meets another one from its next event on."""
         self._limits = limits
         self._recorder = recorder
         self._errands = Errands(pool, recorder)
@@ -170,7 +171,7 @@ class McpAnswers:
         """Sampling, elicitation, roots: what servers may ask of the agent is part of the policy."""
         if plan.target is None or method == "ping":
             return True
-        decision = self._policy.server_request(plan.principal, plan.target, method)
+        decision = self.policy.server_request(plan.principal, plan.target, method)
         self._recorder.decision(
             plan.routed.direction, plan.principal.id, plan.routed.backend, method, None, decision
         )
@@ -180,11 +181,11 @@ class McpAnswers:
         target = plan.target
         if target is None:
             return True
-        return self._policy.decide(plan.principal, target, subject.method, subject.name).allowed
+        return self.policy.decide(plan.principal, target, subject.method, subject.name).allowed
 
     def _total(self, plan: Plan, kind: SubjectKind) -> bool:
         target = plan.target
-        return target is None or self._policy.total(plan.principal, target, kind)
+        return target is None or self.policy.total(plan.principal, target, kind)
 
     def _record_hidden(self, plan: Plan, hidden: tuple[Subject, ...]) -> None:
         for kind, count in Counter(subject.kind for subject in hidden).items():

@@ -101,6 +101,15 @@ class Pipeline:
         self._endpoints: Endpoints[Backend] = Endpoints()
         self._inbound_endpoints: Endpoints[str] = Endpoints()
 
+    def use(self, policy: Policy) -> None:
+        """Put another policy in force, for everything that is asked from now on.
+
+        What was decided stays decided: a request that is on its way gets its answer, filtered by the new policy.
+        """
+        self.policy = self.answers.policy = policy
+        self._routes.clear()
+        self._endpoints.keep(policy.backends)
+
     # The head of a request.
 
     def admit(self, head: RequestHead, channel: Channel) -> Plan | Tunnel | Reply:

@@ -121,3 +121,12 @@ def test_an_endpoint_that_two_claimed_is_not_freed_by_what_one_of_them_announces
     for number in range(2 * MAX_OF_ONE):
         endpoints.learn(f"8080/{number}", "evil")
     assert endpoints.owners["8080/messages"] is None
+
+
+def test_what_others_than_those_kept_announced_is_forgotten() -> None:
+    endpoints: Endpoints[str] = Endpoints()
+    for key, owner in (("h:1/a", "one"), ("h:1/b", "two"), ("h:1/both", "one"), ("h:1/both", "two")):
+        endpoints.learn(key, owner)
+    endpoints.keep(["two"])
+    assert endpoints.owners == {"h:1/b": "two", "h:1/both": None}
+    assert endpoints.learn("h:1/a", "one")
