@@ -90,7 +90,7 @@ def observing(inventory: Inventory) -> Iterator[Finding]:
 
 def missing(inventory: Inventory) -> Iterator[Finding]:
     """OUT0206"""
-    name = inventory.settings.policy_config_map
+    name = inventory.settings.mounted_policies
     if not name:
         return
     there = {one.namespace(inventory.default) for one in inventory.of_kind("ConfigMap") if one.name == name}
@@ -111,7 +111,7 @@ def groups(inventory: Inventory) -> Iterator[Texts]:
         yield Texts(tuple((one.source, _text(one)) for one in resources), tuple(resources), None)
     for item in inventory.of_kind("ConfigMap"):
         labels = texts(item.section("metadata").get("labels"))
-        if item.name == inventory.settings.policy_config_map or labels.get(POLICIES_LABEL) == "true":
+        if item.name == inventory.settings.mounted_policies or labels.get(POLICIES_LABEL) == "true":
             yield Texts(tuple(_files(item)), (item,), item.namespace(inventory.default))
 
 

@@ -28,7 +28,7 @@ _RELABELLED = frozenset({POD_INJECTED.name, "controller-revision-hash"})
 @agents
 def policies_present(agents: Agents) -> Result:
     """The ConfigMap with the namespace's policies is there: without it pods wait."""
-    name, space, policies = agents.settings.policy_config_map, agents.namespace.name, agents.data.policies
+    name, space, policies = agents.settings.mounted_policies, agents.namespace.name, agents.data.policies
     if not name:
         return skipped("policies are not in a ConfigMap")
     if policies.unread:

@@ -9,8 +9,9 @@ from cli.check.objects import containers_of, ended, inner, name_of
 from cli.check.result import Result, failed, judged, ok, skipped
 from cli.check.snapshot import Snapshot
 from cli.cluster.answers import Obj
+from mesh.settings.installation import ROOTS, ROOTS_KEY
 from mesh.settings.table import RESERVED_CONTAINERS
-from webhook.admission.identity import ROOT_FILE, needed_driver
+from webhook.admission.identity import needed_driver
 from webhook.admission.identity import SPIFFE_CSI as DRIVER
 
 
@@ -29,20 +30,19 @@ def driver(snapshot: Snapshot, now: datetime) -> Result:
 
 
 def root(snapshot: Snapshot, now: datetime) -> Result:
-    """Where the mesh's own CA issues, the namespace has its root: without it pods wait for the volume."""
+    """Where sidecars reach the control plane, its roots are published."""
     settings, data = settings_in(snapshot), snapshot.data
     if settings is None or data is None:
         return skipped("the platform's settings cannot be read" if data else "no namespace was named")
-    if settings.identity.chosen != "builtin" or settings.identity.builtin is None:
-        return ok(f"none is needed: identity.provider is {settings.identity.chosen}")
-    name = settings.identity.builtin.root_config_map
+    if not settings.control_plane.present:
+        return ok("none is needed: sidecars have no control plane (controlPlane.url)")
     if data.root.unread:
-        return skipped(f"ConfigMap {name} cannot be read: {data.root.unread}")
+        return skipped(f"ConfigMap {ROOTS} cannot be read: {data.root.unread}")
     if data.root.one is None:
-        return failed(f"there is no ConfigMap {name} in namespace {data.namespace}")
-    if not inner(data.root.one, "data", ROOT_FILE):
-        return failed(f"ConfigMap {name} in namespace {data.namespace} has no key {ROOT_FILE}")
-    return ok(f"ConfigMap {name} has {ROOT_FILE}")
+        return failed(f"there is no ConfigMap {ROOTS} in namespace {snapshot.namespace}")
+    if not inner(data.root.one, "data", ROOTS_KEY):
+        return failed(f"ConfigMap {ROOTS} in namespace {snapshot.namespace} has no key {ROOTS_KEY}")
+    return ok(f"ConfigMap {ROOTS} has {ROOTS_KEY}")
 
 
 def mounted_elsewhere(snapshot: Snapshot, now: datetime) -> Result:

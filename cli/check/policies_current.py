@@ -22,11 +22,11 @@ _DATA = frozenset({"f:data", "f:binaryData"})
 @agents
 def policies_current(agents: Agents) -> Result:
     """Every sidecar started after the policies were last written."""
-    if not agents.settings.policy_config_map:
+    if not agents.settings.mounted_policies:
         return skipped("policies are not in a ConfigMap")
     config_map = agents.data.policies.one
     if config_map is None:
-        return skipped(f"ConfigMap {agents.settings.policy_config_map} cannot be read, or is not there")
+        return skipped(f"ConfigMap {agents.settings.mounted_policies} cannot be read, or is not there")
     written = last_written(config_map)
     if written is None:
         return skipped(f"nothing says when ConfigMap {name_of(config_map)} was last written")

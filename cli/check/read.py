@@ -111,7 +111,6 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
     """The pods of a namespace and what belongs to them."""
     inside = f"/namespaces/{namespace}"
     settings = settings_of(snapshot.settings.one) or InjectionSettings()
-    policies, builtin = settings.policy_config_map, settings.identity.builtin
 
     def config_map(name: str) -> Part:
         return read_one(lambda: api.get(f"/api/v1{inside}/configmaps/{name}")) if name else Part()
@@ -129,11 +128,15 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
         ),
         replica_sets=read_list(lambda: api.items(f"/apis/apps/v1{inside}/replicasets")),
         events=read_events(api, namespace),
-        policies=config_map(policies),
+        policies=config_map(settings.mounted_policies),
         network_policies=read_list(lambda: api.items(f"/apis/networking.k8s.io/v1{inside}/networkpolicies")),
         services=read_list(lambda: api.items(f"/api/v1{inside}/services")),
-        root=config_map(builtin.root_config_map if builtin else ""),
+        root=_roots(api, snapshot.namespace) if settings.control_plane.present else Part(),
     )
+
+
+def _roots(api: Reading, space: str) -> Part:
+    return read_one(lambda: api.get(f"/api/v1/namespaces/{space}/configmaps/{installation.ROOTS}"))
 
 
 def _troubles(api: Reading, path: str, pods: Part) -> dict[str, str]:

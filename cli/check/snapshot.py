@@ -34,7 +34,7 @@ class Access:
 class DataPlane:
     """One namespace with agents in it.
 
-    `root` is the ConfigMap with the root of the mesh's own CA; `events` tell of pods that controllers created, or
+    `root` is the ConfigMap with the roots of the control plane; `events` tell of pods that controllers created, or
     could not create. `troubles` is what sidecars that are not ready say of their identity, by pod.
     """
 

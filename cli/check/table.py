@@ -317,9 +317,9 @@ TABLE: Final = (
         Phase.NAMESPACE,
         (
             "identity-root",
-            "the root of the mesh's CA is there",
-            "Create it, as settings.identity.builtin.rootConfigMap of the chart names it: `kubectl create "
-            "configmap NAME --from-file=root.pem`; until then pods wait for their volume.",
+            "the roots of the control plane are published",
+            "The control plane writes them: see what its leader says in its log. Without the ConfigMap itself, "
+            "`helm upgrade` makes it again, empty.",
         ),
         (
             "policies-present",

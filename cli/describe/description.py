@@ -86,7 +86,7 @@ def _domain(journal: Journal) -> str:
 def _unread(facts: Facts) -> str:
     if facts.policies.one is not None:
         return ""
-    name = facts.settings.policy_config_map
+    name = facts.settings.mounted_policies
     if not name:
         return "policies are in the sidecar's image"
     return facts.policies.unread or f"there is no ConfigMap {name}, and the pod waits for it"
@@ -147,7 +147,7 @@ def _warnings(facts: Facts, journal: Journal, now: datetime, path: str) -> list[
     if facts.resources.items:
         count = len(facts.resources.items)
         seen = f"{count} AgentPolicies are resources, which sidecars of this version do not read"
-        hint = f"Put them into the ConfigMap {facts.settings.policy_config_map or 'that sidecars read'}."
+        hint = f"Put them into the ConfigMap {facts.settings.mounted_policies or 'that sidecars read'}."
         found.append(("policies-present", seen, hint))
     for value in settings(facts.pod):
         if value.really:

@@ -46,7 +46,7 @@ def read_facts(api: Reading, server: str, name: str, space: str) -> Facts:
             ) from denied
         raise refused(server, denied.status, denied.message) from denied
     settings = read_installed(api).settings
-    config_map = settings.policy_config_map
+    config_map = settings.mounted_policies
     log, unread = "", _not_started(pod)
     if not unread:
         log, unread = _log(api, f"/api/v1{inside}/pods/{name}/log")

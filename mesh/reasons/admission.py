@@ -45,7 +45,11 @@ SENTENCES: Final = {
     "reserved_volume": "A container mounts a volume reserved for the sidecar; rename the volume.",
     "identity_exposed": (
         "A container has what the sidecar gets its identity by, and could act without its sidecar; take that "
-        "volume, variable or host alias away."
+        "volume or variable away."
+    ),
+    "control_roots_unknown": (
+        "The roots that vouch for the control plane are not known yet, and a sidecar without them would trust "
+        "nobody; try again in a moment. For the command line: `--live` takes them from the cluster."
     ),
     "secret_exposed": (
         "The pod hides a secret from its agent and gives it the same secret in another way; name that variable in "

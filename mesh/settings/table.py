@@ -23,8 +23,9 @@ TMP_VOLUME: Final = "outrider-tmp"
 TRUST_VOLUME: Final = "outrider-trust"
 TOKEN_VOLUME: Final = "outrider-token"  # noqa: S105 - the name of a volume
 HIDDEN_VOLUME: Final = "outrider-hidden-secrets"
+STATE_VOLUME: Final = "outrider-state"
 RESERVED_VOLUMES: Final = frozenset(
-    {IDENTITY_VOLUME, POLICY_VOLUME, TMP_VOLUME, TRUST_VOLUME, TOKEN_VOLUME, HIDDEN_VOLUME}
+    {IDENTITY_VOLUME, POLICY_VOLUME, TMP_VOLUME, TRUST_VOLUME, TOKEN_VOLUME, HIDDEN_VOLUME, STATE_VOLUME}
 )
 
 APP_HEALTH_PATH: Final = "/app-health/"

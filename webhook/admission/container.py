@@ -14,12 +14,13 @@ import json
 from mesh.settings import table
 from mesh.settings.trust import TRUST_DIRECTORY
 from webhook.admission import narrowing
+from webhook.admission.control import STATE_PATH, TOKEN_PATH, control_variables, control_volumes
 from webhook.admission.documents import Container, EnvVar, Handler, Pod, SecurityContext, Volume, VolumeMount
 from webhook.admission.hidden_secrets import HIDDEN_PATH, hidden_volume, told_to_sidecar
 from webhook.admission.identity import identity_path, identity_variables, identity_volume
 from webhook.admission.plan import Plan
 from webhook.admission.resources import resources
-from webhook.admission.settings import Egress, IdentityProvider, InjectionSettings
+from webhook.admission.settings import Denials, Egress, IdentityProvider, InjectionSettings
 
 POLICY_PATH = "/etc/outrider/policies"
 _DECISIONS = {"info": "all", "warning": "refused"}
@@ -61,8 +62,9 @@ def volumes(plan: Plan, settings: InjectionSettings) -> list[Volume]:
     added: list[Volume] = [] if identity is None else [identity]
     if plan.hidden:
         added.append(hidden_volume(plan.hidden))
-    if settings.policy_config_map:
-        added.append({"name": table.POLICY_VOLUME, "configMap": {"name": settings.policy_config_map}})
+    if settings.mounted_policies:
+        added.append({"name": table.POLICY_VOLUME, "configMap": {"name": settings.mounted_policies}})
+    added.extend(control_volumes(settings.control_plane))
     # In memory: a volume on the node's disk would keep the autoscaler from removing the node.
     added.append({"name": table.TMP_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}})
     if plan.interception:
@@ -73,7 +75,8 @@ def volumes(plan: Plan, settings: InjectionSettings) -> list[Volume]:
 def _mounts(plan: Plan, settings: InjectionSettings) -> list[VolumeMount]:
     paths = {
         table.IDENTITY_VOLUME: identity_path(settings.identity),
-        table.TOKEN_VOLUME: identity_path(settings.identity),
+        table.TOKEN_VOLUME: TOKEN_PATH,
+        table.STATE_VOLUME: STATE_PATH,
         table.HIDDEN_VOLUME: HIDDEN_PATH,
         table.POLICY_VOLUME: POLICY_PATH,
         table.TMP_VOLUME: "/tmp",  # noqa: S108 - the mount point inside the container
@@ -82,7 +85,7 @@ def _mounts(plan: Plan, settings: InjectionSettings) -> list[VolumeMount]:
     mounts: list[VolumeMount] = []
     for volume in volumes(plan, settings):
         mount: VolumeMount = {"name": volume["name"], "mountPath": paths[volume["name"]]}
-        if volume["name"] not in (table.TMP_VOLUME, table.TRUST_VOLUME):
+        if "emptyDir" not in volume:
             mount["readOnly"] = True
         mounts.append(mount)
     return mounts
@@ -97,13 +100,14 @@ def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvV
     values = {
         table.ENV_AGENT_LABELS: json.dumps(pod["metadata"].get("labels") or {}, sort_keys=True),
         **identity_variables(settings.identity),
+        **control_variables(settings.control_plane),
         table.ENV_LISTEN_FORWARD: f"127.0.0.1:{ports.forward}",
         table.ENV_LISTEN_INBOUND: f"{everywhere}:{ports.inbound}" if called else "off",
         table.ENV_LISTEN_TELEMETRY: f"{everywhere}:{ports.telemetry}",
         table.ENV_INBOUND_MODE: plan[table.MTLS.name],
         table.ENV_APPLICATION_HOST: table.ENV_APPLICATION_HOST.default,
         table.ENV_APPLICATION_PORTS: ",".join(map(str, declared)),
-        table.ENV_POLICIES: POLICY_PATH,
+        table.ENV_POLICIES: "" if settings.control_plane.present else POLICY_PATH,
         table.ENV_LOG_DECISIONS: _DECISIONS[plan[table.LOG_LEVEL.name]],
     }
     if plan.transparent:
@@ -113,6 +117,8 @@ def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvV
     if plan.interception:
         values[table.ENV_INTERCEPTION_DIRECTORY] = TRUST_DIRECTORY
     values[table.ENV_HIDDEN_SECRETS] = told_to_sidecar(plan.hidden)
+    if settings.denials is not Denials.HIDDEN:
+        values[table.ENV_DENIALS] = settings.denials
     if settings.egress != Egress():
         values[table.ENV_EGRESS_PRIVATE_ADDRESSES] = settings.egress.private_addresses
     if settings.limits:
@@ -126,6 +132,8 @@ def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvV
         table.ENV_AGENT_SERVICE_ACCOUNT: "spec.serviceAccountName",
         table.ENV_POD_IP: "status.podIP",
     }
+    if settings.control_plane.present:
+        fields[table.ENV_AGENT_UID] = "metadata.uid"
     downward: list[EnvVar] = [
         {"name": setting.name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
         for setting, path in fields.items()

@@ -1,28 +1,25 @@
 """How the sidecar comes to its SVID: one volume that it alone mounts, and the variables that name what is in it.
 
-The token for the mesh's own CA is projected and bound to the CA's audience, so that it is of use to nobody else;
-it does not depend on `automountServiceAccountToken`.
+The control plane's CA needs nothing of its own here: the sidecar reaches it as it reaches the control plane.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from mesh.reasons import Reason
 from mesh.settings import table
 from mesh.settings.kinds import Setting
+from webhook.admission.control_settings import ControlPlane
 from webhook.admission.documents import Container, Pod, Volume
-from webhook.admission.identity_settings import Builtin, Files, Identity, IdentityProvider, IdentityVolume
+from webhook.admission.identity_settings import Files, Identity, IdentityProvider, IdentityVolume
 from webhook.admission.outcome import Problem
 from webhook.admission.secret_sources import exposures
 from webhook.admission.shape import every_container
 
 WORKLOAD_API_PATH = "/run/outrider/workload-api"
 FILES_PATH = "/run/outrider/identity"
-TOKEN_PATH = "/run/outrider/token"  # noqa: S105 - a path
-TOKEN_FILE, ROOT_FILE = "token", "root.pem"
 SPIFFE_CSI = "csi.spiffe.io"
 
 
@@ -31,8 +28,6 @@ def identity_volume(identity: Identity) -> Volume | None:
     provider = identity.chosen
     if provider is IdentityProvider.WORKLOAD_API:
         return _socket_volume(identity)
-    if provider is IdentityProvider.BUILTIN and identity.builtin is not None:
-        return _token_volume(identity.builtin)
     if provider is IdentityProvider.FILES and identity.files is not None:
         return _files_volume(identity.files)
     return None
@@ -40,8 +35,7 @@ def identity_volume(identity: Identity) -> Volume | None:
 
 def identity_path(identity: Identity) -> str:
     """Where the sidecar mounts it."""
-    paths = {IdentityProvider.BUILTIN: TOKEN_PATH, IdentityProvider.FILES: FILES_PATH}
-    return paths.get(identity.chosen, WORKLOAD_API_PATH)
+    return FILES_PATH if identity.chosen is IdentityProvider.FILES else WORKLOAD_API_PATH
 
 
 def identity_variables(identity: Identity) -> dict[Setting, str]:
@@ -50,10 +44,6 @@ def identity_variables(identity: Identity) -> dict[Setting, str]:
     values = {table.ENV_IDENTITY_PROVIDER: str(provider)}
     if provider is IdentityProvider.WORKLOAD_API:
         values[table.ENV_IDENTITY_SOCKET] = f"unix://{WORKLOAD_API_PATH}/{identity.socket}"
-    elif provider is IdentityProvider.BUILTIN and identity.builtin is not None:
-        values[table.ENV_IDENTITY_BUILTIN_URL] = identity.builtin.url
-        values[table.ENV_IDENTITY_BUILTIN_ROOT] = f"{TOKEN_PATH}/{ROOT_FILE}"
-        values[table.ENV_IDENTITY_BUILTIN_TOKEN] = f"{TOKEN_PATH}/{TOKEN_FILE}"
     elif provider is IdentityProvider.FILES and identity.files is not None:
         certificate, key, bundle = identity.files.names
         values[table.ENV_IDENTITY_FILES_CERTIFICATE] = f"{FILES_PATH}/{certificate}"
@@ -69,13 +59,6 @@ def _socket_volume(identity: Identity) -> Volume:
             "hostPath": {"path": identity.host_path, "type": "Directory"},
         }
     return {"name": table.IDENTITY_VOLUME, "csi": {"driver": SPIFFE_CSI, "readOnly": True}}
-
-
-def _token_volume(builtin: Builtin) -> Volume:
-    token = {"audience": builtin.audience, "expirationSeconds": builtin.token_seconds, "path": TOKEN_FILE}
-    root = {"name": builtin.root_config_map, "items": [{"key": ROOT_FILE, "path": ROOT_FILE}]}
-    sources = [{"serviceAccountToken": token}, {"configMap": root}]
-    return {"name": table.TOKEN_VOLUME, "projected": {"sources": sources}}
 
 
 def _files_volume(files: Files) -> Volume:
@@ -98,10 +81,10 @@ def _files_volume(files: Files) -> Volume:
     return {"name": table.IDENTITY_VOLUME, "projected": {"sources": sources}}
 
 
-def identity_exposed(pod: Pod, identity: Identity) -> Iterator[Problem]:
+def identity_exposed(pod: Pod, identity: Identity, control: ControlPlane) -> Iterator[Problem]:
     """Containers of a pod (from which our own additions have been removed) that get what the identity comes by."""
     volumes = pod["spec"].get("volumes") or ()
-    means = {one["name"]: _means(one, identity) for one in volumes}
+    means = {one["name"]: _means(one, identity, control) for one in volumes}
     secret = identity.files.secret if identity.files and identity.chosen is IdentityProvider.FILES else ""
     for container in every_container(pod):
         where = f"container {container['name']}"
@@ -112,28 +95,14 @@ def identity_exposed(pod: Pod, identity: Identity) -> Iterator[Problem]:
             yield Problem(Reason.IDENTITY_EXPOSED, f"{where}, {found}")
 
 
-def ca_led_elsewhere(pod: Pod, identity: Identity) -> Iterator[Problem]:
-    """Host aliases by which a pod decides where the mesh's own CA is, which the sidecar shows its token to."""
-    if identity.chosen is not IdentityProvider.BUILTIN or identity.builtin is None:
-        return
-    host = (urlsplit(identity.builtin.url).hostname or "").rstrip(".")
-    for alias in pod["spec"].get("hostAliases") or ():
-        for name in alias.get("hostnames") or ():
-            plain = name.lower().rstrip(".")
-            if plain == host or plain.startswith(f"{host}."):  # or the name with a search domain
-                detail = f"spec.hostAliases decides where {name} leads, the mesh's CA"
-                yield Problem(Reason.IDENTITY_EXPOSED, detail)
-
-
-def _means(volume: Volume, identity: Identity) -> str:
+def _means(volume: Volume, identity: Identity, control: ControlPlane) -> str:
     """What in a projected volume would do as well as what the sidecar has, in words."""
     sources = (volume.get("projected") or {}).get("sources")
     for source in sources if isinstance(sources, list) else ():
         token, issued = _part(source, "serviceAccountToken"), _part(source, "podCertificate")
-        if identity.chosen is IdentityProvider.BUILTIN and identity.builtin is not None:
-            if token.get("audience") == identity.builtin.audience:
-                return f"a token for the audience {identity.builtin.audience}"
-        elif identity.chosen is IdentityProvider.FILES and identity.files and identity.files.pod_certificate:
+        if control.present and token.get("audience") == control.audience:
+            return f"a token for the audience {control.audience}"
+        if identity.chosen is IdentityProvider.FILES and identity.files and identity.files.pod_certificate:
             signer = identity.files.pod_certificate.signer_name
             if issued.get("signerName") == signer:
                 return f"a certificate of the signer {signer}"

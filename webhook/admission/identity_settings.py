@@ -1,9 +1,7 @@
 """Where sidecars get their SVID from: the part of the platform's settings called `identity`, and its reader.
 
     identity: {provider: workload-api, volume: csi, socket: spire-agent.sock}
-    identity:
-      provider: builtin
-      builtin: {url: "https://outrider-ca.outrider-system.svc:8444", rootConfigMap: outrider-root}
+    identity: {provider: builtin}                                         # the control plane's CA: controlPlane
     identity:
       provider: files
       files:
@@ -23,10 +21,9 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
 
 from mesh.policy.errors import shown
-from mesh.policy.fields import INVALID, Field, Invalid, Place, choice, integer, text
+from mesh.policy.fields import INVALID, Field, Invalid, Place, choice, text
 from mesh.policy.yaml_tree import Node
 from webhook.admission.settings_readers import NAME, absolute, file_name, filled, matching, section, strings
 
@@ -46,17 +43,6 @@ class IdentityVolume(StrEnum):
     CSI = "csi"  # the driver csi.spiffe.io: fits PodSecurity restricted
     HOST_PATH = "hostPath"  # the agent's folder on the node: needs PodSecurity privileged
     NONE = "none"  # no volume
-
-
-@dataclass(frozen=True, slots=True)
-class Builtin:
-    """The mesh's own CA. `root_config_map` is in the pod's namespace and holds the CA's root as `root.pem`;
-    `audience` is that of the CA alone, and `token_seconds` how long a ServiceAccount token lasts."""
-
-    url: str
-    root_config_map: str
-    audience: str = "outrider-ca"
-    token_seconds: int = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +99,6 @@ class Identity:
     socket: str = "spire-agent.sock"
     host_path: str = "/run/spire/agent-sockets"
     provider: IdentityProvider | None = None
-    builtin: Builtin | None = None
     files: Files | None = None
 
     @property
@@ -129,28 +114,10 @@ _KEY_TYPES = ("ED25519", "ECDSAP256", "ECDSAP384", "ECDSAP521", "RSA3072", "RSA4
 _FILE_KEYS = ("csi", "podCertificate", "secret")
 
 
-def _https(value: str) -> str | None:
-    try:
-        parts = urlsplit(value)
-        fine = parts.scheme == "https" and parts.hostname and parts.port != 0 and not parts.query
-    except ValueError:
-        fine = False
-    return None if fine else f"{shown(value)} is not an https:// URL without a query"
-
-
 def _key_type(value: str) -> str | None:
     return None if value in _KEY_TYPES else f"{shown(value)} is no key type; allowed: {', '.join(_KEY_TYPES)}"
 
 
-_BUILTIN = {
-    "url": Field(text(_https), missing="the https:// URL of the mesh's CA"),
-    "rootConfigMap": Field(
-        matching(NAME, "the name of a ConfigMap"),
-        missing="the ConfigMap, in the pods' namespaces, that holds the CA's root as root.pem",
-    ),
-    "audience": Field(text(filled)),
-    "tokenSeconds": Field(integer(600, 86400)),
-}
 _CSI = {
     "driver": Field(matching(NAME, "the name of a CSI driver"), missing="the name of the CSI driver"),
     "attributes": Field(strings),
@@ -173,7 +140,6 @@ _IDENTITY = {
     "volume": Field(choice(IdentityVolume)),
     "socket": Field(text(file_name)),
     "hostPath": Field(text(absolute)),
-    "builtin": Field(section(_BUILTIN, Builtin)),
 }
 
 
@@ -199,7 +165,6 @@ def read_identity(node: Node, place: Place) -> Any:
     if provider is IdentityProvider.WORKLOAD_API and identity.volume is IdentityVolume.NONE:
         message = "the provider workload-api needs its socket; allowed: csi, hostPath"
         return place.child("volume").error(node, message)
-    needed = {IdentityProvider.BUILTIN: identity.builtin, IdentityProvider.FILES: identity.files}
-    if provider in needed and needed[provider] is None:
+    if provider is IdentityProvider.FILES and identity.files is None:
         return place.child(provider).error(node, f"missing; the provider {provider} needs it")
     return identity

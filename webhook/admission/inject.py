@@ -21,7 +21,6 @@ from webhook.admission.boundary import slack, undoing
 from webhook.admission.container import sidecar, volumes
 from webhook.admission.documents import LocalReference, Pod
 from webhook.admission.hidden_secrets import hide
-from webhook.admission.identity import ca_led_elsewhere
 from webhook.admission.node import reaching_node
 from webhook.admission.optin import opted_in
 from webhook.admission.outcome import Injection, Namespace, Outcome, Problem, Refusal, Skipped
@@ -37,6 +36,7 @@ from webhook.admission.shape import PodMalformed, as_pod, sidecar_of
 from webhook.admission.strip import (
     DEFAULT_CONTAINER,
     EVICTABLE,
+    IN_MEMORY,
     Added,
     evictable,
     is_injected,
@@ -84,7 +84,7 @@ def _inject(
     plan, invalid = _plan(pod, namespace, settings)
     trusting, said = _set_trust(pod, plan)
     problems = [*obstacles, *conflicts(pod, settings, own_uid=plan.own_uid), *trusting]
-    problems += ca_led_elsewhere(pod, settings.identity)
+    problems += _unknown_roots(settings)
     if plan.transparent:
         problems += [*undoing(pod, settings), *own_resolvers(pod, settings)]
         said += slack(pod)
@@ -107,7 +107,7 @@ def _inject(
     warned = tuple(_clipped(warning) for warning in (*warnings(pod, settings), *said))
     _mark(pod)
     status = _status(plan, settings, _added(pod, settings))
-    _annotate(pod, plan, status)
+    _annotate(pod, plan, settings, status)
     _add(pod, plan, settings)
     return Injection(pod, difference(original, pod), status, warned)
 
@@ -184,15 +184,26 @@ def _mark(pod: Pod) -> None:
     pod["metadata"]["labels"] = {**(pod["metadata"].get("labels") or {}), table.POD_INJECTED.name: "true"}
 
 
-def _annotate(pod: Pod, plan: Plan, status: dict[str, Any]) -> None:
+def _annotate(pod: Pod, plan: Plan, settings: InjectionSettings, status: dict[str, Any]) -> None:
     annotations = dict(pod["metadata"].get("annotations") or {})
     chosen = status.get("added", {}).get("defaultContainer")
     if chosen:
         annotations[DEFAULT_CONTAINER] = chosen
-    in_memory = [table.TMP_VOLUME, *([table.TRUST_VOLUME] if plan.interception else [])]
-    annotations[EVICTABLE] = evictable(annotations.get(EVICTABLE, ""), in_memory)
+    annotations[EVICTABLE] = evictable(annotations.get(EVICTABLE, ""), _in_memory(plan, settings))
     annotations[table.STATUS.name] = json.dumps(status, sort_keys=True, separators=(",", ":"))
     pod["metadata"]["annotations"] = annotations
+
+
+def _in_memory(plan: Plan, settings: InjectionSettings) -> list[str]:
+    """The volumes that may be lost with a node."""
+    return [one["name"] for one in volumes(plan, settings) if "emptyDir" in one and one["name"] in IN_MEMORY]
+
+
+def _unknown_roots(settings: InjectionSettings) -> list[Problem]:
+    """Without roots the sidecar would trust nobody, and nothing may choose them for it later."""
+    if not settings.control_plane.present or settings.control_plane.roots:
+        return []
+    return [Problem(Reason.CONTROL_ROOTS_UNKNOWN, f"for {settings.control_plane.url}")]
 
 
 def _add(pod: Pod, plan: Plan, settings: InjectionSettings) -> None:

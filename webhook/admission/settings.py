@@ -17,9 +17,12 @@ from mesh.settings.table import (
     SIDECAR_UID,
     TELEMETRY_PORT,
 )
+from webhook.admission.control_settings import ControlPlane, Denials
 from webhook.admission.identity_settings import Identity, IdentityProvider, IdentityVolume
 
 __all__ = [
+    "ControlPlane",
+    "Denials",
     "Egress",
     "Identity",
     "IdentityProvider",
@@ -100,10 +103,14 @@ class InjectionSettings:
 
     identity: Identity = field(default_factory=Identity)
 
+    control_plane: ControlPlane = field(default_factory=ControlPlane)
+
     policy_config_map: str = "outrider-policies"
-    """The ConfigMap, in the pod's own namespace, that holds its policies. A pod whose namespace has no such
-    ConfigMap waits for it: without policies nothing would be allowed anyway. Empty where the image itself
-    holds them."""
+    """Where there is no control plane: the ConfigMap, in the pod's own namespace, that holds its policies. A pod
+    whose namespace has no such ConfigMap waits for it: without policies nothing would be allowed anyway. Empty
+    where the image itself holds them."""
+
+    denials: Denials = Denials.HIDDEN
 
     cluster_domain: str = "cluster.local"
     """The DNS domain of the cluster, for the API server's full name in NO_PROXY."""
@@ -139,6 +146,15 @@ class InjectionSettings:
         return replace(
             self, native_sidecars=NativeSidecars.ALWAYS if native_sidecars else NativeSidecars.NEVER
         )
+
+    def with_roots(self, roots: str) -> InjectionSettings:
+        """The settings with the roots (PEM) that vouch for the control plane now."""
+        return replace(self, control_plane=replace(self.control_plane, roots=roots))
+
+    @property
+    def mounted_policies(self) -> str:
+        """The ConfigMap that the sidecar reads its policies from, or "" where they come from elsewhere."""
+        return "" if self.control_plane.present else self.policy_config_map
 
     @property
     def proxy_url(self) -> str:

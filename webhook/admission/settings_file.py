@@ -46,7 +46,8 @@ from mesh.settings.table import (
     REDIRECT_UDP,
 )
 from mesh.settings.values import Choice
-from webhook.admission.identity_settings import read_identity
+from webhook.admission.control_settings import Denials, read_control_plane
+from webhook.admission.identity_settings import IdentityProvider, read_identity
 from webhook.admission.outcome import Namespace
 from webhook.admission.parameters import PARAMETERS
 from webhook.admission.permission import PERMISSIONS
@@ -64,6 +65,7 @@ from webhook.admission.settings_readers import (
 )
 
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_NO_ISSUER = "the provider builtin is the control plane's CA, and controlPlane.url does not say where that is"
 _DECIMAL = re.compile(r"[0-9]{1,12}\.[0-9]{1,6}")
 
 
@@ -108,7 +110,17 @@ def parse_settings(source: str, file: str) -> SettingsFile:
         raise SettingsInvalid(errors)
     namespaces = values.pop("namespaces", None)
     given = {attribute(key): value for key, value in values.items() if value is not None}
-    return SettingsFile(InjectionSettings(**given), namespaces)
+    settings = InjectionSettings(**given)
+    if settings.identity.chosen is IdentityProvider.BUILTIN and not settings.control_plane.present:
+        raise SettingsInvalid(
+            (PolicyError(file, _line_of(nodes[0], "identity"), "identity.provider", _NO_ISSUER),)
+        )
+    return SettingsFile(settings, namespaces)
+
+
+def _line_of(document: Node, key: str) -> int:
+    found = document.entries if isinstance(document, yaml_tree.Mapping) else ()
+    return next((entry.line for entry in found if entry.key == key), document.line)
 
 
 def _address(value: str) -> str | None:
@@ -206,7 +218,9 @@ _FIELDS = {
     "listenHost": Field(text(filled)),
     "nativeSidecars": Field(choice(NativeSidecars)),
     "identity": Field(read_identity),
+    "controlPlane": Field(read_control_plane),
     "policyConfigMap": Field(_config_map),
+    "denials": Field(choice(Denials)),
     "clusterDomain": Field(matching(_DOMAIN, "a DNS domain")),
     "noProxy": Field(list_of(text(_no_proxy_entry))),
     "limits": Field(_limits),

@@ -16,6 +16,7 @@ from mesh.settings.table import (
     RESERVED_CONTAINERS,
     RESERVED_VOLUMES,
     SIDECAR_CONTAINER,
+    STATE_VOLUME,
     STATUS,
     TMP_VOLUME,
     TRUST_VOLUME,
@@ -30,7 +31,7 @@ from webhook.admission.trust import application_containers, keep_environment, wi
 
 EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-IN_MEMORY = frozenset({TMP_VOLUME, TRUST_VOLUME})
+IN_MEMORY = frozenset({TMP_VOLUME, TRUST_VOLUME, STATE_VOLUME})
 
 
 class Added(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -55,7 +55,7 @@ def conflicts(pod: Pod, settings: InjectionSettings, *, own_uid: bool) -> list[P
             problems.append(Problem(Reason.SIDECAR_UID, f"container {container['name']} (UID {user})"))
         elif shared and (not own_uid or may_trace(context, outer)):
             problems.append(Problem(Reason.SHARED_PROCESSES, f"container {container['name']}"))
-    return [*problems, *identity_exposed(pod, settings.identity)]
+    return [*problems, *identity_exposed(pod, settings.identity, settings.control_plane)]
 
 
 def warnings(pod: Pod, settings: InjectionSettings) -> list[str]:

@@ -84,8 +84,8 @@ def rewritten(time: object) -> Snapshot:
 
 
 def builtin(root: Part = Part()) -> Snapshot:  # noqa: B008 - frozen
-    """The mesh's own CA gives identities, and its root is `root`."""
-    text = "identity: {provider: builtin, builtin: {url: 'https://ca:8444', rootConfigMap: ca-root}}"
+    """The control plane gives identities, and `root` is the ConfigMap with its roots."""
+    text = "{identity: {provider: builtin}, controlPlane: {url: 'https://control:15012'}}"
     return replace(with_data(root=root), settings=part({"data": {"settings.yaml": text}}))
 
 
@@ -637,11 +637,16 @@ DEVIATIONS = [
         SKIPPED,
         "not in a ConfigMap",
     ),
-    ("identity-root", builtin(), FAILED, "no ConfigMap ca-root in namespace agents"),
-    ("identity-root", builtin(part({"data": {"ca.pem": "x"}})), FAILED, "has no key root.pem"),
-    ("identity-root", builtin(part({"data": {"root.pem": ""}})), FAILED, "has no key root.pem"),
+    ("identity-root", builtin(), FAILED, "no ConfigMap outrider-roots in namespace outrider-system"),
+    ("identity-root", builtin(part({"data": {"ca.pem": "x"}})), FAILED, "has no key roots.pem"),
+    ("identity-root", builtin(part({"data": {"roots.pem": ""}})), FAILED, "has no key roots.pem"),
     ("identity-root", builtin(UNREAD), SKIPPED, "forbidden"),
-    ("identity-root", builtin(part({"data": {"root.pem": "x"}})), OK, "ConfigMap ca-root has root.pem"),
+    (
+        "identity-root",
+        builtin(part({"data": {"roots.pem": "x"}})),
+        OK,
+        "ConfigMap outrider-roots has roots.pem",
+    ),
     ("identity-root", beside(settings=NONE), SKIPPED, "cannot be read"),
     ("identity-root", replace(HEALTHY, data=None), SKIPPED, "no namespace was named"),
     ("policy-labels", pods(changed(POD, "metadata/labels/app", "other")), WARNING, "relabelled since: app"),

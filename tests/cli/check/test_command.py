@@ -153,19 +153,20 @@ def test_the_install_namespace_is_where_the_webhooks_lead(api, options) -> None:
     assert read_cluster(real, None, None, before=False).namespace == cluster.SPACE
 
 
-def test_the_root_of_the_meshs_own_ca_is_read_where_it_issues(api, options) -> None:
+def test_the_roots_of_the_control_plane_are_read_where_there_is_one(api, options) -> None:
     real = connect(argparse.Namespace(kubeconfig=Path(options[1]), context=None, acting_as=None)).api
-    agents = "/api/v1/namespaces/agents/configmaps"
     data = read_cluster(real, None, "agents", before=False).data
     assert data is not None
     assert data.root == Part()
-    text = "identity: {provider: builtin, builtin: {url: 'https://ca:8444', rootConfigMap: ca-root}}"
+    text = "controlPlane: {url: 'https://control:15012'}"
     settings = f"/api/v1/namespaces/{cluster.SPACE}/configmaps/outrider-webhook-settings"
     api.objects[settings] = {"data": {"settings.yaml": text}}
-    api.objects[f"{agents}/ca-root"] = {"data": {"root.pem": "x"}}
+    api.objects[f"/api/v1/namespaces/{cluster.SPACE}/configmaps/outrider-roots"] = {
+        "data": {"roots.pem": "x"}
+    }
     data = read_cluster(real, None, "agents", before=False).data
     assert data is not None
-    assert data.root.one == {"data": {"root.pem": "x"}}
+    assert data.root.one == {"data": {"roots.pem": "x"}}
 
 
 class _Recovering:
