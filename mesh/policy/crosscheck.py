@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from mesh.policy.documents import AgentPolicy, Backend, BackendProtocol
-from mesh.policy.fields import Invalid, Mention, Place
+from mesh.policy.documents import BackendProtocol
+from mesh.policy.fields import Mention, Place
 
 SUGGESTED = 20
 
@@ -24,7 +25,7 @@ class Declared:
     namespace: str | None
     line: int
     place: Place
-    value: Backend | AgentPolicy | Invalid
+    value: Any
 
     def report(self, path: str, message: str) -> None:
         """Note a fault at `path`, on the line where that path stands."""
@@ -56,7 +57,7 @@ class _Reach:
 
 def cross_check(documents: list[Declared]) -> None:
     """Report to each document's own sheet what is wrong between the documents."""
-    _unique_names(documents)
+    unique_names(documents)
     backends = [document for document in documents if document.kind == "Backend"]
     _unique_destinations(backends)
     by_name: dict[str, list[Declared]] = {}
@@ -77,7 +78,8 @@ def _clashes(group: Iterable[Declared]) -> Iterator[tuple[Declared, Declared]]:
         seen.add(document)
 
 
-def _unique_names(documents: list[Declared]) -> None:
+def unique_names(documents: list[Declared]) -> None:
+    """Report documents of one kind and name that one agent could see both of."""
     groups: dict[tuple[str, str], list[Declared]] = {}
     for document in documents:
         groups.setdefault((document.kind, document.name), []).append(document)

@@ -13,7 +13,7 @@ from typing import Any
 from mesh.policy.address_space import space_of_host
 from mesh.policy.ballot import refuse, settle, strongest
 from mesh.policy.boundary import Boundary, Reach, stops
-from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Route, Target
+from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, RequestContext, Route, Target
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.policy.entrances import Entrances
 from mesh.policy.methods import KIND_SECTIONS, SUBJECT_METHODS, Section
@@ -102,6 +102,7 @@ class Policy:
         name: str | None = None,
         arguments: Mapping[str, Any] | None = None,
         http: HttpRequest | None = None,
+        context: RequestContext | None = None,
     ) -> Decision:
         """May `principal` do this at `target`?
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from mesh.policy.documents import Backend
@@ -36,17 +39,66 @@ class HttpRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestContext:
+    """The HTTP request that carries what is decided on; each part is None where it is not known.
+
+    `method` is the HTTP method, `host` lower case without port or trailing dot, `path` as sent, with its query.
+    `headers` has lower-case names, and values of one name joined with ",". `time` is when the request came, with
+    its zone. A rule that needs a part which is not known does not match, so that what is not known stays closed.
+    """
+
+    method: str | None = None
+    host: str | None = None
+    port: int | None = None
+    path: str | None = None
+    headers: Mapping[str, str] | None = None
+    time: datetime | None = None
+
+
+class AuthProtocol(StrEnum):
+    """How an external authorization is asked."""
+
+    HTTP = "HTTP"
+    GRPC = "GRPC"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalCheck:
+    """An authorization service that has to say yes before what was decided passes (Envoy's ext_authz).
+
+    `name` is that of the policy, like `XAccessPolicy/tools/gate`. `path` comes before the path of the request that
+    is asked about (HTTP only). Header names are lower case: `allowed_request_headers` are those it is shown, with
+    HTTP besides the ones that it always sees (Host, method, path, Content-Length, Authorization);
+    `allowed_response_headers` those of its answer that are put into the request. None means all.
+    `forward_body_bytes` is how much of the body it is shown; 0: nothing.
+    """
+
+    name: str
+    protocol: AuthProtocol
+    host: str
+    port: int
+    path: str = ""
+    allowed_request_headers: tuple[str, ...] | None = None
+    allowed_response_headers: tuple[str, ...] | None = None
+    forward_body_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Whether something passes, why, and which entry of which document says so.
 
     `rule` is like `AgentPolicy/triage outbound[0] tools.allow[2]`. `observed` is True when mode observe
     turned a refusal into a pass: `allowed` is True then, and `reason` and `rule` are those of the refusal.
+    What is allowed passes only once every one of `checks` has said yes, in this order. `message` is what the
+    author of the policy has to say about a refusal; empty where nothing.
     """
 
     allowed: bool
     reason: Reason
     rule: str
     observed: bool = False
+    checks: tuple[ExternalCheck, ...] = ()
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

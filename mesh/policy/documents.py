@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mesh.policy.access.documents import AccessPolicy, TargetRef, XBackend
 
 API_VERSION = "outrider.dev/v1alpha1"
 EVERY_BACKEND = "*"
@@ -82,6 +86,8 @@ class Backend:
     port: int
     path: str
     tls: BackendTls
+    origin: str = ""
+    """What the control plane made it from, like `XBackend.gateway.networking.x-k8s.io/tools/github`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,17 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
+class ArgumentRule:
+    """What the arguments of the tools that match the glob `tool` have to be: `require` is a CEL expression over
+    `args`, and `message` what a refused caller is told.
+    """
+
+    tool: str
+    require: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class McpGrant:
     """What a rule grants of MCP. An absent kind grants nothing of that kind."""
 
@@ -100,11 +117,14 @@ class McpGrant:
     prompts: Names | None = None
     resources: Names | None = None
     unknown_methods: bool = False
+    arguments: tuple[ArgumentRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OutboundRule:
-    """What the agent may use of one Backend, or of every Backend when `backend` is `*`.
+    """What the agent may use of one Backend, or of every Backend of its namespace when `backend` is `*`.
+
+    `backend` is a name, or `namespace/name` for a Backend of another namespace.
 
     `server_requests` is None when the rule does not limit what the server may ask.
     """
@@ -146,7 +166,13 @@ class AgentPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Everything that was loaded, in the order of the files."""
+    """Everything that was loaded, in the order of the files.
+
+    `standing` are the targets of access policies that this workload stands behind, as a server.
+    """
 
     backends: tuple[Backend, ...] = ()
     policies: tuple[AgentPolicy, ...] = ()
+    access_policies: tuple[AccessPolicy, ...] = ()
+    xbackends: tuple[XBackend, ...] = ()
+    standing: tuple[TargetRef, ...] = ()

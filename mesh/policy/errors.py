@@ -14,8 +14,8 @@ MAX_ERRORS = 1000
 
 @dataclass(frozen=True, slots=True, order=True)
 class PolicyError:
-    """One fault: `line` counts from 1, `path` is like `spec.outbound[0].tools.allow[2]` (empty: the whole
-    document).
+    """One fault: `line` counts from 1, 0 where there are none (an object, no text); `path` is like
+    `spec.outbound[0].tools.allow[2]` (empty: the whole document).
     """
 
     file: str
@@ -24,7 +24,7 @@ class PolicyError:
     message: str
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: "
+        where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
         return f"{where}{self.path}: {self.message}" if self.path else where + self.message
 
 

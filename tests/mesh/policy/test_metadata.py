@@ -18,7 +18,7 @@ def test_a_document_has_version_kind_name_and_spec(faults: Faults) -> None:
     assert faults(document()) == []
     assert faults("{}") == [
         "1: apiVersion: missing; write outrider.dev/v1alpha1",
-        "1: kind: missing; allowed: AgentPolicy, Backend",
+        "1: kind: missing; allowed: AgentPolicy, Backend, XAccessPolicy, XBackend",
         "1: metadata: missing; write {name: ...}",
         "1: spec: missing; what the document says",
     ]
@@ -31,15 +31,32 @@ def test_a_document_is_a_mapping(faults: Faults, text: str) -> None:
 
 def test_other_versions_and_kinds_are_told(faults: Faults) -> None:
     assert faults(document(api="outrider.dev/v1", kind="Secret")) == [
-        '1: apiVersion: "outrider.dev/v1" is not known; allowed: outrider.dev/v1alpha1',
-        '2: kind: "Secret" is not known; allowed: AgentPolicy, Backend',
+        '1: apiVersion: "outrider.dev/v1" is not known; allowed: outrider.dev/v1alpha1 for our own, '
+        "agentic.networking.x-k8s.io/v1alpha1, agentic.networking.x-k8s.io/v0alpha0, "
+        "gateway.networking.x-k8s.io/v1alpha1",
+        '2: kind: "Secret" is not known; allowed: AgentPolicy, Backend, XAccessPolicy, XBackend',
     ]
 
 
-@pytest.mark.parametrize("kind", ["XAccessPolicy", "XBackend"])
-def test_policies_of_the_sig_are_refused_and_not_ignored(faults: Faults, kind: str) -> None:
-    assert faults(document(kind=kind)) == [
-        f"2: kind: {kind} is not supported by this version; allowed: AgentPolicy, Backend"
+@pytest.mark.parametrize(
+    ("api", "kind", "versions"),
+    [
+        (
+            "outrider.dev/v1alpha1",
+            "XAccessPolicy",
+            "agentic.networking.x-k8s.io/v1alpha1, agentic.networking.x-k8s.io/v0alpha0",
+        ),
+        ("agentic.networking.x-k8s.io/v1alpha1", "Backend", "outrider.dev/v1alpha1"),
+        (
+            "agentic.networking.x-k8s.io/v1alpha1",
+            "XBackend",
+            "agentic.networking.x-k8s.io/v0alpha0, gateway.networking.x-k8s.io/v1alpha1",
+        ),
+    ],
+)
+def test_a_kind_of_another_version_is_a_fault(faults: Faults, api: str, kind: str, versions: str) -> None:
+    assert faults(document(api=api, kind=kind)) == [
+        f"2: kind: {kind} is none of {api}; allowed as apiVersion: {versions}"
     ]
 
 
