@@ -123,6 +123,10 @@ class Reason(StrEnum):
     DRAINING = "draining"
     LISTENER_NOT_BOUND = "listener_not_bound"
 
+    # Configuration from the control plane.
+    NO_CONFIGURATION = "no_configuration"
+    CONFIGURATION_INVALID = "configuration_invalid"
+
     # Admission: what happened to a pod, and why.
     INJECTED = "injected"
     NOT_OPTED_IN = "not_opted_in"

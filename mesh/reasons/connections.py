@@ -49,4 +49,11 @@ SENTENCES: Final = {
     "listener_not_bound": (
         "The sidecar does not accept connections on this listener yet; it does once it has an SVID."
     ),
+    "no_configuration": (
+        "The control plane has not given this sidecar a configuration yet, and none was saved: nothing is let "
+        "through; look at what it says of the control plane."
+    ),
+    "configuration_invalid": (
+        "The configuration that the control plane sent cannot be compiled; the one before stays in force."
+    ),
 }

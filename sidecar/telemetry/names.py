@@ -111,6 +111,42 @@ IDENTITY_ROTATIONS = Metric(
     (),
     "Times the identity provider gave a new SVID or bundle.",
 )
+CONTROL_CONNECTED = Metric(
+    "outrider_control_connected",
+    "gauge",
+    (),
+    "1 while this sidecar is connected to the control plane; absent where there is none.",
+)
+CONTROL_FAILURES = Metric(
+    "outrider_control_failures_total",
+    "counter",
+    ("cause",),
+    "Connections to the control plane that failed or were lost, by cause.",
+)
+CONFIGURATION_AGE_SECONDS = Metric(
+    "outrider_configuration_age_seconds",
+    "gauge",
+    (),
+    "For how long the configuration in force may be out of date: 0 while connected and nothing was refused.",
+)
+CONFIGURATIONS = Metric(
+    "outrider_configurations_total",
+    "counter",
+    ("outcome",),
+    "Configurations that the control plane sent: applied, or the reason why not.",
+)
+CONFIGURATION_SAVE_FAILURES = Metric(
+    "outrider_configuration_save_failures_total",
+    "counter",
+    (),
+    "Times that the last good configuration could not be written to control.state.",
+)
+REVOKED_CONNECTIONS = Metric(
+    "outrider_revoked_connections_total",
+    "counter",
+    ("direction",),
+    "Connections that were cut because a new policy does not allow them any more.",
+)
 LOG_LINES_DROPPED = Metric(
     "outrider_log_lines_dropped_total",
     "counter",
@@ -134,6 +170,12 @@ METRICS: tuple[Metric, ...] = (
     IDENTITY_READY,
     IDENTITY_EXPIRY_SECONDS,
     IDENTITY_ROTATIONS,
+    CONTROL_CONNECTED,
+    CONTROL_FAILURES,
+    CONFIGURATION_AGE_SECONDS,
+    CONFIGURATIONS,
+    CONFIGURATION_SAVE_FAILURES,
+    REVOKED_CONNECTIONS,
     LOG_LINES_DROPPED,
 )
 
