@@ -54,6 +54,7 @@ INJECTED = {
         ("object.nothing == 1 || true", pod(), True),
         ("true || object.nothing == 1", pod(), True),
         ("object.nothing == 1 && false", pod(), False),
+        ("'a' + 'b' == 'ab' && 'ab'.matches('^a')", pod(), True),
     ],
 )
 def test_expressions_have_the_value_that_cel_gives_them(expression, object_, expected) -> None:
@@ -68,11 +69,11 @@ def test_expressions_have_the_value_that_cel_gives_them(expression, object_, exp
         "object.nothing == 1 || false",
         "authorizer.group('').resource('pods').check('get').allowed()",
         "object.spec.containers.map(c, c.name)",
-        "'a' + 'b' == 'ab'",
         "'text'",
         "!'text'",
         "size()",
-        "matches('a', 'b')",
+        "object.metadata.name.find('[0-9]+') == '1'",
+        "isURL(object.metadata.name)",
         "object.spec.containers.exists('a', true)",
         "object.spec.containers.exists(c true)",
         "'a'.size(1) == 1",
