@@ -7,11 +7,12 @@ this pod trusts, and makes the connection to the real host itself, with that hos
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mesh.policy.documents import Backend
 from mesh.protocol.tls import alert
 from sidecar.identity.refused import TlsRefused
 from sidecar.interception.authority import InterceptionAuthority
@@ -49,8 +50,7 @@ def begin_interception(
         )
     except OSError as error:
         raise TrustNotWritten(f"{directory}: {error.strerror or error}") from error
-    if hosts:
-        pipeline.interception = Interception(pipeline, authority)
+    pipeline.interception = Interception(pipeline, authority)
     named = sorted((*hosts.exact, *(f"*.{suffix}" for suffix in hosts.suffixes)))
     return Begun(tuple(named), written.public_roots)
 
@@ -65,6 +65,11 @@ class Interception:
     def covers(self, host: str) -> bool:
         """Whether the authority may vouch for this host."""
         return self._authority.hosts.cover(host)
+
+    def beyond(self, backends: Iterable[Backend]) -> tuple[str, ...]:
+        """The hosts of these for which the application would have to trust another authority: that takes a
+        restart of the pod."""
+        return DeclaredHosts.of(backends).beyond(self._authority.hosts)
 
     def take_over(self, transport: Any, listener: Listener, channel: Channel, received: bytes) -> None:
         """End the TLS that begins with `received`, and read the HTTP inside it as of `channel.tunnel`."""

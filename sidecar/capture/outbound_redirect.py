@@ -177,7 +177,9 @@ class _Redirected(Peek):
         """Go where a CONNECT to `host` would go, by the same decision."""
         pipeline, channel = self._pipeline, self._channel
         port = self._dialled[1]
-        decided = decide_tunnel(host, port, channel, pipeline.policy, pipeline.recorder, pipeline.intercepts)
+        decided = decide_tunnel(
+            host, port, channel, pipeline.policy, pipeline.recorder, pipeline.intercepts, pipeline.unable
+        )
         if isinstance(decided, TunnelRefused):
             self.refuse(decided.reason, decided.where, alert.refusal(decided.reason) if tls else b"")
         elif not decided.inspected:
@@ -187,8 +189,8 @@ class _Redirected(Peek):
             pipeline.interception.take_over(self.transport, self._listener, channel, self.release())
         else:
             detail = f"{host}:{port}"
-            words = alert.refusal(Reason.CONNECT_REFUSED) if tls else b""
-            self.refuse(Reason.CONNECT_REFUSED, detail, words)
+            reason = pipeline.unable(host, port) if tls else Reason.CONNECT_REFUSED
+            self.refuse(reason, detail, alert.refusal(reason) if tls else b"")
 
     def _relay(self, tunnel: Tunnel) -> None:
         """Bytes as they are. A TCP Backend is reached at the very address that was dialled: it may have several,

@@ -46,6 +46,11 @@ class DeclaredHosts:
         label, _, suffix = host.partition(".")
         return host in self.exact or (label != "" and suffix in self.suffixes)
 
+    def beyond(self, other: DeclaredHosts) -> tuple[str, ...]:
+        """The hosts here that `other` does not cover."""
+        exact = {host for host in self.exact if not other.cover(host)}
+        return (*sorted(exact), *(f"{WILDCARD}{suffix}" for suffix in sorted(self.suffixes - other.suffixes)))
+
     def __bool__(self) -> bool:
         return bool(self.exact or self.suffixes)
 

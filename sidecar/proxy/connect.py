@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mesh.policy.compile import Policy
+from mesh.policy.decision import Decision
 from mesh.policy.documents import Backend, BackendProtocol
+from mesh.policy.principal import Principal
 from mesh.protocol.http1.heads import RequestHead
 from mesh.protocol.http1.target import Target, authority_form
 from mesh.reasons import Reason
@@ -39,16 +41,22 @@ def no_host(host: str, port: int) -> bool:
     return False
 
 
+def as_it_is(host: str, port: int) -> Reason:
+    """Why TLS is not inspected where interception is off."""
+    return Reason.CONNECT_REFUSED
+
+
 def tunnel_to(
     head: RequestHead,
     channel: Channel,
     policy: Policy,
     recorder: Recorder,
     intercepts: Callable[[str, int], bool] = no_host,
+    unable: Callable[[str, int], Reason] = as_it_is,
 ) -> Tunnel | Reply:
     """Decide a CONNECT. Raises HttpRefused for a target that is no host:port."""
     host, port = authority_form(head.target)
-    decided = decide_tunnel(host, port, channel, policy, recorder, intercepts)
+    decided = decide_tunnel(host, port, channel, policy, recorder, intercepts, unable)
     if isinstance(decided, TunnelRefused):
         return replies.problem(403, decided.reason, decided.where)
     return decided
@@ -61,37 +69,65 @@ def decide_tunnel(
     policy: Policy,
     recorder: Recorder,
     intercepts: Callable[[str, int], bool] = no_host,
+    unable: Callable[[str, int], Reason] = as_it_is,
 ) -> Tunnel | TunnelRefused:
-    """Decide a tunnel. `intercepts` tells to which host and port TLS can be ended here."""
+    """Decide a tunnel, and say so. `intercepts` tells to which host and port TLS can be ended here, `unable` why
+    not."""
+    decided, backend, decision = judge_tunnel(host, port, channel.principal, policy, intercepts, unable)
+    if decision is not None:
+        where = f"{host}:{port}"
+        recorder.decision(channel.direction, channel.principal.id, backend, "connect", where, decision)
+    elif isinstance(decided, TunnelRefused):
+        recorder.refused_message("client", channel.peer, decided.reason, decided.where)
+    return decided
+
+
+class Judged(NamedTuple):
+    """What becomes of a tunnel; `decision` None: no rule was asked about the tunnel itself."""
+
+    outcome: Tunnel | TunnelRefused
+    backend: str
+    decision: Decision | None = None
+
+
+def judge_tunnel(
+    host: str,
+    port: int,
+    principal: Principal,
+    policy: Policy,
+    intercepts: Callable[[str, int], bool] = no_host,
+    unable: Callable[[str, int], Reason] = as_it_is,
+) -> Judged:
+    """As `decide_tunnel`, without a word to anybody."""
     where = f"{host}:{port}"
     backends = policy.backends_at(host, port)
     if not backends:
         decision = policy.egress(host, port)
-        recorder.decision(channel.direction, channel.principal.id, UNDECLARED, "connect", where, decision)
-        if not decision.allowed:
-            return TunnelRefused(decision.reason, where)
         destination = Destination(host, port, reach=policy.reach(host, port))
-        return Tunnel(host, port, destination, UNDECLARED, inspected=False)
+        tunnel = Tunnel(host, port, destination, UNDECLARED, inspected=False)
+        return Judged(_if_allowed(tunnel, decision, where), UNDECLARED, decision)
     opaque = next((b for b in backends if _may_be_opaque(b)), None)
-    if opaque is not None and all(_granted_whole(b, channel, policy) for b in backends if b is not opaque):
-        decision = policy.decide(channel.principal, opaque, "connect")
-        recorder.decision(channel.direction, channel.principal.id, opaque.name, "connect", where, decision)
-        if not decision.allowed:
-            return TunnelRefused(decision.reason, where)
+    if opaque is not None and all(_granted_whole(b, principal, policy) for b in backends if b is not opaque):
+        decision = policy.decide(principal, opaque, "connect")
         only_tls = opaque.tls.mode.value == TlsMode.PUBLIC
         destination = _tunnel_destination(opaque, host, port)
-        return Tunnel(host, port, destination, opaque.name, inspected=False, only_tls=only_tls)
+        tunnel = Tunnel(host, port, destination, opaque.name, inspected=False, only_tls=only_tls)
+        return Judged(_if_allowed(tunnel, decision, where), opaque.name, decision)
+    name = backends[0].name
     if all(b.tls.mode.value == TlsMode.PUBLIC for b in backends) and not intercepts(host, port):
-        recorder.refused_message("client", channel.peer, Reason.CONNECT_REFUSED, where)
-        return TunnelRefused(Reason.CONNECT_REFUSED, where)
-    return Tunnel(host, port, Destination(host, port), backends[0].name, inspected=True)
+        return Judged(TunnelRefused(unable(host, port), where), name)
+    return Judged(Tunnel(host, port, Destination(host, port), name, inspected=True), name)
 
 
-def _granted_whole(backend: Backend, channel: Channel, policy: Policy) -> bool:
+def _if_allowed(tunnel: Tunnel, decision: Decision, where: str) -> Tunnel | TunnelRefused:
+    return tunnel if decision.allowed else TunnelRefused(decision.reason, where)
+
+
+def _granted_whole(backend: Backend, principal: Principal, policy: Policy) -> bool:
     """Whether a tunnel that reaches this Backend too bypasses nothing: plain HTTP that is granted."""
     if backend.protocol is not BackendProtocol.HTTP:
         return False
-    return policy.decide(channel.principal, backend, "connect").allowed
+    return policy.decide(principal, backend, "connect").allowed
 
 
 def _may_be_opaque(backend: Backend) -> bool:

@@ -290,9 +290,10 @@ class Downstream(asyncio.Protocol):
             self._listener.closed(self)
             interception.take_over(self.transport, self._listener, self.channel, data)
             return False
-        detail = f"TLS inside a tunnel to {host}:{port}: {Reason.CONNECT_REFUSED.sentence}"
-        self._pipeline.recorder.refused_message("client", self.channel.peer, Reason.CONNECT_REFUSED, detail)
-        self.write(alert.refusal(Reason.CONNECT_REFUSED))
+        reason = self._pipeline.unable(host, port)
+        detail = f"TLS inside a tunnel to {host}:{port}: {reason.sentence}"
+        self._pipeline.recorder.refused_message("client", self.channel.peer, reason, detail)
+        self.write(alert.refusal(reason))
         self.hang_up()
         return False
 
@@ -307,6 +308,11 @@ class Downstream(asyncio.Protocol):
         """A request has begun: it must arrive in time."""
         limit = self._pipeline.limits.head_seconds
         self.deadline = self._pipeline.clock() + limit if limit else NEVER
+
+    @property
+    def tunnel(self) -> Tunnel | None:
+        """The opaque tunnel that this connection has become."""
+        return None if self._relay is None else self._relay.tunnel
 
     @property
     def half_open(self) -> bool:

@@ -81,6 +81,11 @@ class Listener:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Those that are open now."""
+        return tuple(self._connections)
+
+    @property
     def count(self) -> int:
         return len(self._connections)
 

@@ -116,7 +116,7 @@ class Pipeline:
         """Where to, who, route: what can be decided before the body is here."""
         try:
             if head.method == "CONNECT" and channel.may_tunnel:
-                return tunnel_to(head, channel, self.policy, self.recorder, self.intercepts)
+                return tunnel_to(head, channel, self.policy, self.recorder, self.intercepts, self.unable)
             routed = self._route(head, channel)
         except HttpRefused as refused:
             self.recorder.refused_message("client", channel.peer, refused.reason, refused.detail)
@@ -145,6 +145,19 @@ class Pipeline:
         """Whether the application's TLS to this host and port can be ended here, and goes on as TLS."""
         if self.interception is None or not self.interception.covers(host):
             return False
+        return self._goes_on_as_tls(host, port)
+
+    def unable(self, host: str, port: int) -> Reason:
+        """Why the application's TLS to this host and port cannot be ended here."""
+        if (
+            self.interception is None
+            or self.interception.covers(host)
+            or not self._goes_on_as_tls(host, port)
+        ):
+            return Reason.CONNECT_REFUSED
+        return Reason.INTERCEPTION_UNAVAILABLE
+
+    def _goes_on_as_tls(self, host: str, port: int) -> bool:
         return any(b.tls.mode.value != TlsMode.NONE for b in self.policy.backends_at(host, port))
 
     def _route(self, head: RequestHead, channel: Channel) -> Routed:

@@ -43,7 +43,7 @@ class Relay(asyncio.Protocol):
         self._client = client
         self._first = first
         self._pipeline = pipeline
-        self._tunnel = tunnel
+        self.tunnel = tunnel
         self._transport: Any = None
         self._connecting: asyncio.Task[None] | None = None
         self._client_ended = ended
@@ -67,7 +67,7 @@ class Relay(asyncio.Protocol):
     def connect(self) -> None:
         """Reach the destination; the client hears of success or failure."""
         self._client.read_on(False)
-        self._connecting = spawn(self._connect(), name=f"tunnel {self._tunnel.destination}")
+        self._connecting = spawn(self._connect(), name=f"tunnel {self.tunnel.destination}")
         self._connecting.add_done_callback(self._settle)
 
     def _settle(self, task: asyncio.Task[None]) -> None:
@@ -78,7 +78,7 @@ class Relay(asyncio.Protocol):
         limit = self._pipeline.limits.connect_seconds
         try:
             async with asyncio.timeout(limit):
-                await self._pipeline.dialer.dial(self._tunnel.destination, self)
+                await self._pipeline.dialer.dial(self.tunnel.destination, self)
         except ConnectFailed as failed:
             self._failed(failed.reason, failed.detail)
             return
@@ -88,8 +88,8 @@ class Relay(asyncio.Protocol):
         self._client.tunnel_until(self.expires)
 
     def _failed(self, reason: Reason, detail: str) -> None:
-        destination = str(self._tunnel.destination)
-        self._pipeline.recorder.upstream_failure(self._tunnel.backend, destination, reason, detail)
+        destination = str(self.tunnel.destination)
+        self._pipeline.recorder.upstream_failure(self.tunnel.backend, destination, reason, detail)
         if self._first is None and self._transport is None:
             self._client.write(replies.tunnel_failed(reason, f"{destination}: {detail}"))
         self._client.hang_up()
@@ -151,7 +151,7 @@ class Relay(asyncio.Protocol):
         Many hosts share one address at a CDN, and there the server name chooses: a tunnel to a host that nobody
         declared would reach a declared one past its rules.
         """
-        tunnel = self._tunnel
+        tunnel = self.tunnel
         if not reader.received and data[0] != TLS_HANDSHAKE:
             self._hello = None
             return self._refuse(Reason.NOT_TLS, "") if tunnel.only_tls else data
@@ -170,7 +170,7 @@ class Relay(asyncio.Protocol):
         return self._refuse(Reason.SERVER_NAME_MISMATCH, f"server name {name}")
 
     def _refuse(self, reason: Reason, detail: str) -> bytes:
-        where = f"{self._tunnel.host}:{self._tunnel.port} {detail}".rstrip()
+        where = f"{self.tunnel.host}:{self.tunnel.port} {detail}".rstrip()
         self._pipeline.recorder.refused_message("client", self._client.channel.peer, reason, where)
         self._client.write(alert.refusal(reason))
         self._client.hang_up()
