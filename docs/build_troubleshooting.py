@@ -62,6 +62,7 @@ ELSEWHERE = {
     "pod_malformed": "injection.md#try-it",
     "not_a_pod_creation": "injection.md#the-admission-server",
     "sidecar_port": "injection.md#ports",
+    "control_roots_unknown": "injection.md#the-control-plane",
     "secret_exposed": "injection.md#annotations",
     "containers_added": "injection.md#ephemeral-containers",
     "documents_invalid": "policy.md#errors",

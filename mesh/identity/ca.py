@@ -5,12 +5,13 @@ Small on purpose: the embedded Workload API server and the control plane both is
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
@@ -20,6 +21,9 @@ from mesh.identity.spiffe_id import SCHEME, parse_trust_domain
 # A peer whose clock runs behind ours would refuse a certificate that is valid only from this instant.
 CLOCK_SKEW = timedelta(seconds=30)
 
+SigningKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+"""What an authority signs with. Those that are made here are P-256; others bring what they have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Authority:
@@ -27,7 +31,7 @@ class Authority:
 
     trust_domain: str
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey = field(repr=False)
+    key: SigningKey = field(repr=False)
     intermediates_der: tuple[bytes, ...] = field(default=(), repr=False)
 
     @property
@@ -45,7 +49,7 @@ def make_authority(trust_domain: str, now: datetime, lifetime: timedelta) -> Aut
     """Make a self-signed authority, valid from a little before `now` until `now + lifetime`."""
     parse_trust_domain(trust_domain)
     key = ec.generate_private_key(ec.SECP256R1())
-    name = authority_name(trust_domain)
+    name = _unique(trust_domain)
     builder = authority_builder(trust_domain, name, key.public_key(), now, lifetime, path_length=None)
     certificate = builder.issuer_name(name).sign(key, hashes.SHA256())
     return Authority(trust_domain, certificate, key)
@@ -54,7 +58,7 @@ def make_authority(trust_domain: str, now: datetime, lifetime: timedelta) -> Aut
 def make_intermediate(parent: Authority, now: datetime, lifetime: timedelta) -> Authority:
     """Make an authority below `parent`, which may issue SVIDs but no further authorities."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = authority_name(f"{parent.trust_domain} intermediate")
+    name = _unique(parent.trust_domain)
     builder = authority_builder(parent.trust_domain, name, key.public_key(), now, lifetime, path_length=0)
     certificate = (
         builder.issuer_name(parent.certificate.subject)
@@ -65,6 +69,27 @@ def make_intermediate(parent: Authority, now: datetime, lifetime: timedelta) -> 
     )
     chain = (certificate.public_bytes(Encoding.DER), *parent.intermediates_der)
     return Authority(parent.trust_domain, certificate, key, chain)
+
+
+def make_bridge(before: Authority, after: Authority, now: datetime, lifetime: timedelta) -> bytes:
+    """A certificate (DER) of `before` for the root `after`: who trusts the one comes to trust the other by it."""
+    certificate, until = after.certificate, before.certificate.not_valid_after_utc
+    lifetime = min(lifetime, until - now)
+    builder = authority_builder(
+        after.trust_domain, certificate.subject, after.key.public_key(), now, lifetime, path_length=None
+    )
+    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(before.key.public_key())
+    bridge = (
+        builder.issuer_name(before.certificate.subject)
+        .add_extension(signer, critical=False)
+        .sign(before.key, hashes.SHA256())
+    )
+    return bridge.public_bytes(Encoding.DER)
+
+
+def _unique(trust_domain: str) -> x509.Name:
+    """Names that differ, so that in a bundle with several authorities each issuer's name means one of them."""
+    return authority_name(f"{secrets.token_hex(4)} {trust_domain}")
 
 
 def authority_name(common_name: str) -> x509.Name:
@@ -80,7 +105,7 @@ def authority_name(common_name: str) -> x509.Name:
 def authority_builder(
     trust_domain: str,
     name: x509.Name,
-    public_key: ec.EllipticCurvePublicKey,
+    public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
     now: datetime,
     lifetime: timedelta,
     *,

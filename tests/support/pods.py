@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from webhook.admission.control_settings import ControlPlane
 from webhook.admission.hidden_secrets import placeholder
 from webhook.admission.identity_settings import (
-    Builtin,
     CsiVolume,
     Files,
     Identity,
@@ -154,12 +154,13 @@ VOLUMES = [
     {"name": "files", "projected": {"sources": [{"secret": {"name": "s", "items": []}}]}},
     {
         "name": "files",
-        "projected": {"sources": [{"serviceAccountToken": {"path": "t", "audience": "outrider-ca"}}]},
+        "projected": {"sources": [{"serviceAccountToken": {"path": "t", "audience": "mesh"}}]},
     },
 ]
 FORGED_VOLUMES = [
     {"name": "outrider-tmp", "hostPath": {"path": "/"}},
     {"name": "outrider-token", "emptyDir": {}},
+    {"name": "outrider-state", "hostPath": {"path": "/"}},
     {"name": "outrider-hidden-secrets", "secret": {"secretName": "s"}},
 ]
 ANNOTATIONS: dict[str, st.SearchStrategy[str]] = {
@@ -263,13 +264,14 @@ IDENTITIES = [
     Identity(),
     Identity(IdentityVolume.HOST_PATH),
     Identity(IdentityVolume.NONE),
-    Identity(provider=IdentityProvider.BUILTIN, builtin=Builtin("https://ca.test", "root")),
     Identity(provider=IdentityProvider.FILES, files=Files(csi=CsiVolume("spiffe.csi.cert-manager.io"))),
     Identity(provider=IdentityProvider.FILES, files=Files(secret="s")),
     Identity(provider=IdentityProvider.FILES, files=Files(pod_certificate=PodCertificate("a.test/b"))),
 ]
+CONTROL_PLANES = [ControlPlane(), ControlPlane("https://control.test:15012", "mesh", 900, "roots")]
 settings = st.builds(
     InjectionSettings,
+    control_plane=st.sampled_from(CONTROL_PLANES),
     native_sidecars=st.sampled_from(NativeSidecars),
     identity=st.sampled_from(IDENTITIES),
     image_pull_secrets=st.sampled_from([(), ("registry",), ("own", "registry")]),

@@ -83,20 +83,68 @@ API_ERRORS = _row(
 NATIVE = _row(
     "native_sidecars", Type.GAUGE, (), "1 where new pods get a native sidecar, 0 where an ordinary container."
 )
+STREAMS = _row("control_streams", Type.GAUGE, (), "Sidecars that are connected to this replica.")
+STREAMS_ENDED = _row(
+    "control_streams_ended_total", Type.COUNTER, ("why",), "Connections of sidecars that are over, and why."
+)
+STREAMS_REFUSED = _row(
+    "control_streams_refused_total", Type.COUNTER, ("reason",), "Sidecars that were given no configuration."
+)
+CONFIGURATIONS_SENT = _row(
+    "control_configurations_sent_total", Type.COUNTER, (), "Configurations that were sent to sidecars."
+)
+CONFIGURATIONS_ANSWERED = _row(
+    "control_configurations_answered_total",
+    Type.COUNTER,
+    ("result",),
+    "What sidecars said of configurations: applied, or refused.",
+)
+COMPILED = _row("control_compiled_total", Type.COUNTER, (), "Configurations that were worked out.")
+CHANGES = _row("control_changes_total", Type.COUNTER, ("subject",), "Changes of objects that were taken in.")
+DOCUMENTS = _row("control_documents", Type.GAUGE, (), "Policy objects that are known.")
+CONTROL_PODS = _row("control_pods", Type.GAUGE, (), "Pods with a sidecar that are known.")
+PUSH_SECONDS = _row(
+    "control_push_seconds",
+    Type.HISTOGRAM,
+    (),
+    "Time from a change until a sidecar has said that it is in force, or refused it.",
+)
+STATUS_WRITES = _row(
+    "control_status_writes_total", Type.COUNTER, ("result",), "Statuses of policy objects that were written."
+)
 
 TABLE: Final = tuple(value for value in list(globals().values()) if isinstance(value, Series))
+
+
+class _Histogram:
+    __slots__ = ("_buckets", "_seconds")
+
+    def __init__(self) -> None:
+        self._buckets = [0] * (len(BOUNDS) + 1)
+        self._seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        self._seconds += seconds
+        self._buckets[bisect_left(BOUNDS, seconds)] += 1
+
+    def lines(self, name: str) -> list[str]:
+        lines, total = [], 0
+        for bound, count in zip((*BOUNDS, "+Inf"), self._buckets, strict=True):
+            total += count
+            lines.append(f'{name}_bucket{{le="{bound}"}} {total}')
+        return [*lines, f"{name}_sum {self._seconds}", f"{name}_count {total}"]
 
 
 class AdmissionMetrics:
     """Counts of one server. Not thread-safe: one event loop owns it."""
 
-    __slots__ = ("_buckets", "_counts", "_gauges", "_seconds")
+    __slots__ = ("_counts", "_gauges", "_histograms")
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, tuple[str, ...]]] = Counter()
         self._gauges: dict[str, float] = {row.name: 0.0 for row in TABLE if row.type is Type.GAUGE}
-        self._buckets = [0] * (len(BOUNDS) + 1)
-        self._seconds = 0.0
+        histograms = (row.name for row in TABLE if row.type is Type.HISTOGRAM)
+        self._histograms = {name: _Histogram() for name in histograms}
 
     def count(self, result: str, reason: str, seconds: float) -> None:
         """One pod that was answered after `seconds`."""
@@ -105,8 +153,11 @@ class AdmissionMetrics:
 
     def took(self, seconds: float) -> None:
         """One answer that took so long."""
-        self._seconds += seconds
-        self._buckets[bisect_left(BOUNDS, seconds)] += 1
+        self.observe(SECONDS, seconds)
+
+    def observe(self, series: Series, seconds: float) -> None:
+        """One more value of a histogram."""
+        self._histograms[series.name].add(seconds)
 
     def add(self, series: Series, *labels: str) -> None:
         """One more of a counter; `labels` in the order of the table."""
@@ -131,19 +182,12 @@ class AdmissionMetrics:
         for row in TABLE:
             lines += [f"# HELP {row.name} {row.help}", f"# TYPE {row.name} {row.type}"]
             if row.type is Type.HISTOGRAM:
-                lines += self._histogram(row.name)
+                lines += self._histograms[row.name].lines(row.name)
             elif row.type is Type.GAUGE:
                 lines.append(f"{row.name} {self._gauges[row.name]:.17g}")
             else:
                 lines += [_counter(row, labels, value) for labels, value in counts.get(row.name, ())]
         return "\n".join(lines) + "\n"
-
-    def _histogram(self, name: str) -> list[str]:
-        lines, total = [], 0
-        for bound, count in zip((*BOUNDS, "+Inf"), self._buckets, strict=True):
-            total += count
-            lines.append(f'{name}_bucket{{le="{bound}"}} {total}')
-        return [*lines, f"{name}_sum {self._seconds}", f"{name}_count {total}"]
 
 
 def _counter(row: Series, labels: tuple[str, ...], value: int) -> str:

@@ -97,10 +97,9 @@ def _take_back(pod: Pod, status: str | None) -> None:
 
 
 def evictable(text: str, ours: Collection[str]) -> str:
-    """The list of volumes that may be lost with a node: what `text` lists, as it is written there, and `ours`."""
-    items = [item for item in text.split(",") if item.strip() and item.strip() not in IN_MEMORY - {*ours}]
-    listed = {item.strip() for item in items}
-    return ",".join((*items, *(name for name in ours if name not in listed)))
+    """The list of volumes that may be lost with a node: what `text` lists, as it is written there, then `ours`."""
+    items = [item for item in text.split(",") if item.strip() and item.strip() not in IN_MEMORY]
+    return ",".join((*items, *ours))
 
 
 def unevictable(annotations: Labels) -> None:

@@ -157,7 +157,7 @@ def test_resources_of_the_whole_pod_leave_those_of_the_sidecar_out(pod, enabled,
     [
         (None, "outrider-tmp"),
         ("scratch", "scratch,outrider-tmp"),
-        ("outrider-tmp,scratch", "outrider-tmp,scratch"),
+        ("outrider-tmp,scratch", "scratch,outrider-tmp"),
     ],
 )
 def test_our_memory_volume_does_not_hold_the_autoscaler_up(pod, enabled, settings, before, after) -> None:

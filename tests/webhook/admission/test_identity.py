@@ -7,18 +7,16 @@ from dataclasses import replace
 import pytest
 
 from mesh.reasons import Reason
+from webhook.admission.control_settings import ControlPlane
 from webhook.admission.ephemeral import admit_ephemeral
 from webhook.admission.identity import needed_driver
-from webhook.admission.identity_settings import Builtin, CsiVolume, Files, PodCertificate
+from webhook.admission.identity_settings import CsiVolume, Files, PodCertificate
 from webhook.admission.inject import inject, unshared
 from webhook.admission.outcome import Injection, Namespace, Refusal
-from webhook.admission.settings import Identity, IdentityProvider, IdentityVolume, InjectionSettings
+from webhook.admission.settings import Denials, Identity, IdentityProvider, IdentityVolume, InjectionSettings
 
-BUILTIN = InjectionSettings(
-    identity=Identity(
-        provider=IdentityProvider.BUILTIN, builtin=Builtin("https://ca.test:8444", "ca-root", "mesh-ca", 900)
-    )
-)
+CONTROL = ControlPlane("https://control.test:15012", "mesh", 900, "-----BEGIN")
+BUILTIN = InjectionSettings(identity=Identity(provider=IdentityProvider.BUILTIN), control_plane=CONTROL)
 
 
 def files(**of):
@@ -38,38 +36,70 @@ def parts(injection):
     return {one["name"]: one for one in spec["volumes"]}, mounts, env
 
 
-def test_the_builtin_ca_is_shown_a_token_that_only_the_sidecar_mounts(pod, enabled) -> None:
-    became = inject(pod(automountServiceAccountToken=False), enabled, BUILTIN)
+@pytest.mark.parametrize("provider", IdentityProvider)
+def test_whatever_the_provider_the_control_plane_is_shown_a_token_that_only_the_sidecar_mounts(
+    pod, enabled, provider
+) -> None:
+    identity = replace(SECRET.identity, provider=provider)
+    settings = InjectionSettings(identity=identity, control_plane=CONTROL)
+    became = inject(pod(automountServiceAccountToken=False), enabled, settings)
     volumes, mounts, env = parts(became)
-    assert volumes["outrider-token"] == {
-        "name": "outrider-token",
-        "projected": {
-            "sources": [
-                {
-                    "serviceAccountToken": {
-                        "audience": "mesh-ca",
-                        "expirationSeconds": 900,
-                        "path": "token",
-                    }
-                },
-                {"configMap": {"name": "ca-root", "items": [{"key": "root.pem", "path": "root.pem"}]}},
-            ]
-        },
-    }
+    token = {"audience": "mesh", "expirationSeconds": 900, "path": "token"}
+    assert volumes["outrider-token"]["projected"] == {"sources": [{"serviceAccountToken": token}]}
     assert mounts["outrider-token"] == {
         "name": "outrider-token",
         "mountPath": "/run/outrider/token",
         "readOnly": True,
     }
-    assert {name: value for name, value in env.items() if "IDENTITY" in name} == {
-        "OUTRIDER_IDENTITY_PROVIDER": "builtin",
-        "OUTRIDER_IDENTITY_BUILTIN_URL": "https://ca.test:8444",
-        "OUTRIDER_IDENTITY_BUILTIN_ROOT": "/run/outrider/token/root.pem",
-        "OUTRIDER_IDENTITY_BUILTIN_TOKEN": "/run/outrider/token/token",
+    assert volumes["outrider-state"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "32Mi"}
+    assert mounts["outrider-state"] == {"name": "outrider-state", "mountPath": "/run/outrider/state"}
+    assert {name: value for name, value in env.items() if "CONTROL" in name} == {
+        "OUTRIDER_CONTROL_URL": "https://control.test:15012",
+        "OUTRIDER_CONTROL_ROOTS": "-----BEGIN",
+        "OUTRIDER_CONTROL_TOKEN": "/run/outrider/token/token",
+        "OUTRIDER_CONTROL_STATE": "/run/outrider/state",
     }
-    assert "outrider-identity" not in volumes
+    assert env["OUTRIDER_IDENTITY_PROVIDER"] == provider
     assert became.pod["spec"]["automountServiceAccountToken"] is False
     assert all("volumeMounts" not in one for one in became.pod["spec"]["containers"])
+
+
+def test_with_a_control_plane_no_policies_are_mounted_and_the_pod_is_told_its_uid(pod, enabled) -> None:
+    volumes, _, env = parts(inject(pod(), enabled, BUILTIN))
+    assert "outrider-policy" not in volumes
+    assert "OUTRIDER_POLICIES" not in env
+    (sidecar, *_) = inject(pod(), enabled, BUILTIN).pod["spec"]["initContainers"]
+    fields = {
+        one["name"]: one["valueFrom"]["fieldRef"]["fieldPath"] for one in sidecar["env"] if "valueFrom" in one
+    }
+    assert fields["OUTRIDER_AGENT_UID"] == "metadata.uid"
+
+
+def test_without_a_control_plane_there_is_no_trace_of_one(pod, enabled) -> None:
+    became = inject(pod(), enabled, InjectionSettings())
+    volumes, _, env = parts(became)
+    assert "outrider-policy" in volumes
+    assert not {"outrider-token", "outrider-state"} & {*volumes}
+    assert not [name for name in env if "CONTROL" in name or "AGENT_UID" in name or "DENIALS" in name]
+
+
+def test_a_pod_is_refused_while_the_roots_are_not_known(pod, enabled) -> None:
+    refusal = inject(pod(), enabled, replace(BUILTIN, control_plane=replace(CONTROL, roots="")))
+    assert (type(refusal), refusal.reason) == (Refusal, Reason.CONTROL_ROOTS_UNKNOWN)
+    assert "https://control.test:15012" in refusal.sentence
+    assert isinstance(inject(pod(), enabled, BUILTIN.with_roots("new")), Injection)
+
+
+def test_new_roots_reach_new_pods_alone_and_leave_the_rest_of_the_settings(pod, enabled) -> None:
+    became = inject(pod(), enabled, BUILTIN.with_roots("new"))
+    assert parts(became)[2]["OUTRIDER_CONTROL_ROOTS"] == "new"
+    assert BUILTIN.with_roots("new").with_roots(CONTROL.roots) == BUILTIN
+
+
+@pytest.mark.parametrize(("denials", "told"), [(Denials.HIDDEN, None), (Denials.FORBIDDEN, "forbidden")])
+def test_how_refusals_look_is_told_where_it_is_not_the_default(pod, enabled, denials, told) -> None:
+    env = parts(inject(pod(), enabled, InjectionSettings(denials=denials)))[2]
+    assert env.get("OUTRIDER_DENIALS") == told
 
 
 @pytest.mark.parametrize(
@@ -141,7 +171,6 @@ def test_a_provider_that_is_none_gives_nothing_whatever_the_volume(pod, enabled)
         (BUILTIN.identity, ""),
         (CSI.identity, "spiffe.csi.cert-manager.io"),
         (SECRET.identity, ""),
-        (Identity(provider=IdentityProvider.BUILTIN), ""),
     ],
 )
 def test_the_driver_that_nodes_must_have_is_known(identity, driver) -> None:
@@ -153,9 +182,9 @@ def mounting(volume):
     return {"containers": [container], "volumes": [{"name": "own", **volume}]}
 
 
-TOKEN = {"projected": {"sources": [{"serviceAccountToken": {"audience": "mesh-ca", "path": "t"}}]}}
+TOKEN = {"projected": {"sources": [{"serviceAccountToken": {"audience": "mesh", "path": "t"}}]}}
 EXPOSED = [
-    (BUILTIN, mounting(TOKEN), "container agent, volume own holds a token for the audience mesh-ca"),
+    (BUILTIN, mounting(TOKEN), "container agent, volume own holds a token for the audience mesh"),
     (SECRET, mounting({"secret": {"secretName": "svid"}}), "volume own holds Secret svid"),
     (
         SECRET,
@@ -215,7 +244,8 @@ def test_a_container_that_mounts_the_driver_itself_is_warned_of(pod, enabled) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["outrider-token", "outrider-identity", "outrider-hidden-secrets", "outrider-policy"]
+    "name",
+    ["outrider-token", "outrider-state", "outrider-identity", "outrider-hidden-secrets", "outrider-policy"],
 )
 def test_each_reserved_volume_that_an_application_mounts_is_refused(pod, enabled, name) -> None:
     spec = {
@@ -239,20 +269,7 @@ def test_a_container_that_is_added_later_may_not_mount_it_either(pod, enabled) -
         assert refusal.reason is reason
 
 
-@pytest.mark.parametrize("capture", ["explicit", "transparent"])
-@pytest.mark.parametrize("name", ["ca.test", "CA.test.", "ca.test.agents.svc.cluster.local"])
-def test_a_pod_may_not_say_where_the_meshs_ca_is(pod, enabled, name, capture) -> None:
-    settings = replace(BUILTIN, allow=frozenset({"host-aliases"}), defaults={"outrider.dev/capture": capture})
-    spec = {"hostAliases": [{"ip": "10.0.0.5", "hostnames": ["other.test", name]}]}
-    refusal = inject(pod(**spec), enabled, settings)
-    assert (type(refusal), refusal.reason) == (Refusal, Reason.IDENTITY_EXPOSED)
-    assert f"spec.hostAliases decides where {name} leads" in refusal.sentence
-
-
-def test_other_host_aliases_are_no_matter_of_identity(pod, enabled) -> None:
-    spec = {
-        "hostAliases": [{"ip": "10.0.0.5", "hostnames": ["other.test", "not-ca.test"]}, {"ip": "10.0.0.6"}]
-    }
+def test_a_pod_that_leads_the_sidecar_elsewhere_gains_nothing(pod, enabled) -> None:
+    """Nobody else has a certificate that the roots vouch for, and they stand in the sidecar's own container."""
+    spec = {"hostAliases": [{"ip": "10.0.0.5", "hostnames": ["control.test"]}]}
     assert isinstance(inject(pod(**spec), enabled, BUILTIN), Injection)
-    spec = {"hostAliases": [{"ip": "10.0.0.5", "hostnames": ["ca.test"]}]}
-    assert isinstance(inject(pod(**spec), enabled, InjectionSettings()), Injection)

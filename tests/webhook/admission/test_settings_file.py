@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from webhook.admission.identity_settings import Builtin, CsiVolume, Files, PodCertificate
+from mesh.identity.ca import make_authority
+from mesh.identity.pem import CERTIFICATE, write_pem
+from webhook.admission.identity_settings import CsiVolume, Files, PodCertificate
 from webhook.admission.outcome import Namespace
 from webhook.admission.settings import (
+    ControlPlane,
+    Denials,
     Identity,
     IdentityProvider,
     IdentityVolume,
@@ -81,15 +87,10 @@ def test_every_key_is_read() -> None:
         ("{volume: none}", Identity(IdentityVolume.NONE)),
         ("{provider: workload-api}", Identity(provider=IdentityProvider.WORKLOAD_API)),
         ("{provider: none, volume: csi}", Identity(provider=IdentityProvider.NONE)),
+        ("{provider: builtin}", Identity(provider=IdentityProvider.BUILTIN)),
         (
-            "{provider: builtin, volume: none, builtin: {url: 'https://ca:1', rootConfigMap: r}}",
-            Identity(
-                IdentityVolume.NONE, provider=IdentityProvider.BUILTIN, builtin=Builtin("https://ca:1", "r")
-            ),
-        ),
-        (
-            "{provider: builtin, builtin: {url: 'https://ca', rootConfigMap: r, audience: a, tokenSeconds: 600}}",
-            Identity(provider=IdentityProvider.BUILTIN, builtin=Builtin("https://ca", "r", "a", 600)),
+            "{provider: builtin, volume: none}",
+            Identity(IdentityVolume.NONE, provider=IdentityProvider.BUILTIN),
         ),
         (
             "{provider: files, files: {csi: {driver: a.test, attributes: {x/y: z}}, key: k.pem}}",
@@ -108,14 +109,28 @@ def test_every_key_is_read() -> None:
                 files=Files(pod_certificate=PodCertificate("a.test/b", "ED25519", "t")),
             ),
         ),
-        (
-            "{builtin: {url: 'https://ca', rootConfigMap: r}}",
-            Identity(builtin=Builtin("https://ca", "r")),
-        ),
     ],
 )
 def test_each_provider_of_identities_has_its_section(text, identity) -> None:
-    assert parse_settings(f"identity: {text}", "x").injection.identity == identity
+    source = f"identity: {text}\ncontrolPlane: {{url: 'https://control:15012'}}"
+    assert parse_settings(source, "x").injection.identity == identity
+
+
+def test_the_control_plane_has_its_section() -> None:
+    root = write_pem(CERTIFICATE, make_authority("a.org", datetime.now(UTC), timedelta(days=1)).der)
+    lines = "".join(f"    {line}\n" for line in root.splitlines())
+    source = f"controlPlane:\n  url: https://c/\n  audience: a\n  tokenSeconds: 600\n  roots: |\n{lines}"
+    settings = parse_settings(source + "denials: forbidden\n", "x").injection
+    assert settings.control_plane == ControlPlane("https://c/", "a", 600, root)
+    assert settings.denials is Denials.FORBIDDEN
+    assert settings.mounted_policies == ""
+    assert "BEGIN" not in repr(settings)
+
+
+def test_an_empty_url_is_no_control_plane() -> None:
+    settings = parse_settings("controlPlane: {url: '', roots: ''}", "x").injection
+    assert settings == InjectionSettings()
+    assert settings.mounted_policies == "outrider-policies"
 
 
 def test_private_addresses_are_refused_or_allowed() -> None:
@@ -161,14 +176,22 @@ def test_parts_of_a_section_keep_the_other_defaults() -> None:
         ("nativeSidecars: sometimes", "allowed: auto, always, never"),
         ("identity: {provider: spire}", "allowed: workload-api, builtin, files, none"),
         ("identity: {provider: workload-api, volume: none}", "needs its socket; allowed: csi, hostPath"),
-        ("identity: {provider: builtin}", "identity.builtin: missing; the provider builtin needs it"),
+        (
+            "uid: 3\nidentity: {provider: builtin}",
+            ":2: identity.provider: the provider builtin is the control",
+        ),
+        ("identity: {builtin: {}}", "identity.builtin: unknown field"),
+        ("controlPlane: {url: 'http://c'}", 'controlPlane.url: "http://c" is not an https:// URL'),
+        ("controlPlane: {url: 'https://c:0'}", "is not an https:// URL"),
+        ("controlPlane: {url: 'https://['}", "is not an https:// URL"),
+        ("controlPlane: {url: 'https://c/path'}", "of a host alone"),
+        ("controlPlane: {url: 'https://c?x'}", "of a host alone"),
+        ("controlPlane: {url: 'https://me@c'}", "of a host alone"),
+        ("controlPlane: {audience: ' '}", "controlPlane.audience: must not be empty"),
+        ("controlPlane: {tokenSeconds: 60}", "600 to 86400"),
+        ("controlPlane: {roots: x}", "controlPlane.roots: not certificates in PEM"),
+        ("denials: silent", "allowed: hidden, forbidden"),
         ("identity: {provider: files}", "identity.files: missing; the provider files needs it"),
-        ("identity: {builtin: {}}", "identity.builtin.url: missing; the https:// URL"),
-        ("identity: {builtin: {url: 'http://ca', rootConfigMap: r}}", "is not an https:// URL"),
-        ("identity: {builtin: {url: 'https://ca:0', rootConfigMap: r}}", "is not an https:// URL"),
-        ("identity: {builtin: {url: 'https://[', rootConfigMap: r}}", "is not an https:// URL"),
-        ("identity: {builtin: {url: 'https://ca', rootConfigMap: A_B}}", "is not the name of a ConfigMap"),
-        ("identity: {builtin: {url: 'https://ca', rootConfigMap: r, tokenSeconds: 60}}", "600 to 86400"),
         ("identity: {files: {}}", "identity.files: exactly one of csi, podCertificate, secret"),
         ("identity: {files: {secret: s, csi: {driver: d}}}", "exactly one of csi, podCertificate, secret"),
         ("identity: {files: {csi: {}}}", "identity.files.csi.driver: missing"),
