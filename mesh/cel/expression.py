@@ -3,6 +3,10 @@
 The library is Google's own CEL (cel-expr-python over cel-cpp). It stops loops after 10,000 rounds and parsing at
 32 levels; what it does not bound is bounded here: the length of the text, what a round may cost, how large values
 are. Before each evaluation over large values its steps are bounded from above, and it is refused above MAX_STEPS.
+
+Measured on two busy cores: 10 us for a comparison; 47 us where the values are large, so that it is weighed. The
+worst of 40 hostile expressions, each with the largest values that are let through, took 19 ms: regular expressions
+that defeat RE2's automaton, and loops over 10,000 members, most of which is the weighing.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from mesh.cel.values import Size, measure_all
 MAX_EXPRESSION: Final = 4096
 """Characters of an expression."""
 MAX_NODES: Final = 2000
-MAX_STEPS: Final = 20_000_000
+MAX_STEPS: Final = 15_000_000
 """Steps of one evaluation, each about a nanosecond."""
 _MAX_DOUBLINGS = 4
 _MAX_LOOPS = 4

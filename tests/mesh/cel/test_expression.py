@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -205,3 +207,13 @@ def test_the_library_is_imported_when_something_is_compiled_and_not_before() -> 
     asked = "import sys, mesh.cel; print(sorted(m for m in sys.modules if m.startswith(('cel_expr', 're2'))))"
     said = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_the_worst_that_is_let_through_ends_soon() -> None:
+    """One generous bound of the clock, far above what was measured; the rest is counted in steps."""
+    text = "[ab]*a[ab]{100}x"
+    args = {"s": "".join(random.Random(2).choices("ab", k=11_000))}
+    began = time.perf_counter()
+    assert not holds(f"args.s.matches('{text}')", args)
+    assert time.perf_counter() - began < 1.0
+    assert compiled(f"args.s.matches('{text}')").steps({"args": args}) > 0.9 * MAX_STEPS
