@@ -67,12 +67,22 @@ def make_jwt_key() -> JwtKey:
 
 
 def issue_jwt_svid(
-    key: JwtKey, spiffe_id: SpiffeId, audience: Sequence[str], now: datetime, lifetime: timedelta
+    key: JwtKey,
+    spiffe_id: SpiffeId,
+    audience: Sequence[str],
+    now: datetime,
+    lifetime: timedelta,
+    issuer: str | None = None,
 ) -> str:
-    """Sign a token for `spiffe_id` that the members of `audience` accept."""
+    """Sign a token for `spiffe_id` that the members of `audience` accept.
+
+    `issuer` is for those who verify it as OpenID Connect does (`iss`); SPIFFE has no use for it.
+    """
     issued = int(now.timestamp())
     expiry = issued + int(lifetime.total_seconds())
-    claims = {"sub": str(spiffe_id), "aud": list(audience), "iat": issued, "exp": expiry}
+    claims: dict[str, Any] = {"sub": str(spiffe_id), "aud": list(audience), "iat": issued, "exp": expiry}
+    if issuer is not None:
+        claims["iss"] = issuer
     return sign(key.key, key.key_id, claims)
 
 

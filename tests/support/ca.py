@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,15 +16,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from mesh.identity.bundle_document import BundleDocument
 from mesh.identity.jws import sign
 from mesh.protocol.http1.target import Target, absolute_form
-from webhook.identity.authorities import Authorities, RotationTimes
+from webhook.identity.application import control_application, control_runner
+from webhook.identity.authorities import InMemory
 from webhook.identity.ca_server import CaServer
+from webhook.identity.keyring.values import Times
 from webhook.identity.local_reviewer import LocalReviewer
+from webhook.identity.proofs import Proofs
 from webhook.identity.rate_limit import RateLimit
 from webhook.identity.serving_certificate import CERT_FILE, KEY_FILE, ROOT_FILE, make_serving_files
 from webhook.timed_site import TimedSite
 
 ISSUER = "https://kubernetes.default.svc"
-AUDIENCE = "outrider-ca"
+AUDIENCE = "outrider-control"
 TRUST_DOMAIN = "a.example"
 
 
@@ -80,10 +83,10 @@ class RunningCa:
 
     folder: Path
     clock: WallClock
-    authorities: Authorities
+    authorities: InMemory
     tokens: TokenIssuer
     audit: list[dict[str, object]]
-    server: CaServer
+    application: Callable[[], web.Application]
     target: Target = field(default_factory=lambda: absolute_form(b"https://localhost:1"))
     runner: web.AppRunner | None = None
     problems: list[str] = field(default_factory=list)
@@ -105,7 +108,7 @@ class RunningCa:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_cert_chain(self.folder / CERT_FILE, self.folder / KEY_FILE)
-        self.runner = self.server.runner()
+        self.runner = control_runner(self.application())
         await self.runner.setup()
         port = 0 if self.target.port == 1 else self.target.port
         site = TimedSite(self.runner, "127.0.0.1", port, ssl_context=context, seconds=self.head_seconds)
@@ -123,7 +126,7 @@ async def running_ca(
     folder: Path,
     *,
     clock: WallClock | None = None,
-    times: RotationTimes | None = None,
+    times: Times | None = None,
     per_minute: float = 600.0,
     burst: int = 100,
     federated: dict[str, BundleDocument] | None = None,
@@ -134,19 +137,27 @@ async def running_ca(
     """A CA on a free port of loopback, with a good token in `folder`."""
     clock = clock or WallClock()
     make_serving_files(folder, ["localhost"], datetime.now(UTC), timedelta(days=1))
-    authorities = Authorities(trust_domain, clock, times)
+    authorities = InMemory(trust_domain, clock, times)
     tokens = TokenIssuer(clock)
     audit: list[dict[str, object]] = []
+    reviewer = LocalReviewer(ISSUER, AUDIENCE, {"k1": tokens.key.public_key()}, clock)
+
+    def record(line: Mapping[str, object]) -> None:
+        audit.append(dict(line))
+
     server = CaServer(
         authorities,
-        LocalReviewer(ISSUER, AUDIENCE, {"k1": tokens.key.public_key()}, clock),
         limit=RateLimit(clock.seconds, per_minute=per_minute, burst=burst),
-        audit=lambda record: audit.append(dict(record)),
+        audit=record,
         clock=clock,
-        federated=federated,
+        federated=lambda: federated or {},
         refresh_seconds=refresh_seconds,
     )
-    ca = RunningCa(folder, clock, authorities, tokens, audit, server, head_seconds=head_seconds)
+
+    def application() -> web.Application:
+        return control_application(Proofs(authorities, reviewer, clock), record, ca=server, clock=clock)
+
+    ca = RunningCa(folder, clock, authorities, tokens, audit, application, head_seconds=head_seconds)
     ca.token.write_text(tokens.token())
     await ca.start()
     try:

@@ -6,7 +6,7 @@ resources, and its watch neither ends when a connection hangs nor tells an expir
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -139,24 +139,36 @@ class ApiClient:
         return await self._call("GET", collection.path(), denied, query=query, accept=accept)
 
     async def list(
-        self, collection: Collection, name: str | None = None, *, version: str | None = None
+        self,
+        collection: Collection,
+        name: str | None = None,
+        *,
+        version: str | None = None,
+        labels: str = "",
+        trim: Callable[[bytes], bytes] | None = None,
     ) -> Listed:
-        """All objects, or the one called `name` if it is there; page by page.
+        """All objects, those that the selector `labels` matches, or the one called `name`; page by page.
 
-        `version` "0" takes what the API server has at hand, in one answer.
+        `version` "0" takes what the API server has at hand, in one answer. Each object goes through `trim`.
         """
         denied = collection.permission("list", name)
-        query = _selected(name) | ({} if version is None else {"resourceVersion": version})
+        query = _selected(name, labels) | ({} if version is None else {"resourceVersion": version})
         items: list[bytes] = []
         following = ""
         while True:
             page = query | {"limit": str(PAGE)} | ({"continue": following} if following else {})
             body = await self._call("GET", collection.path(), denied, query=page)
             read = decode(body, _List)
-            items.extend(bytes(item) for item in read.items or ())
+            items.extend(trim(bytes(item)) if trim else bytes(item) for item in read.items or ())
             following = read.metadata.continue_
             if not following:
                 return Listed(tuple(items), read.metadata.resource_version)
+
+    async def create(self, collection: Collection, document: Document) -> bytes:
+        """Have the API server take a new object, or answer a review; its answer, encoded."""
+        denied = collection.permission("create", None)
+        body = msgspec.json.encode(document)
+        return await self._call("POST", collection.path(), denied, body=body, content_type="application/json")
 
     async def replace(self, collection: Collection, name: str, document: Document) -> bytes:
         """Write an object whole; its resourceVersion has to be the present one (else Failure.CONFLICT)."""
@@ -174,11 +186,21 @@ class ApiClient:
             "PATCH", collection.path(name), denied, body=body, content_type="application/json-patch+json"
         )
 
+    async def merge(self, collection: Collection, name: str, change: Document, part: str = "") -> bytes:
+        """Apply an RFC 7386 merge patch to an object, or to its subresource `part`, such as status.
+
+        A metadata.resourceVersion in it has to be the present one (else Failure.CONFLICT).
+        """
+        denied = collection.permission("patch", name)
+        path = collection.path(name) + (f"/{part}" if part else "")
+        body = msgspec.json.encode(change)
+        return await self._call("PATCH", path, denied, body=body, content_type="application/merge-patch+json")
+
     async def watch(
-        self, collection: Collection, version: str, name: str | None = None
+        self, collection: Collection, version: str, name: str | None = None, labels: str = ""
     ) -> AsyncGenerator[Change, None]:
         """Changes since `version`, until the API server ends the watch. Failure.GONE: list again."""
-        query = _selected(name) | {
+        query = _selected(name, labels) | {
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": version,
@@ -273,9 +295,10 @@ def decode(body: bytes, kind: type[_T]) -> _T:
         raise ApiFailed(Failure.UNREADABLE, f"the API server's answer is unreadable: {error}") from error
 
 
-def _selected(name: str | None) -> dict[str, str]:
+def _selected(name: str | None, labels: str = "") -> dict[str, str]:
     # A permission that names objects covers list and watch only where the request names the object like this.
-    return {} if name is None else {"fieldSelector": f"metadata.name={name}"}
+    field = {} if name is None else {"fieldSelector": f"metadata.name={name}"}
+    return field | ({"labelSelector": labels} if labels else {})
 
 
 def _change(line: bytes) -> Change:

@@ -1,116 +1,111 @@
-"""The keys that a CA signs with, rotated so that nobody is refused meanwhile.
+"""Who signs, and what verifies it: one interface, for a keyring that a Secret holds and for one in memory alone.
 
-A new authority is published before it signs, so that every bundle in the mesh holds it when its first SVID
-appears; the one before it stays published until the last SVID that it signed has expired. Time alone drives this:
-`tick` brings the state up to date, there is no task behind it.
+The one in memory is for one machine: it carries out by itself, whenever it is asked, what the leader of a cluster
+does to the Secret.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from mesh.identity.bundle import TrustBundle
 from mesh.identity.bundle_document import BundleDocument
-from mesh.identity.ca import Authority, make_authority
-from mesh.identity.jwt_svid import JwtKey, make_jwt_key
-
-
-@dataclass(frozen=True, slots=True)
-class RotationTimes:
-    """authority  how long an authority is valid; it signs for half of that
-    svid       how long an SVID is valid at most
-    ahead      how long a new authority is published before it signs; more than two refreshes of the bundles
-    """
-
-    authority: timedelta = timedelta(days=2)
-    svid: timedelta = timedelta(hours=1)
-    ahead: timedelta = timedelta(minutes=15)
-
-    def __post_init__(self) -> None:
-        if self.authority < 4 * (self.svid + self.ahead):
-            raise ValueError("an authority must live four times as long as an SVID and its own announcement")
-
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """One generation: `until` is when it signs no more, then when it is withdrawn."""
-
-    authority: Authority
-    jwt_key: JwtKey
-    until: datetime
-
-
-class Authorities:
-    """The authorities of `trust_domain`, X.509 and JWT alike. `clock` gives the time, aware."""
-
-    def __init__(
-        self, trust_domain: str, clock: Callable[[], datetime], times: RotationTimes | None = None
-    ) -> None:
-        self.trust_domain = trust_domain
-        self.times = times or RotationTimes()
-        self._clock = clock
-        self._current = self._make()
-        self._next: _Keys | None = None
-        self._next_signs = clock()
-        self._old: tuple[_Keys, ...] = ()
-        # Grows across restarts too (SPIFFE Trust Domain and Bundle, 4.1.1).
-        self._sequence = int(clock().timestamp())
-
-    @property
-    def signing(self) -> Authority:
-        """Who signs SVIDs now."""
-        return self._current.authority
-
-    @property
-    def jwt_key(self) -> JwtKey:
-        """What signs tokens now."""
-        return self._current.jwt_key
-
-    def bundle(self, refresh_hint: int | None = None) -> BundleDocument:
-        """What verifies all of them: the current generation, the next and those not yet withdrawn."""
-        published = [self._current, *([self._next] if self._next else []), *self._old]
-        x509 = TrustBundle(self.trust_domain, tuple(keys.authority.der for keys in published))
-        jwt = {keys.jwt_key.key_id: keys.jwt_key.public for keys in published}
-        return BundleDocument(x509, jwt, self._sequence, refresh_hint)
-
-    def tick(self) -> None:
-        """Announce, put in use and withdraw what is due."""
-        now = self._clock()
-        if self._next is None and now >= self._current.until - self.times.ahead:
-            self.announce()
-        if self._next is not None and now >= self._next_signs:
-            self._use(self._next, now)
-        kept = tuple(keys for keys in self._old if now < keys.until)
-        if kept != self._old:
-            self._old = kept
-            self._sequence += 1
-
-    def announce(self) -> None:
-        """Publish a new generation now; it signs once `times.ahead` has passed. One at a time."""
-        if self._next is None:
-            self._next, self._next_signs = self._make(), self._clock() + self.times.ahead
-            self._sequence += 1
-
-    def replace_now(self) -> None:
-        """Sign with a new generation at once and withdraw every other: for keys that leaked.
-
-        Whoever has not seen the new bundle yet refuses until it has.
-        """
-        self._current, self._next, self._old = self._make(), None, ()
-        self._sequence += 1
-
-    def _use(self, new: _Keys, now: datetime) -> None:
-        last = _Keys(self._current.authority, self._current.jwt_key, now + self.times.svid)
-        self._old = (last, *self._old)
-        self._current, self._next = new, None
-
-    def _make(self) -> _Keys:
-        now = self._clock()
-        authority = make_authority(self.trust_domain, now, self.times.authority)
-        return _Keys(authority, make_jwt_key(), now + self.times.authority / 2)
-
+from mesh.identity.ca import Authority
+from mesh.identity.jwt_svid import JwtKey
+from webhook.identity.keyring.plan import Act, Asked, next_step, perform
+from webhook.identity.keyring.values import Keyring, Times
 
 Federated = Mapping[str, BundleDocument]
 """The bundles of other trust domains, by name."""
+
+
+class NotSigning(Exception):
+    """There is nothing to sign with now; the installation is at fault, or has only begun."""
+
+
+class Authorities(Protocol):
+    """The authorities of `trust_domain`, X.509 and JWT alike, at the time that it is."""
+
+    trust_domain: str
+    times: Times
+
+    @property
+    def signing(self) -> Authority:
+        """Who signs SVIDs now; raises NotSigning."""
+        ...
+
+    @property
+    def jwt_key(self) -> JwtKey:
+        """What signs tokens now; raises NotSigning."""
+        ...
+
+    def bundle(self, refresh_hint: int | None = None) -> BundleDocument:
+        """What verifies all of them; raises NotSigning where nothing is known yet."""
+        ...
+
+
+class InMemory:
+    """Authorities that nobody else knows and that end with the process. `clock` gives the time, aware."""
+
+    def __init__(self, trust_domain: str, clock: Callable[[], datetime], times: Times | None = None) -> None:
+        self.trust_domain = trust_domain
+        self.times = times or quick_times()
+        self._clock = clock
+        self._asked = Asked()
+        self._wishes = map(str, itertools.count(1))
+        self._keyring: Keyring | None = None
+
+    @property
+    def signing(self) -> Authority:
+        """See Authorities, as for all below."""
+        return self._now().issuer(self._clock()).authority
+
+    @property
+    def jwt_key(self) -> JwtKey:
+        key = self._now().token_key(self._clock()).key
+        assert key is not None  # noqa: S101 - what signs has its key
+        return key
+
+    def bundle(self, refresh_hint: int | None = None) -> BundleDocument:
+        return self._now().bundle(refresh_hint)
+
+    def announce(self) -> None:
+        """Publish a new root and a new token key now; they sign once `times.ahead` has passed. One at a time."""
+        self._asked = Asked(next(self._wishes), self._asked.replace)
+        self._now()
+
+    def replace_now(self) -> None:
+        """Sign with new ones at once and withdraw every other: for keys that leaked.
+
+        Whoever has not seen the new bundle yet refuses until it has.
+        """
+        self._asked = Asked(self._asked.rotate, next(self._wishes))
+        self._now()
+
+    def _now(self) -> Keyring:
+        """Everything that is due, done."""
+        while True:
+            now = self._clock()
+            step = next_step(self._keyring, self._asked, now, self.times)
+            if step.act is Act.REST and self._keyring is not None:
+                return self._keyring
+            self._keyring = perform(step, self._keyring, self.trust_domain, self._asked, now, self.times)
+
+
+def quick_times(
+    root: timedelta = timedelta(days=2),
+    svid: timedelta = timedelta(hours=1),
+    ahead: timedelta = timedelta(minutes=15),
+) -> Times:
+    """Times for one machine, where `ahead` need only be more than two refreshes of the bundles.
+
+    Raises ValueError for a root that does not live about eight times as long as an SVID.
+    """
+    margin = svid / 4
+    jwt = min(timedelta(minutes=5), svid)
+    issuer = root / 2 - ahead - svid - margin
+    if issuer < 2 * svid:
+        raise ValueError("an authority must live eight times as long as an SVID and its own announcement")
+    return Times(root, issuer, root, svid, jwt, ahead, margin, root)

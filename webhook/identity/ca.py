@@ -24,10 +24,13 @@ from mesh.identity.errors import IdentityInvalid
 from mesh.identity.jws import PublicKey
 from mesh.identity.spiffe_id import parse_trust_domain
 from mesh.protocol.strict_json import JsonRefused, parse
+from mesh.settings.installation import CONTROL_AUDIENCE
 from webhook.admission.serving_tls import CertificateUnusable, ServingCertificate
-from webhook.identity.authorities import Authorities, RotationTimes
+from webhook.identity.application import control_application, control_runner
+from webhook.identity.authorities import InMemory, quick_times
 from webhook.identity.ca_server import REFRESH_SECONDS, CaServer
 from webhook.identity.local_reviewer import LocalReviewer
+from webhook.identity.proofs import Proofs
 from webhook.identity.rate_limit import RateLimit
 from webhook.identity.serving_certificate import CERT_FILE, KEY_FILE, make_serving_files
 from webhook.timed_site import TimedSite
@@ -54,21 +57,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def _serve(options: argparse.Namespace) -> None:
     ahead = timedelta(seconds=options.ahead_seconds)
-    times = RotationTimes(
+    times = quick_times(
         timedelta(seconds=options.authority_seconds), timedelta(seconds=options.svid_seconds), ahead
     )
-    authorities = Authorities(options.trust_domain, _now, times)
+    authorities = InMemory(options.trust_domain, _now, times)
+    reviewer = LocalReviewer(options.issuer, options.audience, _issuer_keys(options.issuer_keys), _now)
+    federated = dict(options.federate)
     server = CaServer(
         authorities,
-        LocalReviewer(options.issuer, options.audience, _issuer_keys(options.issuer_keys), _now),
         limit=RateLimit(time.monotonic, per_minute=options.per_minute),
         audit=_audit,
         clock=_now,
-        federated=dict(options.federate),
+        federated=lambda: federated,
         refresh_seconds=options.refresh_seconds,
     )
     certificate = _serving_certificate(options.serving, options.name)
-    runner = server.runner()
+    runner = control_runner(control_application(Proofs(authorities, reviewer, _now), _audit, ca=server))
     await runner.setup()
     try:
         host, _, port = options.listen.rpartition(":")
@@ -80,7 +84,7 @@ async def _serve(options: argparse.Namespace) -> None:
         await runner.cleanup()
 
 
-async def _until_signal(authorities: Authorities, certificate: ServingCertificate) -> None:
+async def _until_signal(authorities: InMemory, certificate: ServingCertificate) -> None:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
     loop.add_signal_handler(signal.SIGINT, stopped.set)
@@ -144,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--listen", default="127.0.0.1:8444", metavar="HOST:PORT", help="default: %(default)s")
     add("--issuer", required=True, help="iss of the ServiceAccount tokens")
     add("--issuer-keys", required=True, type=Path, metavar="FILE", help="the issuer's keys, as JWKS")
-    add("--audience", default="outrider-ca", help="aud of the tokens (default: %(default)s)")
+    add("--audience", default=CONTROL_AUDIENCE, help="aud of the tokens (default: %(default)s)")
     add(
         "--serving",
         required=True,

@@ -38,7 +38,7 @@ class LocalReviewer:
             raise _refused(str(invalid)) from invalid
         self._check_issuer_and_audience(claims)
         self._check_dates(claims)
-        return _caller(claims)
+        return _caller(claims, datetime.fromtimestamp(_date(claims, "exp"), UTC))
 
     def _verified(self, token: str) -> Mapping[str, Any]:
         jws = read_jws(token)
@@ -64,22 +64,22 @@ class LocalReviewer:
             raise _refused(f"it is not valid for another {start - now:.0f} s")
 
 
-def _caller(claims: Mapping[str, Any]) -> Caller:
+def _caller(claims: Mapping[str, Any], expires: datetime) -> Caller:
     """The workload that the API server wrote into the token; `sub` must say the same."""
     about = claims.get("kubernetes.io")
     namespace = about.get("namespace") if isinstance(about, dict) else None
-    account, pod = (_name(about, kind) for kind in ("serviceaccount", "pod"))
-    if not isinstance(namespace, str) or account is None:
+    account, pod, uid = _field(about, "serviceaccount"), _field(about, "pod"), _field(about, "pod", "uid")
+    if not isinstance(namespace, str) or not account:
         raise _refused("it is no ServiceAccount's: the kubernetes.io claims are missing")
     if claims.get("sub") != f"system:serviceaccount:{namespace}:{account}":
         raise _refused("its subject is not the ServiceAccount that it names")
-    return Caller(namespace, account, pod)
+    return Caller(namespace, account, expires, pod, uid)
 
 
-def _name(about: Any, kind: str) -> str | None:
+def _field(about: Any, kind: str, field: str = "name") -> str:
     entry = about.get(kind) if isinstance(about, dict) else None
-    name = entry.get("name") if isinstance(entry, dict) else None
-    return name if isinstance(name, str) else None
+    value = entry.get(field) if isinstance(entry, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _date(claims: Mapping[str, Any], name: str, default: float | None = None) -> float:

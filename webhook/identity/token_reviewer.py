@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from mesh.identity.errors import SpiffeIdInvalid
@@ -11,21 +12,30 @@ from mesh.identity.spiffe_id import SCHEME, SpiffeId
 
 
 class TokenRefused(Exception):
-    """The token proves nobody. The caller is at fault unless `refusal` is `unavailable`."""
+    """The token proves nobody. The caller is at fault unless `refusal` is `unavailable`.
 
-    def __init__(self, refusal: Refusal, detail: str) -> None:
+    `retry_after`: seconds, where it is known when asking again may help.
+    """
+
+    def __init__(self, refusal: Refusal, detail: str, retry_after: int | None = None) -> None:
         super().__init__(f"{refusal}: {detail}")
         self.refusal = refusal
         self.detail = detail
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A workload as Kubernetes knows it. `pod` is None for a token that is not bound to one."""
+    """A workload as Kubernetes knows it. `pod` and `uid` are "" for a token that is not bound to a pod.
+
+    `expires`: when the token does (aware, UTC).
+    """
 
     namespace: str
     service_account: str
-    pod: str | None = None
+    expires: datetime
+    pod: str = ""
+    uid: str = ""
 
     def spiffe_id(self, trust_domain: str) -> SpiffeId:
         """Its identity; raises TokenRefused for names that no SPIFFE ID can hold."""

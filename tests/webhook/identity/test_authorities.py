@@ -10,34 +10,39 @@ from mesh.identity.issue import new_svid
 from mesh.identity.spiffe_id import SpiffeId
 from mesh.identity.verify import verify_peer
 from tests.support.ca import WallClock
-from webhook.identity.authorities import Authorities, RotationTimes
+from webhook.identity.authorities import InMemory, quick_times
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 WORKLOAD = SpiffeId("a.example", "/x")
-TIMES = RotationTimes(timedelta(hours=8), timedelta(hours=1), timedelta(minutes=15))
+TIMES = quick_times(timedelta(hours=8), timedelta(hours=1), timedelta(minutes=15))
+AHEAD = TIMES.ahead.total_seconds()
 
 
-def authorities() -> tuple[Authorities, WallClock]:
+def authorities() -> tuple[InMemory, WallClock]:
     clock = WallClock(START)
-    return Authorities("a.example", clock, TIMES), clock
+    keys = InMemory("a.example", clock, TIMES)
+    keys.bundle()
+    return keys, clock
 
 
-def test_a_new_authority_is_published_before_it_signs_and_the_old_one_after() -> None:
+def test_new_ones_are_published_before_they_sign_and_the_old_ones_after() -> None:
     keys, clock = authorities()
-    first, jwt = keys.signing, keys.jwt_key
-    clock.move(4 * 3600 - 15 * 60)
-    keys.tick()
-    assert keys.signing is first
-    assert len(keys.bundle().x509.authorities_der) == len(keys.bundle().jwt_keys) == 2
-    clock.move(15 * 60)
-    keys.tick()
-    assert keys.signing is not first
+    (first,), jwt = keys.bundle().x509.authorities_der, keys.jwt_key
+    keys.announce()
+    second, again = keys.bundle().x509.authorities_der
+    assert again == first
+    assert len(keys.bundle().jwt_keys) == 2
+    clock.move(AHEAD - 1)
+    assert keys.jwt_key is jwt
+    old = keys.signing
+    clock.move(1)
+    assert keys.signing is not old
     assert keys.jwt_key is not jwt
-    assert first.der in keys.bundle().x509.authorities_der
+    assert keys.bundle().x509.authorities_der == (second, first)
     assert jwt.key_id in keys.bundle().jwt_keys
-    clock.move(3600)
-    keys.tick()
-    assert keys.bundle().x509.authorities_der == (keys.signing.der,)
+    clock.move((TIMES.svid + TIMES.margin).total_seconds())
+    assert keys.bundle().x509.authorities_der == (second,)
+    assert keys.bundle().jwt_keys.keys() == {keys.jwt_key.key_id}
 
 
 def test_one_announcement_at_a_time() -> None:
@@ -50,30 +55,29 @@ def test_one_announcement_at_a_time() -> None:
 
 def test_leaked_keys_are_replaced_at_once() -> None:
     keys, _ = authorities()
-    first = keys.signing
+    first, (root,) = keys.signing, keys.bundle().x509.authorities_der
     keys.announce()
     keys.replace_now()
-    assert keys.bundle().x509.authorities_der == (keys.signing.der,)
+    assert len(keys.bundle().x509.authorities_der) == len(keys.bundle().jwt_keys) == 1
+    assert root not in keys.bundle().x509.authorities_der
     assert keys.signing is not first
 
 
 def test_the_sequence_grows_with_each_change_and_only_then() -> None:
     keys, clock = authorities()
     seen = [keys.bundle().sequence]
-    keys.tick()
     assert keys.bundle().sequence == seen[0] == int(START.timestamp())
     for step in (keys.announce, keys.replace_now):
         step()
         seen.append(keys.bundle().sequence)
     clock.move(9 * 3600)
-    keys.tick()
     seen.append(keys.bundle().sequence)
-    assert len(set(seen)) == len(seen)
+    assert seen == sorted(set(seen))
 
 
 def test_times_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="four times"):
-        RotationTimes(timedelta(hours=4), timedelta(hours=1), timedelta(minutes=15))
+    with pytest.raises(ValueError, match="eight times"):
+        quick_times(timedelta(hours=4), timedelta(hours=1), timedelta(minutes=15))
 
 
 @settings(max_examples=20, deadline=None)
@@ -82,9 +86,7 @@ def test_a_peer_with_the_bundle_of_one_refresh_ago_accepts_every_svid(steps: lis
     keys, clock = authorities()
     clock.move(4 * 3600 - 30 * 60)
     for step in steps:
-        keys.tick()
         before = keys.bundle()
         clock.move(step)
-        keys.tick()
         svid = new_svid(keys.signing, WORKLOAD, clock(), TIMES.svid)
         assert verify_peer(svid.chain_der, {"a.example": before.x509}, clock()) == WORKLOAD

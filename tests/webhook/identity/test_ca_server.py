@@ -84,7 +84,7 @@ async def test_names_in_the_request_are_ignored(tmp_path: Path) -> None:
     async with calling(tmp_path) as caller:
         status, body = await caller.svid(csr)
         assert status == 200
-        (leaf,) = map(x509.load_der_x509_certificate, read_chain(read_document(body, SvidAnswer)))
+        leaf, _ = map(x509.load_der_x509_certificate, read_chain(read_document(body, SvidAnswer)))
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         assert names.get_values_for_type(x509.UniformResourceIdentifier) == [
             "spiffe://a.example/ns/agents/sa/triage"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,13 +22,15 @@ NOW = int(CLOCK.seconds())
 
 
 async def test_a_token_names_its_workload() -> None:
-    assert await REVIEWER.review(TOKENS.token()) == Caller("agents", "triage", "triage-1")
-    assert await REVIEWER.review(TOKENS.token(aud=AUDIENCE)) == Caller("agents", "triage", "triage-1")
+    expected = Caller("agents", "triage", CLOCK() + timedelta(hours=1), "triage-1", "2")
+    assert await REVIEWER.review(TOKENS.token()) == expected
+    assert await REVIEWER.review(TOKENS.token(aud=AUDIENCE)) == expected
 
 
 async def test_a_token_need_not_be_bound_to_a_pod() -> None:
     about = {"namespace": "agents", "serviceaccount": {"name": "triage"}}
-    assert await REVIEWER.review(TOKENS.token(**{"kubernetes.io": about})) == Caller("agents", "triage", None)
+    caller = await REVIEWER.review(TOKENS.token(**{"kubernetes.io": about}))
+    assert (caller.pod, caller.uid) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,10 @@ async def test_a_token_of_nobody_is_refused(token: str, complaint: str) -> None:
 
 @pytest.mark.parametrize(
     "caller",
-    [Caller("a/b", "c"), Caller("a", "b/../c"), Caller("a b", "c"), Caller("", "c"), Caller("a", "..")],
+    [
+        Caller(namespace, account, CLOCK())
+        for namespace, account in (("a/b", "c"), ("a", "b/../c"), ("a b", "c"), ("", "c"), ("a", ".."))
+    ],
 )
 def test_names_that_no_identity_can_hold_give_none(caller: Caller) -> None:
     with pytest.raises(TokenRefused):
