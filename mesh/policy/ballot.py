@@ -37,13 +37,14 @@ def settle(votes: list[tuple[bool, Vote]]) -> Decision:
     for enforce, vote in votes:
         if vote.verdict is Verdict.DENY:
             if enforce:
-                return Decision(False, vote.reason, vote.rule)
+                return Decision(False, vote.reason, vote.rule, message=vote.message)
             observed_deny = observed_deny or vote
         elif vote.verdict is Verdict.GRANT:
             grant = grant or vote
     if grant is not None:
         if observed_deny is not None:
-            return Decision(True, observed_deny.reason, observed_deny.rule, observed=True)
+            denied = observed_deny
+            return Decision(True, denied.reason, denied.rule, observed=True, message=denied.message)
         return Decision(True, grant.reason, grant.rule)
     return refuse(votes)
 
@@ -52,7 +53,7 @@ def refuse(votes: list[tuple[bool, Vote]]) -> Decision:
     """The refusal that nobody's grant prevents: observed when no policy that speaks of it enforces."""
     blocking = [vote for enforce, vote in votes if enforce]
     vote = strongest(blocking or [vote for _, vote in votes])
-    return Decision(not blocking, vote.reason, vote.rule, observed=not blocking)
+    return Decision(not blocking, vote.reason, vote.rule, observed=not blocking, message=vote.message)
 
 
 def _strength(vote: Vote) -> int:

@@ -6,6 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from mesh.policy.access.level import Trust
+from mesh.policy.access.levels import Levels
+from mesh.policy.arguments import required
 from mesh.policy.boundary import Boundary
 from mesh.policy.decide import Policy
 from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Route
@@ -13,6 +16,7 @@ from mesh.policy.documents import AgentPolicy, Documents, Egress, InboundRule, M
 from mesh.policy.narrowing import Narrowing
 from mesh.policy.rules import AgentRules, InboundGrant, McpRule, OutboundGrant, Rule
 from mesh.policy.spiffe_pattern import pattern_regex
+from mesh.policy.visible import visible
 
 __all__ = ["INBOUND", "Decision", "HttpRequest", "Inbound", "Policy", "Route", "compile_policy"]
 
@@ -24,19 +28,22 @@ def compile_policy(
     namespace: str | None,
     boundary: Boundary | None = None,
     narrowing: Narrowing | None = None,
+    trust: Trust | None = None,
 ) -> Policy:
     """The Policy of an agent with these labels in this namespace.
 
     A document without a namespace is for agents of every namespace; one with a namespace only for agents of
-    that namespace. The order of the documents does not matter. `boundary`: where `egress: allow` ends;
-    `narrowing`: what annotations take away.
+    that namespace, but for Backends (see `visible`) and access policies, which are about targets. The order of the
+    documents does not matter. `boundary`: where `egress: allow` ends; `narrowing`: what annotations take away;
+    `trust`: what ServiceAccounts of access policies stand for, and how such policies go together.
     """
-    backends = tuple(b for b in documents.backends if b.namespace in (None, namespace))
     selected = [p for p in documents.policies if p.namespace in (None, namespace) and _selects(p, labels)]
     selected.sort(key=lambda policy: policy.name)
     narrowing = narrowing or Narrowing()
     agents = tuple(_narrowed(compile_rules(policy), policy.name, narrowing) for policy in selected)
-    return Policy(backends, agents, boundary, narrowing)
+    backends = visible(documents.backends, namespace, selected)
+    levels = Levels(documents.access_policies, backends, documents.standing, trust or Trust())
+    return Policy(backends, agents, boundary, narrowing, levels=levels, namespace=namespace)
 
 
 def _narrowed(rules: AgentRules, name: str, narrowing: Narrowing) -> AgentRules:
@@ -64,13 +71,16 @@ def compile_rules(policy: AgentPolicy) -> AgentRules:
 
 
 def _outbound(rule: OutboundRule, label: str) -> OutboundGrant:
-    return OutboundGrant(rule.backend, Rule(label, McpRule(rule.mcp, label, rule.server_requests)))
+    arguments = required(rule.mcp.arguments, label)
+    mcp = McpRule(rule.mcp, label, rule.server_requests)
+    return OutboundGrant(rule.backend, Rule(label, mcp, arguments=arguments))
 
 
 def _inbound(rule: InboundRule, label: str) -> InboundGrant:
     mcp = None if rule.mcp is None else McpRule(rule.mcp, f"{label} mcp")
     path = None if mcp is None else rule.mcp_path
-    return InboundGrant(_admits(rule.sources), Rule(label, mcp, rule.http), path)
+    arguments = () if rule.mcp is None else required(rule.mcp.arguments, f"{label} mcp")
+    return InboundGrant(_admits(rule.sources), Rule(label, mcp, rule.http, arguments=arguments), path)
 
 
 def _admits(sources: tuple[str, ...]) -> Callable[[str], bool]:

@@ -119,8 +119,14 @@ def _tcp_alone(group: list[Declared], rivals: _Reach) -> None:
 
 def _check_mention(document: Declared, mention: Mention, backends: dict[str, list[Declared]]) -> None:
     namespace = document.namespace
-    found = [b for b in backends.get(mention.backend, ()) if _meet(b.namespace, namespace)]
-    if not found:
+    place, slash, name = mention.backend.rpartition("/")
+    if slash:
+        found = [b for b in backends.get(name, ()) if b.namespace == place]
+    else:
+        found = [b for b in backends.get(name, ()) if _meet(b.namespace, namespace)]
+    if not found and slash:
+        document.report(f"{mention.path}.backend", f"there is no Backend {name} in namespace {place}")
+    elif not found:
         message = "" if document.place.sheet.log.full else _no_backend(mention.backend, namespace, backends)
         document.report(f"{mention.path}.backend", message)
     opaque = (BackendProtocol.HTTP, BackendProtocol.TCP)

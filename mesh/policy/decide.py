@@ -1,33 +1,47 @@
 """The one function that decides, for one agent, under the policies that select it.
 
 `may see` and `may call` cannot differ, since lists are filtered by asking the same function for each item.
-Answers are remembered: rules depend on principal, target, method and name only, so each question is worked
-out once and is a dictionary lookup from then on.
+Answers are remembered: nearly all rules depend on principal, target, method and name only, so each question is
+worked out once and is a dictionary lookup from then on. Where an answer depends on more (arguments, HTTP fields,
+expressions), what is left to ask is remembered.
+
+AgentPolicies are one level, the access policies of each target another: each level that speaks has to let it pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
+from mesh.policy.access.level import Trust
+from mesh.policy.access.levels import Levels
 from mesh.policy.address_space import space_of_host
-from mesh.policy.ballot import refuse, settle, strongest
+from mesh.policy.arguments import Required, about
+from mesh.policy.ballot import refuse, settle
 from mesh.policy.boundary import Boundary, Reach, stops
+from mesh.policy.conditional import AgentAnswer, Conditional
 from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, RequestContext, Route, Target
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.policy.entrances import Entrances
-from mesh.policy.methods import KIND_SECTIONS, SUBJECT_METHODS, Section
+from mesh.policy.facts import ANY_ARGUMENTS, Facts, Question
+from mesh.policy.methods import KIND_METHODS, KIND_SECTIONS, SERVER_BASE_METHODS, SUBJECT_METHODS, Section
 from mesh.policy.narrowing import Narrowing, ToolNarrowing, closed, without_left_out
-from mesh.policy.panel import Panel, Speaker
+from mesh.policy.panel import Panel
 from mesh.policy.principal import Principal
+from mesh.policy.questions import ballot_of, ballot_paper, narrowed, question_of
 from mesh.policy.routes import RouteTable
 from mesh.policy.rules import AgentRules, Rule, Verdict, Vote
 from mesh.reasons import Reason
 
+T = TypeVar("T")
+
 MAX_CACHED = 4096
 MAX_CACHED_NAME = 256
 NO_POLICY = "no AgentPolicy selects this agent"
-_MCP_TRANSPORT = frozenset({"GET", "DELETE"})
+ACCESS_POLICIES = "XAccessPolicies of the target"
+NO_VOTES: Final[Mapping[int, Vote]] = MappingProxyType({})
 
 # A decision's key has five parts, that of a server's request three: they cannot be taken for one another.
 _Key = tuple[str, Target, str, str | None, str | None] | tuple[str, Target, str]
@@ -41,6 +55,8 @@ class Policy:
         "_boundary",
         "_cache",
         "_closed",
+        "_conditional",
+        "_levels",
         "_panel",
         "_routes",
         "_tools",
@@ -55,15 +71,21 @@ class Policy:
         agents: tuple[AgentRules, ...],
         boundary: Boundary | None = None,
         narrowing: Narrowing | None = None,
+        *,
+        levels: Levels | None = None,
+        namespace: str | None = None,
     ) -> None:
         self.backends = backends
         self.narrowing = narrowing or Narrowing()
         self._boundary = boundary or Boundary()
         self._agents = agents
-        self._panel = Panel(backends, agents)
+        self._panel = Panel(backends, agents, namespace)
+        self._levels = levels or Levels((), (), (), Trust())
         self._routes = RouteTable(backends)
-        self.entrances = Entrances(agents)
+        everywhere = {"/"} if self._panel.speaks_of(INBOUND) else set()
+        self.entrances = Entrances(agents, self._levels.paths - everywhere)
         self._cache: dict[_Key, Decision] = {}
+        self._conditional: dict[_Key, Conditional] = {}
         self._tools: ToolNarrowing | None = None
         if self.narrowing.about_tools:
             self._tools = ToolNarrowing(self.narrowing, (backend.name for backend in backends))
@@ -108,17 +130,66 @@ class Policy:
 
         `method` is a JSON-RPC method and `name` its subject: tool, prompt, resource URI or URI template.
         With `http` the request carries no MCP message, and `method` and `name` do not count. For a TCP
-        connection to a Backend with protocol TCP any method will do. No rule looks at `arguments` in this
-        version.
+        connection to a Backend with protocol TCP any method will do. `arguments` are those of the call, None where
+        it has none, and ANY_ARGUMENTS where they are not known yet: so lists are filtered. `context` is the HTTP
+        request that it came with, for lists that of the list; what is not known of it is taken for what no rule
+        matches.
         """
         key = (principal.id, target, method, name, None if http is None else http.method)
         decision = self._cache.get(key)
         if decision is None:
-            decision = self._poll(principal, target, _question(target, method, name, http))
-            if self._tools is not None and decision.allowed and http is None:
-                decision = _narrowed(decision, self._tools, target, method, name or "")
-            self._remember(key, len(method) + len(name or ""), decision)
+            conditional = self._conditional.get(key)
+            if conditional is None:
+                conditional = self._prepare(principal, target, method, name, http)
+                if conditional.settled:
+                    decision = conditional.resolve(Facts(conditional.question, None, None, None))
+                    self._remember(self._cache, key, len(method) + len(name or ""), decision)
+                    return decision
+                self._remember(self._conditional, key, len(method) + len(name or ""), conditional)
+            decision = conditional.resolve(Facts(conditional.question, arguments, http, context))
         return decision
+
+    def shows(
+        self,
+        principal: Principal,
+        target: Target,
+        method: str,
+        name: str,
+        context: RequestContext | None = None,
+    ) -> Decision:
+        """Is an item of a list shown? As `decide` on calling it, for arguments that are not known yet."""
+        return self.decide(principal, target, method, name, ANY_ARGUMENTS, context=context)
+
+    def _prepare(
+        self, principal: Principal, target: Target, method: str, name: str | None, http: HttpRequest | None
+    ) -> Conditional:
+        """Everything about a question that does not depend on the request."""
+        question = question_of(principal, target, method, name, http)
+        levels = self._levels.at(target)
+        agent: AgentAnswer | None = None
+        if (
+            self._closed is not None
+            or not any(level.decides for level in levels)
+            or self._panel.speaks_of(target)
+        ):
+            agent = self._ask_agents(principal, target, question, http)
+        refusal = None
+        if self._tools is not None and http is None:
+            refusal = narrowed(self._tools, target, method, name or "")
+        return Conditional(question, agent, tuple(level.answer(question) for level in levels), refusal)
+
+    def _ask_agents(
+        self, principal: Principal, target: Target, question: Question, http: HttpRequest | None
+    ) -> AgentAnswer:
+        """What AgentPolicies say, which arguments apart."""
+        ask = ballot_paper(target, question, http)
+        decision = self._poll(principal, target, ask)
+        required: tuple[tuple[int, tuple[Required, ...]], ...] = ()
+        if not question.plain and SUBJECT_METHODS.get(question.method) is Section.TOOLS:
+            speakers = self._panel.speakers(principal, target)
+            asked = ((i, about(question.name or "", s.arguments)) for i, s in enumerate(speakers))
+            required = tuple((index, rules) for index, rules in asked if rules)
+        return AgentAnswer(decision, required, partial(self._poll, principal, target, ask))
 
     def server_request(self, principal: Principal, target: Target, kind: str) -> Decision:
         """May the server `target` ask the agent for `kind`: sampling, elicitation or roots, or the method's
@@ -129,15 +200,45 @@ class Policy:
         key = (principal.id, target, kind)
         decision = self._cache.get(key)
         if decision is None:
-            decision = self._poll(principal, target, lambda rule: rule.vote_server_request(kind))
-            self._remember(key, len(kind), decision)
+            if self._alone(target):
+                decision = self._server_request_alone(principal, target, kind)
+            else:
+                decision = self._poll(principal, target, lambda rule: rule.vote_server_request(kind))
+            self._remember(self._cache, key, len(kind), decision)
         return decision
+
+    def _alone(self, target: Target) -> bool:
+        """Whether access policies decide about a target without AgentPolicies."""
+        if self._closed is not None or self._panel.speaks_of(target):
+            return False
+        return any(level.decides for level in self._levels.at(target))
+
+    def _server_request_alone(self, principal: Principal, target: Target, kind: str) -> Decision:
+        """Access policies do not speak of what servers ask: only who has a rule without MCP restriction may be."""
+        method = "ping" if kind in SERVER_BASE_METHODS else kind
+        if method != "ping":
+            return self._prepare(principal, target, kind, None, None).resolve(_nothing(principal, kind))
+        known = all(level.knows(principal.id) for level in self._levels.at(target))
+        if known:
+            return Decision(True, Reason.ALLOWED_BASE_PROTOCOL, ACCESS_POLICIES)
+        return Decision(False, Reason.ACCESS_POLICY_NOT_GRANTED, ACCESS_POLICIES)
 
     def meet(self, principal: Principal) -> Decision:
         """May this peer connect at all? Asked once a connection, before it is asked what it wants."""
+        places = (*self.entrances.declared, INBOUND)
+        if any(self._alone(place) for place in places):
+            return self._meet_alone(principal, places)
         return self._poll(
             principal, INBOUND, lambda rule: Vote(Verdict.GRANT, Reason.ALLOWED_BASE_PROTOCOL, rule.label)
         )
+
+    def _meet_alone(self, principal: Principal, places: Iterable[Inbound]) -> Decision:
+        """Whether there is a place of this workload where access policies know the peer."""
+        for place in places:
+            levels = self._levels.at(place)
+            if self._alone(place) and all(level.knows(principal.id) for level in levels):
+                return Decision(True, Reason.ALLOWED_BASE_PROTOCOL, ACCESS_POLICIES)
+        return Decision(False, Reason.PEER_NOT_ALLOWED, ACCESS_POLICIES)
 
     def egress(self, host: str, port: int, path: str | None = None) -> Decision:
         """May the agent reach a destination that is no Backend? `path` is None where it cannot be known.
@@ -176,7 +277,14 @@ class Policy:
         """True when every well-formed name of a kind (tool, prompt, resource, template) is allowed, so that
         hiding makes no difference between callers. Ill-formed names are decided one by one even then."""
         section = KIND_SECTIONS[kind]
+        levels = self._levels.at(target)
+        if not all(level.total(principal.id, method) for level in levels for method in KIND_METHODS[kind]):
+            return False
+        if self._alone(target):
+            return self._tools is None or section is not Section.TOOLS
         speakers = self._panel.speakers(principal, target)
+        if section is Section.TOOLS and any(speaker.arguments for speaker in speakers):
+            return False
         rules = [rule for speaker in speakers for rule in speaker.rules]
         kept = [rule for speaker in speakers if not speaker.left_out for rule in speaker.rules]
         if isinstance(target, Backend):
@@ -187,10 +295,20 @@ class Policy:
         granted = any(rule.mcp.grants_all(section) for rule in kept if rule.mcp is not None)
         return granted and not any(rule.mcp.denies_some(section) for rule in rules if rule.mcp is not None)
 
-    def _poll(self, principal: Principal, target: Target, ask: Callable[[Rule], Vote]) -> Decision:
-        """Ask every policy that speaks of the target, settle, and take away what is left out."""
+    def _poll(
+        self,
+        principal: Principal,
+        target: Target,
+        ask: Callable[[Rule], Vote],
+        instead: Mapping[int, Vote] = NO_VOTES,
+    ) -> Decision:
+        """Ask every policy that speaks of the target, settle, and take away what is left out. `instead` has the
+        votes of some of them, by their index."""
         speakers = self._panel.speakers(principal, target)
-        votes = [(speaker.enforce, _ballot(speaker, ask)) for speaker in speakers]
+        votes = [
+            (speaker.enforce, instead.get(index) or ballot_of(speaker, ask))
+            for index, speaker in enumerate(speakers)
+        ]
         if votes:
             decision = settle(votes)
         elif isinstance(target, Backend):
@@ -215,45 +333,18 @@ class Policy:
         ]
         return refuse(votes)
 
-    def _remember(self, key: _Key, size: int, decision: Decision) -> None:
+    def _remember(self, cache: dict[_Key, T], key: _Key, size: int, answer: T) -> None:
         """Keep an answer, within bounds: names come from the peer, and could be long and many."""
         if size <= MAX_CACHED_NAME:
-            if len(self._cache) >= MAX_CACHED:
-                self._cache.clear()
-            self._cache[key] = decision
-
-
-def _narrowed(decision: Decision, tools: ToolNarrowing, target: Target, method: str, name: str) -> Decision:
-    """Take away a tool of an MCP Backend that the policies let pass."""
-    if not isinstance(target, Backend) or target.protocol is not BackendProtocol.MCP:
-        return decision
-    if SUBJECT_METHODS.get(method) is not Section.TOOLS:
-        return decision
-    rule = tools.refusal(target.name, name)
-    return decision if rule is None else Decision(False, Reason.NARROWED_BY_POD, rule)
+            if len(cache) >= MAX_CACHED:
+                cache.clear()
+            cache[key] = answer
 
 
 def _egress_reason(agent: AgentRules) -> Reason:
     return Reason.EGRESS_DENIED if agent.egress_deny else Reason.EGRESS_PRIVATE_ADDRESS
 
 
-def _ballot(speaker: Speaker, ask: Callable[[Rule], Vote]) -> Vote:
-    """The verdict of one policy."""
-    if not speaker.rules:
-        return Vote(Verdict.SILENT, Reason.PEER_NOT_ALLOWED, f"{speaker.label} inbound")
-    return strongest(map(ask, speaker.rules))
-
-
-def _question(
-    target: Target, method: str, name: str | None, http: HttpRequest | None
-) -> Callable[[Rule], Vote]:
-    """What to ask each rule."""
-    if isinstance(target, Backend):
-        if target.protocol is not BackendProtocol.MCP:
-            return lambda rule: Vote(Verdict.GRANT, Reason.ALLOWED, rule.label)
-        if http is not None and http.method in _MCP_TRANSPORT:
-            # The stream that servers push on, and the end of a session (Streamable HTTP, up to 2025-11-25).
-            return lambda rule: Vote(Verdict.GRANT, Reason.ALLOWED_BASE_PROTOCOL, rule.label)
-    if http is not None:
-        return Rule.vote_http
-    return lambda rule: rule.vote(method, name)
+def _nothing(principal: Principal, method: str) -> Facts:
+    """No request at all: what depends on one is refused."""
+    return Facts(Question(principal.id, method, None), None, None, None)

@@ -18,8 +18,8 @@ class Entrances:
 
     __slots__ = ("declared",)
 
-    def __init__(self, agents: Iterable[AgentRules]) -> None:
-        found = {grant.mcp_path for agent in agents for grant in agent.inbound or ()}
+    def __init__(self, agents: Iterable[AgentRules], others: Iterable[str] = ()) -> None:
+        found = {grant.mcp_path for agent in agents for grant in agent.inbound or ()}.union(others)
         paths = sorted((path for path in found if path is not None), key=lambda path: (-len(path), path))
         self.declared = tuple(map(Inbound, paths))
 

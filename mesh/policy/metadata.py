@@ -49,7 +49,8 @@ def name_check(value: str) -> str | None:
     return f"{shown(value)} is no name; allowed: up to 253 of a-z 0-9 - . with a letter or digit at both ends"
 
 
-def _namespace_check(value: str) -> str | None:
+def namespace_check(value: str) -> str | None:
+    """What is wrong with the name of a namespace (RFC 1123 label), or None."""
     if _NAMESPACE.fullmatch(value):
         return None
     return (
@@ -83,7 +84,7 @@ def mismatch(api_version: str, kind: str) -> str | None:
 def _read_metadata(node: Node, place: Place) -> dict[str, Any] | None:
     fields = {
         "name": Field(text(name_check), missing="the name of the document"),
-        "namespace": Field(text(_namespace_check)),
+        "namespace": Field(text(namespace_check)),
         # Nothing in these is a fault: they are other people's too.
         "creationTimestamp": Field(_created, default=""),
         "annotations": Field(_origin, default=""),

@@ -40,6 +40,14 @@ KIND_SECTIONS: dict[str, Section] = {
     "template": Section.RESOURCES,
 }
 
+# The methods that are asked about a subject of each kind.
+KIND_METHODS: dict[str, tuple[str, ...]] = {
+    "tool": ("tools/call",),
+    "prompt": ("prompts/get",),
+    "resource": ("resources/read",),
+    "template": ("resources/templates/list",),
+}
+
 # Without a subject of their own. Lists are filtered item by item; the subjects of completion/complete and
 # subscriptions/listen are asked about one by one, under the methods above.
 BASE_METHODS = frozenset(

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from mesh.policy import yaml_tree
+from mesh.policy.arguments_schema import read_arguments
 from mesh.policy.documents import (
     EVERY_BACKEND,
     MCP_PATH,
@@ -36,12 +37,12 @@ from mesh.policy.fields import (
     text,
 )
 from mesh.policy.hosts import normal_path, path_fault
-from mesh.policy.metadata import name_check
+from mesh.policy.metadata import name_check, namespace_check
 from mesh.policy.spiffe_pattern import source_fault
 from mesh.policy.yaml_tree import Node
 
 # Parts of a rule that this version does not act on: refused, since a reader of the policy would rely on them.
-RULE_UNSUPPORTED = ("arguments", "guardrails", "rateLimit")
+RULE_UNSUPPORTED = ("guardrails", "rateLimit")
 
 _LABEL_KEY = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
@@ -94,15 +95,20 @@ MCP_FIELDS = {
     "prompts": Field(partial(read_names, name_fault)),
     "resources": Field(partial(read_names, resource_fault)),
     "unknownMethods": Field(read_unknown_methods, default=False),
+    "arguments": Field(read_arguments, default=()),
 }
 
 
 def _grant(values: dict[str, Any]) -> McpGrant:
-    return McpGrant(values["tools"], values["prompts"], values["resources"], values["unknownMethods"])
+    kinds = (values["tools"], values["prompts"], values["resources"])
+    return McpGrant(*kinds, values["unknownMethods"], values["arguments"])
 
 
 def _backend_name(value: str) -> str | None:
-    return None if value == EVERY_BACKEND else name_check(value)
+    if value == EVERY_BACKEND:
+        return None
+    namespace, slash, name = value.rpartition("/")
+    return name_check(name) or (namespace_check(namespace) if slash else None)
 
 
 OUTBOUND_FIELDS = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from mesh.policy.documents import McpGrant, Names, ServerRequest
 from mesh.policy.entries import MAX_ENTRY, well_formed_name
@@ -16,6 +17,9 @@ from mesh.policy.hosts import covers
 from mesh.policy.methods import SERVER_BASE_METHODS, SERVER_REQUESTS, SUBJECT_METHODS, Section, is_base
 from mesh.policy.uris import readings, well_formed_uri
 from mesh.reasons import Reason
+
+if TYPE_CHECKING:
+    from mesh.policy.arguments import Required
 
 
 class Verdict(Enum):
@@ -28,11 +32,12 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """A verdict, why, and the entry it comes from."""
+    """A verdict, why, the entry it comes from, and what its author has to say to who is refused."""
 
     verdict: Verdict
     reason: Reason
     rule: str
+    message: str = ""
 
 
 _NOT_GRANTED = {
@@ -160,13 +165,14 @@ class McpRule:
 class Rule:
     """One compiled rule: what it grants of MCP, if anything, and whether it grants plain HTTP.
 
-    `closed` is why it says nothing where it grants neither.
+    `closed` is why it says nothing where it grants neither. `arguments` is what calls of tools have to be like.
     """
 
     label: str
     mcp: McpRule | None
     http: bool = False
     closed: Reason = Reason.PROTOCOL_NOT_ALLOWED
+    arguments: tuple[Required, ...] = ()
 
     def vote(self, method: str, name: str | None) -> Vote:
         """What the rule says of an MCP method."""

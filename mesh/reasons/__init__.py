@@ -29,6 +29,8 @@ class Reason(StrEnum):
     RESOURCE_DENIED = "resource_denied"
     NAME_OUTSIDE_CHARSET = "name_outside_charset"
     NARROWED_BY_POD = "narrowed_by_pod"
+    ARGUMENTS_REFUSED = "arguments_refused"
+    ACCESS_POLICY_NOT_GRANTED = "access_policy_not_granted"
     TASK_OF_ANOTHER = "task_of_another"
     UNKNOWN_METHOD = "unknown_method"
     BACKEND_NOT_GRANTED = "backend_not_granted"

@@ -24,6 +24,14 @@ SENTENCES: Final = {
         "A policy lets it pass, and an annotation of the pod or of its namespace takes it away (policy, "
         "tools-allow or tools-deny, as the rule says); change that annotation, and create the pod anew."
     ),
+    "arguments_refused": (
+        "The tool is granted, but a rule under arguments does not hold for what the call gives it; "
+        "call it with other arguments, or change the rule."
+    ),
+    "access_policy_not_granted": (
+        "The target has XAccessPolicies, and no rule of one that is accepted matches this request; add a rule with "
+        "this source and method, or look at the policy's status for why it is not accepted."
+    ),
     "task_of_another": "The task was made for another caller, so its state and result are not this one's.",
     "unknown_method": (
         "The method is none that this version knows, so its contents cannot be checked; "

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mesh.policy import HttpRequest, Narrowing, Principal, compile_policy, load_texts
+from mesh.policy.arguments_schema import ARGUMENT_FIELDS
 from mesh.policy.backend_schema import BACKEND_FIELDS, TLS_FIELDS
 from mesh.policy.policy_schema import INBOUND_FIELDS, OUTBOUND_FIELDS, POLICY_FIELDS
 from mesh.settings.lists import items
@@ -31,7 +32,10 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize(
     "field",
     sorted(
-        {*BACKEND_FIELDS, *TLS_FIELDS, *POLICY_FIELDS, *OUTBOUND_FIELDS, *INBOUND_FIELDS, "allow", "deny"}
+        {
+            *(*BACKEND_FIELDS, *TLS_FIELDS, *POLICY_FIELDS, *OUTBOUND_FIELDS, *INBOUND_FIELDS),
+            *(*ARGUMENT_FIELDS, "allow", "deny"),
+        }
     ),
 )
 def test_every_field_has_a_row(field: str) -> None:

@@ -74,13 +74,12 @@ def test_a_full_policy_is_read(load: Load, backend: Make, agent_policy: Make) ->
     [
         ("behaviour: {learn: 24h}", "spec.behaviour"),
         ("selector: {matchExpressions: []}", "spec.selector.matchExpressions"),
-        ("outbound: [{backend: '*', arguments: []}]", "spec.outbound[0].arguments"),
         ("outbound: [{backend: '*', guardrails: {pii: mask}}]", "spec.outbound[0].guardrails"),
         ("outbound: [{backend: '*', rateLimit: {}}]", "spec.outbound[0].rateLimit"),
         ("outbound: [{backend: '*', a2a: {}}]", "spec.outbound[0].a2a"),
         ("inbound: [{from: ['*'], http: {allow: true}, a2a: {}}]", "spec.inbound[0].a2a"),
         ("inbound: [{from: ['*'], http: {allow: true}, guardrails: {}}]", "spec.inbound[0].guardrails"),
-        ("inbound: [{from: ['*'], mcp: {arguments: []}}]", "spec.inbound[0].mcp.arguments"),
+        ("inbound: [{from: ['*'], mcp: {rateLimit: {}}}]", "spec.inbound[0].mcp.rateLimit"),
     ],
 )
 def test_rules_to_come_are_refused_by_name_and_never_ignored(

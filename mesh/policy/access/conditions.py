@@ -1,0 +1,163 @@
+"""What a rule asks of the request that carries a message: its HTTP fields, and an expression over it.
+
+Each answer is True, False, or None where it cannot be told: something is not known, or the expression fails. What
+cannot be told grants nothing, and is asked about where a rule says what to ask about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from mesh.cel import CelExhausted, CelFailed, Expression
+from mesh.policy.access.documents import Authorization, HeaderMatch, MatchType, PathMatch
+from mesh.policy.access.methods import SESSION_HEADER
+from mesh.policy.access.regular import full_match
+from mesh.policy.facts import ANY_ARGUMENTS, Facts, Question
+from mesh.policy.hosts import covers, normal_path
+
+ARGUMENTS = "request.mcp.arguments"
+_REMEMBERED = frozenset({"request.mcp.tool_name", "source.spiffe_id"})
+
+
+class Condition(Protocol):
+    """Something that is to hold of a request."""
+
+    def holds(self, facts: Facts) -> bool | None:
+        """Whether it does; None: that cannot be told."""
+        ...
+
+
+class Session:
+    """The request names a session that it ends."""
+
+    __slots__ = ()
+
+    def holds(self, facts: Facts) -> bool | None:
+        headers = None if facts.context is None else facts.context.headers
+        return None if headers is None else SESSION_HEADER in headers
+
+
+class Envelope:
+    """The HTTP fields of an authorization: each kind that is restricted has to match."""
+
+    __slots__ = ("_headers", "_hosts", "_methods", "_paths", "_ports", "_suffixes")
+
+    def __init__(self, said: Authorization) -> None:
+        self._methods = frozenset(said.http_methods)
+        self._paths = tuple(_path_test(path) for path in said.paths)
+        self._headers = tuple((match.name, _value_test(match)) for match in said.headers)
+        self._hosts = frozenset(host for host in said.hosts if not host.startswith("*."))
+        self._suffixes = tuple(host[1:] for host in said.hosts if host.startswith("*."))
+        self._ports = frozenset(said.ports)
+
+    @staticmethod
+    def of(said: Authorization) -> Envelope | None:
+        """The fields, None where none is restricted."""
+        restricted = said.http_methods or said.paths or said.headers or said.hosts or said.ports
+        return Envelope(said) if restricted else None
+
+    def holds(self, facts: Facts) -> bool | None:
+        return all_hold(answer(facts) for answer in self._answers())
+
+    def _answers(self) -> tuple[Callable[[Facts], bool | None], ...]:
+        return self._method, self._port, self._host, self._path, self._header
+
+    def _method(self, facts: Facts) -> bool | None:
+        if not self._methods:
+            return True
+        method = facts.http_method
+        return None if method is None else method in self._methods
+
+    def _port(self, facts: Facts) -> bool | None:
+        if not self._ports:
+            return True
+        port = None if facts.context is None else facts.context.port
+        return None if port is None else port in self._ports
+
+    def _host(self, facts: Facts) -> bool | None:
+        if not self._hosts and not self._suffixes:
+            return True
+        host = None if facts.context is None else facts.context.host
+        return None if host is None else host in self._hosts or host.endswith(self._suffixes)
+
+    def _path(self, facts: Facts) -> bool | None:
+        if not self._paths:
+            return True
+        path = facts.path
+        return None if path is None else any(test(path) for test in self._paths)
+
+    def _header(self, facts: Facts) -> bool | None:
+        if not self._headers:
+            return True
+        headers = None if facts.context is None else facts.context.headers
+        if headers is None:
+            return None
+        return all(name in headers and test(headers[name]) for name, test in self._headers)
+
+
+def all_hold(answers: Iterable[bool | None]) -> bool | None:
+    """False if any is, else None if any is, else True."""
+    known = True
+    for answer in answers:
+        if answer is False:
+            return False
+        known = known and answer is True
+    return True if known else None
+
+
+def _path_test(match: PathMatch) -> Callable[[str], bool]:
+    value = match.value
+    if match.type is MatchType.EXACT:
+        return lambda path: path == value
+    if match.type is MatchType.PATH_PREFIX:
+        prefix = normal_path(value)
+        return lambda path: covers(prefix, path)
+    return full_match(value)
+
+
+def _value_test(match: HeaderMatch) -> Callable[[str], bool]:
+    value = match.value
+    return (lambda said: said == value) if match.type is MatchType.EXACT else full_match(value)
+
+
+class Said:
+    """An expression of a rule, over one request."""
+
+    __slots__ = ("_expression", "message")
+
+    def __init__(self, expression: Expression, message: str) -> None:
+        self._expression = expression
+        self.message = message
+
+    def known(self, question: Question) -> bool | None:
+        """The answer, where it depends on what is remembered with it alone; None where on more."""
+        if not self._expression.variables <= _REMEMBERED:
+            return None
+        return bool(self.holds(Facts(question, None, None, None)))
+
+    def holds(self, facts: Facts) -> bool | None:
+        if facts.arguments is ANY_ARGUMENTS and ARGUMENTS in self._expression.variables:
+            return True
+        try:
+            return self._expression.evaluate(_values(facts))
+        except (CelFailed, CelExhausted):
+            return None
+
+
+def _values(facts: Facts) -> dict[str, Any]:
+    """The variables that are known."""
+    context, path = facts.context, facts.path
+    values: dict[str, Any] = {
+        "request.mcp.tool_name": facts.question.name,
+        ARGUMENTS: facts.arguments or {},
+        "source.spiffe_id": facts.question.principal,
+        "request.method": facts.http_method,
+        "request.url_path": path,
+        "request.path": path if context is None or context.path is None else context.path,
+    }
+    if context is not None:
+        values["request.host"] = context.host
+        values["request.headers"] = context.headers
+        values["request.time"] = context.time
+    return {name: value for name, value in values.items() if value is not None}
