@@ -1,0 +1,1 @@
+"""`outrider policy`: what policies mean, before and after they are applied."""

@@ -1,0 +1,197 @@
+"""What is different between two sets of policies: for each agent, whatever one lets pass and the other not.
+
+Names are compared by classes (`symbols`), so that no change hides in a glob. With an inventory the tools in it are
+compared one by one, and the classes are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cli.policy.agents import Agent
+from cli.policy.inventory import Tools
+from cli.policy.judging import State, Verdict, judge, judge_inbound, verdict_of
+from cli.policy.patterns import caller_classes, classes_for, inbound_classes_for, patterns_for
+from cli.policy.world import World, backend_title
+from mesh.policy import INBOUND, Backend, BackendProtocol, HttpRequest, Policy, Principal
+from mesh.policy.boundary import Reach
+from mesh.policy.documents import ServerRequest
+
+_UNDECLARED = "undeclared.invalid"  # RFC 2606: nobody's
+_UNKNOWN_METHOD = "x-unknown/method"
+NOTHING = Verdict(State.HIDDEN, "", "(not there)")
+
+
+class Effect(StrEnum):
+    """WIDER: something passes that did not. CHANGED: conditions are others, which may let pass more."""
+
+    WIDER = "wider"
+    NARROWER = "narrower"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`target` is a Backend or `from CALLER`; `kind` and `name` what is used there, `pattern` if it is one."""
+
+    agent: str
+    target: str
+    kind: str
+    name: str
+    before: Verdict
+    after: Verdict
+    pattern: bool = False
+
+    @property
+    def effect(self) -> Effect | None:
+        """None where it makes no difference."""
+        more = self.after.passes and not (
+            self.before.passes and set(self.before.needs) <= set(self.after.needs)
+        )
+        less = self.before.passes and not (
+            self.after.passes and set(self.after.needs) <= set(self.before.needs)
+        )
+        if more and less:
+            return Effect.CHANGED
+        return Effect.WIDER if more else Effect.NARROWER if less else None
+
+    @property
+    def widens(self) -> bool:
+        return self.effect in (Effect.WIDER, Effect.CHANGED)
+
+
+def changes(old: World, new: World, tools: Tools) -> list[Change]:
+    """The changes for every agent of either world; those without effect are left out."""
+    agents = {agent.title: agent for agent in (*old.agents, *new.agents)}
+    found = [
+        change
+        for agent in agents.values()
+        for change in (*_outbound(old, new, agent, tools), *_inbound(old, new, agent))
+        if change.effect is not None
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _outbound(old: World, new: World, agent: Agent, tools: Tools) -> Iterator[Change]:
+    yield from _egress(old.policy(agent), new.policy(agent), agent)
+    before = {backend_title(one, agent.namespace): one for one in old.backends(agent)}
+    after = {backend_title(one, agent.namespace): one for one in new.backends(agent)}
+    for title in sorted({*before, *after}):
+        yield from _of_backend(old, new, agent, title, before.get(title), after.get(title), tools)
+
+
+def _of_backend(
+    old: World,
+    new: World,
+    agent: Agent,
+    title: str,
+    before: Backend | None,
+    after: Backend | None,
+    tools: Tools,
+) -> Iterator[Change]:
+    yield from _reached(old, new, agent, title, before, after)
+    if before is not None and before.protocol is not BackendProtocol.MCP:
+        return
+    if after is not None and after.protocol is not BackendProtocol.MCP:
+        return
+    one = after or before
+    if one is None:
+        return
+    for kind in ("tool", "prompt", "resource"):
+        yield from _unlooked(old, new, agent, one, title, kind)
+        for name, example, pattern in _names(old, new, agent, one, title, kind, tools):
+            was = NOTHING if before is None else judge(old, agent, before, kind, example)
+            now = NOTHING if after is None else judge(new, agent, after, kind, example)
+            yield Change(agent.title, title, kind, name, was, now, pattern)
+
+
+def _names(
+    old: World, new: World, agent: Agent, backend: Backend, title: str, kind: str, tools: Tools
+) -> Iterator[tuple[str, str, bool]]:
+    """What to compare by: (as it is told, an example of it, whether it is a pattern)."""
+    listed = tools.get(title, tools.get(backend.name, tools.get(""))) if kind == "tool" else None
+    if listed is not None:
+        yield from ((name, name, False) for name in listed)
+        return
+    for one in classes_for([old, new], agent, backend, kind).classes:
+        yield one.title, one.example, True
+
+
+def _unlooked(
+    old: World, new: World, agent: Agent, backend: Backend, title: str, kind: str
+) -> Iterator[Change]:
+    """Where entries changed, and there are more kinds of names than could be looked through, nobody can tell."""
+    before, after = (set(patterns_for([world], agent, backend, kind)) for world in (old, new))
+    if before != after and not classes_for([old, new], agent, backend, kind).complete:
+        was, now = (Verdict(State.ALLOWED, "", "(not looked through)", (one,)) for one in ("OLD", "NEW"))
+        yield Change(agent.title, title, kind, "(names in too many patterns)", was, now, pattern=True)
+
+
+def _reached(
+    old: World, new: World, agent: Agent, title: str, before: Backend | None, after: Backend | None
+) -> Iterator[Change]:
+    """Whether the Backend may be used at all, where it is, and what else than names is granted there."""
+    was = NOTHING if before is None else _plain(old.policy(agent), agent, before, "ping")
+    now = NOTHING if after is None else _plain(new.policy(agent), agent, after, "ping")
+    if before is not None and after is not None and (place := _place(after)) != _place(before):
+        was, now = _at(was, _place(before)), _at(now, place)
+    yield Change(agent.title, title, "backend", "(any use)", was, now)
+    if before is None or after is None or before.protocol is not after.protocol:
+        return
+    if after.protocol is BackendProtocol.MCP:
+        was = _plain(old.policy(agent), agent, before, _UNKNOWN_METHOD)
+        now = _plain(new.policy(agent), agent, after, _UNKNOWN_METHOD)
+        yield Change(agent.title, title, "method", "(unknown methods)", was, now)
+        for asked in ServerRequest:
+            was = verdict_of(old.policy(agent).server_request(agent.principal, before, asked))
+            now = verdict_of(new.policy(agent).server_request(agent.principal, after, asked))
+            yield Change(agent.title, title, "server request", str(asked), was, now)
+
+
+def _plain(policy: Policy, agent: Agent, backend: Backend, method: str) -> Verdict:
+    return verdict_of(policy.decide(agent.principal, backend, method))
+
+
+def _place(backend: Backend) -> str:
+    identity = f" as {backend.tls.identity}" if backend.tls.identity else ""
+    path = backend.path.rstrip("/")
+    return f"{backend.protocol} at {backend.host}:{backend.port}{path}, tls {backend.tls.mode}{identity}"
+
+
+def _at(verdict: Verdict, place: str) -> Verdict:
+    """Another place is another condition: what it lets pass is not what was let pass before."""
+    return Verdict(verdict.state, verdict.reason, verdict.rule, (*verdict.needs, place))
+
+
+def _egress(old: Policy, new: Policy, agent: Agent) -> Iterator[Change]:
+    before, after = (verdict_of(one.egress(_UNDECLARED, 443)) for one in (old, new))
+    yield Change(agent.title, "(no Backend)", "egress", "public addresses", before, after)
+    was, now = (_private(one) for one in (old, new))
+    yield Change(agent.title, "(no Backend)", "egress", "private addresses", was, now)
+
+
+def _private(policy: Policy) -> Verdict:
+    verdict = verdict_of(policy.egress(_UNDECLARED, 443))
+    public = policy.reach(_UNDECLARED, 443) == Reach.PUBLIC
+    return Verdict(State.HIDDEN, "egress_private_address", verdict.rule) if public else verdict
+
+
+def _inbound(old: World, new: World, agent: Agent) -> Iterator[Change]:
+    paths = {one.path for world in (old, new) for one in world.policy(agent).entrances.declared if one.path}
+    classes = inbound_classes_for([old, new], agent, "tool").classes
+    for caller in caller_classes([old, new], agent):
+        target = f"from {caller.title}"
+        for path in sorted(paths):
+            for one in classes:
+                was = judge_inbound(old, agent, caller.example, path, "tool", one.example)
+                now = judge_inbound(new, agent, caller.example, path, "tool", one.example)
+                yield Change(agent.title, target, "tool", one.title, was, now, pattern=True)
+        was, now = (_http(world, agent, caller.example) for world in (old, new))
+        yield Change(agent.title, target, "http", "(any path)", was, now)
+
+
+def _http(world: World, agent: Agent, caller: str) -> Verdict:
+    http = HttpRequest("POST", "/")
+    return verdict_of(world.policy(agent).decide(Principal(caller), INBOUND, "", None, None, http))

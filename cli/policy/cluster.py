@@ -1,0 +1,78 @@
+"""The world of a cluster: its policies and the pods that they are about, with files laid over them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from cli.analyze.inventory import Item, laid_over
+from cli.cluster.answers import Reading
+from cli.cluster.connect import Connection
+from cli.cluster.failures import ClusterUnavailable
+from cli.cluster.parts import read_list
+from cli.inject import namespaces_in
+from cli.manifests import Manifest
+from cli.platform_settings import read_installed
+from cli.policy.agents import Agent, agent_of, chosen
+from cli.policy.reading import SIG_GROUP, is_policy, read, warn
+from cli.policy.world import World
+from mesh.policy import load_objects
+from mesh.policy.documents import API_VERSION
+from webhook.admission.outcome import Namespace
+from webhook.admission.settings import InjectionSettings
+
+_KINDS = (
+    ("/api/v1", "namespaces"),
+    ("/api/v1", "pods"),
+    ("/api/v1", "services"),
+    (f"/apis/{API_VERSION}", "agentpolicies"),
+    (f"/apis/{API_VERSION}", "backends"),
+    (f"/apis/{SIG_GROUP}/v1alpha1", "xaccesspolicies"),
+    (f"/apis/{SIG_GROUP}/v0alpha0", "xbackends"),
+    ("/apis/gateway.networking.x-k8s.io/v1alpha1", "xbackends"),
+    ("/apis/gateway.networking.k8s.io/v1", "gateways"),
+)
+
+
+def world_in(connection: Connection, arguments: argparse.Namespace) -> World:
+    """What the cluster holds.
+
+    Raises:
+        ClusterUnavailable: it cannot be asked, or not about policies and pods.
+        ManifestInvalid, PolicyInvalid: the files that are laid over it are wrong.
+    """
+    arguments.namespace = connection.namespace if arguments.namespace == "default" else arguments.namespace
+    files = read(arguments.files)
+    live = [Item(value) for value in _objects(connection.api)]
+    items = laid_over(live, [*files.policies, *files.others], arguments.namespace)
+    documents = load_objects(item.value for item in items if is_policy(item.value))
+    installed = read_installed(connection.api)
+    namespaces = namespaces_in([Manifest("", 0, "", item.value) for item in items])
+    agents = list(_agents(items, namespaces, installed.settings, arguments))
+    return World(documents, chosen(agents, documents, arguments))
+
+
+def _objects(api: Reading) -> Iterator[dict[str, object]]:
+    for prefix, kind in _KINDS:
+        part = read_list(lambda path=f"{prefix}/{kind}": api.items(path))  # type: ignore[misc]
+        if part.unread and kind in ("pods", "agentpolicies", "backends"):
+            raise ClusterUnavailable(
+                f"{kind} cannot be listed: {part.unread}.",
+                "Ask for the right to read pods and the resources of outrider.dev, or name files.",
+            )
+        if part.unread:
+            warn(f"{kind} cannot be listed, and are not looked at: {part.unread}")
+        yield from part.items
+
+
+def _agents(
+    items: tuple[Item, ...],
+    namespaces: dict[str, Namespace],
+    settings: InjectionSettings,
+    arguments: argparse.Namespace,
+) -> Iterator[Agent]:
+    for item in items:
+        if item.kind == "Pod":
+            space = item.namespace(arguments.namespace)
+            known = namespaces.get(space, Namespace(space))
+            yield agent_of(item.name, item.value, known, settings, arguments.trust_domain)

@@ -1,0 +1,125 @@
+"""`outrider policy diff`: what other policies newly allow, and what they newly refuse."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cli.output import write
+from cli.output.blocks import Block, Heading, Line, Row, Table
+from cli.policy import agents
+from cli.policy.agents import Agent, chosen
+from cli.policy.changes import Change, Effect, changes
+from cli.policy.inventory import read_tools
+from cli.policy.judging import Verdict
+from cli.policy.loading import FINE, REFUSED, agents_in, configure_settings, documents_of, guarded
+from cli.policy.world import World
+from mesh.policy import Documents
+
+_WORDS = {Effect.WIDER: "newly allowed", Effect.NARROWER: "newly refused", Effect.CHANGED: "other conditions"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("old", metavar="OLD", help="policies as they are: a file, a folder, or -")
+    parser.add_argument("new", metavar="NEW", help="policies as they shall be")
+    parser.add_argument(
+        "--manifests", action="append", default=[], metavar="FILE", help="workloads to compare for, besides"
+    )
+    parser.add_argument("--tools", type=Path, metavar="FILE", help="compare these tools, as in `test`")
+    parser.add_argument(
+        "--fail-on-widening", action="store_true", help="exit with 1 where something is newly allowed"
+    )
+    agents.configure(parser)
+    configure_settings(parser)
+    write.configure(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare; 0, 1 where something widens and that was to fail, 2 when the input is wrong."""
+    return guarded(lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    (old_read, old), (new_read, new) = (documents_of([path]) for path in (arguments.old, arguments.new))
+    found = {one.title: one for read in (old_read, new_read) for one in agents_in(read, arguments)}
+    if arguments.manifests:
+        found |= {one.title: one for one in _of_manifests(arguments)}
+    both = Documents(
+        (*old.backends, *new.backends),
+        (*old.policies, *new.policies),
+        access_policies=(*old.access_policies, *new.access_policies),
+    )
+    compared: list[Agent] = chosen(list(found.values()), both, arguments)
+    tools = read_tools(arguments.tools) if arguments.tools else {}
+    differences = changes(World(old, compared), World(new, compared), tools)
+    write.write(blocks(differences), [as_json(one) for one in differences], arguments.output)
+    wider = any(one.widens for one in differences)
+    return REFUSED if wider and arguments.fail_on_widening else FINE
+
+
+def _of_manifests(arguments: argparse.Namespace) -> list[Agent]:
+    from cli.policy.reading import read
+
+    return agents_in(read(arguments.manifests), arguments)
+
+
+def blocks(differences: list[Change]) -> Iterator[Block]:
+    """For people: a table for each agent, what widens first."""
+    if not differences:
+        yield Line("No agent may do anything else than before.", state="ok")
+        return
+    for agent in dict.fromkeys(one.agent for one in differences):
+        yield Heading(agent)
+        mine = sorted(
+            (one for one in differences if one.agent == agent), key=lambda one: (not one.widens, one.target)
+        )
+        yield Table(("", "what", "change", "by"), tuple(_row(one) for one in mine))
+    wider = sum(one.widens for one in differences)
+    if wider:
+        yield Heading(f"{wider} of {len(differences)} changes widen (marked +)")
+    else:
+        yield Heading(f"{len(differences)} changes, none of which widens")
+
+
+def _row(one: Change) -> Row:
+    mark = "+" if one.effect is Effect.WIDER else "-" if one.effect is Effect.NARROWER else "±"
+    what = (
+        f"{one.target} {one.name}"
+        if one.kind in ("tool", "backend")
+        else f"{one.target} {one.kind} {one.name}"
+    )
+    word = _WORDS[one.effect] if one.effect else ""
+    return Row((mark, what, word, _by(one.after)), (f"before: {one.before.state} by {_by(one.before)}",))
+
+
+def _by(verdict: Verdict) -> str:
+    reason = f" ({verdict.reason})" if verdict.reason and not verdict.passes else ""
+    return "; ".join((f"{verdict.rule}{reason}", *(f"needs {one}" for one in verdict.needs)))
+
+
+def as_json(one: Change) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "agent": one.agent,
+        "target": one.target,
+        "kind": one.kind,
+        "name": one.name,
+        "pattern": one.pattern,
+        "effect": str(one.effect),
+        "widens": one.widens,
+        "before": _verdict(one.before),
+        "after": _verdict(one.after),
+    }
+
+
+def _verdict(one: Verdict) -> dict[str, Any]:
+    return {
+        "verdict": str(one.state),
+        "allowed": one.passes,
+        "reason": one.reason,
+        "rule": one.rule,
+        "needs": list(one.needs),
+    }

@@ -1,0 +1,141 @@
+"""Who may call what: a row for each agent, Backend and tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cli.output.blocks import Block, Heading, Line, Row, Table
+from cli.policy.agents import Agent
+from cli.policy.inventory import Tools
+from cli.policy.judging import State, Verdict, judge, judge_inbound, verdict_of
+from cli.policy.patterns import classes_for, inbound_classes_for
+from cli.policy.world import World, backend_title
+from mesh.policy import Backend, BackendProtocol
+
+EVERYTHING = "(everything)"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """`symbolic`: the tool is a pattern, and stands for all names that it alone describes. `backend` is "" where
+    `caller` asks the agent itself."""
+
+    agent: str
+    backend: str
+    tool: str
+    verdict: Verdict
+    symbolic: bool = False
+    caller: str = ""
+
+
+def outbound(world: World, tools: Tools) -> Iterator[Cell]:
+    """What every agent may call."""
+    for agent in world.agents:
+        for backend in world.backends(agent):
+            yield from _of_backend(world, agent, backend, tools)
+
+
+def _of_backend(world: World, agent: Agent, backend: Backend, tools: Tools) -> Iterator[Cell]:
+    title = backend_title(backend, agent.namespace)
+    if backend.protocol is not BackendProtocol.MCP:
+        decision = world.policy(agent).decide(agent.principal, backend, "any")
+        yield Cell(agent.title, title, EVERYTHING, verdict_of(decision))
+        return
+    listed = tools.get(title, tools.get(backend.name, tools.get("")))
+    if listed is None:
+        for one in classes_for([world], agent, backend, "tool").classes:
+            verdict = judge(world, agent, backend, "tool", one.example)
+            if one.well_formed or verdict.passes:
+                yield Cell(agent.title, title, one.title, verdict, symbolic=True)
+    else:
+        for tool in listed:
+            yield Cell(agent.title, title, tool, judge(world, agent, backend, "tool", tool))
+
+
+def inbound(world: World, tools: Tools, callers: list[str]) -> Iterator[Cell]:
+    """Who may call every agent."""
+    for agent in world.agents:
+        paths = [one.path for one in world.policy(agent).entrances.declared if one.path] or ["/mcp"]
+        for caller in callers:
+            if caller == agent.spiffe_id:
+                continue
+            for path in sorted(paths):
+                yield from _of_caller(world, agent, caller, path, tools)
+
+
+def _of_caller(world: World, agent: Agent, caller: str, path: str, tools: Tools) -> Iterator[Cell]:
+    listed = tools.get(agent.title, tools.get(agent.name))
+    if listed is None:
+        for one in inbound_classes_for([world], agent, "tool").classes:
+            verdict = judge_inbound(world, agent, caller, path, "tool", one.example)
+            if one.well_formed or verdict.passes:
+                yield Cell(agent.title, "", one.title, verdict, symbolic=True, caller=caller)
+    else:
+        for tool in listed:
+            verdict = judge_inbound(world, agent, caller, path, "tool", tool)
+            yield Cell(agent.title, "", tool, verdict, caller=caller)
+
+
+def callers(world: World) -> list[str]:
+    """Whom to ask about: the agents themselves, and every identity that rules name."""
+    found = {agent.spiffe_id for agent in world.agents}
+    for policy in world.documents.policies:
+        for rule in policy.inbound or ():
+            found |= {one for one in rule.sources if one.startswith("spiffe://") and not set("*?") & set(one)}
+    for access in world.documents.access_policies:
+        found |= {rule.source for rule in access.rules if isinstance(rule.source, str)}
+    return sorted(found)
+
+
+def blocks(cells: list[Cell]) -> Iterator[Block]:
+    """For people: a table for each agent."""
+    if not cells:
+        yield Line("There is no agent and no Backend to say anything about.", state="warning")
+        return
+    for agent in dict.fromkeys(cell.agent for cell in cells):
+        yield Heading(agent)
+        mine = [cell for cell in cells if cell.agent == agent]
+        first = "caller" if mine[0].caller else "backend"
+        rows = [Row((cell.caller or cell.backend, cell.tool, *_said(cell.verdict))) for cell in mine]
+        yield Table((first, "tool", "verdict", "by"), tuple(rows))
+    yield from _legend(cells)
+
+
+def _said(verdict: Verdict) -> tuple[str, str]:
+    by = verdict.rule if verdict.state is not State.HIDDEN else f"{verdict.rule} ({verdict.reason})"
+    return str(verdict.state), "; ".join((by, *(f"needs {one}" for one in verdict.needs)))
+
+
+_MEANINGS = {
+    State.ARGUMENTS: "arguments: listed; a call passes as its arguments are",
+    State.EXTERNAL: "external: listed; a call passes once an authorization service says yes",
+    State.OBSERVED: "observed: passes, and is recorded as refused, since no policy enforces",
+}
+
+
+def _legend(cells: list[Cell]) -> Iterator[Block]:
+    states = {cell.verdict.state for cell in cells}
+    told = [text for state, text in _MEANINGS.items() if state in states]
+    if any(cell.symbolic for cell in cells):
+        told.append("Tools are patterns where no inventory is given (--tools, --live); the narrowest holds.")
+    if told:
+        yield Heading("Where")
+        yield from (Line(text, 2) for text in told)
+
+
+def as_json(cell: Cell) -> dict[str, Any]:
+    """For programs."""
+    verdict = cell.verdict
+    return {
+        "agent": cell.agent,
+        **({"caller": cell.caller} if cell.caller else {"backend": cell.backend}),
+        "tool": cell.tool,
+        "pattern": cell.symbolic,
+        "verdict": str(verdict.state),
+        "allowed": verdict.passes,
+        "reason": verdict.reason,
+        "rule": verdict.rule,
+        "needs": list(verdict.needs),
+    }

@@ -1,0 +1,73 @@
+"""`outrider policy validate`: everything that is wrong with policy files at once, and what is likely not meant."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from cli.output import write
+from cli.output.blocks import Block, Heading, Line, Row, Table
+from cli.policy.loading import FINE, REFUSED
+from cli.policy.reading import Read, read
+from cli.policy.suspicions import Suspicion, suspicions
+from mesh.policy import Documents, PolicyError, PolicyInvalid, load_texts
+
+_UNREADABLE = 2
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="policies and manifests; folders; - for stdin"
+    )
+    parser.add_argument("--strict", action="store_true", help="exit with 1 for warnings, too")
+    write.configure(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Validate; 0, 1 with errors, 2 when a file cannot be read."""
+    found = read(arguments.files, lenient=True)
+    errors, documents = validated(found)
+    warnings = [] if documents is None else list(suspicions(documents, found))
+    write.write(blocks(found, errors, warnings), as_json(found, errors, warnings), arguments.output)
+    if found.problems:
+        return _UNREADABLE
+    if not found.texts:
+        print("outrider: there is no policy in these files", file=sys.stderr)
+        return _UNREADABLE
+    return REFUSED if errors or (warnings and arguments.strict) else FINE
+
+
+def validated(found: Read) -> tuple[tuple[PolicyError, ...], Documents | None]:
+    """Every error of the documents, or what they say."""
+    try:
+        return (), load_texts(found.texts)
+    except PolicyInvalid as invalid:
+        return invalid.errors, None
+
+
+def blocks(found: Read, errors: tuple[PolicyError, ...], warnings: list[Suspicion]) -> Iterator[Block]:
+    """For people."""
+    wrong = [*found.problems, *map(str, errors)]
+    for text in wrong:
+        yield Line(text, 0, "error")
+    if warnings:
+        yield Heading("Warnings")
+        yield Table(("", ""), tuple(Row((one.where, one.message)) for one in warnings))
+    documents = f"{len(found.texts)} {'document' if len(found.texts) == 1 else 'documents'}"
+    said = f"{documents}, {len(wrong)} {'error' if len(wrong) == 1 else 'errors'}"
+    yield Heading(f"{said}, {len(warnings)} {'warning' if len(warnings) == 1 else 'warnings'}")
+
+
+def as_json(found: Read, errors: tuple[PolicyError, ...], warnings: list[Suspicion]) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "documents": len(found.texts),
+        "unreadable": list(found.problems),
+        "errors": [
+            {"file": one.file, "line": one.line, "path": one.path, "message": one.message} for one in errors
+        ],
+        "warnings": [{"where": one.where, "message": one.message} for one in warnings],
+    }
