@@ -63,6 +63,7 @@ class Policy:
         "backends",
         "entrances",
         "narrowing",
+        "needs_context",
     )
 
     def __init__(
@@ -84,6 +85,8 @@ class Policy:
         self._routes = RouteTable(backends)
         everywhere = {"/"} if self._panel.speaks_of(INBOUND) else set()
         self.entrances = Entrances(agents, self._levels.paths - everywhere)
+        self.needs_context = self._levels.need_context
+        """Whether some answer depends on the HTTP request that a message comes with."""
         self._cache: dict[_Key, Decision] = {}
         self._conditional: dict[_Key, Conditional] = {}
         self._tools: ToolNarrowing | None = None

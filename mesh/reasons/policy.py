@@ -29,8 +29,8 @@ SENTENCES: Final = {
         "call it with other arguments, or change the rule."
     ),
     "access_policy_not_granted": (
-        "The target has XAccessPolicies, and no rule of one that is accepted matches this request; add a rule with "
-        "this source and method, or look at the policy's status for why it is not accepted."
+        "The target has XAccessPolicies, and no rule of one that is accepted matches this request; add a rule "
+        "with this source and method, or look at the policy's status for why it is not accepted."
     ),
     "task_of_another": "The task was made for another caller, so its state and result are not this one's.",
     "unknown_method": (

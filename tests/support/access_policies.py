@@ -14,11 +14,6 @@ from mesh.policy import (
     RequestContext,
 )
 
-__all__ = [
-    "CONTEXT", "GROUP", "SOURCE", "Asked", "Object", "access_policy", "agent_policy", "allow", "ask", "backend", "cel",
-    "inline", "on", "standing",
-]  # fmt: skip
-
 GROUP = "agentic.networking.x-k8s.io"
 SOURCE = "spiffe://cluster.local/ns/agents/sa/triage"
 Object = dict[str, Any]

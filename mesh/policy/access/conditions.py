@@ -130,6 +130,11 @@ class Said:
         self._expression = expression
         self.message = message
 
+    @property
+    def needs_context(self) -> bool:
+        """Whether it asks about the HTTP request."""
+        return not self._expression.variables <= {*_REMEMBERED, ARGUMENTS}
+
     def known(self, question: Question) -> bool | None:
         """The answer, where it depends on what is remembered with it alone; None where on more."""
         if not self._expression.variables <= _REMEMBERED:

@@ -100,7 +100,7 @@ class RuleIndex:
 class Level:
     """One target with its policies."""
 
-    __slots__ = ("_check", "_closed", "_groups", "_label", "_triggers", "target")
+    __slots__ = ("_check", "_closed", "_groups", "_label", "_triggers", "needs_context", "target")
 
     def __init__(self, target: TargetRef, policies: Iterable[AccessPolicy], trust: Trust) -> None:
         self.target = target
@@ -112,6 +112,7 @@ class Level:
         ]
         if grants and trust.combine is Combine.ANY:
             grants = [[rule for group in grants for rule in group]]
+        compiled = [rule for group in grants for rule in group]
         self._groups = tuple(map(RuleIndex, grants))
         self._label = ", ".join(policy.label for policy in allowing)
         # An authorization whose expression is none: nobody knows what it would have been asked about.
@@ -126,6 +127,7 @@ class Level:
         asking = next((p for p, v in verdicts.items() if v.accepted and p.external_auth is not None), None)
         self._triggers = () if asking is None else _triggers(asking, trust.trust_domain)
         self._check = None if asking is None else check_of(asking, trust.cluster_domain)
+        self.needs_context = any(rule.needs_context for rule in (*compiled, *self._triggers))
 
     @property
     def decides(self) -> bool:

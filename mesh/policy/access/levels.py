@@ -36,7 +36,7 @@ def target_of(backend: Backend) -> TargetRef:
 class Levels:
     """The levels of everything that one agent may reach, and of itself."""
 
-    __slots__ = ("_inbound", "_outbound", "paths")
+    __slots__ = ("_inbound", "_outbound", "need_context", "paths")
 
     def __init__(
         self,
@@ -56,6 +56,12 @@ class Levels:
         places = {target_of(b): b.path for b in backends if b.protocol is BackendProtocol.MCP}
         stood = [levels[target] for target in sorted(set(standing), key=_order) if target in levels]
         self._inbound = tuple((level, _path(level.target, places)) for level in stood)
+        met = (
+            *(level for level, _ in self._inbound),
+            *(l for found in self._outbound.values() for l in found),
+        )
+        self.need_context = any(level.needs_context for level in met)
+        """Whether some rule asks about HTTP."""
         self.paths = frozenset(path for level, path in self._inbound if path is not None and level.decides)
         """Where peers find MCP servers, as far as these targets tell."""
 

@@ -93,6 +93,11 @@ class CompiledRule:
                 parts.append(said)
         return Conditions(tuple(parts)) if parts else ALWAYS
 
+    @property
+    def needs_context(self) -> bool:
+        """Whether it asks about the HTTP request."""
+        return self._envelope is not None or (self._said is not None and self._said.needs_context)
+
     def always_all(self, method: str) -> bool:
         """Whether every request of a method matches, on no condition."""
         if self._envelope is not None or self._said is not None:
