@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from charts.build_crds import KEPT, KINDS, crd, files, schema_of
-from webhook.admission.settings import InjectionSettings
+from charts.build_crds import KINDS, crd, files, schema
+from charts.crd_schemas import KEPT, OBJECTS, RULES, schema_of
+from charts.crd_status import CONDITIONS, STATUS
+from charts.field_words import WORDS
+from mesh.policy import PolicyInvalid, load_objects, read_object_alone
+from tests.support.crd_checks import faults
+from tests.support.refused_documents import REFUSED, refused_document
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 FILES = sorted(ROOT.glob("cli/**/*.yaml"))
-
-
-def schema(kind: str) -> dict[str, Any]:
-    (version,) = crd(kind)["spec"]["versions"]
-    return version["schema"]["openAPIV3Schema"]
+EXAMPLES = list(yaml.safe_load_all((ROOT / "charts" / "examples.yaml").read_text(encoding="utf-8")))
 
 
 def documents() -> list[Any]:
@@ -45,26 +49,116 @@ def test_the_files_are_what_the_tables_say() -> None:
 
 
 @pytest.mark.parametrize("document", documents())
-def test_the_schema_takes_what_the_documentation_shows(document) -> None:
-    jsonschema.Draft202012Validator(schema(document["kind"])).validate(document)
+def test_the_crd_takes_what_the_documentation_shows(document: dict[str, Any]) -> None:
+    assert faults(document) == []
+
+
+def named(schema_: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every field below a schema, like `.outbound[].tools.allow`."""
+    for key, below in schema_.get("properties", {}).items():
+        yield f"{path}.{key}", below
+        yield from named(below, f"{path}.{key}")
+    if isinstance(schema_.get("items"), dict):
+        yield from named(schema_["items"], f"{path}[]")
+
+
+def written(value: Any, path: str = "") -> Iterator[str]:
+    """Every field that a document uses."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield f"{path}.{key}"
+            yield from written(below, f"{path}.{key}")
+    elif isinstance(value, list):
+        for one in value:
+            yield from written(one, f"{path}[]")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_field_has_a_type_words_and_an_example(kind: str) -> None:
+    used = {path for one in EXAMPLES if one["kind"] == kind for path in written(one["spec"])}
+    for path, field in named(schema(kind)["properties"]["spec"]):
+        assert field.get("type"), f"no table tells what {path} takes"
+        assert field.get("description", "").endswith((".", "…")), f"{path} is not described"
+        assert path in used, f"{path} is in none of charts/examples.yaml"
+
+
+def test_no_words_are_about_fields_that_there_are_not() -> None:
+    assert {name: set(words) for name, words in WORDS.items()} == {
+        name: set(fields) for name, fields in OBJECTS.items()
+    }
+
+
+def test_the_examples_are_valid_together_and_alone() -> None:
+    assert len(load_objects(EXAMPLES).backends) + len(load_objects(EXAMPLES).policies) == len(EXAMPLES)
+    for document in EXAMPLES:
+        assert faults(document) == []
+
+
+def sizeless(schema_: Any, path: str = "") -> Iterator[str]:
+    if not isinstance(schema_, dict):
+        return
+    match schema_.get("type"):
+        case "array" if "maxItems" not in schema_:
+            yield path
+        case "string" if not {"maxLength", "enum", "format"} & schema_.keys():
+            yield path
+    for key, below in schema_.items():
+        yield from sizeless(below, f"{path}.{key}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_has_a_size_so_that_the_cost_of_rules_is_bounded(kind: str) -> None:
+    assert not [*sizeless(schema(kind)["properties"]["spec"])]
+    assert not [*sizeless(STATUS)]
 
 
 @pytest.mark.parametrize(
-    ("kind", "spec", "place"),
-    [
-        ("Backend", {"protocol": "MCP", "host": "a", "port": 70000, "tls": {}}, "port"),
-        ("Backend", {"protocol": "GOPHER", "host": "a", "port": 1, "tls": {}}, "protocol"),
-        ("Backend", {"protocol": "MCP", "port": 1, "tls": {}}, "host"),
-        ("Backend", {"protocol": "MCP", "host": "a", "port": 1, "tls": {"mode": "Maybe"}}, "tls"),
-        ("AgentPolicy", {"mode": "dream"}, "mode"),
-        ("AgentPolicy", {"outbound": [{"tools": {"allow": ["*"]}}]}, "backend"),
-        ("AgentPolicy", {"outbound": [{"backend": "a", "tools": {"deny": ["x"]}}]}, "allow"),
-        ("AgentPolicy", {"inbound": [{"from": []}]}, "from"),
-    ],
+    ("kind", "wrong", "spec", "word"), REFUSED, ids=[f"{k}: {n}" for k, n, *_ in REFUSED]
 )
-def test_the_schema_refuses_what_the_tables_refuse(kind, spec, place) -> None:
-    with pytest.raises(jsonschema.ValidationError, match=place):
-        jsonschema.Draft202012Validator(schema(kind)).validate({"spec": spec})
+def test_what_the_crd_refuses_the_loader_refuses_too(kind: str, wrong: str, spec: Any, word: str) -> None:
+    document = refused_document(kind, spec)
+    assert any(word in fault for fault in faults(document)), wrong
+    with pytest.raises(PolicyInvalid):
+        read_object_alone(document)
+
+
+# fmt: off
+ODD = st.sampled_from([
+    None, True, 0, 1, 65536, 1.5, "", "*", "a", "A", "**", "a*b?", "/", "/a//b", "/./", "/...", "allow", "deny",
+    "Mesh", "None", "TCP", "*.a.b", "a.", "::1", "1.2.3.4", "K", "é", "a\n", "a\x7f*", "[]", "{}", [], {}, [1],
+    "spiffe://a/b", "spiffe://a", "spiffe://a/*", "unauthenticated", "tools/github", "args.x == 1",
+]) | st.text(alphabet="aA0*?./-_: \n\x01é", max_size=12)
+# fmt: on
+
+
+def spots(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place of a document: what holds it, and its key or index."""
+    for key, below in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield value, key
+        if isinstance(below, dict | list):
+            yield from spots(below)
+
+
+@settings(max_examples=600, deadline=None)
+@given(which=st.sampled_from(EXAMPLES), data=st.data())
+def test_the_crd_never_refuses_what_the_loader_accepts(which: dict[str, Any], data: st.DataObject) -> None:
+    document = copy.deepcopy(which)
+    for _ in range(data.draw(st.integers(1, 3))):
+        holder, key = data.draw(st.sampled_from([*spots(document["spec"])] or [(document["spec"], "path")]))
+        match data.draw(st.sampled_from(["change", "remove", "swap"])):
+            case "remove" if not isinstance(holder, list):
+                holder.pop(key, None)
+            case "swap":
+                other = data.draw(
+                    st.sampled_from([value[at] for one in EXAMPLES for value, at in spots(one["spec"])])
+                )
+                holder[key] = copy.deepcopy(other)
+            case _:
+                holder[key] = data.draw(ODD)
+    refused = faults(document)
+    if refused:
+        with pytest.raises(PolicyInvalid):
+            read_object_alone(document)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,15 +173,71 @@ def test_what_a_later_version_says_is_kept_for_the_loader_to_refuse(kind) -> Non
                 look(below)
 
     whole = schema(kind)
-    look(whole)
+    look({"properties": {"spec": whole["properties"]["spec"]}})
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_kinds_say_that_sidecars_read_a_config_map_instead(kind) -> None:
-    """`kubectl explain` shows it, where a warning at creation reached a pipeline that nobody reads."""
-    description = schema(kind)["description"]
-    assert InjectionSettings().policy_config_map in description
-    assert "no effect yet" in description
+def test_rules_between_fields_say_what_is_wrong(kind: str) -> None:
+    rules = [rule for _, field in named(schema(kind)["properties"]["spec"]) for rule in field.get(RULES, ())]
+    rules += [rule for path, field in named(schema(kind)) for rule in field.get("items", {}).get(RULES, ())]
+    assert rules
+    assert all(rule["message"] and len(rule["message"]) < 200 for rule in rules)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_status_has_conditions_and_counts(kind: str) -> None:
+    (version,) = crd(kind)["spec"]["versions"]
+    assert version["subresources"] == {"status": {}}
+    status = {
+        "observedGeneration": 3,
+        "applied": {"current": 3, "total": 3},
+        "appliedTo": "3/3",
+        "conditions": [
+            {
+                "type": name,
+                "status": "True",
+                "reason": "Accepted",
+                "message": "",
+                "observedGeneration": 3,
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }
+            for name in CONDITIONS
+        ],
+    }
+    document = next(one for one in EXAMPLES if one["kind"] == kind)
+    assert faults({**document, "status": status}) == []
+    assert faults({**document, "status": {**status, "applied": {"current": -1, "total": 3}}})
+    assert faults({**document, "status": {"conditions": [{"type": "Accepted"}]}})
+
+
+def test_short_names_are_nobody_elses() -> None:
+    """Those of Kubernetes, Gateway API, and Envoy Gateway, whose Backend is `be`."""
+    taken = "be bc btls csr cm cs crd ds deploy ep eg ev gc gtw hpa ing limits netpol no ns pdb po pv pvc quota"
+    short = [name for kind in KINDS for name in crd(kind)["spec"]["names"]["shortNames"]]
+    assert not set(short) & set(f"{taken} rc rs sa sc sts svc va cj ip pc vac vap xbackend".split())
+    assert len(set(short)) == len(short)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_default_says_is_what_an_absent_field_means(kind: str) -> None:
+    for document in (one for one in EXAMPLES if one["kind"] == kind):
+        filled = copy.deepcopy(document)
+        fill(schema(kind)["properties"]["spec"], filled["spec"])
+        one, other = load_objects([document]), load_objects([filled])
+        assert repr(one) == repr(other)
+
+
+def fill(schema_: dict[str, Any], value: Any) -> None:
+    """Set defaults, as the API server does."""
+    if isinstance(value, list):
+        for one in value:
+            fill(schema_.get("items", {}), one)
+    elif isinstance(value, dict):
+        for key, below in schema_.get("properties", {}).items():
+            if "default" in below:
+                value.setdefault(key, below["default"])
+            if key in value:
+                fill(below, value[key])
 
 
 def test_a_reader_that_no_table_tells_takes_anything() -> None:

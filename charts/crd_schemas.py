@@ -1,0 +1,190 @@
+"""Schemas of a CRD, made from the readers by which policies are loaded.
+
+A reader of the tables in mesh.policy becomes what it takes: names, types, choices, ranges, patterns, and rules
+between fields in CEL. A schema may take more than the loader, which has the last word, and never less. Everything
+has a size, without which the API server could not bound what the rules cost.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import partial
+from typing import Any, Final
+
+from charts.field_words import WORDS
+from mesh.cel import MAX_EXPRESSION
+from mesh.policy import arguments_schema, backend_schema, documents, policy_schema
+from mesh.policy.fields import Field, Reader, boolean, choice, integer, list_of, read_text, text
+from mesh.policy.hosts import MAX_PATH
+
+KEPT: Final = "x-kubernetes-preserve-unknown-fields"
+RULES: Final = "x-kubernetes-validations"
+Schema = dict[str, Any]
+
+_NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*"
+_NAMESPACE = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_LABEL_VALUE = r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?"
+_ID = r"spiffe://[a-z0-9._-]{1,255}(/[A-Za-z0-9._-]+)+"
+_ID_PATTERN = r"spiffe://[a-z0-9._-]{1,255}(/[A-Za-z0-9._*?-]+)+"
+# A segment that is neither "." nor "..", of the characters that a path may have.
+_SEGMENT = (
+    r"(\.{0,2}[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*|\.{3}[A-Za-z0-9._~!$&'()*+,;=:@-]*)"
+)
+
+
+def _stars(character: str) -> str:
+    """Text of `character` with up to eight stars, of which no two are side by side."""
+    return rf"{character}*(\*{character}+){{0,7}}(\*{character}*)?"
+
+
+_ENTRY_NAME = rf"([^*?]*|{_stars('[A-Za-z0-9_./?-]')})"
+_PRINTABLE = r"[^*\x00-\x1f\x7f-\x9f]"
+_ENTRY_URI = rf"([^*?]*|{_stars(_PRINTABLE)})"
+
+
+def _matching(pattern: str, at_most: int, at_least: int = 1) -> Schema:
+    return {"pattern": f"^{pattern}$", "minLength": at_least, "maxLength": at_most}
+
+
+TEXTS: Final[dict[str, Schema]] = {
+    "name_fault": _matching(_ENTRY_NAME, 512),
+    "resource_fault": _matching(_ENTRY_URI, 512),
+    "_backend_name": _matching(rf"(\*|({_NAMESPACE}/)?{_NAME})", 317),
+    "path_fault": _matching(rf"(/{_SEGMENT})*/?", MAX_PATH),
+    "host_fault": _matching(r"[A-Za-z0-9:.*-]+", 256),
+    "id_fault": _matching(_ID, 2048),
+    "source_fault": _matching(rf"(\*|unauthenticated|{_ID_PATTERN})", 2048),
+    "_label_value_fault": _matching(_LABEL_VALUE, 63, 0),
+    "expression_fault": {"minLength": 1, "maxLength": MAX_EXPRESSION},
+    "_message_fault": {"maxLength": 1024},
+}
+"""Strings by what checks them."""
+
+# Readers that are functions of their own: what they read, which no table tells.
+_NAMES = {"allow": Field(list_of(text(lambda _: None))), "deny": Field(list_of(text(lambda _: None)))}
+OBJECTS: Final[dict[str, Mapping[str, Field]]] = {
+    "AgentPolicy": policy_schema.POLICY_FIELDS,
+    "Backend": backend_schema.BACKEND_FIELDS,
+    "read_selector": {"matchLabels": Field(policy_schema.read_labels)},
+    "read_outbound": policy_schema.OUTBOUND_FIELDS,
+    "read_inbound": policy_schema.INBOUND_FIELDS,
+    "read_mcp": policy_schema.INBOUND_MCP_FIELDS,
+    "read_http": {"allow": Field(boolean, missing="needed")},
+    "read_names": _NAMES,
+    "_read_rule": arguments_schema.ARGUMENT_FIELDS,
+    "read_tls": backend_schema.TLS_FIELDS,
+}
+_OTHERS: Final[dict[str, Schema]] = {
+    "boolean": {"type": "boolean"},
+    "read_unknown_methods": {"type": "string", "enum": ["deny", "allow"], "default": "deny"},
+    "read_labels": {
+        "type": "object",
+        "additionalProperties": {"type": "string", **TEXTS["_label_value_fault"]},
+    },
+}
+
+BETWEEN: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "read_names": (
+        (
+            "has(self.allow)",
+            'write allow: ["*"] to grant everything, allow: [] to grant nothing; deny alone grants nothing',
+        ),
+    ),
+    "read_inbound": (
+        (
+            "has(self.mcp) || has(self.http) && self.http.allow",
+            "the rule grants nothing; add mcp: {tools: {allow: [...]}} or http: {allow: true}",
+        ),
+    ),
+    "read_tls": (
+        (
+            "has(self.mode) || has(self.identity)",
+            "write {mode: Mesh, identity: spiffe://...}, {mode: Public} or {mode: None} (plain text)",
+        ),
+        (
+            "!has(self.mode) || self.mode != 'Mesh' || has(self.identity)",
+            "mode Mesh proves who the server is, so it needs the server's SPIFFE ID as identity",
+        ),
+        (
+            "!has(self.mode) || self.mode == 'Mesh' || !has(self.identity)",
+            "only mode Mesh proves a SPIFFE ID; remove identity",
+        ),
+    ),
+    "Backend": (
+        (
+            "self.protocol != 'MCP' || !self.host.startsWith('*.')",
+            "a wildcard is for HTTP and TCP only; an MCP server has one exact host",
+        ),
+        (
+            "self.protocol != 'TCP' || !has(self.path) || self.path == '/'",
+            "protocol TCP has no paths; remove path",
+        ),
+    ),
+}
+"""Rules between fields, by the object that has them: what must hold (CEL), and what is wrong where it does not."""
+
+_FROM = {factory(*arguments).__qualname__: factory.__name__ for factory, *arguments in (
+    (choice, documents.Mode), (integer, 0, 1), (text, lambda _: None), (list_of, read_text),
+)}  # fmt: skip
+
+
+def schema_of(read: Reader) -> Schema:
+    """What a reader takes; anything where no table tells, which a test forbids."""
+    bound: tuple[Any, ...] = ()
+    called: Any = read
+    if isinstance(read, partial):
+        called, bound = read.func, read.args
+    name = called.__qualname__
+    if name in _FROM:
+        return _made(_FROM[name], inspect.getclosurevars(called).nonlocals)
+    if name == "read_names" and bound:
+        entry = {"type": "string", **TEXTS[bound[0].__name__]}
+        names = object_of(name)
+        for field in ("allow", "deny"):
+            names["properties"][field]["items"] = entry
+        return names
+    if name == "read_arguments":
+        return schema_of(arguments_schema._read_rules)
+    if name in OBJECTS:
+        return object_of(name)
+    return dict(_OTHERS.get(name, {KEPT: True}))
+
+
+def _made(factory: str, given: Mapping[str, Any]) -> Schema:
+    """The schema of a reader that a factory made, from what it was made with."""
+    match factory:
+        case "choice":
+            return {"type": "string", "enum": [*given["allowed"]]}
+        case "integer":
+            return {"type": "integer", "minimum": given["low"], "maximum": given["high"]}
+        case "list_of":
+            items = {"type": "array", "maxItems": given["at_most"], "items": schema_of(given["read_item"])}
+            return {**items, "minItems": given["at_least"]} if given["at_least"] else items
+        case _:
+            return {"type": "string", **TEXTS.get(given["check"].__name__, {})}
+
+
+def object_of(name: str) -> Schema:
+    """The object of a reader (or the spec of a kind): its fields, and others that the loader will judge."""
+    fields = OBJECTS[name]
+    schema: Schema = {
+        "type": "object",
+        KEPT: True,
+        "properties": {key: _described(name, key, field) for key, field in fields.items()},
+    }
+    required = [key for key, field in fields.items() if field.missing]
+    if required:
+        schema["required"] = required
+    if name in BETWEEN:
+        schema[RULES] = [{"rule": rule, "message": message} for rule, message in BETWEEN[name]]
+    return schema
+
+
+def _described(name: str, key: str, field: Field) -> Schema:
+    schema = {"description": WORDS.get(name, {}).get(key, ""), **schema_of(field.read)}
+    if isinstance(field.default, str) and field.default:
+        default = field.default
+        schema["default"] = default.value if isinstance(default, StrEnum) else default
+    return schema

@@ -1,0 +1,98 @@
+"""Documents that are refused by the schema of their CRD, without any webhook: what is wrong, and a word of why."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_TLS: Final = {"mode": "None"}
+_BACKEND: Final = {"protocol": "MCP", "host": "a.example", "port": 80, "tls": _TLS}
+_TOOLS: Final = {"allow": ["*"]}
+
+
+def _backend(**changes: Any) -> dict[str, Any]:
+    return {**_BACKEND, **changes}
+
+
+def _without(field: str) -> dict[str, Any]:
+    return {key: value for key, value in _BACKEND.items() if key != field}
+
+
+def _outbound(**rule: Any) -> dict[str, Any]:
+    return {"outbound": [{"backend": "a", **rule}]}
+
+
+def _inbound(**rule: Any) -> dict[str, Any]:
+    return {"inbound": [{"from": ["*"], "mcp": {}, **rule}]}
+
+
+REFUSED: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
+    ("Backend", "port", _backend(port=70000), "port"),
+    ("Backend", "port as text", _backend(port="80"), "port"),
+    ("Backend", "protocol", _backend(protocol="GOPHER"), "protocol"),
+    ("Backend", "no host", _without("host"), "host"),
+    ("Backend", "no tls", _without("tls"), "tls"),
+    ("Backend", "no protocol", _without("protocol"), "protocol"),
+    ("Backend", "empty host", _backend(host=""), "host"),
+    ("Backend", "host with a path", _backend(host="a.example/x"), "host"),
+    ("Backend", "long host", _backend(host="a." * 200 + "example"), "host"),
+    ("Backend", "wildcard for MCP", _backend(host="*.example.com"), "one exact host"),
+    ("Backend", "path without slash", _backend(path="mcp"), "path"),
+    ("Backend", "path with a query", _backend(path="/mcp?x"), "path"),
+    ("Backend", "path with dots", _backend(path="/mcp/../x"), "path"),
+    ("Backend", "path with two slashes", _backend(path="/mcp//x"), "path"),
+    ("Backend", "TCP with a path", _backend(protocol="TCP", path="/x"), "no paths"),
+    ("Backend", "empty tls", _backend(tls={}), "plain text"),
+    ("Backend", "tls mode", _backend(tls={"mode": "Maybe"}), "tls"),
+    ("Backend", "Mesh without identity", _backend(tls={"mode": "Mesh"}), "needs the server's SPIFFE ID"),
+    (
+        "Backend",
+        "Public with identity",
+        _backend(tls={"mode": "Public", "identity": "spiffe://a/b"}),
+        "only mode Mesh",
+    ),
+    ("Backend", "identity of a trust domain", _backend(tls={"identity": "spiffe://a"}), "identity"),
+    ("Backend", "identity in capitals", _backend(tls={"identity": "spiffe://A/b"}), "identity"),
+    ("AgentPolicy", "mode", {"mode": "dream"}, "mode"),
+    ("AgentPolicy", "egress", {"egress": True}, "egress"),
+    ("AgentPolicy", "no backend", {"outbound": [{"tools": _TOOLS}]}, "backend"),
+    ("AgentPolicy", "backend in capitals", {"outbound": [{"backend": "GitHub"}]}, "backend"),
+    ("AgentPolicy", "deny alone", _outbound(tools={"deny": ["x"]}), "deny alone grants nothing"),
+    ("AgentPolicy", "tools without allow", _outbound(tools={}), "allow"),
+    ("AgentPolicy", "empty entry", _outbound(tools={"allow": [""]}), "allow"),
+    ("AgentPolicy", "two stars", _outbound(tools={"allow": ["a**"]}), "allow"),
+    ("AgentPolicy", "nine stars", _outbound(tools={"allow": ["*a" * 9]}), "allow"),
+    ("AgentPolicy", "pattern of spaces", _outbound(prompts={"allow": ["a b*"]}), "allow"),
+    ("AgentPolicy", "long entry", _outbound(resources={"allow": ["a" * 513]}), "allow"),
+    ("AgentPolicy", "two stars in a URI", _outbound(resources={"allow": ["a://**"]}), "allow"),
+    ("AgentPolicy", "too many entries", _outbound(tools={"allow": ["a"] * 1001}), "allow"),
+    ("AgentPolicy", "allow as text", _outbound(tools={"allow": "*"}), "allow"),
+    ("AgentPolicy", "unknownMethods", _outbound(unknownMethods="maybe"), "unknownMethods"),
+    ("AgentPolicy", "server request", _outbound(serverRequests=["root"]), "serverRequests"),
+    ("AgentPolicy", "nobody in from", {"inbound": [{"from": [], "mcp": {}}]}, "from"),
+    ("AgentPolicy", "no from", {"inbound": [{"mcp": {}}]}, "from"),
+    ("AgentPolicy", "from is no ID", _inbound(**{"from": ["triage"]}), "from"),
+    ("AgentPolicy", "pattern in a trust domain", _inbound(**{"from": ["spiffe://*/x"]}), "from"),
+    ("AgentPolicy", "inbound path", _inbound(mcp={"path": "mcp"}), "path"),
+    ("AgentPolicy", "grants nothing", {"inbound": [{"from": ["*"]}]}, "grants nothing"),
+    (
+        "AgentPolicy",
+        "grants no HTTP",
+        {"inbound": [{"from": ["*"], "http": {"allow": False}}]},
+        "grants nothing",
+    ),
+    ("AgentPolicy", "http without allow", _inbound(http={}), "allow"),
+    ("AgentPolicy", "http as text", _inbound(http={"allow": "yes"}), "allow"),
+    ("AgentPolicy", "label value", {"selector": {"matchLabels": {"app": "a b"}}}, "matchLabels"),
+    ("AgentPolicy", "selector", {"selector": ["app"]}, "selector"),
+)
+"""Kind, what is wrong with it, its spec, and what the refusal speaks of."""
+
+
+def refused_document(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """The whole object."""
+    return {
+        "apiVersion": "outrider.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": "refused"},
+        "spec": spec,
+    }
