@@ -31,7 +31,7 @@ class SwitchedCertificate:
     def __init__(self) -> None:
         self.not_after = 0.0
         """When the certificate expires, in seconds since 1970; 0 without one."""
-        self.context = self._current = _server_context()
+        self.context = self._current = self._fresh()
         self.context.sni_callback = self._choose
 
     def use(self, pem: bytes) -> None:
@@ -47,7 +47,7 @@ class SwitchedCertificate:
             self._load(pem, path, path, "the certificate and its key")
 
     def _load(self, pem: bytes, cert: Path | str, key: Path | str, what: str) -> None:
-        context = _server_context()
+        context = self._fresh()
         try:
             context.load_cert_chain(cert, key)
             leaf = x509.load_pem_x509_certificate(pem)
@@ -55,6 +55,10 @@ class SwitchedCertificate:
             raise CertificateUnusable(f"{what} cannot be used: {error}") from error
         self.not_after = leaf.not_valid_after_utc.timestamp()
         self._current = context
+
+    def _fresh(self) -> ssl.SSLContext:
+        """A context without a certificate."""
+        return _server_context()
 
     def _choose(self, connection: ssl.SSLObject, _name: str | None, _base: ssl.SSLContext) -> None:
         connection.context = self._current

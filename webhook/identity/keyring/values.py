@@ -33,7 +33,8 @@ class Times:
     ahead                       how long a root or a token key is published before it is used; more than any
                                 verifier, and any replica, goes without looking
     margin                      how much longer than necessary it stays published after that
-    bridge                      how long a new root is vouched for by the one before, on the control port alone
+    bridge                      how long a new root is vouched for by the one before, on the control port alone:
+                                for sidecars whose roots stand in their pods
     """
 
     root: timedelta = timedelta(days=3650)
@@ -43,7 +44,7 @@ class Times:
     jwt_svid: timedelta = timedelta(minutes=5)
     ahead: timedelta = timedelta(hours=24)
     margin: timedelta = timedelta(hours=1)
-    bridge: timedelta = timedelta(days=90)
+    bridge: timedelta = timedelta(days=3650)
 
     def __post_init__(self) -> None:
         if self.issuer / 2 < self.svid or self.token_key / 2 < self.ahead + self.jwt_svid + self.margin:
