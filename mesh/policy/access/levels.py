@@ -56,10 +56,8 @@ class Levels:
         places = {target_of(b): b.path for b in backends if b.protocol is BackendProtocol.MCP}
         stood = [levels[target] for target in sorted(set(standing), key=_order) if target in levels]
         self._inbound = tuple((level, _path(level.target, places)) for level in stood)
-        met = (
-            *(level for level, _ in self._inbound),
-            *(l for found in self._outbound.values() for l in found),
-        )
+        met = [level for found in self._outbound.values() for level in found]
+        met += [level for level, _ in self._inbound]
         self.need_context = any(level.needs_context for level in met)
         """Whether some rule asks about HTTP."""
         self.paths = frozenset(path for level, path in self._inbound if path is not None and level.decides)

@@ -15,7 +15,7 @@ import msgspec
 
 from mesh.protocol.lookalikes import KnownNames
 from mesh.protocol.mcp.errors import malformed
-from mesh.protocol.mcp.methods import PROMPTS_GET, RESOURCES_READ, TEMPLATES_LIST, TOOLS_CALL
+from mesh.protocol.mcp.methods import PROMPTS_GET, RESOURCES_READ, SKILLS_GET, TEMPLATES_LIST, TOOLS_CALL
 from mesh.protocol.mcp.subjects import Subject, SubjectKind, refuse_lookalike
 
 MAX_TTL_MS: Final = 60_000
@@ -47,7 +47,7 @@ _INVENTORIES = {
     "prompts": _inventory(SubjectKind.PROMPT, "name", PROMPTS_GET),
     "resources": _inventory(SubjectKind.RESOURCE, "uri", RESOURCES_READ),
     "resourceTemplates": _inventory(SubjectKind.TEMPLATE, "uriTemplate", TEMPLATES_LIST),
-    "skills": _inventory(SubjectKind.RESOURCE, "uri", RESOURCES_READ),
+    "skills": _inventory(SubjectKind.RESOURCE, "uri", SKILLS_GET),
 }
 _LISTS = KnownNames(*_INVENTORIES)
 _CACHE_MEMBERS = frozenset({"cacheScope", "ttlMs", "resultType"})

@@ -73,14 +73,19 @@ SKILLS: Final = "io.modelcontextprotocol/skills"
 TOOLS_CALL: Final = "tools/call"
 PROMPTS_GET: Final = "prompts/get"
 RESOURCES_READ: Final = "resources/read"
+RESOURCES_SUBSCRIBE: Final = "resources/subscribe"
+SKILLS_GET: Final = "skills/get"
 TEMPLATES_LIST: Final = "resources/templates/list"
 
 _TOOL = Naming(SubjectKind.TOOL, ("name",), TOOLS_CALL)
 _PROMPT = Naming(SubjectKind.PROMPT, ("name",), PROMPTS_GET)
 _RESOURCE = Naming(SubjectKind.RESOURCE, ("uri",), RESOURCES_READ)
 _REFERENCE = Naming(SubjectKind.PROMPT, ("ref",), PROMPTS_GET, Form.REFERENCE)
+_SUBSCRIBE = Naming(SubjectKind.RESOURCE, ("uri",), RESOURCES_SUBSCRIBE)
+_UNSUBSCRIBE = Naming(SubjectKind.RESOURCE, ("uri",), "resources/unsubscribe")
+_SKILL = Naming(SubjectKind.RESOURCE, ("uri",), SKILLS_GET)
 _SUBSCRIBED = Naming(
-    SubjectKind.RESOURCE, ("notifications", "resourceSubscriptions"), RESOURCES_READ, Form.STRINGS
+    SubjectKind.RESOURCE, ("notifications", "resourceSubscriptions"), RESOURCES_SUBSCRIBE, Form.STRINGS
 )
 _TASK_ID = ("taskId",)
 
@@ -106,8 +111,8 @@ _ROWS: Final = (
     Method("resources/list", _CLIENT, ALWAYS),
     Method(TEMPLATES_LIST, _CLIENT, ALWAYS),
     Method(RESOURCES_READ, _CLIENT, ALWAYS, _RESOURCE, mirrored="uri"),
-    Method("resources/subscribe", _CLIENT, LEGACY, _RESOURCE),
-    Method("resources/unsubscribe", _CLIENT, LEGACY, _RESOURCE),
+    Method(RESOURCES_SUBSCRIBE, _CLIENT, LEGACY, _SUBSCRIBE),
+    Method("resources/unsubscribe", _CLIENT, LEGACY, _UNSUBSCRIBE),
     Method("notifications/resources/list_changed", _SERVER, ALWAYS),
     Method("notifications/resources/updated", _SERVER, ALWAYS),
     Method("completion/complete", _CLIENT, ALWAYS, _REFERENCE),
@@ -129,7 +134,7 @@ _ROWS: Final = (
     Method("notifications/tasks", _SERVER, MODERN, tasks=_TASK_ID, extension=TASKS),
     # Skills: a skill is read by the URI of a resource.
     Method("skills/list", _CLIENT, ALWAYS, extension=SKILLS),
-    Method("skills/get", _CLIENT, ALWAYS, _RESOURCE, extension=SKILLS),
+    Method(SKILLS_GET, _CLIENT, ALWAYS, _SKILL, extension=SKILLS),
 )
 
 METHODS: Final = {row.name: row for row in _ROWS}

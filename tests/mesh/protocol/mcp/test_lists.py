@@ -35,7 +35,7 @@ def tool(name: Any, **members: Any) -> dict[str, Any]:
         ("prompts", "name", PROMPT, "prompts/get"),
         ("resources", "uri", RESOURCE, "resources/read"),
         ("resourceTemplates", "uriTemplate", TEMPLATE, "resources/templates/list"),
-        ("skills", "uri", RESOURCE, "resources/read"),
+        ("skills", "uri", RESOURCE, "skills/get"),
     ],
 )
 def test_what_is_not_allowed_is_taken_out(key: str, member: str, kind: SubjectKind, method: str) -> None:

@@ -37,9 +37,13 @@ def refused(method: str, params: Any) -> McpRefused:
             Subject(PROMPT, "p", "prompts/get", {"y": "1"}),
         ),
         ("resources/read", {"uri": "file:///a"}, Subject(RESOURCE, "file:///a", "resources/read")),
-        ("resources/subscribe", {"uri": "file:///a"}, Subject(RESOURCE, "file:///a", "resources/read")),
-        ("resources/unsubscribe", {"uri": "file:///a"}, Subject(RESOURCE, "file:///a", "resources/read")),
-        ("skills/get", {"uri": "skill://a"}, Subject(RESOURCE, "skill://a", "resources/read")),
+        ("resources/subscribe", {"uri": "file:///a"}, Subject(RESOURCE, "file:///a", "resources/subscribe")),
+        (
+            "resources/unsubscribe",
+            {"uri": "file:///a"},
+            Subject(RESOURCE, "file:///a", "resources/unsubscribe"),
+        ),
+        ("skills/get", {"uri": "skill://a"}, Subject(RESOURCE, "skill://a", "skills/get")),
         (
             "completion/complete",
             {
@@ -69,8 +73,8 @@ def test_a_subscription_names_each_resource() -> None:
         "notifications": {"toolsListChanged": True, "resourceSubscriptions": ["a:1", "b:2"], "taskIds": ["7"]}
     }
     assert subjects("subscriptions/listen", params) == (
-        Subject(RESOURCE, "a:1", "resources/read"),
-        Subject(RESOURCE, "b:2", "resources/read"),
+        Subject(RESOURCE, "a:1", "resources/subscribe"),
+        Subject(RESOURCE, "b:2", "resources/subscribe"),
     )
 
 
