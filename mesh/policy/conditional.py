@@ -31,7 +31,7 @@ class AgentAnswer:
 
     def resolve(self, facts: Facts) -> Decision:
         """The decision on a call with these arguments."""
-        if not self.required or facts.arguments is ANY_ARGUMENTS:
+        if not self.required or not self.decision.allowed or facts.arguments is ANY_ARGUMENTS:
             return self.decision
         arguments = facts.arguments or {}
         votes = {}

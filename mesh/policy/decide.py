@@ -145,7 +145,7 @@ class Policy:
             if conditional is None:
                 conditional = self._prepare(principal, target, method, name, http)
                 if conditional.settled:
-                    decision = conditional.resolve(Facts(conditional.question, None, None, None))
+                    decision = conditional.resolve(Facts(conditional.question, ANY_ARGUMENTS, None, None))
                     self._remember(self._cache, key, len(method) + len(name or ""), decision)
                     return decision
                 self._remember(self._conditional, key, len(method) + len(name or ""), conditional)
