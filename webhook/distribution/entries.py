@@ -47,6 +47,7 @@ class Entry:
     document: Document | None = None
     faults: tuple[str, ...] = ()
     status: Any = None
+    version: str = ""
 
 
 def nobody(trust_domain: str, namespace: str) -> str:

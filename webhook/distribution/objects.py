@@ -30,6 +30,10 @@ class _PodMeta(msgspec.Struct, rename="camel", omit_defaults=True):
     deletion_timestamp: str | None = None
 
 
+class _Versioned(msgspec.Struct):
+    metadata: _PodMeta
+
+
 class _PodSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     service_account_name: str = ""
 
@@ -88,6 +92,8 @@ class Resource(msgspec.Struct, frozen=True):
     metadata: Meta
     spec: Any = None
     status: Any = None
+    version: str = ""
+    """metadata.resourceVersion, apart from the rest because it alone changes with the status."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +143,14 @@ def read_service(item: bytes) -> Service:
 
 def read_resource(item: bytes) -> Resource:
     """A policy object; raises ApiFailed."""
-    return decode(item, Resource)
+    resource = decode(item, Resource)
+    version = decode(item, _Versioned).metadata.resource_version
+    return Resource(resource.metadata, resource.spec, resource.status, version)
+
+
+def digest_of(body: bytes) -> bytes:
+    """By what documents are told apart."""
+    return hashlib.sha256(body).digest()
 
 
 def document(
@@ -158,4 +171,4 @@ def document(
     version = api_version or shown.api_version
     value = {"apiVersion": version, "kind": shown.name, "metadata": metadata, "spec": spec}
     body = msgspec.json.encode(value, order="sorted")
-    return Document(key, meta.generation, body, hashlib.sha256(body).digest())
+    return Document(key, meta.generation, body, digest_of(body))

@@ -134,7 +134,7 @@ class World:
         before = self.entries.get(key)
         same = before is not None and before.meta.uid == resource.metadata.uid
         if same and before is not None and before.meta == resource.metadata:
-            before.status = resource.status
+            before.status, before.version = resource.status, resource.version
             return
         past = before if same else None
         entry = enter(
@@ -145,6 +145,7 @@ class World:
             self.read,
             self.domains.trust_domain,
         )
+        entry.version = resource.version
         self.entries[key] = entry
         self._entered(before, entry)
         self.stirred.add(key)
@@ -165,6 +166,7 @@ class World:
             valid = kept.get((key, entry.meta.uid))
             again = revived(entry, valid, self.read) if valid is not None else None
             if again is not None:
+                again.version = entry.version
                 self.entries[key] = again
                 self._entered(entry, again)
                 self.stirred.add(key)
