@@ -48,6 +48,8 @@ class FakeApiServer:
         self._oldest = 0
         self._news = asyncio.Condition()
         self._closing = False
+        self.kinds = set(_COLLECTIONS)
+        """Plural names that there are; others are not found."""
 
     def install(self) -> None:
         """What the chart installs."""
@@ -135,6 +137,10 @@ class FakeApiServer:
             return
         self._waking = loop.create_task(wake())
 
+    def open(self) -> None:
+        """Watches last again."""
+        self._closing = False
+
     async def close(self) -> None:
         """End the watches."""
         self._closing = True
@@ -152,6 +158,8 @@ class FakeApiServer:
         if request.method == "PUT":
             return self._replace(path, await request.json())
         if request.method == "PATCH":
+            if request.content_type == "application/merge-patch+json":
+                return self._merge(path, await request.json())
             return self._patch(path, await request.json())
         if path in self.objects:
             return web.json_response(self.objects[path])
@@ -159,11 +167,13 @@ class FakeApiServer:
             return web.json_response({"gitVersion": "v1.31.2"})
         if path == "/api/v1/nodes":
             return web.json_response(self.nodes())
-        if path.rsplit("/", 1)[-1] not in _COLLECTIONS:
+        if path.rsplit("/", 1)[-1] not in self.kinds and path not in self.kinds:
             return web.json_response({"message": f"{path} not found"}, status=404)
         if request.query.get("watch"):
             return await self._watch(request)
-        items = self._selected(path, request.query.get("fieldSelector", ""))
+        items = self._selected(
+            path, request.query.get("fieldSelector", ""), request.query.get("labelSelector", "")
+        )
         return web.json_response({"metadata": {"resourceVersion": str(self.version)}, "items": items})
 
     kubelets: tuple[str, ...] = ("v1.31.2", "v1.30.0")
@@ -174,13 +184,27 @@ class FakeApiServer:
         rows = [{"cells": [f"node-{place}", kubelet]} for place, kubelet in enumerate(self.kubelets)]
         return {"kind": "Table", "columnDefinitions": columns, "rows": rows}
 
-    def _selected(self, path: str, selector: str) -> list[Object]:
+    def _selected(self, path: str, selector: str, labels: str = "") -> list[Object]:
         name = selector.removeprefix("metadata.name=")
         return [
             document
             for place, document in self.objects.items()
-            if place.rsplit("/", 1)[0] == path and name in ("", document["metadata"]["name"])
+            if _within(path, place.rsplit("/", 1)[0])
+            and name in ("", document["metadata"]["name"])
+            and _labelled(document, labels)
         ]
+
+    def _merge(self, path: str, change: Object) -> web.Response:
+        """RFC 7386, of an object or its status."""
+        path, status, _ = path.partition("/status")
+        stored = self.objects.get(path)
+        if stored is None:
+            return web.json_response({"message": "not found"}, status=404)
+        version = (change.get("metadata") or {}).get("resourceVersion")
+        if version not in (None, stored["metadata"]["resourceVersion"]):
+            return web.json_response({"message": "the object has been modified"}, status=409)
+        kept = {"status": change.get("status")} if status else change
+        return web.json_response(self.put(path, _merged(copy.deepcopy(stored), kept)))
 
     def _replace(self, path: str, document: Object) -> web.Response:
         if path not in self.objects:
@@ -207,7 +231,8 @@ class FakeApiServer:
         while not self._closing:
             until = self.version
             for version, kind, collection, document in tuple(self._events):
-                wanted = collection == request.path and name in ("", document["metadata"]["name"])
+                wanted = _within(request.path, collection) and name in ("", document["metadata"]["name"])
+                wanted = wanted and _labelled(document, request.query.get("labelSelector", ""))
                 if version > since and wanted:
                     await response.write(_line(kind, document))
             since = max(since, until)
@@ -228,6 +253,31 @@ _COLLECTIONS = frozenset(
 )
 
 
+def _within(path: str, collection: str) -> bool:
+    """Is an object of `collection` one of those at `path`, which may be those of all namespaces?"""
+    if path == collection:
+        return True
+    prefix, _, plural = path.rpartition("/")
+    middle = collection.removeprefix(f"{prefix}/namespaces/")
+    return middle != collection and middle.partition("/")[2] == plural
+
+
+def _labelled(document: Object, labels: str) -> bool:
+    name, _, value = labels.partition("=")
+    return not labels or (document["metadata"].get("labels") or {}).get(name) == value
+
+
+def _merged(document: Object, change: Object) -> Object:
+    for name, value in change.items():
+        if value is None:
+            document.pop(name, None)
+        elif isinstance(value, dict):
+            document[name] = _merged(document[name] if isinstance(document.get(name), dict) else {}, value)
+        else:
+            document[name] = value
+    return document
+
+
 def _line(kind: str, document: Object) -> bytes:
     return json.dumps({"type": kind, "object": document}).encode() + b"\n"
 
@@ -235,6 +285,7 @@ def _line(kind: str, document: Object) -> bytes:
 @asynccontextmanager
 async def serving(fake: FakeApiServer, folder: Path, seconds: float = 5.0) -> AsyncIterator[ApiClient]:
     """Run it, and give a client of it."""
+    fake.open()
     application = web.Application()
     application.router.add_route("*", "/{tail:.*}", fake.handle)
     (folder / "token").write_text("secret\n")
