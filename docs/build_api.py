@@ -17,6 +17,10 @@ from charts.build_crds import KINDS, crd, schema
 from charts.crd_schemas import RULES
 from charts.crd_status import CONDITIONS, STATUS
 from mesh.cel.access_policy import VARIABLES
+from mesh.cel.cost import MAX_ROUNDS
+from mesh.cel.expression import MAX_EXPRESSION, MAX_LOOPS, MAX_STEPS
+from mesh.cel.functions import MAX_PROGRAM
+from mesh.cel.values import MAX_CHARS, MAX_LEAVES
 from mesh.policy.documents import API_VERSION
 
 TARGET = Path(__file__).with_name("api.md")
@@ -38,6 +42,16 @@ _VARIABLES_HEAD = """## Variables of expressions
 CEL, with its strings extension and optional values (`args.?owner.orValue("")`). An expression of `arguments` has
 one variable, `args`, the arguments of the call. Expressions of an XAccessPolicy have these:
 """
+_BOUNDS = f"""What has no answer (a key that is not there, a comparison of unlike types) refuses, and so does what could take
+long:
+
+- an expression has at most {MAX_EXPRESSION} characters; `matches()` takes its pattern as a literal, of at most
+  {MAX_PROGRAM} instructions of RE2; loops (`all`, `exists`, `map`, `filter`) stand at most {MAX_LOOPS} deep
+  and run at most {MAX_ROUNDS:,} rounds;
+- the variables that an expression reads have at most {MAX_LEAVES:,} members and {MAX_CHARS >> 20} MiB of text, no
+  U+0000 and no integer beyond 64 bits;
+- the steps that it may take for these values, bounded before it is asked, are at most {MAX_STEPS:,}: some 20 ms.
+"""
 
 
 def page() -> str:
@@ -52,7 +66,13 @@ def page() -> str:
         "",
     ]
     rows = [(f"`{v.name}`", v.type.value, v.doc, f"`{v.example}`") for v in VARIABLES]
-    lines += [_VARIABLES_HEAD, *_table(("variable", "type", "meaning", "example"), rows), ""]
+    lines += [
+        _VARIABLES_HEAD,
+        *_table(("variable", "type", "meaning", "example"), rows),
+        "",
+        _BOUNDS.rstrip(),
+        "",
+    ]
     return "\n".join(lines)
 
 

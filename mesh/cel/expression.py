@@ -30,7 +30,7 @@ MAX_NODES: Final = 2000
 MAX_STEPS: Final = 15_000_000
 """Steps of one evaluation, each about a nanosecond."""
 _MAX_DOUBLINGS = 4
-_MAX_LOOPS = 4
+MAX_LOOPS: Final = 4
 _LIGHT = Size(64, 4096)
 _WHERE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _STATUS = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
@@ -63,7 +63,7 @@ class Expression:
         read = {name: values[name] for name in self.variables if name in values}
         size = measure_all(read)
         if self._heavy or size.leaves > _LIGHT.leaves or size.chars > _LIGHT.chars:
-            self._weigh(read)
+            self._weigh(read, size)
         try:
             value = self._compiled.eval(data=read)
             answer = value.value()
@@ -78,12 +78,15 @@ class Expression:
 
     def steps(self, values: Mapping[str, Any]) -> int:
         """How many steps `evaluate` may take at most; raises CelFailed, CelExhausted for values out of bounds."""
-        walk = Walk()
+        return self._walk(Walk(), values)
+
+    def _walk(self, walk: Walk, values: Mapping[str, Any]) -> int:
         walk.over(self._tree, {name: walk.bound_of(value) for name, value in values.items()})
         return walk.steps
 
-    def _weigh(self, values: Mapping[str, Any]) -> None:
-        steps = self.steps(values)
+    def _weigh(self, values: Mapping[str, Any], size: Size) -> None:
+        measured = {id(value): size for value in values.values()} if len(values) == 1 else None
+        steps = self._walk(Walk(measured), values)
         if steps > MAX_STEPS:
             raise CelExhausted(
                 f"for these values it may take {steps:,} steps, of {MAX_STEPS:,} that are allowed"
@@ -137,8 +140,8 @@ def _check_text(text: str) -> None:
 def _refused(tree: Node) -> list[str]:
     """What the library understands and is not allowed here, a sentence each."""
     found: dict[str, None] = {}
-    if loop_depth(tree) > _MAX_LOOPS:
-        found[f"its loops are nested deeper than {_MAX_LOOPS}"] = None
+    if loop_depth(tree) > MAX_LOOPS:
+        found[f"its loops are nested deeper than {MAX_LOOPS}"] = None
     for count, node in enumerate(nodes(tree)):
         if count == MAX_NODES:
             found[f"it has more than {MAX_NODES} parts"] = None

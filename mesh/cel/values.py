@@ -44,7 +44,7 @@ def measure(value: object) -> Size:
             raise CelExhausted(f"the values hold more than {MAX_LEAVES} members")
         for one in level:
             if isinstance(one, str):
-                chars += _text(one)
+                chars += len(one) if one.isascii() and "\0" not in one else _text(one)
             elif isinstance(one, dict):
                 below += one
                 below += one.values()
@@ -68,8 +68,6 @@ def measure_all(values: Mapping[str, Any]) -> Size:
 def _text(text: str) -> int:
     if "\0" in text:
         raise CelFailed("a string holds the character U+0000")
-    if text.isascii():
-        return len(text)
     try:
         return len(text.encode())
     except UnicodeEncodeError as lone:
