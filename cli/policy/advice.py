@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cli.policy.agents import Agent
 from cli.policy.judging import selecting
 from cli.policy.questions import Question
-from cli.policy.votes import DENY, GRANT, Voted
+from cli.policy.voted import DENY, GRANT, Voted
 from cli.policy.world import World
 from mesh.policy import Decision
 from mesh.policy.entries import well_formed_name
@@ -58,7 +58,7 @@ def _to_allow(
         yield _OTHER[reason].format(
             rule=decision.rule, backend=question.backend, agent=agent.title, caller=question.caller
         )
-    if not selecting(world, agent):
+    if not selecting(world, agent) and reason is not Reason.ACCESS_POLICY_NOT_GRANTED:
         labels = ", ".join(f"{key}: {value}" for key, value in sorted(agent.labels.items())) or "none"
         yield (
             f"No AgentPolicy selects {agent.title} (labels {labels}): write one in namespace {agent.namespace} "
@@ -79,6 +79,10 @@ _OTHER = {
     Reason.PEER_NOT_ALLOWED: "To allow it, add the caller to `from` of an inbound rule: {caller}.",
     Reason.PROTOCOL_NOT_ALLOWED: "To allow it, add mcp to the rule that admits the caller: {rule}.",
     Reason.INBOUND_PATH_NOT_DECLARED: "The rule grants MCP at another path: look at mcp.path of {rule}.",
+    Reason.ACCESS_POLICY_NOT_GRANTED: "Access policies close this target, and none of their rules lets this pass: "
+    "add a rule for this source and name to one of {rule}, or write another with the same targetRefs.",
+    Reason.ARGUMENTS_REFUSED: "The tool is granted, and the arguments are not as {rule} requires: "
+    "call it with others, or change `require` there.",
     Reason.UNKNOWN_METHOD: "The rule grants no methods that this version does not know; "
     "unknownMethods: allow lets them pass, uninspected.",
 }

@@ -12,8 +12,9 @@ from enum import StrEnum
 
 from cli.policy.agents import Agent
 from cli.policy.inventory import Tools
-from cli.policy.judging import State, Verdict, judge, judge_inbound, verdict_of
-from cli.policy.patterns import caller_classes, classes_for, inbound_classes_for, patterns_for
+from cli.policy.judging import State, Verdict, judge, judge_inbound, judge_method, verdict_of
+from cli.policy.patterns import caller_classes, classes_for, expressions, inbound_classes_for, patterns_for
+from cli.policy.symbols import telling
 from cli.policy.world import World, backend_title
 from mesh.policy import INBOUND, Backend, BackendProtocol, HttpRequest, Policy, Principal
 from mesh.policy.boundary import Reach
@@ -21,6 +22,7 @@ from mesh.policy.documents import ServerRequest
 
 _UNDECLARED = "undeclared.invalid"  # RFC 2606: nobody's
 _UNKNOWN_METHOD = "x-unknown/method"
+OLD = "what OLD says"
 NOTHING = Verdict(State.HIDDEN, "", "(not there)")
 
 
@@ -58,6 +60,12 @@ class Change:
         return Effect.WIDER if more else Effect.NARROWER if less else None
 
     @property
+    def outcome(self) -> object:
+        """What makes it another change than that of a wider pattern."""
+        effect = self.effect
+        return effect and (effect, self.before, self.after)
+
+    @property
     def widens(self) -> bool:
         return self.effect in (Effect.WIDER, Effect.CHANGED)
 
@@ -92,40 +100,55 @@ def _of_backend(
     tools: Tools,
 ) -> Iterator[Change]:
     yield from _reached(old, new, agent, title, before, after)
-    if before is not None and before.protocol is not BackendProtocol.MCP:
+    if after is None or BackendProtocol.MCP is not after.protocol:
         return
-    if after is not None and after.protocol is not BackendProtocol.MCP:
-        return
-    one = after or before
-    if one is None:
-        return
+    was = before if before is not None and before.protocol is BackendProtocol.MCP else None
     for kind in ("tool", "prompt", "resource"):
-        yield from _unlooked(old, new, agent, one, title, kind)
-        for name, example, pattern in _names(old, new, agent, one, title, kind, tools):
-            was = NOTHING if before is None else judge(old, agent, before, kind, example)
-            now = NOTHING if after is None else judge(new, agent, after, kind, example)
-            yield Change(agent.title, title, kind, name, was, now, pattern)
+        listed = tools.get(title, tools.get(after.name, tools.get(""))) if kind == "tool" else None
+        if listed is None:
+            yield from _unlooked(old, new, agent, after, title, kind)
+            yield from _by_class(old, new, agent, title, kind, was, after)
+        else:
+            for name in listed:
+                earlier = NOTHING if was is None else judge(old, agent, was, kind, name)
+                yield Change(agent.title, title, kind, name, earlier, judge(new, agent, after, kind, name))
 
 
-def _names(
-    old: World, new: World, agent: Agent, backend: Backend, title: str, kind: str, tools: Tools
-) -> Iterator[tuple[str, str, bool]]:
-    """What to compare by: (as it is told, an example of it, whether it is a pattern)."""
-    listed = tools.get(title, tools.get(backend.name, tools.get(""))) if kind == "tool" else None
-    if listed is not None:
-        yield from ((name, name, False) for name in listed)
-        return
-    for one in classes_for([old, new], agent, backend, kind).classes:
-        yield one.title, one.example, True
+def _by_class(
+    old: World, new: World, agent: Agent, title: str, kind: str, before: Backend | None, after: Backend
+) -> Iterator[Change]:
+    """The changes by pattern, without those that wider patterns tell already."""
+    classes = classes_for([old, new], agent, after, kind).classes
+    found = [
+        Change(
+            agent.title,
+            title,
+            kind,
+            one.title,
+            NOTHING if before is None else judge(old, agent, before, kind, one.example),
+            judge(new, agent, after, kind, one.example),
+            pattern=True,
+        )
+        for one in classes
+    ]
+    yield from (found[index] for index in telling(classes, [one.outcome for one in found]))
 
 
 def _unlooked(
     old: World, new: World, agent: Agent, backend: Backend, title: str, kind: str
 ) -> Iterator[Change]:
-    """Where entries changed, and there are more kinds of names than could be looked through, nobody can tell."""
+    """Changes that cannot be told by names: what is not told may let pass more."""
+    added = (
+        tuple(sorted(set(expressions(new, agent)) - set(expressions(old, agent)))) if kind == "tool" else ()
+    )
+    if added:
+        was, now = (
+            Verdict(State.CONDITIONAL, "", "expressions of access policies", x) for x in ((OLD,), added)
+        )
+        yield Change(agent.title, title, kind, "(names by expressions)", was, now, pattern=True)
     before, after = (set(patterns_for([world], agent, backend, kind)) for world in (old, new))
     if before != after and not classes_for([old, new], agent, backend, kind).complete:
-        was, now = (Verdict(State.ALLOWED, "", "(not looked through)", (one,)) for one in ("OLD", "NEW"))
+        was, now = (Verdict(State.CONDITIONAL, "", "(not looked through)", (one,)) for one in (OLD, "NEW"))
         yield Change(agent.title, title, kind, "(names in too many patterns)", was, now, pattern=True)
 
 
@@ -133,25 +156,21 @@ def _reached(
     old: World, new: World, agent: Agent, title: str, before: Backend | None, after: Backend | None
 ) -> Iterator[Change]:
     """Whether the Backend may be used at all, where it is, and what else than names is granted there."""
-    was = NOTHING if before is None else _plain(old.policy(agent), agent, before, "ping")
-    now = NOTHING if after is None else _plain(new.policy(agent), agent, after, "ping")
+    was = NOTHING if before is None else judge_method(old, agent, before, "ping")
+    now = NOTHING if after is None else judge_method(new, agent, after, "ping")
     if before is not None and after is not None and (place := _place(after)) != _place(before):
         was, now = _at(was, _place(before)), _at(now, place)
     yield Change(agent.title, title, "backend", "(any use)", was, now)
     if before is None or after is None or before.protocol is not after.protocol:
         return
     if after.protocol is BackendProtocol.MCP:
-        was = _plain(old.policy(agent), agent, before, _UNKNOWN_METHOD)
-        now = _plain(new.policy(agent), agent, after, _UNKNOWN_METHOD)
+        was = judge_method(old, agent, before, _UNKNOWN_METHOD)
+        now = judge_method(new, agent, after, _UNKNOWN_METHOD)
         yield Change(agent.title, title, "method", "(unknown methods)", was, now)
         for asked in ServerRequest:
             was = verdict_of(old.policy(agent).server_request(agent.principal, before, asked))
             now = verdict_of(new.policy(agent).server_request(agent.principal, after, asked))
             yield Change(agent.title, title, "server request", str(asked), was, now)
-
-
-def _plain(policy: Policy, agent: Agent, backend: Backend, method: str) -> Verdict:
-    return verdict_of(policy.decide(agent.principal, backend, method))
 
 
 def _place(backend: Backend) -> str:
@@ -184,10 +203,19 @@ def _inbound(old: World, new: World, agent: Agent) -> Iterator[Change]:
     for caller in caller_classes([old, new], agent):
         target = f"from {caller.title}"
         for path in sorted(paths):
-            for one in classes:
-                was = judge_inbound(old, agent, caller.example, path, "tool", one.example)
-                now = judge_inbound(new, agent, caller.example, path, "tool", one.example)
-                yield Change(agent.title, target, "tool", one.title, was, now, pattern=True)
+            found = [
+                Change(
+                    agent.title,
+                    target,
+                    "tool",
+                    one.title,
+                    judge_inbound(old, agent, caller.example, path, "tool", one.example),
+                    judge_inbound(new, agent, caller.example, path, "tool", one.example),
+                    pattern=True,
+                )
+                for one in classes
+            ]
+            yield from (found[index] for index in telling(classes, [one.outcome for one in found]))
         was, now = (_http(world, agent, caller.example) for world in (old, new))
         yield Change(agent.title, target, "http", "(any path)", was, now)
 

@@ -14,9 +14,9 @@ from cli.inject import namespaces_in
 from cli.manifests import Manifest
 from cli.platform_settings import read_installed
 from cli.policy.agents import Agent, agent_of, chosen
-from cli.policy.reading import SIG_GROUP, is_policy, read, warn
+from cli.policy.plane import Plane
+from cli.policy.reading import SIG_GROUP, read, warn
 from cli.policy.world import World
-from mesh.policy import load_objects
 from mesh.policy.documents import API_VERSION
 from webhook.admission.outcome import Namespace
 from webhook.admission.settings import InjectionSettings
@@ -39,17 +39,22 @@ def world_in(connection: Connection, arguments: argparse.Namespace) -> World:
 
     Raises:
         ClusterUnavailable: it cannot be asked, or not about policies and pods.
-        ManifestInvalid, PolicyInvalid: the files that are laid over it are wrong.
+        ManifestInvalid: the files that are laid over it cannot be read.
     """
     arguments.namespace = connection.namespace if arguments.namespace == "default" else arguments.namespace
     files = read(arguments.files)
     live = [Item(value) for value in _objects(connection.api)]
     items = laid_over(live, [*files.policies, *files.others], arguments.namespace)
-    documents = load_objects(item.value for item in items if is_policy(item.value))
     installed = read_installed(connection.api)
     namespaces = namespaces_in([Manifest("", 0, "", item.value) for item in items])
     agents = list(_agents(items, namespaces, installed.settings, arguments))
-    return World(documents, chosen(agents, documents, arguments))
+    trust = arguments.trust_domain
+    everything = Plane(items, (), trust, arguments.namespace).documents
+    asked = chosen(agents, everything, arguments)
+    plane = Plane(items, {one.title: one for one in (*agents, *asked)}.values(), trust, arguments.namespace)
+    for remark in plane.remarks():
+        warn(remark)
+    return World(plane.documents, asked, plane, trust)
 
 
 def _objects(api: Reading) -> Iterator[dict[str, object]]:

@@ -9,13 +9,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.policy.agents import Agent
-from cli.policy.judging import names_backend, selecting
-from cli.policy.questions import Question, find_backend
+from cli.policy.judging import selecting
+from cli.policy.questions import Question, context_of, find_backend, parties
 from cli.policy.world import World
-from mesh.cel import CelExhausted, CelFailed, CelInvalid, CelType, compile_expression
-from mesh.policy import AgentPolicy
+from mesh.cel import (
+    CelExhausted,
+    CelFailed,
+    CelInvalid,
+    CelType,
+    access_policy_variables,
+    compile_expression,
+)
+from mesh.policy import AgentPolicy, Principal
+from mesh.policy.access.accept import accept
+from mesh.policy.access.rules import ANYBODY, source_id
+from mesh.policy.decision import Target
 from mesh.policy.documents import ArgumentRule, McpGrant
 from mesh.policy.globs import EntryList
+from mesh.policy.visible import names
 
 _ARGS: Mapping[str, CelType] = {"args": CelType.JSON_OBJECT}
 _PATH = re.compile(r"\b(?:args|request|source)(?:\.\??[A-Za-z_]\w*|\[\"[^\"]*\"\]|\['[^']*'\])+(?!\w*\()")
@@ -35,14 +46,58 @@ class Condition:
 
 
 def conditions(world: World, agent: Agent, question: Question) -> Iterator[Condition]:
-    """Of the rules about arguments. Raises NoSuchBackend."""
+    """Of the rules about arguments, and of access policies. Raises NoSuchBackend."""
     if question.kind != "tool":
         return
+    yield from _of_access(world, agent, question)
     arguments = dict(question.arguments or {})
     for where, rule in _rules(world, agent, question):
         if EntryList((rule.tool,)).find(question.name) is not None:
             said = f"{where} (tool {rule.tool})" + (f": {rule.message}" if rule.message else "")
             yield evaluated(said, rule.require, _ARGS, {"args": arguments}, {"args": arguments})
+
+
+def _of_access(world: World, agent: Agent, question: Question) -> Iterator[Condition]:
+    """The expressions of accepted rules about whoever asks."""
+    principal, target = parties(world, agent, question)
+    given = _values(principal, target, question)
+    for level in world.levels(agent).at(target):
+        for policy, verdict in accept(world.configured(agent).access_policies, level.target).items():
+            for rule in policy.rules if verdict.accepted else ():
+                said = rule.authorization
+                source = source_id(rule, world.trust_domain)
+                if said is not None and said.cel is not None and source in (ANYBODY, principal.id):
+                    where = f"{policy.label} {rule.name}"
+                    yield evaluated(where, said.cel, access_policy_variables, given, _nested(given))
+
+
+def _values(principal: Principal, target: Target, question: Question) -> dict[str, Any]:
+    """The variables of access policies for this request, those that are known."""
+    context = context_of(target, question)
+    values = {
+        "request.mcp.tool_name": question.subject,
+        "request.mcp.arguments": dict(question.arguments or {}),
+        "request.method": context.method,
+        "request.host": context.host,
+        "request.path": context.path,
+        "request.url_path": None if context.path is None else context.path.partition("?")[0],
+        "request.headers": dict(context.headers or {}),
+        "request.time": context.time,
+        "source.spiffe_id": principal.id,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"a.b": 1}` as `{"a": {"b": 1}}`."""
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        *path, last = name.split(".")
+        inner = nested
+        for step in path:
+            inner = inner.setdefault(step, {})
+        inner[last] = value
+    return nested
 
 
 def _rules(world: World, agent: Agent, question: Question) -> Iterator[tuple[str, ArgumentRule]]:
@@ -62,7 +117,7 @@ def _grants(
         return
     backend = find_backend(world, agent, question.backend)
     for index, outbound in enumerate(policy.outbound):
-        if names_backend(outbound.backend, backend, agent.namespace):
+        if names(outbound.backend, backend, agent.namespace):
             yield f"outbound[{index}] ", outbound.mcp
 
 

@@ -14,8 +14,7 @@ from cli.policy.agents import Agent, chosen
 from cli.policy.changes import Change, Effect, changes
 from cli.policy.inventory import read_tools
 from cli.policy.judging import Verdict
-from cli.policy.loading import FINE, REFUSED, agents_in, configure_settings, documents_of, guarded
-from cli.policy.world import World
+from cli.policy.loading import FINE, REFUSED, agents_in, configure_settings, documents_of, guarded, laid_out
 from mesh.policy import Documents
 
 _WORDS = {Effect.WIDER: "newly allowed", Effect.NARROWER: "newly refused", Effect.CHANGED: "other conditions"}
@@ -54,7 +53,9 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     compared: list[Agent] = chosen(list(found.values()), both, arguments)
     tools = read_tools(arguments.tools) if arguments.tools else {}
-    differences = changes(World(old, compared), World(new, compared), tools)
+    before = laid_out(old_read, old, list(found.values()), compared, arguments)
+    after = laid_out(new_read, new, list(found.values()), compared, arguments)
+    differences = changes(before, after, tools)
     write.write(blocks(differences), [as_json(one) for one in differences], arguments.output)
     wider = any(one.widens for one in differences)
     return REFUSED if wider and arguments.fail_on_widening else FINE
@@ -92,12 +93,14 @@ def _row(one: Change) -> Row:
         else f"{one.target} {one.kind} {one.name}"
     )
     word = _WORDS[one.effect] if one.effect else ""
-    return Row((mark, what, word, _by(one.after)), (f"before: {one.before.state} by {_by(one.before)}",))
+    below = [f"needs {needed}" for needed in one.after.needs]
+    before = "; ".join((_by(one.before), *(f"needs {needed}" for needed in one.before.needs)))
+    return Row((mark, what, word, _by(one.after)), (*below, f"before: {one.before.state} by {before}"))
 
 
 def _by(verdict: Verdict) -> str:
     reason = f" ({verdict.reason})" if verdict.reason and not verdict.passes else ""
-    return "; ".join((f"{verdict.rule}{reason}", *(f"needs {one}" for one in verdict.needs)))
+    return f"{verdict.rule}{reason}"
 
 
 def as_json(one: Change) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from cli.policy.expectations import read_time
 from cli.policy.loading import FINE, REFUSED, Misused, configure_settings, guarded, with_cluster, world_of
 from cli.policy.questions import Question, ask
 from cli.policy.testing import pair_of
-from cli.policy.votes import Voted, votes
+from cli.policy.voted import Voted
+from cli.policy.votes import votes
 from cli.policy.world import World
 from mesh.policy import Decision
 
@@ -164,9 +165,12 @@ def blocks(found: Explanation) -> Iterator[Block]:
             f"It passes once {check.name} says yes ({check.protocol} {check.host}:{check.port}).", 2, "unsure"
         )
     yield Heading("Votes")
-    rows = [Row((one.vote, one.rule, one.reason), (one.note,) if one.note else ()) for one in found.votes]
+    rows = [
+        Row((one.level, one.vote, one.rule, one.reason), (one.note,) if one.note else ())
+        for one in found.votes
+    ]
     if rows:
-        yield Table(("vote", "rule", "reason"), tuple(rows))
+        yield Table(("level", "vote", "rule", "reason"), tuple(rows))
     else:
         yield Line("There is no policy in the agent's namespace, and without one nothing is granted.", 2)
     if found.conditions:

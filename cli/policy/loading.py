@@ -12,6 +12,7 @@ from cli.manifests import ManifestInvalid
 from cli.platform_settings import read_settings
 from cli.policy.agents import Agent, NoSuchAgent, chosen, found_in
 from cli.policy.live_tools import ServerFailed
+from cli.policy.plane import Plane
 from cli.policy.questions import NoSuchBackend
 from cli.policy.reading import Read, read, warn
 from cli.policy.world import World
@@ -63,7 +64,23 @@ def documents_of(paths: list[str]) -> tuple[Read, Documents]:
 def world_of(paths: list[str], arguments: argparse.Namespace) -> World:
     """The documents and agents of files."""
     found, documents = documents_of(paths)
-    return World(documents, chosen(agents_in(found, arguments), documents, arguments))
+    agents = agents_in(found, arguments)
+    return laid_out(found, documents, agents, chosen(agents, documents, arguments), arguments)
+
+
+def laid_out(
+    found: Read, documents: Documents, known: list[Agent], asked: list[Agent], arguments: argparse.Namespace
+) -> World:
+    """A world of files. Access policies and XBackends mean something in a cluster only: its control plane's
+    compilation is asked then, with `known` as its pods."""
+    trust = arguments.trust_domain
+    if not documents.access_policies and not documents.xbackends:
+        return World(documents, asked, trust_domain=trust)
+    agents = {one.title: one for one in (*known, *asked)}
+    plane = Plane((*found.policies, *found.others), agents.values(), trust, arguments.namespace)
+    for remark in plane.remarks():
+        warn(remark)
+    return World(plane.documents, asked, plane, trust)
 
 
 def agents_in(found: Read, arguments: argparse.Namespace) -> list[Agent]:

@@ -9,10 +9,12 @@ from typing import Any
 from cli.output.blocks import Block, Heading, Line, Row, Table
 from cli.policy.agents import Agent
 from cli.policy.inventory import Tools
-from cli.policy.judging import State, Verdict, judge, judge_inbound, verdict_of
+from cli.policy.judging import State, Verdict, judge, judge_inbound, judge_method
 from cli.policy.patterns import classes_for, inbound_classes_for
+from cli.policy.symbols import NameClass, telling
 from cli.policy.world import World, backend_title
 from mesh.policy import Backend, BackendProtocol
+from mesh.policy.access.rules import source_id
 
 EVERYTHING = "(everything)"
 
@@ -40,15 +42,14 @@ def outbound(world: World, tools: Tools) -> Iterator[Cell]:
 def _of_backend(world: World, agent: Agent, backend: Backend, tools: Tools) -> Iterator[Cell]:
     title = backend_title(backend, agent.namespace)
     if backend.protocol is not BackendProtocol.MCP:
-        decision = world.policy(agent).decide(agent.principal, backend, "any")
-        yield Cell(agent.title, title, EVERYTHING, verdict_of(decision))
+        yield Cell(agent.title, title, EVERYTHING, judge_method(world, agent, backend, "any"))
         return
     listed = tools.get(title, tools.get(backend.name, tools.get("")))
     if listed is None:
-        for one in classes_for([world], agent, backend, "tool").classes:
-            verdict = judge(world, agent, backend, "tool", one.example)
-            if one.well_formed or verdict.passes:
-                yield Cell(agent.title, title, one.title, verdict, symbolic=True)
+        classes = classes_for([world], agent, backend, "tool").classes
+        verdicts = [judge(world, agent, backend, "tool", one.example) for one in classes]
+        for index in _shown(classes, verdicts):
+            yield Cell(agent.title, title, classes[index].title, verdicts[index], symbolic=True)
     else:
         for tool in listed:
             yield Cell(agent.title, title, tool, judge(world, agent, backend, "tool", tool))
@@ -68,14 +69,23 @@ def inbound(world: World, tools: Tools, callers: list[str]) -> Iterator[Cell]:
 def _of_caller(world: World, agent: Agent, caller: str, path: str, tools: Tools) -> Iterator[Cell]:
     listed = tools.get(agent.title, tools.get(agent.name))
     if listed is None:
-        for one in inbound_classes_for([world], agent, "tool").classes:
-            verdict = judge_inbound(world, agent, caller, path, "tool", one.example)
-            if one.well_formed or verdict.passes:
-                yield Cell(agent.title, "", one.title, verdict, symbolic=True, caller=caller)
+        classes = inbound_classes_for([world], agent, "tool").classes
+        verdicts = [judge_inbound(world, agent, caller, path, "tool", one.example) for one in classes]
+        for index in _shown(classes, verdicts):
+            verdict = verdicts[index]
+            yield Cell(agent.title, "", classes[index].title, verdict, symbolic=True, caller=caller)
     else:
         for tool in listed:
             verdict = judge_inbound(world, agent, caller, path, "tool", tool)
             yield Cell(agent.title, "", tool, verdict, caller=caller)
+
+
+def _shown(classes: tuple[NameClass, ...], verdicts: list[Verdict]) -> Iterator[int]:
+    """Which patterns a reader would miss. How a name is refused does not matter as long as it is."""
+    outcomes = [one if one.passes else State.HIDDEN for one in verdicts]
+    for index in telling(classes, outcomes):
+        if classes[index].well_formed or verdicts[index].passes:
+            yield index
 
 
 def callers(world: World) -> list[str]:
@@ -85,7 +95,7 @@ def callers(world: World) -> list[str]:
         for rule in policy.inbound or ():
             found |= {one for one in rule.sources if one.startswith("spiffe://") and not set("*?") & set(one)}
     for access in world.documents.access_policies:
-        found |= {rule.source for rule in access.rules if isinstance(rule.source, str)}
+        found |= set(filter(None, (source_id(rule, world.trust_domain) for rule in access.rules)))
     return sorted(found)
 
 
@@ -94,22 +104,28 @@ def blocks(cells: list[Cell]) -> Iterator[Block]:
     if not cells:
         yield Line("There is no agent and no Backend to say anything about.", state="warning")
         return
-    for agent in dict.fromkeys(cell.agent for cell in cells):
-        yield Heading(agent)
-        mine = [cell for cell in cells if cell.agent == agent]
-        first = "caller" if mine[0].caller else "backend"
-        rows = [Row((cell.caller or cell.backend, cell.tool, *_said(cell.verdict))) for cell in mine]
-        yield Table((first, "tool", "verdict", "by"), tuple(rows))
+    for agent, caller in dict.fromkeys((cell.agent, cell.caller) for cell in cells):
+        mine = [cell for cell in cells if (cell.agent, cell.caller) == (agent, caller)]
+        if caller:
+            yield Heading(f"{agent}, called by {caller}")
+            rows = [_row((cell.tool,), cell.verdict) for cell in mine]
+            yield Table(("tool", "verdict", "by"), tuple(rows))
+        else:
+            yield Heading(agent)
+            rows = [_row((cell.backend, cell.tool), cell.verdict) for cell in mine]
+            yield Table(("backend", "tool", "verdict", "by"), tuple(rows))
     yield from _legend(cells)
 
 
-def _said(verdict: Verdict) -> tuple[str, str]:
-    by = verdict.rule if verdict.state is not State.HIDDEN else f"{verdict.rule} ({verdict.reason})"
-    return str(verdict.state), "; ".join((by, *(f"needs {one}" for one in verdict.needs)))
+def _row(first: tuple[str, ...], verdict: Verdict) -> Row:
+    reason = "" if verdict.passes else f" ({verdict.reason})"
+    below = tuple(f"needs {one}" for one in verdict.needs)
+    return Row((*first, str(verdict.state), f"{verdict.rule}{reason}"), below)
 
 
 _MEANINGS = {
     State.ARGUMENTS: "arguments: listed; a call passes as its arguments are",
+    State.CONDITIONAL: "conditional: a call passes as its request is: HTTP fields, time, an expression",
     State.EXTERNAL: "external: listed; a call passes once an authorization service says yes",
     State.OBSERVED: "observed: passes, and is recorded as refused, since no policy enforces",
 }

@@ -9,7 +9,7 @@ names are without number.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 MAX_STATES = 20_000
@@ -84,6 +84,27 @@ def classes_of(patterns: Sequence[str], *, ill_formed: bool = True, stops: str =
                 seen.add(following)
                 waiting.append((following, name + character))
     return Classes(tuple(found.values()), complete)
+
+
+def telling(classes: Sequence[NameClass], outcomes: Sequence[object]) -> list[int]:
+    """The indexes of the classes that have to be shown, where the narrowest that is shown holds for each name.
+
+    A class goes without saying if everything just above it, with fewer entries, has the same outcome; one of
+    unusual names if the usual ones with its entries have.
+    """
+    twins = {one.entries: outcomes[index] for index, one in enumerate(classes) if one.well_formed}
+    keys = {index: frozenset(one.entries) for index, one in enumerate(classes) if one.well_formed}
+    return [
+        index
+        for index, one in enumerate(classes)
+        if (_differs(index, keys, outcomes) if one.well_formed else twins.get(one.entries) != outcomes[index])
+    ]
+
+
+def _differs(index: int, keys: Mapping[int, frozenset[str]], outcomes: Sequence[object]) -> bool:
+    above = [other for other, key in keys.items() if key < keys[index]]
+    nearest = [a for a in above if not any(keys[a] < keys[b] for b in above)]
+    return not nearest or any(outcomes[a] != outcomes[index] for a in nearest)
 
 
 def _alphabet(

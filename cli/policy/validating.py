@@ -9,10 +9,13 @@ from typing import Any
 
 from cli.output import write
 from cli.output.blocks import Block, Heading, Line, Row, Table
+from cli.policy.agents import TRUST_DOMAIN, found_in
 from cli.policy.loading import FINE, REFUSED
+from cli.policy.plane import Plane
 from cli.policy.reading import Read, read
 from cli.policy.suspicions import Suspicion, suspicions
 from mesh.policy import Documents, PolicyError, PolicyInvalid, load_texts
+from webhook.admission.settings import InjectionSettings
 
 _UNREADABLE = 2
 
@@ -22,6 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="policies and manifests; folders; - for stdin"
     )
+    parser.add_argument(
+        "-n", "--namespace", default="default", metavar="NAME", help="of objects that do not name one"
+    )
     parser.add_argument("--strict", action="store_true", help="exit with 1 for warnings, too")
     write.configure(parser)
 
@@ -30,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Validate; 0, 1 with errors, 2 when a file cannot be read."""
     found = read(arguments.files, lenient=True)
     errors, documents = validated(found)
+    if documents is not None:
+        errors = tuple(unaccepted(found, documents, arguments.namespace))
     warnings = [] if documents is None else list(suspicions(documents, found))
     write.write(blocks(found, errors, warnings), as_json(found, errors, warnings), arguments.output)
     if found.problems:
@@ -46,6 +54,15 @@ def validated(found: Read) -> tuple[tuple[PolicyError, ...], Documents | None]:
         return (), load_texts(found.texts)
     except PolicyInvalid as invalid:
         return invalid.errors, None
+
+
+def unaccepted(found: Read, documents: Documents, namespace: str) -> Iterator[PolicyError]:
+    """What a control plane would not take as it is written: limits, expressions, clashes between objects."""
+    if documents.access_policies or documents.xbackends:
+        agents = found_in(found.others, found.namespaces, InjectionSettings(), namespace, TRUST_DOMAIN)
+        for remark in Plane((*found.policies, *found.others), agents, TRUST_DOMAIN, namespace).remarks():
+            where, _, message = remark.partition(": ")
+            yield PolicyError(where, 0, "", message)
 
 
 def blocks(found: Read, errors: tuple[PolicyError, ...], warnings: list[Suspicion]) -> Iterator[Block]:

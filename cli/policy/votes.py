@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from cli.policy.access_votes import access_votes
 from cli.policy.agents import Agent
-from cli.policy.judging import names_backend
 from cli.policy.questions import Question, parties
+from cli.policy.voted import APART, DENY, GRANT, SILENT, Voted
 from cli.policy.world import World
 from mesh.policy import AgentPolicy, Backend, BackendProtocol
 from mesh.policy.compile import compile_rules
 from mesh.policy.decision import Inbound, Target
 from mesh.policy.documents import Mode
 from mesh.policy.rules import Rule, Verdict, Vote
+from mesh.policy.visible import names
 from mesh.reasons import Reason
 
-GRANT, DENY, SILENT, APART = "grant", "deny", "silent", "does not count"
 _WORDS = {Verdict.GRANT: GRANT, Verdict.DENY: DENY, Verdict.SILENT: SILENT}
-
-
-@dataclass(frozen=True, slots=True)
-class Voted:
-    """One rule, or one policy that has none for the question. `note` says more where a word is not enough."""
-
-    level: str
-    policy: str
-    rule: str
-    vote: str
-    reason: str = ""
-    note: str = ""
 
 
 def votes(world: World, agent: Agent, question: Question) -> list[Voted]:
@@ -39,7 +27,7 @@ def votes(world: World, agent: Agent, question: Question) -> list[Voted]:
     for policy in sorted(world.documents.policies, key=lambda one: one.name):
         if policy.namespace in (None, agent.namespace):
             found += _of_policy(policy, agent, question, target, principal.id)
-    return found
+    return [*found, *access_votes(world, agent, question)]
 
 
 def _of_policy(
@@ -92,7 +80,7 @@ def _rules(policy: AgentPolicy, agent: Agent, target: Target, caller: str) -> It
                 yield inbound.at(target.path)
         return
     for outbound in compiled.outbound:
-        if names_backend(outbound.backend, target, agent.namespace):
+        if names(outbound.backend, target, agent.namespace):
             yield outbound.rule
 
 

@@ -4,24 +4,53 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cli.policy.agents import Agent
+from cli.policy.agents import TRUST_DOMAIN, Agent
+from cli.policy.plane import Plane
 from mesh.policy import Backend, Documents, Policy, compile_policy
+from mesh.policy.access.level import Trust
+from mesh.policy.access.levels import Levels
 
 
 @dataclass
 class World:
-    """`policy` compiles once for each agent."""
+    """`documents` is everything there is. With a `plane` each agent has those that the control plane sends it;
+    without, all of them, as a sidecar has that reads files."""
 
     documents: Documents
     agents: list[Agent]
+    plane: Plane | None = None
+    trust_domain: str = TRUST_DOMAIN
     _compiled: dict[str, Policy] = field(default_factory=dict)
+    _levels: dict[str, Levels] = field(default_factory=dict)
+
+    @property
+    def trust(self) -> Trust:
+        return Trust(self.trust_domain)
+
+    def configured(self, agent: Agent) -> Documents:
+        """The documents that an agent has."""
+        return self.documents if self.plane is None else self.plane.configured(agent)
 
     def policy(self, agent: Agent) -> Policy:
         """What the sidecar of an agent enforces."""
         known = self._compiled.get(agent.title)
         if known is None:
             known = self._compiled[agent.title] = compile_policy(
-                self.documents, labels=agent.labels, namespace=agent.namespace, narrowing=agent.narrowing
+                self.configured(agent),
+                labels=agent.labels,
+                namespace=agent.namespace,
+                narrowing=agent.narrowing,
+                trust=self.trust,
+            )
+        return known
+
+    def levels(self, agent: Agent) -> Levels:
+        """The access policies that concern an agent, by target."""
+        known = self._levels.get(agent.title)
+        if known is None:
+            documents = self.configured(agent)
+            known = self._levels[agent.title] = Levels(
+                documents.access_policies, self.policy(agent).backends, documents.standing, self.trust
             )
         return known
 
