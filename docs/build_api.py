@@ -42,8 +42,8 @@ _VARIABLES_HEAD = """## Variables of expressions
 CEL, with its strings extension and optional values (`args.?owner.orValue("")`). An expression of `arguments` has
 one variable, `args`, the arguments of the call. Expressions of an XAccessPolicy have these:
 """
-_BOUNDS = f"""What has no answer (a key that is not there, a comparison of unlike types) refuses, and so does what could
-take long:
+_BOUNDS = f"""What has no answer (a key that is not there, a comparison of unlike types) refuses, and so does
+what could take long:
 
 - an expression has at most {MAX_EXPRESSION} characters; `matches()` takes its pattern as a literal, of at most
   {MAX_PROGRAM} instructions of RE2; loops (`all`, `exists`, `map`, `filter`) stand at most {MAX_LOOPS} deep
