@@ -245,6 +245,7 @@ class FakeApiServer:
 _COLLECTIONS = frozenset(
     {
         "secrets",
+        "configmaps",
         "leases",
         "mutatingwebhookconfigurations",
         "validatingwebhookconfigurations",

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,12 +39,22 @@ from webhook.timed_site import TimedSite
 RELOAD_SECONDS = 30.0
 SERVING_LIFETIME = timedelta(days=365)
 
+Extend = Callable[[web.Application], contextlib.AbstractAsyncContextManager[None]]
+"""Adds routes to the application, and runs what they need."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until a signal; 0 when told to stop, 1 when something that it needs cannot be had."""
-    options = _parser().parse_args(arguments)
+    parser = make_parser(
+        "python -m webhook.identity.ca", "The mesh's CA by itself: SVIDs for ServiceAccounts."
+    )
+    return run(parser.parse_args(arguments))
+
+
+def run(options: argparse.Namespace, extend: Extend = lambda _application: contextlib.nullcontext()) -> int:
+    """Serve as `options` say until a signal, and what `extend` adds to the application; the exit code."""
     try:
-        asyncio.run(_serve(options))
+        asyncio.run(_serve(options, extend))
     except (
         OSError,
         ValueError,
@@ -55,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-async def _serve(options: argparse.Namespace) -> None:
+async def _serve(options: argparse.Namespace, extend: Extend) -> None:
     ahead = timedelta(seconds=options.ahead_seconds)
     times = quick_times(
         timedelta(seconds=options.authority_seconds), timedelta(seconds=options.svid_seconds), ahead
@@ -72,16 +83,17 @@ async def _serve(options: argparse.Namespace) -> None:
         refresh_seconds=options.refresh_seconds,
     )
     certificate = _serving_certificate(options.serving, options.name)
-    runner = control_runner(control_application(Proofs(authorities, reviewer, _now), _audit, ca=server))
-    await runner.setup()
-    try:
+    application = control_application(Proofs(authorities, reviewer, _now), _audit, ca=server)
+    runner = control_runner(application)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
+        await stack.enter_async_context(extend(application))
+        await runner.setup()
         host, _, port = options.listen.rpartition(":")
         site = TimedSite(runner, host, int(port), ssl_context=certificate.context)
         await site.start()
         _announce(options.trust_domain, host, runner)
         await _until_signal(authorities, certificate)
-    finally:
-        await runner.cleanup()
 
 
 async def _until_signal(authorities: InMemory, certificate: ServingCertificate) -> None:
@@ -138,11 +150,9 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m webhook.identity.ca",
-        description="The mesh's CA by itself: SVIDs for ServiceAccounts.",
-    )
+def make_parser(program: str, description: str) -> argparse.ArgumentParser:
+    """The options of a CA by itself."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
     add = parser.add_argument
     add("--trust-domain", required=True, type=_trust_domain, metavar="NAME")
     add("--listen", default="127.0.0.1:8444", metavar="HOST:PORT", help="default: %(default)s")

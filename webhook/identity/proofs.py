@@ -82,7 +82,8 @@ class Proofs:
 def _client_chain(request: web.Request) -> list[bytes]:
     """The certificates that the client sent (DER, leaf first); empty when it sent none."""
     tls = None if request.transport is None else request.transport.get_extra_info("ssl_object")
-    if not isinstance(tls, ssl.SSLObject):
+    # Without a certificate the server's end of the private call below returns a list of None.
+    if not isinstance(tls, ssl.SSLObject) or tls.getpeercert(binary_form=True) is None:
         return []
     public = getattr(tls, "get_unverified_chain", None)
     if public is not None:  # Python 3.13 and later
