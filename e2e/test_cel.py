@@ -6,6 +6,7 @@ is built once, into the cache; without Go this is skipped.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -50,7 +51,8 @@ def cel_go() -> Path:
         run(["nice", "go", "build", "-trimpath", "-o", str(folder / "cel"), "."], cwd=SOURCE, env=env)
 
     try:
-        return built("cel-go-0.29.2", build) / "cel"
+        digest = hashlib.sha256((SOURCE / "main.go").read_bytes() + (SOURCE / "go.sum").read_bytes())
+        return built(f"cel-go-{digest.hexdigest()[:12]}", build) / "cel"
     except Unavailable as reason:
         skip("cel-go", reason)
         raise
