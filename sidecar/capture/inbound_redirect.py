@@ -28,6 +28,7 @@ from sidecar.identity.contexts import MESH_ALPN
 from sidecar.identity.holder import IdentityHolder
 from sidecar.proxy import replies
 from sidecar.proxy.channel import Channel
+from sidecar.proxy.connect import without_asking
 from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.plan import Tunnel
 
@@ -128,8 +129,8 @@ class _Redirected(Peek):
             self.refuse(refused, f"port {self._port} is strict", alert.refusal(refused) if tls else b"")
             return
         pipeline = self._pipeline
-        decision = pipeline.policy.decide(
-            UNAUTHENTICATED, INBOUND, "connect", http=HttpRequest("CONNECT", "*")
+        decision = without_asking(
+            pipeline.policy.decide(UNAUTHENTICATED, INBOUND, "connect", http=HttpRequest("CONNECT", "*"))
         )
         where = f"port {self._port}"
         pipeline.recorder.decision("inbound", NOBODY, "application", "connect", where, decision)

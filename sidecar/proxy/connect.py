@@ -8,11 +8,11 @@ application's own is refused where a policy on tools or paths would be bypassed 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from mesh.policy.compile import Policy
-from mesh.policy.decision import Decision
+from mesh.policy.decision import Decision, RequestContext
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.policy.principal import Principal
 from mesh.protocol.http1.heads import RequestHead
@@ -108,7 +108,8 @@ def judge_tunnel(
         return Judged(_if_allowed(tunnel, decision, where), UNDECLARED, decision)
     opaque = next((b for b in backends if _may_be_opaque(b)), None)
     if opaque is not None and all(_granted_whole(b, principal, policy) for b in backends if b is not opaque):
-        decision = policy.decide(principal, opaque, "connect")
+        known = RequestContext(host=host, port=port)
+        decision = without_asking(policy.decide(principal, opaque, "connect", context=known))
         only_tls = opaque.tls.mode.value == TlsMode.PUBLIC
         destination = _tunnel_destination(opaque, host, port)
         tunnel = Tunnel(host, port, destination, opaque.name, inspected=False, only_tls=only_tls)
@@ -127,7 +128,14 @@ def _granted_whole(backend: Backend, principal: Principal, policy: Policy) -> bo
     """Whether a tunnel that reaches this Backend too bypasses nothing: plain HTTP that is granted."""
     if backend.protocol is not BackendProtocol.HTTP:
         return False
-    return policy.decide(principal, backend, "connect").allowed
+    return without_asking(policy.decide(principal, backend, "connect")).allowed
+
+
+def without_asking(decision: Decision) -> Decision:
+    """What is decided of bytes that nobody can be shown: no external authorization can be asked about them."""
+    if not decision.checks:
+        return decision
+    return replace(decision, allowed=False, reason=Reason.EXTERNAL_AUTH_IMPOSSIBLE, checks=())
 
 
 def _may_be_opaque(backend: Backend) -> bool:

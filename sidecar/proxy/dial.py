@@ -70,6 +70,10 @@ class NetworkDialer:
         """Where `egress: allow` ends, for the policy: what `connect` names is the operator's own."""
         return Boundary(private_addresses=private_addresses, named=self._connect.keys())
 
+    def address(self, host: str, port: int) -> tuple[str, int]:
+        """Where this is dialled: what `connect` maps it to, or itself."""
+        return self._connect.get((host, port), (host, port))
+
     @cached_property
     def _public(self) -> ssl.SSLContext:
         return public_context(self._authorities_file)

@@ -9,6 +9,7 @@ told to the other at once: a client that goes away closes the backend's connecti
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mesh.protocol.http1.heads import RequestHead, ResponseHead
@@ -16,10 +17,13 @@ from mesh.protocol.http1.write import LAST_CHUNK, chunk
 from mesh.reasons import Reason
 from sidecar.proxy import replies
 from sidecar.proxy.answers import Answer, AnswerRefused
-from sidecar.proxy.plan import Plan, Reply, Treatment, Tunnel
+from sidecar.proxy.plan import Held, Plan, Reply, Treatment, Tunnel
 from sidecar.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
+    from mesh.protocol.ext_authz import Approval
+    from sidecar.external_auth.answer import Refusal
+    from sidecar.external_auth.authorizer import Inquiry
     from sidecar.proxy.downstream import Downstream
     from sidecar.proxy.pipeline import Pipeline
 
@@ -42,6 +46,7 @@ class Exchange:
         "_answer",
         "_client",
         "_connecting",
+        "_inquiry",
         "_out",
         "_parts",
         "_pipeline",
@@ -66,6 +71,7 @@ class Exchange:
         self._answer: Answer | None = None
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._inquiry: Inquiry | None = None
         self._request_done = False
         self._replied = False
         self._retry: bytes | None = None
@@ -94,8 +100,11 @@ class Exchange:
         if self.head.expects_continue:
             self._client.write(CONTINUE)
         if step.treatment is Treatment.HTTP:
-            self._parts.append(self._pipeline.stream(step))
-            self._connect(step)
+            if not step.checks:
+                self._parts.append(self._pipeline.stream(step))
+                self._connect(step)
+            elif not step.shown_bytes:
+                self._authorize(step, Held(self.head.headers, None))
 
     def request_body(self, data: bytes) -> None:
         """Another piece of the body; framing is already taken off."""
@@ -106,11 +115,14 @@ class Exchange:
             if self._size > self._pipeline.limits.body_bytes + MOST_DROPPED:
                 self._client.hang_up()
             return
+        limit = self._pipeline.limits.body_bytes
         if plan.treatment is Treatment.HTTP:
-            self._send(chunk(data) if self.head.body_length < 0 else data)
-            return
-        if self._size > self._pipeline.limits.body_bytes:
-            limit = self._pipeline.limits.body_bytes
+            shown = plan.shown_bytes if plan.checks else 0
+            if not shown:
+                self._send(chunk(data) if self.head.body_length < 0 else data)
+                return
+            limit = min(limit, shown)
+        if self._size > limit:
             self._client.close_after_answer()
             self._reply(replies.refused_body(Reason.HTTP_BODY_TOO_LARGE, plan, limit))
             return
@@ -123,7 +135,10 @@ class Exchange:
         if self._replied:
             self._client.exchange_done(self)
         elif plan is not None and plan.treatment is Treatment.HTTP:
-            if self.head.body_length < 0:
+            if plan.checks and plan.shown_bytes:
+                body, self._parts = b"".join(self._parts), []
+                self._authorize(plan, Held(self.head.headers, body))
+            elif self.head.body_length < 0:
                 self._send(LAST_CHUNK)
         elif plan is not None:
             self._inspect(plan)
@@ -131,12 +146,32 @@ class Exchange:
     def _inspect(self, plan: Plan) -> None:
         parts = self._parts
         step = self._pipeline.inspect(plan, parts[0] if len(parts) == 1 else b"".join(parts))
-        if isinstance(step, Reply):
+        if isinstance(step, bytes):
+            self._parts = [step]
+            self._connect(plan)
+        elif isinstance(step, Held):
+            self._parts = []
+            self._authorize(plan, step)
+        else:
             self._reply(step)
             self._client.exchange_done(self)
+
+    def _authorize(self, plan: Plan, held: Held) -> None:
+        """Wait for every external check; what comes of the body meanwhile is kept, and then no more is read."""
+        self._inquiry = inquiry = self._pipeline.inquire(plan, held, partial(self._authorized, plan, held))
+        inquiry.start()
+
+    def _authorized(self, plan: Plan, held: Held, outcome: tuple[Approval, ...] | Refusal) -> None:
+        self._inquiry = None
+        step = self._pipeline.settle(plan, held, outcome)
+        if isinstance(step, bytes):
+            self._parts.insert(0, step)
+            self._connect(plan)
             return
-        self._parts = [step]
-        self._connect(plan)
+        self._parts.clear()
+        self._reply(step)
+        if self._request_done:
+            self._client.exchange_done(self)
 
     def _connect(self, plan: Plan) -> None:
         self._connecting = self._pipeline.pool.acquire(plan.routed.destination, self)
@@ -299,7 +334,10 @@ class Exchange:
     # The client's side.
 
     def client_gone(self) -> None:
-        """The client closed: tell the backend at once."""
+        """The client closed: tell the backend at once, and ask nobody any more."""
+        if self._inquiry is not None:
+            self._inquiry.cancel()
+            self._inquiry = None
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None

@@ -7,10 +7,13 @@ to the same `decide` as a call would be, so what is seen and what may be called 
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from mesh.policy.compile import Policy
+from mesh.policy.decision import RequestContext
 from mesh.protocol.jsonrpc import INTERNAL_ERROR, JsonRpcRefused, Kind, Message, error_response, messages
 from mesh.protocol.mcp.errors import McpRefused
 from mesh.protocol.mcp.lists import filter_result
@@ -25,6 +28,7 @@ from sidecar.proxy.answers import AnswerRefused
 from sidecar.proxy.errand import Errands
 from sidecar.proxy.plan import Plan, Treatment
 from sidecar.proxy.pool import Pool
+from sidecar.proxy.request_context import context_of_a_call
 from sidecar.proxy.sniff import is_message
 from sidecar.proxy.task_memory import Task, TaskMemory
 from sidecar.telemetry.record import Recorder
@@ -36,9 +40,18 @@ _NO_LIST = frozenset({"content", "isError", "structuredContent", "_meta", "resul
 class McpAnswers:
     """Filters the messages that backends send, each for the plan that it answers."""
 
-    __slots__ = ("_errands", "_limits", "_recorder", "policy", "tasks")
+    __slots__ = ("_errands", "_limits", "_recorder", "_wall", "policy", "tasks")
 
-    def __init__(self, policy: Policy, limits: Limits, recorder: Recorder, pool: Pool) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        limits: Limits,
+        recorder: Recorder,
+        pool: Pool,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """`wall`: the time of day, in nanoseconds since 1970."""
+        self._wall = wall
         self.policy = policy
         """The one in force: an open stream meets another one from its next event on."""
         self._limits = limits
@@ -135,13 +148,14 @@ class McpAnswers:
         task_id = created_task(result)
         if task_id is not None and plan.tool is not None:
             self.tasks.remember(plan.server, task_id, Task(plan.principal.id, plan.tool))
+        context = None if plan.context is None else context_of_a_call(plan, self._wall())
         try:
             for asked in input_requests(result):
                 if not self._may_ask(plan, asked.method):
                     return error_response(message.id, INTERNAL_ERROR, Reason.SERVER_REQUEST_REFUSED.sentence)
             filtered = filter_result(
                 result,
-                lambda subject: self._allowed(plan, subject),
+                lambda subject: self._allowed(plan, subject, context),
                 total=lambda kind: self._total(plan, kind),
             )
         except McpRefused as refused:
@@ -177,11 +191,12 @@ class McpAnswers:
         )
         return decision.allowed
 
-    def _allowed(self, plan: Plan, subject: Subject) -> bool:
+    def _allowed(self, plan: Plan, subject: Subject, context: RequestContext | None) -> bool:
+        """As a call would be decided now, whatever its arguments; what external checks would say is not known."""
         target = plan.target
         if target is None:
             return True
-        return self.policy.decide(plan.principal, target, subject.method, subject.name).allowed
+        return self.policy.shows(plan.principal, target, subject.method, subject.name, context).allowed
 
     def _total(self, plan: Plan, kind: SubjectKind) -> bool:
         target = plan.target

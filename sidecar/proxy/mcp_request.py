@@ -1,7 +1,8 @@
 """An MCP request body: parse strictly, check its headers, decide each message.
 
 What passes leaves as it was parsed and re-serialised, with headers that agree with it, so the backend cannot
-read anything else than what was decided. One refused message refuses its whole batch.
+read anything else than what was decided. One refused message refuses its whole batch. Where an external check has
+to say yes first, the request is held as it would leave.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from mesh.protocol.mcp.versions import LEGACY_VERSIONS, VERSION_HEADER, Era, bod
 from mesh.protocol.strict_json import JsonRefused, Parsed, encode, parse
 from mesh.reasons import Reason
 from sidecar.limits import Limits
-from sidecar.proxy.plan import Id, Plan, Reply
+from sidecar.proxy.plan import Held, Id, Plan, Reply
 from sidecar.proxy.replies import rpc_error
 from sidecar.proxy.task_memory import Task, TaskMemory
 from sidecar.telemetry.record import Recorder
@@ -41,11 +42,18 @@ REMOVED = "removed"
 
 
 def inspect_post(
-    plan: Plan, body: bytes, *, policy: Policy, limits: Limits, recorder: Recorder, tasks: TaskMemory
-) -> tuple[bytes, Headers] | Reply:
+    plan: Plan,
+    body: bytes,
+    *,
+    policy: Policy,
+    limits: Limits,
+    recorder: Recorder,
+    tasks: TaskMemory,
+    forbidden: bool = False,
+) -> tuple[bytes, Headers] | Held | Reply:
     """Decide a POST to an MCP endpoint: its body and headers as they leave, or the refusal.
 
-    Fills `plan.pending` and `plan.modern`.
+    Fills `plan.pending` and `plan.modern`. `forbidden`: how refusals read, as for `denial`.
     """
     fault = _check_media(plan.head)
     if fault is not None:
@@ -56,7 +64,9 @@ def inspect_post(
         found, is_batch = messages(parsed.value, max_batch=limits.batch)
     except (JsonRefused, JsonRpcRefused) as refused:
         return _refused(plan, refused, None, recorder)
-    return inspect_messages(plan, parsed, found, is_batch, policy=policy, recorder=recorder, tasks=tasks)
+    return inspect_messages(
+        plan, parsed, found, is_batch, policy=policy, recorder=recorder, tasks=tasks, forbidden=forbidden
+    )
 
 
 def inspect_messages(
@@ -68,7 +78,8 @@ def inspect_messages(
     policy: Policy,
     recorder: Recorder,
     tasks: TaskMemory,
-) -> tuple[bytes, Headers] | Reply:
+    forbidden: bool = False,
+) -> tuple[bytes, Headers] | Held | Reply:
     """Decide messages that were parsed."""
     headers = plan.head.headers
     try:
@@ -76,7 +87,7 @@ def inspect_messages(
             for message in found:
                 check_headers(headers, message)
             plan.modern = era(headers, found[0]) is Era.MODERN
-        denials = _decide_all(plan, found, policy, recorder, tasks)
+        denials = _decide_all(plan, found, policy, recorder, tasks, forbidden)
     except McpRefused as refused:
         ident = next((m.id for m in found if m.kind is Kind.REQUEST), None)
         return _refused(plan, refused, ident, recorder)
@@ -85,7 +96,18 @@ def inspect_messages(
     plan.pending = tuple([m.id for m in found if m.kind is Kind.REQUEST and m.id is not None])
     if plan.modern:
         headers = mirror_headers(found[0], headers)
+    if plan.checks:
+        return Held(headers, parsed.canonical, found, is_batch)
     return parsed.canonical, headers
+
+
+def unauthorized(plan: Plan, held: Held, reason: Reason, *, forbidden: bool) -> Reply:
+    """The refusal of a request that was held: every message of it, since one question was asked about them all."""
+    denials = {
+        index: denial(message.id, reason, None, plan.modern, forbidden=forbidden)
+        for index, message in enumerate(held.messages)
+    }
+    return _deny(plan, held.messages, denials, held.is_batch)
 
 
 def _says_nothing(head: RequestHead) -> bool:
@@ -134,20 +156,36 @@ def _is_json(value: bytes) -> bool:
 
 
 def _decide_all(
-    plan: Plan, found: tuple[Message, ...], policy: Policy, recorder: Recorder, tasks: TaskMemory
+    plan: Plan,
+    found: tuple[Message, ...],
+    policy: Policy,
+    recorder: Recorder,
+    tasks: TaskMemory,
+    forbidden: bool,
 ) -> dict[int, dict[str, object]]:
     """Index of each refused message -> its JSON-RPC error response."""
     denials: dict[int, dict[str, object]] = {}
     for index, message in enumerate(found):
         if message.method is None:
             # The answer to a question of the server's: it names nothing, but only who is granted may give it.
-            if not policy.decide(plan.principal, _target(plan), "ping").allowed:
+            answering = policy.decide(plan.principal, _target(plan), "ping", context=plan.context)
+            if answering.checks:
+                plan.wait_for(answering)
+            if not answering.allowed:
                 denials[index] = {}
             continue
         refused = _decide(plan, message, policy, recorder, tasks)
         if refused is not None:
             decision, subject = refused
-            denials[index] = denial(message.id, decision.reason, subject, plan.modern, method=message.method)
+            denials[index] = denial(
+                message.id,
+                decision.reason,
+                subject,
+                plan.modern,
+                method=message.method,
+                message=decision.message,
+                forbidden=forbidden,
+            )
     return denials
 
 
@@ -166,16 +204,28 @@ def _decide(
         asked, method = (), REMOVED
     for task_id in task_ids(method, message.params):
         decision = _decide_task(plan, tasks.get(plan.server, task_id), policy)
+        if decision.checks:
+            plan.wait_for(decision)
         if not decision.allowed:
             recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)
             return decision, None
     if not asked:
-        decision = policy.decide(plan.principal, target, method)
-        recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)
+        decision = policy.decide(plan.principal, target, method, context=plan.context)
+        if decision.checks:
+            plan.checked(method, None, decision)
+        else:
+            recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)
         return None if decision.allowed else (decision, None)
     for subject in asked:
-        decision = policy.decide(plan.principal, target, subject.method, subject.name, subject.arguments)
-        recorder.decision(routed.direction, plan.principal.id, routed.backend, method, subject.name, decision)
+        decision = policy.decide(
+            plan.principal, target, subject.method, subject.name, subject.arguments, context=plan.context
+        )
+        if decision.checks:
+            plan.checked(method, subject.name, decision)
+        else:
+            recorder.decision(
+                routed.direction, plan.principal.id, routed.backend, method, subject.name, decision
+            )
         if not decision.allowed:
             return decision, subject
     if asked[0].kind is SubjectKind.TOOL:
@@ -186,10 +236,11 @@ def _decide(
 def _decide_task(plan: Plan, task: Task | None, policy: Policy) -> Decision:
     """May the state of this task be asked for? As its tool may be called, by who called it."""
     if task is None:
-        return policy.decide(plan.principal, _target(plan), "ping")
+        return policy.decide(plan.principal, _target(plan), "ping", context=plan.context)
     if task.principal != plan.principal.id:
         return Decision(False, Reason.TASK_OF_ANOTHER, "")
-    return policy.decide(plan.principal, _target(plan), TOOLS_CALL, task.tool)
+    # Its arguments were decided when it was called.
+    return policy.shows(plan.principal, _target(plan), TOOLS_CALL, task.tool, plan.context)
 
 
 def _target(plan: Plan) -> Backend | Inbound:

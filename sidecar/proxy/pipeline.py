@@ -6,6 +6,7 @@
     route         to a Backend or an MCP path, and how traffic is treated   `routing`, `routing_inbound`
     parse         strictly, where the treatment looks inside                `inspect` -> `mcp_request`
     decide        one function for calls and for items of lists             Policy.decide
+    authorize     by the services that the decision names, if any           `authorizer`
     credentials   a caller's token goes on to its audience only             `callers`
     forward       re-serialised, over a pooled connection                   `outgoing`, `pool`
     the answer    parsed, lists filtered, event by event                    `answer` -> `mcp_answer`
@@ -16,12 +17,15 @@ Every stage is a function of what the stage before it gave. Connections and time
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mesh.policy.compile import Policy
 from mesh.policy.decision import INBOUND, Decision, HttpRequest
 from mesh.policy.documents import Backend
+from mesh.protocol.ext_authz import Approval
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import Headers, RequestHead, ResponseHead, all_values
 from mesh.protocol.http1.limits import HttpLimits
@@ -30,6 +34,9 @@ from sidecar.capture import forward_proxy
 from sidecar.capture import inbound as inbound_capture
 from sidecar.capture.forward_proxy import captured_to
 from sidecar.credentials.caller_tokens import CallerTokens, without
+from sidecar.external_auth.answer import Refusal
+from sidecar.external_auth.authorizer import Authorizer, Inquiry, Told
+from sidecar.external_auth.question import Question, said_by
 from sidecar.limits import Limits
 from sidecar.proxy import replies
 from sidecar.proxy.answers import Answer
@@ -37,10 +44,11 @@ from sidecar.proxy.choose_answer import choose_answer
 from sidecar.proxy.connect import tunnel_to
 from sidecar.proxy.endpoint import Endpoints
 from sidecar.proxy.mcp_answer import McpAnswers
-from sidecar.proxy.mcp_request import inspect_post
+from sidecar.proxy.mcp_request import inspect_post, unauthorized
 from sidecar.proxy.outgoing import outgoing
-from sidecar.proxy.plan import Plan, Reply, Routed, Treatment, Tunnel
+from sidecar.proxy.plan import Held, Plan, Reply, Routed, Treatment, Tunnel
 from sidecar.proxy.pool import Dialer, Pool, TlsMode
+from sidecar.proxy.request_context import context_of
 from sidecar.proxy.routing import route_outbound
 from sidecar.proxy.routing_inbound import endpoint_key, route_inbound
 from sidecar.proxy.sniff import looks_like_json, pending_ids, speaks_json_rpc
@@ -83,7 +91,12 @@ class Pipeline:
         recorder: Recorder,
         clock: Callable[[], float],
         application: inbound_capture.Application,
+        authorizer: Authorizer | None = None,
+        forbidden: bool = False,
+        wall: Callable[[], int] = time.time_ns,
     ) -> None:
+        """`authorizer` asks external services, `forbidden` is how refusals of MCP messages read (`denial`), and
+        `wall` tells the time of day, in nanoseconds since 1970."""
         self.policy = policy
         self.limits = limits
         self.http_limits = HttpLimits(head_bytes=limits.head_bytes, headers=limits.headers, body_bytes=0)
@@ -91,10 +104,13 @@ class Pipeline:
         self.dialer = dialer
         self.recorder = recorder
         self.clock = clock
+        self.authorizer = authorizer or Authorizer(pool, limits, recorder, clock)
+        self.forbidden = forbidden
+        self._wall = wall
         self.draining = False
         self.interception: Interception | None = None
         """Ends the application's own TLS; None: it is refused where it would have to be inspected."""
-        self.answers = McpAnswers(policy, limits, recorder, pool)
+        self.answers = McpAnswers(policy, limits, recorder, pool, wall)
         self.callers = CallerTokens(limit=limits.caller_tokens, seconds=limits.caller_token_seconds)
         self._application = application
         self._routes: dict[tuple[object, ...], Routed] = {}
@@ -128,6 +144,8 @@ class Pipeline:
         if self.callers.known and routed.direction == "outbound":
             head = self._without_callers_tokens(head, routed)
         plan = Plan(head, channel.principal, routed, routed.treatment, routed.target)
+        if self.policy.needs_context:
+            plan.context = context_of(head, routed, self._wall())
         if routed.refusal is not None:
             return self._refuse_destination(plan, routed.refusal)
         return self._admit_routed(plan)
@@ -213,7 +231,11 @@ class Pipeline:
         """Decide by the head alone, and say so."""
         routed = plan.routed
         decision = self._ask(plan)
-        self._record(plan, "stream" if routed.transport else "http", decision)
+        method = "stream" if routed.transport else "http"
+        if decision.checks:
+            plan.checked(method, routed.plain_path, decision)
+        else:
+            self._record(plan, method, decision)
         if decision.allowed:
             return plan
         return replies.refused_destination(decision.reason, str(routed.destination), ())
@@ -223,10 +245,12 @@ class Pipeline:
         routed = plan.routed
         if plan.target is None:
             return self.policy.egress(routed.destination.host, routed.destination.port, routed.plain_path)
-        if routed.transport and (routed.direction == "outbound" or _is_transport(plan.head, routed)):
-            return self.policy.decide(plan.principal, plan.target, "ping")
+        outbound = routed.direction == "outbound"
+        asks_http = outbound and plan.head.method in _TRANSPORT
+        if routed.transport and not asks_http and (outbound or _is_transport(plan.head, routed)):
+            return self.policy.decide(plan.principal, plan.target, "ping", context=plan.context)
         request = HttpRequest(plan.head.method, routed.plain_path)
-        return self.policy.decide(plan.principal, plan.target, "http", http=request)
+        return self.policy.decide(plan.principal, plan.target, "http", http=request, context=plan.context)
 
     def _record(self, plan: Plan, method: str, decision: Decision) -> None:
         routed = plan.routed
@@ -255,18 +279,19 @@ class Pipeline:
             self.callers.remember(plan.head, plan.principal.id)
         return outgoing(plan, headers, body_length)
 
-    def inspect(self, plan: Plan, body: bytes) -> bytes | Reply:
+    def inspect(self, plan: Plan, body: bytes) -> bytes | Held | Reply:
         """The whole request as it leaves, from one whose body is here as a whole."""
         head = plan.head
         if plan.refusal is not None:
-            return replies.refused_destination(*plan.refusal, pending_ids(body, self.limits))
+            pending = pending_ids(body, self.limits)
+            return replies.refused_destination(*plan.refusal, pending, forbidden=self.forbidden)
         if plan.treatment is Treatment.SNIFF:
             if not speaks_json_rpc(head, body):
                 # Where the head had no body it was decided already.
                 decided = self._decide_head(plan) if head.body_length else plan
                 if isinstance(decided, Reply):
                     return decided
-                return self._leave(plan, head.headers, len(body)) + body
+                return self._whole(plan, head.headers, body)
             plan.treatment = Treatment.MCP
             plan.target = plan.routed.neighbour
             if plan.target is None:
@@ -276,7 +301,7 @@ class Pipeline:
         if head.method != "POST":
             if body:
                 return replies.problem(400, Reason.HTTP_MALFORMED, f"{head.method} with a body")
-            return self._leave(plan, head.headers, 0)
+            return self._whole(plan, head.headers, body)
         step = inspect_post(
             plan,
             body,
@@ -284,11 +309,50 @@ class Pipeline:
             limits=self.limits,
             recorder=self.recorder,
             tasks=self.answers.tasks,
+            forbidden=self.forbidden,
         )
-        if isinstance(step, Reply):
-            return step
-        body, headers = step
-        return self._leave(plan, headers, len(body)) + body
+        if isinstance(step, tuple):
+            body, headers = step
+            return self._leave(plan, headers, len(body)) + body
+        if isinstance(step, Reply) and plan.provisional:
+            # Refused for another message of its batch: no check is asked any more.
+            self._record_provisional(plan, None)
+        return step
+
+    def _whole(self, plan: Plan, headers: Headers, body: bytes) -> bytes | Held:
+        """What leaves as it came, or waits for its checks."""
+        return Held(headers, body) if plan.checks else self._leave(plan, headers, len(body)) + body
+
+    # External authorization.
+
+    def inquire(self, plan: Plan, held: Held, told: Told) -> Inquiry:
+        """The questions about a request that waits; `told` is given the answers."""
+        said = said_by(held.messages, is_batch=held.is_batch)
+        question = Question(plan, held.headers, held.body, self._wall(), said)
+        return self.authorizer.inquiry(question, plan.checks, self.policy, told)
+
+    def settle(self, plan: Plan, held: Held, outcome: tuple[Approval, ...] | Refusal) -> bytes | Reply:
+        """The request as it leaves when every check said yes, without the body that is still to come; or no."""
+        if isinstance(outcome, Refusal):
+            self._record_provisional(plan, outcome.reason)
+            if held.messages:
+                return unauthorized(plan, held, outcome.reason, forbidden=self.forbidden)
+            status = 413 if outcome.reason is Reason.HTTP_BODY_TOO_LARGE else 403
+            return replies.problem(status, outcome.reason, str(plan.routed.destination))
+        self._record_provisional(plan, None)
+        headers = held.headers
+        for approval in outcome:
+            headers = approval.applied(headers)
+        if held.body is None:
+            return self._leave(plan, headers, plan.head.body_length)
+        return self._leave(plan, headers, len(held.body)) + held.body
+
+    def _record_provisional(self, plan: Plan, refused: Reason | None) -> None:
+        """What was decided, and what became of it."""
+        routed = plan.routed
+        for method, name, decision in plan.provisional:
+            final = decision if refused is None else replace(decision, allowed=False, reason=refused)
+            self.recorder.decision(routed.direction, plan.principal.id, routed.backend, method, name, final)
 
     # The answer.
 

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from mesh.policy.decision import Inbound
+from mesh.policy.decision import Decision, ExternalCheck, Inbound, RequestContext
 from mesh.policy.documents import Backend
 from mesh.policy.principal import Principal
-from mesh.protocol.http1.heads import RequestHead
+from mesh.protocol.http1.heads import Headers, RequestHead
+from mesh.protocol.jsonrpc import Message
 from mesh.reasons import Reason
 from sidecar.proxy.pool import Destination
 
@@ -69,6 +70,19 @@ class Routed:
         return is_oauth_metadata(self.plain_path)
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A request that waits until every external check has said yes: as it would leave, and what it says.
+
+    `body` is None where it streams and no check wants it.
+    """
+
+    headers: Headers
+    body: bytes | None
+    messages: tuple[Message, ...] = ()
+    is_batch: bool = False
+
+
 @dataclass(slots=True)
 class Plan:
     """One request: where it goes, on whose behalf, and how it is treated."""
@@ -88,6 +102,26 @@ class Plan:
     """Path and query that the HTTP+SSE stream which answers this request announced for what it is sent."""
     refusal: tuple[Reason, str] | None = None
     """Refused whatever the body says; kept so that the answer can carry the request's id."""
+    context: RequestContext | None = None
+    """What rules about HTTP are asked with; None where no policy in force has any."""
+    checks: tuple[ExternalCheck, ...] = ()
+    """Each has to say yes before anything is forwarded."""
+    provisional: tuple[tuple[str, str | None, Decision], ...] = ()
+    """Method, name and decision of what is recorded only when its checks have answered."""
+
+    def checked(self, method: str, name: str | None, decision: Decision) -> None:
+        """A decision that holds only once its checks have said yes; each is asked once for a request."""
+        self.wait_for(decision)
+        self.provisional = (*self.provisional, (method, name, decision))
+
+    def wait_for(self, decision: Decision) -> None:
+        """Its checks have to say yes, whatever is recorded."""
+        self.checks = tuple(dict.fromkeys((*self.checks, *decision.checks)))
+
+    @property
+    def shown_bytes(self) -> int:
+        """How long a body may be that every check can see whole; 0 where none wants to see it."""
+        return min((check.forward_body_bytes for check in self.checks if check.forward_body_bytes), default=0)
 
     @property
     def server(self) -> str:

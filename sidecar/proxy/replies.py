@@ -11,7 +11,7 @@ from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import RequestHead
 from mesh.protocol.http1.write import encode_response_head
 from mesh.protocol.jsonrpc import INVALID_REQUEST, error_response
-from mesh.protocol.mcp.denials import OTHER_POLICY_CODE, POLICY_CODES
+from mesh.protocol.mcp.denials import OTHER_POLICY_CODE, POLICY_CODES, forbidden_response
 from mesh.protocol.strict_json import encode as encode_json
 from mesh.reasons import Reason
 from sidecar.proxy.plan import Id, Plan, Reply, Treatment
@@ -68,9 +68,13 @@ def rpc_error(status: int, ident: Id | None, code: int, reason: Reason, detail: 
     return Reply(status, encode_json(error_response(ident, code, message, {"reason": reason.value})))
 
 
-def refused_destination(reason: Reason, detail: str, pending: tuple[Id, ...]) -> Reply:
-    """The policy does not let the agent talk to this destination at all."""
+def refused_destination(
+    reason: Reason, detail: str, pending: tuple[Id, ...], *, forbidden: bool = False
+) -> Reply:
+    """The policy does not let the agent talk to this destination at all. `forbidden`: as for `denial`."""
     if pending:
+        if forbidden:
+            return Reply(200, encode_json(forbidden_response(pending[0])))
         return rpc_error(200, pending[0], POLICY_CODES.get(reason, OTHER_POLICY_CODE), reason, detail)
     return problem(403, reason, detail)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mesh.policy.decision import INBOUND, HttpRequest
 from mesh.reasons import Reason
-from sidecar.proxy.connect import TunnelRefused, judge_tunnel
+from sidecar.proxy.connect import TunnelRefused, judge_tunnel, without_asking
 from sidecar.proxy.downstream import Downstream
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def _refusal(pipeline: Pipeline, connection: Downstream) -> Reason | None:
     if channel.direction == "inbound":
         decision = policy.meet(channel.principal)
         if decision.allowed and tunnel is not None:
-            decision = policy.decide(channel.principal, INBOUND, "connect", http=HttpRequest("CONNECT", "*"))
+            opaque = HttpRequest("CONNECT", "*")
+            decision = without_asking(policy.decide(channel.principal, INBOUND, "connect", http=opaque))
         return None if decision.allowed else decision.reason
     if tunnel is None:
         return None

@@ -64,7 +64,7 @@ def route_outbound(policy: Policy, target: Target, learned: Endpoints) -> Routed
             transport=True,
         )
     return _undeclared(
-        policy, target, authority, _by_tls(policy.backends_at(target.host, target.port), target)
+        policy, target, authority, by_tls(policy.backends_at(target.host, target.port), target)
     )
 
 
@@ -75,7 +75,7 @@ def _treatment(backend: Backend, *, beside_mcp: bool) -> Treatment:
     return Treatment.SNIFF if beside_mcp else Treatment.HTTP
 
 
-def _by_tls(backends: tuple[Backend, ...], target: Target) -> Destination:
+def by_tls(backends: tuple[Backend, ...], target: Target) -> Destination:
     """How a path is reached that no Backend of its host names: never with less TLS than those have."""
     order = (TlsMode.MESH, TlsMode.PUBLIC, TlsMode.NONE)
     return destination_of(min(backends, key=lambda backend: order.index(backend.tls.mode.value)), target)

@@ -45,7 +45,8 @@ def route_inbound(
     granted = http.allowed and not http.observed
     metadata = is_oauth_metadata(plain)
     asked = _granted_somewhere(policy, principal) if metadata and target is INBOUND else target
-    sniffed = http.allowed or metadata
+    # Where access policies speak, plain HTTP may be granted by what only a request tells; each is decided anyway.
+    sniffed = http.allowed or metadata or (policy.needs_context and target is not INBOUND)
     closed = target is INBOUND and not sniffed
     return Routed(
         "inbound",

@@ -117,6 +117,22 @@ class Recorder:
             detail=detail,
         )
 
+    def external_auth(self, policy: str, service: str, outcome: str, seconds: float, detail: str) -> None:
+        """An external authorization service was asked; `outcome` is `allowed` or the reason of the refusal."""
+        self.metrics.count(names.EXTERNAL_AUTH, (policy, outcome))
+        self.metrics.histogram(names.EXTERNAL_AUTH_SECONDS, (policy,)).observe(seconds)
+        refused = outcome != Reason.ALLOWED
+        if self._log_refused if refused else self._log_allowed:
+            self.log.write(
+                "external_auth",
+                agent=self._agent,
+                policy=policy,
+                service=service,
+                outcome=outcome,
+                seconds=round(seconds, 6),
+                detail=detail or None,
+            )
+
     def caller_token(self, backend: str, destination: str, headers: list[str]) -> None:
         """A caller's token did not leave; `headers` are the names of the fields that carried it."""
         self.metrics.count(names.CALLER_TOKENS_STRIPPED, (backend,), len(headers))

@@ -4,6 +4,9 @@ A denial is a JSON-RPC error in an ordinary HTTP answer: clients of the handshak
 4xx. For hidden tools, prompts and resources it is what the specification has servers say of unknown ones, so
 that a caller cannot tell refused from absent. What has no such answer gets a code of ours, outside the range
 that JSON-RPC and MCP reserve (-32768 to -32000), with the reason in words.
+
+Where it is so configured, every refusal reads as forbidden instead, in the form that the reference implementation
+of XAccessPolicy gives it: one code and one sentence, which tell that something is there.
 """
 
 from __future__ import annotations
@@ -33,9 +36,16 @@ POLICY_CODES: Final = {
     Reason.SERVER_REQUEST_REFUSED: -31007,
     Reason.BATCH_REFUSED: -31008,
     Reason.INBOUND_PATH_NOT_DECLARED: -31009,
+    Reason.EXTERNAL_AUTH_DENIED: -31010,
+    Reason.EXTERNAL_AUTH_FAILED: -31011,
+    Reason.EXTERNAL_AUTH_GRPC_MISSING: -31011,
 }
 """Codes of ours for refusals that no code of the specification describes."""
 OTHER_POLICY_CODE: Final = -31000
+
+FORBIDDEN_CODE: Final = 403
+FORBIDDEN_MESSAGE: Final = "Access to this tool is forbidden."
+"""Said word for word, whatever was refused: the conformance tests of kube-agentic-networking compare it."""
 
 
 def denial(
@@ -45,12 +55,20 @@ def denial(
     modern: bool,
     *,
     method: str | None = None,
+    message: str = "",
+    forbidden: bool = False,
 ) -> dict[str, Any]:
     """The error that answers request `id` when a policy refuses it for `reason`.
 
     `subject` is what was refused, None if it was the method, peer or destination; `modern` is the era of the
-    request; `method` is told in the answer where it was the method.
+    request; `method` is told in the answer where it was the method. `message` is what the author of the policy
+    says about it: where there is one, the caller may see the thing, and reads it. `forbidden`: whatever was
+    refused reads as forbidden.
     """
+    if forbidden:
+        return forbidden_response(id, message)
+    if message:
+        return error_response(id, INVALID_PARAMS, message, {"reason": str(reason)})
     if reason is Reason.UNKNOWN_METHOD:
         return error_response(
             id, METHOD_NOT_FOUND, f"Method not found: {method}" if method else "Method not found"
@@ -67,6 +85,11 @@ def denial(
         return error_response(id, INVALID_PARAMS, f"Unknown prompt: {subject.name}")
     code = INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
     return error_response(id, code, "Resource not found", {"uri": subject.name})
+
+
+def forbidden_response(id: str | int | None, message: str = "") -> dict[str, Any]:
+    """The error of the reference implementation, with no more in it than this; `message` as for `denial`."""
+    return error_response(id, FORBIDDEN_CODE, message or FORBIDDEN_MESSAGE)
 
 
 def denial_status(response: dict[str, Any], modern: bool) -> int:

@@ -1,0 +1,1 @@
+"""Asking the authorization services that XAccessPolicies name, before anything is forwarded."""
