@@ -212,7 +212,9 @@ def test_the_status_has_conditions_and_counts(kind: str) -> None:
 
 def test_short_names_are_nobody_elses() -> None:
     """Those of Kubernetes, Gateway API, and Envoy Gateway, whose Backend is `be`."""
-    taken = "be bc btls csr cm cs crd ds deploy ep eg ev gc gtw hpa ing limits netpol no ns pdb po pv pvc quota"
+    taken = (
+        "be bc btls csr cm cs crd ds deploy ep eg ev gc gtw hpa ing limits netpol no ns pdb po pv pvc quota"
+    )
     short = [name for kind in KINDS for name in crd(kind)["spec"]["names"]["shortNames"]]
     assert not set(short) & set(f"{taken} rc rs sa sc sts svc va cj ip pc vac vap xbackend".split())
     assert len(set(short)) == len(short)
@@ -242,6 +244,13 @@ def fill(schema_: dict[str, Any], value: Any) -> None:
 
 def test_a_reader_that_no_table_tells_takes_anything() -> None:
     assert schema_of(lambda node, place: None) == {KEPT: True}
+
+
+def test_helm_renders_them_as_they_are(manifests) -> None:
+    rendered = {
+        one["metadata"]["name"]: one["spec"] for one in manifests() if one["kind"].startswith("CustomRes")
+    }
+    assert rendered == {crd(kind)["metadata"]["name"]: crd(kind)["spec"] for kind in KINDS}
 
 
 def test_crds_outlive_the_release_unless_told_otherwise(manifests) -> None:
