@@ -66,6 +66,12 @@ def _flags(command: Subcommand) -> str:
 def _plain(command: Subcommand) -> str:
     """Arguments that are no options: words to choose from, or files."""
     choices = [choice for argument in command.arguments for choice in argument.choices]
+    if choices and any(argument.takes is Takes.FILE for argument in command.arguments):
+        verbs = " ".join(choices)
+        return (
+            f'      "{command.name}") if [[ "$prev" == "{command.name}" ]]; then words="{verbs}"; '
+            f"else compopt -o filenames 2>/dev/null; {_FILES}; return; fi ;;"
+        )
     if any(argument.takes is Takes.FILE for argument in command.arguments):
         return f'      "{command.name}") compopt -o filenames 2>/dev/null; {_FILES}; return ;;'
     return f'      "{command.name}") words="{" ".join(choices)}" ;;'

@@ -49,7 +49,7 @@ class Subcommand:
 
 def subcommands(parser: argparse.ArgumentParser) -> tuple[Subcommand, ...]:
     """Of a parser with subparsers: itself first, then each of them."""
-    found = [Subcommand("", "", _words(parser))]
+    found = [Subcommand("", "", _words(parser, outermost=True))]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             summaries = {str(one.dest): str(one.help or "") for one in action._choices_actions}
@@ -58,10 +58,24 @@ def subcommands(parser: argparse.ArgumentParser) -> tuple[Subcommand, ...]:
     return tuple(found)
 
 
-def _words(parser: argparse.ArgumentParser) -> tuple[Word, ...]:
-    return tuple(
-        _word(action) for action in parser._actions if not isinstance(action, argparse._SubParsersAction)
-    )
+def _words(parser: argparse.ArgumentParser, *, outermost: bool = False) -> tuple[Word, ...]:
+    """Options and arguments. The verbs of a subcommand are words to choose from, and its options those of all."""
+    words: dict[tuple[str, ...], Word] = {}
+    verbs: list[Word] = []
+    for action in parser._actions:
+        if not isinstance(action, argparse._SubParsersAction):
+            word = _word(action)
+            words[word.flags or (word.name,)] = word
+        elif not outermost:
+            verbs.append(Word((), str(action.help or ""), Takes.CHOICE, tuple(action.choices), "verb"))
+            for inner in action.choices.values():
+                for word in _words(inner):
+                    if word.flags and not any(set(word.flags) & set(known) for known in words):
+                        words[word.flags] = word
+    return (*verbs, *words.values(), *((_FILES_AFTER,) if verbs else ()))
+
+
+_FILES_AFTER = Word((), "", Takes.FILE, name="FILE", repeated=True)
 
 
 def _word(action: argparse.Action) -> Word:

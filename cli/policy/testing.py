@@ -134,9 +134,7 @@ def _told(outcomes: list[Outcome]) -> Iterator[Block]:
     failed = sum(1 for one in outcomes if one.failure)
     yield Heading(f"{len(outcomes) - failed} of {len(outcomes)} expectations hold")
     if failed:
-        yield Line(
-            "`outrider policy explain FILES… --agent A --backend B --tool T` shows every rule that voted.", 2
-        )
+        yield Line("`outrider policy explain AGENT BACKEND TOOL FILES…` shows every rule that voted.", 2)
 
 
 def _outcome_json(one: Outcome) -> dict[str, Any]:

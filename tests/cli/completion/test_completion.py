@@ -47,6 +47,10 @@ def completed(line: str, text: str, folder: Path) -> list[str]:
         ("outrider check-inject my.", ["my.yaml"]),
         ("outrider analyze --settings my.", ["my.yaml"]),
         ("outrider nothing --", []),
+        ("outrider policy ", ["test", "explain", "diff", "validate", "import"]),
+        ("outrider policy test my.", ["my.yaml"]),
+        ("outrider policy diff --fail-on", ["--fail-on-widening"]),
+        ("outrider policy explain --kind p", ["prompt"]),
     ],
 )
 def test_bash_completes(line, expected, capsys, tmp_path) -> None:
