@@ -63,6 +63,8 @@ class Hub:
         self.lines = Lines()
         self.clock = clock
         self.answered: Callable[[], object] = lambda: None
+        self.introduce: Callable[[str, str, str, Proven], object] = lambda *_: None
+        """Told of who says hello, before it is looked up: where pods come from nowhere else."""
         self.draining = False
         self._synced = synced
         self._mailboxes: dict[str, Mailbox] = {}
@@ -89,6 +91,7 @@ class Hub:
             )
         if proven.namespace != namespace:
             raise CallRefused(Refusal.CALLER_REFUSED, f"{proven.spiffe_id} is not of namespace {namespace}")
+        self.introduce(namespace, name, uid, proven)
         pod = await self._known(namespace, name, uid)
         if pod is None:
             detail = f"there is no pod {namespace}/{name} ({uid}) with a sidecar"
