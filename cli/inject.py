@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         return decide
 
-    code = rewriting.run(arguments, prepare)
+    code = rewriting.run(arguments, prepare, making=True)
     if results[_UNASKED] and not results["injected"]:
         print(_NOTHING, file=sys.stderr)
     return code

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cli.check.installed import settings_of
+from cli.check.installed import judging, published_roots, settings_of
 from cli.check.objects import annotations_of, inner, labels_of
 from cli.cluster.answers import Denied, Obj, Reading
 from cli.cluster.connect import Connection
@@ -30,12 +30,16 @@ BUILT_IN = "the built-in settings"
 @dataclass(frozen=True, slots=True)
 class Installed:
     """The settings of an installation. `unknown` says why these are the built-in ones in their place; `absent`,
-    that the cluster has no injector."""
+    that the cluster has no injector; `rootless`, why nobody knows what roots vouch for the control plane.
+
+    Roots that may not be read have a stand-in, good enough to judge pods by. Roots that are not there yet have
+    none, and the webhook refuses pods for the lack of them just as well."""
 
     settings: InjectionSettings
     namespace: str
     unknown: str = ""
     absent: bool = False
+    rootless: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +65,15 @@ def read_file(path: Path | None) -> Platform:
     return Platform(read_settings(path), BUILT_IN if path is None else f"the settings of {path}")
 
 
-def read_live(connection: Connection, path: Path | None, namespaces: Iterable[str] = ()) -> Platform:
+def read_live(
+    connection: Connection, path: Path | None, namespaces: Iterable[str] = (), *, making: bool = False
+) -> Platform:
     """Those of the installation, unless a file names others, and namespaces as they are labelled there.
 
+    `making`: pods are made, which takes the roots of the control plane; what a file says of them wins.
+
     Raises:
-        ClusterUnavailable: also where the settings, or a namespace, cannot be read.
+        ClusterUnavailable: also where the settings, a namespace or the roots that are needed cannot be read.
         ManifestInvalid, SettingsInvalid: as `read_settings`.
     """
     platform = read_file(path)
@@ -78,6 +86,15 @@ def read_live(connection: Connection, path: Path | None, namespaces: Iterable[st
             )
         whose = f"the settings of the installation in {installed.namespace}"
         platform = Platform(SettingsFile(installed.settings), whose)
+    elif making:
+        space = webhook_namespace(read_list(lambda: connection.api.items(CONFIGURATIONS)))
+        installed = _rooted(connection.api, platform.file.injection, space)
+        platform = replace(platform, file=replace(platform.file, injection=installed.settings))
+    if making and installed.rootless:
+        raise ClusterUnavailable(
+            f"The roots that vouch for the control plane are not known: {installed.rootless}.",
+            "`outrider check` says more; controlPlane.roots of --settings FILE takes those of a file.",
+        )
     known = {**(platform.file.namespaces or {}), **_labelled(connection.api, namespaces)}
     return replace(platform, file=replace(platform.file, namespaces=known))
 
@@ -107,7 +124,7 @@ def read_installed(api: Reading, configurations: Part | None = None) -> Installe
     found = read_one(lambda: api.get(f"/api/v1/namespaces/{space}/configmaps/{name}"))
     settings = settings_of(found.one)
     if settings is not None:
-        return Installed(settings, space)
+        return _rooted(api, settings, space)
     absent = not part.unread and part.named(installation.INJECTOR) is None
     if absent and found.one is None:
         why = f"Outrider is not installed: there is no MutatingWebhookConfiguration {installation.INJECTOR}"
@@ -116,6 +133,20 @@ def read_installed(api: Reading, configurations: Part | None = None) -> Installe
     else:
         why = found.unread or f"there is no ConfigMap {name} in namespace {space}"
     return Installed(InjectionSettings(), space, why, absent)
+
+
+def _rooted(api: Reading, settings: InjectionSettings, space: str) -> Installed:
+    """Settings with the roots that vouch for the control plane in `space`, as its ConfigMap has them."""
+    if not settings.control_plane.present or settings.control_plane.roots:
+        return Installed(settings, space)
+    part = read_one(lambda: api.get(f"/api/v1/namespaces/{space}/configmaps/{installation.ROOTS}"))
+    roots = published_roots(part.one)
+    if roots:
+        return Installed(settings.with_roots(roots), space)
+    what = f"ConfigMap {space}/{installation.ROOTS}"
+    if part.unread:
+        return Installed(judging(settings), space, rootless=f"{what} cannot be read: {part.unread}")
+    return Installed(settings, space, rootless=f"{what} has none yet")
 
 
 def webhook_namespace(configurations: Part) -> str:

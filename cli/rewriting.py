@@ -110,8 +110,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(
     arguments: argparse.Namespace,
     prepare: Prepare,
+    *,
+    making: bool = False,
 ) -> int:
-    """Read everything, then rewrite, report and write. Returns the exit code."""
+    """Read everything, then rewrite, report and write. Returns the exit code. `making`: see `read_live`."""
     try:
         manifests = [
             manifest
@@ -120,7 +122,7 @@ def run(
         ]
         if arguments.live:
             return connect.asking(
-                arguments, lambda connection: _live(connection, arguments, manifests, prepare)
+                arguments, lambda connection: _live(connection, arguments, manifests, prepare, making=making)
             )
         platform = read_file(arguments.settings)
     except (ManifestInvalid, SettingsInvalid) as error:
@@ -130,11 +132,16 @@ def run(
 
 
 def _live(
-    connection: Connection, arguments: argparse.Namespace, manifests: list[Manifest], prepare: Prepare
+    connection: Connection,
+    arguments: argparse.Namespace,
+    manifests: list[Manifest],
+    prepare: Prepare,
+    *,
+    making: bool,
 ) -> int:
     default = arguments.namespace or connection.namespace
     spaces = {one.namespace or default for manifest in manifests for one in workloads_in(manifest.value)}
-    platform = read_live(connection, arguments.settings, spaces)
+    platform = read_live(connection, arguments.settings, spaces, making=making)
     return _write(arguments, manifests, platform, default, prepare)
 
 

@@ -14,6 +14,7 @@ from cli.analyze.finding import Finding
 from cli.analyze.inventory import Inventory, items_of, laid_over
 from cli.analyze.live import read_items
 from cli.analyze.table import Level
+from cli.check.installed import judging
 from cli.check.objects import counted
 from cli.cluster import connect
 from cli.cluster.connect import BAD_INPUT, Connection
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         inventory = Inventory(
             tuple(items_of(manifests)),
-            settings.injection,
+            judging(settings.injection),
             arguments.namespace or "default",
             known=dict(settings.namespaces or {}),
             assumed=arguments.namespace_labels,
@@ -100,10 +101,10 @@ def _live(
     connection: Connection, arguments: argparse.Namespace, manifests: list[Manifest], settings: SettingsFile
 ) -> int:
     api, default = connection.api, arguments.namespace or connection.namespace
-    injection = settings.injection
+    injection = judging(settings.injection)
     installed = read_installed(api)
     if arguments.settings is None:
-        injection = installed.settings
+        injection = judging(installed.settings)
         if installed.unknown:
             print(f"outrider: judged with the built-in settings: {installed.unknown}", file=sys.stderr)
     read = read_items(api, arguments.namespace, injection)
@@ -116,6 +117,7 @@ def _live(
         live=True,
         running=read.running,
         absent=installed.absent,
+        partly=bool(read.unread),
         assumed=arguments.namespace_labels,
     )
     return _tell(analyze(inventory), arguments, partly=bool(read.unread))

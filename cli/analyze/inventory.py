@@ -131,7 +131,8 @@ class Agent:
 class Inventory:
     """Everything. `default` is where objects go that do not say; `live`: what is not here is nowhere.
 
-    `running` are the pods of a cluster, also those that controllers made; `absent` says that it has no injector.
+    `running` are the pods of a cluster, also those that controllers made; `absent` says that it has no injector,
+    and `partly` that not everything of it could be read: what is not here may yet be there.
     """
 
     items: tuple[Item, ...]
@@ -140,6 +141,7 @@ class Inventory:
     live: bool = False
     running: tuple[Item, ...] = ()
     absent: bool = False
+    partly: bool = False
     known: dict[str, Namespace] = field(default_factory=dict)
     assumed: dict[str, str] = field(default_factory=dict)
 

@@ -52,7 +52,7 @@ def selects_nothing(inventory: Inventory) -> Iterator[Finding]:
     """OUT0202. Where no workload of its namespace is known, nobody can tell."""
     for policy, group, space in _policies(inventory):
         agents = [one for one in inventory.agents if space in (None, one.namespace.name)]
-        if not agents and not (inventory.live and space):
+        if not agents and (inventory.partly or not (inventory.live and space)):
             continue
         wanted = dict(policy.match_labels)
         if not any(wanted.items() <= texts(one.labels).items() for one in agents):

@@ -1,4 +1,4 @@
-"""Checks of what belongs to a namespace beside its pods: policies, workloads, NetworkPolicies."""
+"""Checks of what belongs to a namespace beside its pods and policies: labels, workloads, NetworkPolicies."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 from datetime import datetime
 
 from cli.check.data_plane import Agents, agents, settled, status_of
-from cli.check.objects import containers_of, counted, labels_of, name_of, sidecar_of
+from cli.check.objects import containers_of, labels_of, name_of, sidecar_of
 from cli.check.restart import restarting
-from cli.check.result import Result, State, failed, judged, ok, skipped
+from cli.check.result import Result, State, judged, ok, skipped
 from cli.check.snapshot import Snapshot
 from cli.cluster.answers import Obj
 from cli.selecting.labels import matches
 from cli.workloads import misplaced, workloads_in
-from mesh.policy import PolicyInvalid, load_texts
 from mesh.settings.table import ENV_AGENT_LABELS, POD_INJECTED, PREFIX, RESERVED_CONTAINERS
 
 SUFFIXES = (".yaml", ".yml")
@@ -22,43 +21,6 @@ _BY_BINDING = "topology.kubernetes.io/"  # copied from the node when a pod is bo
 # Added by admission itself, and set anew where a DaemonSet has two equal revisions. All others that controllers
 # write stand in the pod when it is created.
 _RELABELLED = frozenset({POD_INJECTED.name, "controller-revision-hash"})
-
-
-@settled
-@agents
-def policies_present(agents: Agents) -> Result:
-    """The ConfigMap with the namespace's policies is there: without it pods wait."""
-    name, space, policies = agents.settings.mounted_policies, agents.namespace.name, agents.data.policies
-    if not name:
-        return skipped("policies are not in a ConfigMap")
-    if policies.unread:
-        return skipped(f"ConfigMap {name} cannot be read: {policies.unread}")
-    hint = (
-        f"Create it: `kubectl -n {space} create configmap {name} --from-file=policies.yaml "
-        f"--dry-run=client -o yaml | kubectl label --local -f - {POLICIES_LABEL}=true -o yaml | "
-        "kubectl apply -f -`; until then pods wait."
-    )
-    if policies.one is None:
-        if not agents.concerned:
-            return skipped("neither the namespace nor a pod of it asks for a sidecar")
-        return failed(f"there is no ConfigMap {name} in namespace {space}", hint=hint)
-    count = len(policy_texts(policies.one))
-    if not count:
-        return failed(f"ConfigMap {name} has no policy file", hint=hint)
-    return ok(f"ConfigMap {name} has {count} policy {'file' if count == 1 else 'files'}")
-
-
-def policies_valid(snapshot: Snapshot, now: datetime) -> Result:
-    """Sidecars can load the policies."""
-    config_map = snapshot.data.policies.one if snapshot.data else None
-    if config_map is None:
-        return skipped("there are none")
-    try:
-        documents = load_texts(policy_texts(config_map))
-    except PolicyInvalid as error:
-        return judged([str(one) for one in error.errors], "", State.FAILED)
-    policies = counted(len(documents.policies), "policy", "policies")
-    return ok(f"{policies} and {counted(len(documents.backends), 'backend', 'backends')}")
 
 
 def policy_texts(config_map: Obj) -> list[tuple[str, str]]:
@@ -80,9 +42,12 @@ def workload_labels(snapshot: Snapshot, now: datetime) -> Result:
     return judged(problems, f"{len(snapshot.data.workloads.items)} workloads", State.WARNING)
 
 
+@settled
 @agents
 def policy_labels(agents: Agents) -> Result:
-    """Policies select by the labels that a pod had at admission; later ones do not count."""
+    """Policies select by today's labels; without a control plane by those of admission, for good."""
+    if agents.settings.control_plane.present:
+        return ok("the control plane tells sidecars of the labels that pods have")
     problems, relabelled = [], []
     for pod in agents.injected:
         now, then = _lasting(labels_of(pod)), _lasting(_at_admission(pod))

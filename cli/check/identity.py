@@ -9,10 +9,9 @@ from cli.check.objects import containers_of, ended, inner, name_of
 from cli.check.result import Result, failed, judged, ok, skipped
 from cli.check.snapshot import Snapshot
 from cli.cluster.answers import Obj
-from mesh.settings.installation import ROOTS, ROOTS_KEY
 from mesh.settings.table import RESERVED_CONTAINERS
-from webhook.admission.identity import needed_driver
 from webhook.admission.identity import SPIFFE_CSI as DRIVER
+from webhook.admission.identity import needed_driver
 
 
 def driver(snapshot: Snapshot, now: datetime) -> Result:
@@ -20,29 +19,15 @@ def driver(snapshot: Snapshot, now: datetime) -> Result:
     settings = settings_in(snapshot)
     wanted = DRIVER if settings is None else needed_driver(settings.identity)
     if settings is not None and not wanted:
-        chosen, volume = settings.identity.chosen, settings.identity.volume
-        return skipped(f"no CSI driver is needed: identity.provider is {chosen}, its volume {volume}")
+        volume = (
+            f", its volume {settings.identity.volume}" if settings.identity.chosen == "workload-api" else ""
+        )
+        return ok(f"no CSI driver is needed: identity.provider is {settings.identity.chosen}{volume}")
     if snapshot.csi_drivers.unread:
         return skipped(f"CSI drivers cannot be listed: {snapshot.csi_drivers.unread}")
     if snapshot.csi_drivers.named(wanted) is None:
         return failed(f"there is no CSIDriver {wanted}")
     return ok(wanted)
-
-
-def root(snapshot: Snapshot, now: datetime) -> Result:
-    """Where sidecars reach the control plane, its roots are published."""
-    settings, data = settings_in(snapshot), snapshot.data
-    if settings is None or data is None:
-        return skipped("the platform's settings cannot be read" if data else "no namespace was named")
-    if not settings.control_plane.present:
-        return ok("none is needed: sidecars have no control plane (controlPlane.url)")
-    if data.root.unread:
-        return skipped(f"ConfigMap {ROOTS} cannot be read: {data.root.unread}")
-    if data.root.one is None:
-        return failed(f"there is no ConfigMap {ROOTS} in namespace {snapshot.namespace}")
-    if not inner(data.root.one, "data", ROOTS_KEY):
-        return failed(f"ConfigMap {ROOTS} in namespace {snapshot.namespace} has no key {ROOTS_KEY}")
-    return ok(f"ConfigMap {ROOTS} has {ROOTS_KEY}")
 
 
 def mounted_elsewhere(snapshot: Snapshot, now: datetime) -> Result:

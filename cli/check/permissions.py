@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cli.check.installed import certificates_mode
+from cli.check.installed import certificates_mode, settings_in
 from cli.check.result import Result, judged, skipped
 from cli.check.snapshot import Access, Snapshot
+from mesh.policy.access.documents import AGENTIC_GROUP, GATEWAY_GROUP, GATEWAY_X_GROUP, OUTRIDER_GROUP
 from mesh.settings import installation
 
 _ADMISSION = "admissionregistration.k8s.io"
@@ -28,6 +29,36 @@ def needed_by_control_plane(namespace: str) -> tuple[Access, ...]:
             for verb in ("get", "patch")
         ),
         *_own(namespace),
+    )
+
+
+def needed_by_distribution(namespace: str) -> tuple[Access, ...]:
+    """What it must be granted besides where sidecars get configurations and certificates from it."""
+    read = (
+        ("", "pods"),
+        ("", "services"),
+        (OUTRIDER_GROUP, "agentpolicies"),
+        (OUTRIDER_GROUP, "backends"),
+        (AGENTIC_GROUP, "xaccesspolicies"),
+        (AGENTIC_GROUP, "xbackends"),
+        (GATEWAY_X_GROUP, "xbackends"),
+        (GATEWAY_GROUP, "gateways"),
+    )
+    told = (
+        (OUTRIDER_GROUP, "agentpolicies"),
+        (OUTRIDER_GROUP, "backends"),
+        (AGENTIC_GROUP, "xaccesspolicies"),
+    )
+    return (
+        *(Access(verb, group, resource) for group, resource in read for verb in ("list", "watch")),
+        *(Access("patch", group, resource, subresource="status") for group, resource in told),
+        Access("create", "authentication.k8s.io", "tokenreviews"),
+        Access("get", "", "secrets", namespace, installation.CA_SECRET),
+        *(
+            Access(verb, "", "configmaps", namespace, name)
+            for name in (installation.ROOTS, installation.APPLIED)
+            for verb in ("get", "update")
+        ),
     )
 
 
@@ -76,6 +107,9 @@ def control_plane(snapshot: Snapshot, now: datetime) -> Result:
     if certificates_mode(snapshot) != "self":
         own = set(_own(snapshot.namespace))
         needed = tuple(one for one in needed if one not in own and one.verb != "patch")
+    settings = settings_in(snapshot)
+    if settings is not None and settings.control_plane.present:
+        needed += needed_by_distribution(snapshot.namespace)
     return _granted(snapshot, needed, "its ServiceAccount may not")
 
 

@@ -1,5 +1,6 @@
-"""Are sidecars older than the policies that they should have? They read them when they start, and not again.
+"""Are sidecars older than the policies that they should have?
 
+With a control plane they are told of each change. Without one they read policies when they start, and not again.
 When a ConfigMap was written stands in its managed fields, once for each manager that has fields of its data. That
 one may have written something else of the ConfigMap at the time, so what is found is a reason to look.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from cli.check.current_configurations import running_what_is_written
 from cli.check.data_plane import Agents, agents, settled
 from cli.check.objects import inner, moment, name_of, sidecar_status
 from cli.check.restart import restarting
@@ -21,6 +23,13 @@ _DATA = frozenset({"f:data", "f:binaryData"})
 @settled
 @agents
 def policies_current(agents: Agents) -> Result:
+    """Every sidecar runs the policies as they are written now."""
+    if agents.settings.control_plane.present:
+        return running_what_is_written(agents)
+    return _started_since(agents)
+
+
+def _started_since(agents: Agents) -> Result:
     """Every sidecar started after the policies were last written."""
     if not agents.settings.mounted_policies:
         return skipped("policies are not in a ConfigMap")

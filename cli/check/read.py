@@ -12,13 +12,16 @@ from dataclasses import replace
 from cli.check.certificates import our_entries
 from cli.check.installed import settings_of
 from cli.check.objects import ended, inner, name_of, sidecar_status
-from cli.check.permissions import needed_by_control_plane, needed_to_install
+from cli.check.permissions import needed_by_control_plane, needed_by_distribution, needed_to_install
+from cli.check.sidecar_state import NO_STATES, read_states
 from cli.check.snapshot import Access, DataPlane, Snapshot
 from cli.check.stuck import FAILED_CREATE, SUCCESSFUL_CREATE
 from cli.check.validating_policy import CRDS
 from cli.cluster.answers import Denied, Obj, Reading
 from cli.cluster.parts import Part, read_list, read_one
 from cli.describe.journal import read_journal
+from mesh.policy.access.documents import AGENTIC_GROUP
+from mesh.policy.documents import API_VERSION
 from mesh.settings import installation
 from mesh.settings.table import POD_INJECTED, SIDECAR_CONTAINER
 from webhook.admission.settings import InjectionSettings
@@ -52,7 +55,10 @@ def read_cluster(api: Reading, namespace: str | None, agents: str | None, *, bef
             snapshot = replace(snapshot, namespaces=read_one(lambda: api.get(f"/api/v1/namespaces/{agents}")))
         snapshot = replace(snapshot, data=read_data_plane(api, agents, snapshot))
     account = f"system:serviceaccount:{snapshot.namespace}:{installation.WEBHOOK}"
-    return replace(snapshot, may=_may(api, needed_by_control_plane(snapshot.namespace), account))
+    needed = needed_by_control_plane(snapshot.namespace)
+    if _controlled(snapshot):
+        needed += needed_by_distribution(snapshot.namespace)
+    return replace(snapshot, may=_may(api, needed, account))
 
 
 def install_namespace(snapshot: Snapshot) -> str:
@@ -91,7 +97,12 @@ def _control_plane(api: Reading, snapshot: Snapshot) -> Snapshot:
     def one(prefix: str, resource: str, named: str = name) -> Part:
         return read_one(lambda: api.get(f"{prefix}/namespaces/{space}/{resource}/{named}"))
 
-    slices = f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
+
+    def slices(service: str) -> Part:
+        return read_list(lambda: api.items(path, labelSelector=f"kubernetes.io/service-name={service}"))
+
+    secret = f"/api/v1/namespaces/{space}/secrets/{installation.CA_SECRET}"
     return replace(
         snapshot,
         deployment=one("/apis/apps/v1", "deployments"),
@@ -99,11 +110,13 @@ def _control_plane(api: Reading, snapshot: Snapshot) -> Snapshot:
         disruption_budget=one("/apis/policy/v1", "poddisruptionbudgets"),
         settings=one("/api/v1", "configmaps", installation.WEBHOOK_SETTINGS),
         service=one("/api/v1", "services"),
-        endpoint_slices=read_list(
-            lambda: api.items(slices, labelSelector=f"kubernetes.io/service-name={name}")
-        ),
+        endpoint_slices=slices(name),
         secret=one("/api/v1", "secrets", installation.WEBHOOK_SECRET),
         lease=one("/apis/coordination.k8s.io/v1", "leases"),
+        control_service=one("/api/v1", "services", installation.CONTROL),
+        control_slices=slices(installation.CONTROL),
+        authority=read_one(lambda: api.metadata(secret)),
+        roots=one("/api/v1", "configmaps", installation.ROOTS),
     )
 
 
@@ -114,6 +127,9 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
 
     def config_map(name: str) -> Part:
         return read_one(lambda: api.get(f"/api/v1{inside}/configmaps/{name}")) if name else Part()
+
+    def documents(kind: str) -> Part:
+        return read_list(lambda: api.items(f"/apis/{API_VERSION}{inside}/{kind}"))
 
     pods = read_list(lambda: api.items(f"/api/v1{inside}/pods"))
     return DataPlane(
@@ -131,12 +147,27 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
         policies=config_map(settings.mounted_policies),
         network_policies=read_list(lambda: api.items(f"/apis/networking.k8s.io/v1{inside}/networkpolicies")),
         services=read_list(lambda: api.items(f"/api/v1{inside}/services")),
-        root=_roots(api, snapshot.namespace) if settings.control_plane.present else Part(),
+        agent_policies=documents("agentpolicies"),
+        backends=documents("backends"),
+        access_policies=read_access_policies(api, namespace),
+        states=read_states(api, namespace, pods.items) if settings.control_plane.present else NO_STATES,
     )
 
 
-def _roots(api: Reading, space: str) -> Part:
-    return read_one(lambda: api.get(f"/api/v1/namespaces/{space}/configmaps/{installation.ROOTS}"))
+def read_access_policies(api: Reading, namespace: str) -> Part:
+    """XAccessPolicies of every namespace, or of this one where no others may be read."""
+    prefix = f"/apis/{AGENTIC_GROUP}/v1alpha1"
+    part = read_list(lambda: api.items(f"{prefix}/xaccesspolicies"))
+    return (
+        read_list(lambda: api.items(f"{prefix}/namespaces/{namespace}/xaccesspolicies"))
+        if part.unread
+        else part
+    )
+
+
+def _controlled(snapshot: Snapshot) -> bool:
+    settings = settings_of(snapshot.settings.one)
+    return settings is not None and settings.control_plane.present
 
 
 def _troubles(api: Reading, path: str, pods: Part) -> dict[str, str]:
@@ -193,6 +224,7 @@ def _review(access: Access, user: str | None) -> tuple[str, Obj]:
         "resource": access.resource,
         **({"namespace": access.namespace} if access.namespace else {}),
         **({"name": access.name} if access.name else {}),
+        **({"subresource": access.subresource} if access.subresource else {}),
     }
     kind = "SelfSubjectAccessReview" if user is None else "SubjectAccessReview"
     spec: Obj = {"resourceAttributes": attributes}

@@ -40,7 +40,8 @@ def _hint(namespace: str, pod: Obj) -> tuple[str, str]:
     if inner(status, "state", "running") is not None:
         return (
             "running",
-            f"`outrider describe pod {name} -n {namespace}` says what it waits for, mostly its identity.",
+            f"`outrider describe pod {name} -n {namespace}` says what it waits for, mostly its identity or the "
+            "control plane.",
         )
     return "pending", (
         f"It has not started: `kubectl -n {namespace} describe pod {name}` says why, such as a ConfigMap or "

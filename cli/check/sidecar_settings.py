@@ -14,6 +14,7 @@ from cli.check.objects import containers_of, sidecar_of
 from cli.cluster.answers import Obj
 from mesh.settings.table import (
     ENV_AGENT_LABELS,
+    ENV_CONTROL_ROOTS,
     HTTP_PROXY,
     NO_PROXY,
     REDIRECT_CONTAINER,
@@ -27,6 +28,7 @@ from webhook.admission.shape import PodMalformed, as_pod
 from webhook.admission.strip import uninject
 
 _SHOWN = 4
+_TOLD_ELSEWHERE = frozenset({ENV_AGENT_LABELS.name, ENV_CONTROL_ROOTS.name})
 # Without image and resources, of which the status tells, and what others set, such as the pull policy.
 _KEYS = (
     "command",
@@ -94,10 +96,10 @@ def _named(pod: Obj, name: str) -> Obj | None:
 
 
 def _variables(old: Obj | None, new: Obj | None) -> Iterator[str]:
-    """Variables whose values differ. The labels of admission have a check of their own."""
+    """Variables whose values differ. Labels of admission and roots have checks of their own."""
     before, after = _values(old), _values(new)
     for name in {**before, **after}:
-        if name != ENV_AGENT_LABELS.name and before.get(name) != after.get(name):
+        if name not in _TOLD_ELSEWHERE and before.get(name) != after.get(name):
             yield f"{name} {before.get(name) or '(not set)'} is now {after.get(name) or '(not set)'}"
 
 

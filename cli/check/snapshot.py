@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cli.check.sidecar_state import NO_STATES, States
 from cli.cluster.answers import Obj
 from cli.cluster.parts import NOT_ASKED, Part
 from mesh.settings import installation
@@ -16,17 +17,20 @@ from webhook.admission.settings import InjectionSettings
 
 @dataclass(frozen=True, slots=True, order=True)
 class Access:
-    """Something that somebody may or may not do. `namespace` and `name` are empty where they do not matter."""
+    """Something that somebody may or may not do. `namespace` and `name` are empty where they do not matter,
+    `subresource` where it is the object itself."""
 
     verb: str
     group: str
     resource: str
     namespace: str = ""
     name: str = ""
+    subresource: str = ""
 
     def __str__(self) -> str:
         where = f" in namespace {self.namespace}" if self.namespace else ""
-        what = f"{self.resource}.{self.group}" if self.group else self.resource
+        part = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        what = f"{part}.{self.group}" if self.group else part
         return f"{self.verb} {what}{f' {self.name}' if self.name else ''}{where}"
 
 
@@ -34,8 +38,10 @@ class Access:
 class DataPlane:
     """One namespace with agents in it.
 
-    `root` is the ConfigMap with the roots of the control plane; `events` tell of pods that controllers created, or
-    could not create. `troubles` is what sidecars that are not ready say of their identity, by pod.
+    `events` tell of pods that controllers created, or could not create. `troubles` is what sidecars that are not
+    ready say of their identity, by pod, and `states` what they say of their configuration. `policies` is the
+    ConfigMap that sidecars without a control plane read; `access_policies` are those of every namespace, as far as
+    they may be read.
     """
 
     namespace: str
@@ -46,8 +52,11 @@ class DataPlane:
     policies: Part = NOT_ASKED
     network_policies: Part = NOT_ASKED
     services: Part = NOT_ASKED
-    root: Part = NOT_ASKED
+    agent_policies: Part = NOT_ASKED
+    backends: Part = NOT_ASKED
+    access_policies: Part = NOT_ASKED
     troubles: Mapping[str, str] = field(default_factory=dict)
+    states: States = NO_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,8 @@ class Snapshot:
     """All of it. `namespace` is where Outrider is installed, or is to be.
 
     `known_settings` are the platform's settings where they were read already; else `settings` has their ConfigMap.
-    `may` answers, for each Access that was asked about, whether it is granted; what could not be asked is absent.
+    `authority` is the Secret of the mesh's own CA without what it holds. `may` answers, for each Access that was
+    asked about, whether it is granted; what could not be asked is absent.
     """
 
     namespace: str = installation.NAMESPACE
@@ -70,6 +80,10 @@ class Snapshot:
     endpoint_slices: Part = NOT_ASKED
     secret: Part = NOT_ASKED
     lease: Part = NOT_ASKED
+    control_service: Part = NOT_ASKED
+    control_slices: Part = NOT_ASKED
+    authority: Part = NOT_ASKED
+    roots: Part = NOT_ASKED
     mutating: Part = NOT_ASKED
     validating: Part = NOT_ASKED
     admission_policies: Part = NOT_ASKED

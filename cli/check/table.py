@@ -98,8 +98,8 @@ TABLE: Final = (
         ),
         (
             "csi-driver-available",
-            "the SPIFFE CSI driver is installed",
-            "Install SPIRE with its CSI driver, or choose another identity.volume in the chart's values.",
+            "what provider spire needs is there",
+            "Install SPIRE with its CSI driver, or choose identity.provider builtin in the chart's values.",
         ),
     ),
     *_section(
@@ -128,6 +128,11 @@ TABLE: Final = (
             "it is of this command's version",
             "Use the command line of the control plane's version: what this one says of pods may differ "
             "otherwise.",
+        ),
+        (
+            "control-service",
+            "sidecars can reach it",
+            "`helm upgrade` restores the Service; where no pod is ready behind it, see control-plane-available.",
         ),
         (
             "platform-settings",
@@ -252,9 +257,20 @@ TABLE: Final = (
         _IDENTITY,
         Phase.AFTER,
         (
+            "mesh-ca",
+            "the mesh's own CA has its keys",
+            "The leader makes them: look at leader-lease and at the control plane's log. With "
+            "identity.ownAuthority they are yours to bring: ca.crt, tls.crt and tls.key.",
+        ),
+        (
+            "identity-root",
+            "the roots of the control plane are published",
+            "The leader writes them: look at leader-lease and at the control plane's log.",
+        ),
+        (
             "identity-driver",
             "sidecars can get an identity",
-            "Install SPIRE with its CSI driver, or choose another identity.volume in the chart's values.",
+            "Install SPIRE with its CSI driver, or choose identity.provider builtin in the chart's values.",
         ),
         (
             "identity-exclusive",
@@ -292,8 +308,19 @@ TABLE: Final = (
         (
             "sidecars-ready",
             "sidecars are ready",
-            "Look at `kubectl logs POD -c outrider-sidecar`: mostly there is no entry in SPIRE, or no "
-            "ConfigMap with policies.",
+            "Look at `kubectl logs POD -c outrider-sidecar`: mostly it has no identity or no configuration, "
+            "because the control plane cannot be reached.",
+        ),
+        (
+            "sidecars-connected",
+            "sidecars hear of changes",
+            "Look at control-service, and whether NetworkPolicies let pods reach port 15012 of the control plane; "
+            "what is in force stays in force meanwhile.",
+        ),
+        (
+            "sidecar-roots",
+            "sidecars could come back after a restart",
+            f"Roots were replaced since these pods were made. {_RESTART}",
         ),
         (
             "sidecar-restarts",
@@ -316,30 +343,30 @@ TABLE: Final = (
         _DOCUMENTS,
         Phase.NAMESPACE,
         (
-            "identity-root",
-            "the roots of the control plane are published",
-            "The control plane writes them: see what its leader says in its log. Without the ConfigMap itself, "
-            "`helm upgrade` makes it again, empty.",
-        ),
-        (
             "policies-present",
             "the namespace has policies",
-            "Create it: `kubectl create configmap outrider-policies --from-file=policies.yaml`; until "
-            "then pods wait.",
+            "Write an AgentPolicy that selects these pods and `kubectl apply` it; until then nothing is allowed.",
         ),
         (
             "policies-valid",
             "policies can be loaded",
-            "Correct them; sidecars that run keep those that they started with, new ones do not start.",
+            "Correct them with `outrider policy validate`; what was in force before stays in force meanwhile.",
         ),
         (
             "policies-current",
-            "sidecars started after the policies",
-            f"Sidecars read policies when they start, so these may have older ones. {_RESTART}",
+            "sidecars run the policies of today",
+            "Wait a second and check again; after that look at sidecars-connected, and at what `outrider "
+            "describe pod POD` says of the configuration.",
+        ),
+        (
+            "access-policies",
+            "XAccessPolicies are in force",
+            "`kubectl -n NAMESPACE describe xaccesspolicy` has the reason; until it is mended they grant nothing, "
+            "and what they are about stays closed.",
         ),
         (
             "policy-labels",
-            "pods have the labels of their admission",
+            "policies select by the labels of today",
             f"Policies still select by the old labels. {_RESTART}",
         ),
         (

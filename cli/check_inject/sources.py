@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cli.check.installed import judging
 from cli.check.objects import annotations_of, inner, labels_of, name_of
 from cli.check.read import read_events
 from cli.check.stuck import Stuck, stuck
@@ -54,7 +55,9 @@ def from_files(arguments: argparse.Namespace) -> list[Question]:
             known = namespaces.get(where, Namespace(where))
             labels = {**known.labels, **arguments.namespace_labels}
             namespace = Namespace(where, labels, known.annotations)
-            questions.append(Question(workload, namespace, settings.injection, configurations or None))
+            questions.append(
+                Question(workload, namespace, judging(settings.injection), configurations or None)
+            )
     return questions
 
 
@@ -85,7 +88,7 @@ def from_cluster(api: Reading, server: str, arguments: argparse.Namespace, space
     installed = read_installed(api, configurations)
     settings, unknown = installed.settings, installed.unknown
     if arguments.settings:
-        settings, unknown = read_settings(arguments.settings).injection, ""
+        settings, unknown = judging(read_settings(arguments.settings).injection), ""
     return [
         Question(
             workload,

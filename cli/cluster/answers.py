@@ -8,15 +8,16 @@ Obj = dict[str, Any]
 
 
 class Denied(Exception):
-    """An answer that is no success: `status` is the HTTP status, `message` what the server says.
+    """An answer that is no success: `status` is the HTTP status, `message` what the server says, `body` all of it.
 
     Who is at fault the status tells: 403 the rights of whoever asks, 404 nobody, since it may well not be there.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, body: bytes = b"") -> None:
         super().__init__(f"{message} ({status})")
         self.status = status
         self.message = message
+        self.body = body
 
 
 class Reading(Protocol):
@@ -36,4 +37,12 @@ class Reading(Protocol):
 
     def create(self, path: str, document: Obj) -> Obj:
         """The answer to a review."""
+        ...
+
+    def metadata(self, path: str) -> Obj:
+        """An object without what it holds."""
+        ...
+
+    def through(self, path: str) -> str:
+        """What a pod answers, asked through the API server."""
         ...

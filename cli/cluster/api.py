@@ -21,7 +21,9 @@ from cli.cluster.answers import Denied, Obj
 from cli.cluster.failures import ClusterUnavailable, refused, unavailable
 
 TIMEOUT_SECONDS = 15.0
+POD_TIMEOUT_SECONDS = 5.0
 PAGE = 500
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 class Api:
@@ -65,16 +67,45 @@ class Api:
         """The answer to a POST; reviews change nothing in the cluster. Raises as `get`."""
         return self._object(self._request("POST", path, {}, document))
 
-    def _request(self, method: str, path: str, query: dict[str, str], body: Obj | None) -> bytes:
-        url = self.server.rstrip("/") + quote(path, safe="/")
+    def metadata(self, path: str) -> Obj:
+        """An object without what it holds, such as a Secret: that does not leave the server. Raises as `get`."""
+        found = self._object(self._request("GET", path, {}, None, accept=_METADATA))
+        return {key: value for key, value in found.items() if key not in ("data", "stringData")}
+
+    def through(self, path: str) -> str:
+        """What a pod answers at a path of its subresource `proxy`, with whatever status.
+
+        Raises:
+            Denied: the server does not let it through, or does not reach the pod.
+            ClusterUnavailable: as `get`; the pod does not answer in time.
+        """
+        try:
+            data = self._request("GET", path, {}, None, seconds=POD_TIMEOUT_SECONDS)
+        except Denied as denied:
+            if _is_status(denied.body):
+                raise
+            data = denied.body
+        return data.decode("utf-8", "replace")
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Obj | None,
+        *,
+        accept: str = "application/json, */*",
+        seconds: float = TIMEOUT_SECONDS,
+    ) -> bytes:
+        url = self.server.rstrip("/") + quote(path, safe="/:")
         if query:
             url = f"{url}?{urlencode(query)}"
-        headers = {"Accept": "application/json, */*", "Content-Type": "application/json", **self._headers}
+        headers = {"Accept": accept, "Content-Type": "application/json", **self._headers}
         try:
             self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
             with _told_already() if self.unverified else nullcontext():
                 response = self._client.call_api(
-                    method, url, header_params=headers, body=body, _request_timeout=TIMEOUT_SECONDS
+                    method, url, header_params=headers, body=body, _request_timeout=seconds
                 )
             data = bytes(response.response.data or b"")
         except (HTTPError, ApiException, OSError) as error:
@@ -83,7 +114,7 @@ class Api:
             return data
         if response.status == 401:
             raise refused(self.server, 401, "")
-        raise Denied(response.status, _message(data) or str(response.reason))
+        raise Denied(response.status, _message(data) or str(response.reason), data)
 
     def _object(self, data: bytes) -> Obj:
         try:
@@ -108,6 +139,15 @@ def _no_api_server(server: str) -> ClusterUnavailable:
         f"What {server} answers is not JSON, so it is no API server.",
         "Look whether the address in the kubeconfig is the API server's.",
     )
+
+
+def _is_status(data: bytes) -> bool:
+    """Is it the API server's own answer?"""
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return not data
+    return isinstance(value, dict) and value.get("kind") == "Status"
 
 
 def _message(data: bytes) -> str:

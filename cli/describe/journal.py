@@ -27,18 +27,22 @@ class Denial:
 @dataclass(frozen=True, slots=True)
 class Journal:
     """What a log tells. `spiffe_id` and `not_after` are of the last SVID; empty where there was none.
-    `failures` are calls that were allowed, and that nobody answered."""
+    `failures` are calls that were allowed, and that nobody answered. `configuration` is the version that is in
+    force, `refused` what was sent since and is not, `lost` why the control plane is not there."""
 
     spiffe_id: str = ""
     not_after: str = ""
     trouble: str = ""
     denials: tuple[Denial, ...] = ()
     failures: tuple[Denial, ...] = ()
+    configuration: str = ""
+    refused: str = ""
+    lost: str = ""
 
 
 def read_journal(text: str) -> Journal:
-    """The last identity and the last denials of a log."""
-    spiffe_id = not_after = trouble = ""
+    """The last identity, the last configuration and the last denials of a log."""
+    spiffe_id = not_after = trouble = configuration = refused = lost = ""
     denials: list[Denial] = []
     failures: list[Denial] = []
     for line in text.splitlines():
@@ -51,13 +55,22 @@ def read_journal(text: str) -> Journal:
                 trouble = _text(event, "detail")
             case "identity_expired":
                 trouble = f"expired since {_text(event, 'since')}"
+            case "configuration":
+                configuration, refused = _text(event, "version"), ""
+            case "configuration_refused":
+                refused = ": ".join(filter(None, (_text(event, "reason"), *_texts(event, "errors"))))
+            case "control_connected":
+                lost = ""
+            case "control_problem":
+                lost = _text(event, "detail").rstrip(".")
             case "decision" if event.get("allowed") is False or event.get("observed"):
                 denials.append(_denial(event))
             case "upstream_failure":
                 failures.append(_denial(event))
             case kind if kind in _REFUSING:
                 denials.append(_denial(event))
-    return Journal(spiffe_id, not_after, trouble, tuple(denials[-SHOWN:]), tuple(failures[-SHOWN:]))
+    told = tuple(denials[-SHOWN:]), tuple(failures[-SHOWN:])
+    return Journal(spiffe_id, not_after, trouble, *told, configuration, refused, lost)
 
 
 def _event(line: str) -> dict[str, Any]:
@@ -82,6 +95,11 @@ def _denial(event: dict[str, Any]) -> Denial:
         _text(event, "rule") or _text(event, "detail"),
         bool(event.get("observed")),
     )
+
+
+def _texts(event: dict[str, Any], key: str) -> list[str]:
+    value = event.get(key)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def _text(event: dict[str, Any], key: str) -> str:

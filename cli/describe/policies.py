@@ -1,26 +1,29 @@
 """What policies say of one pod: which select it, what it may call, and who may call it.
 
-Compiled by the same code as in the sidecar, from the ConfigMap that it reads, with the labels that the pod had
-at admission and with what its annotations take away.
+Compiled by the same code as in the sidecar, and with what the pod's annotations take away. With a control plane it
+is from what that gives the sidecar, by the labels of now; else from its ConfigMap, by the labels of admission.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
+from cli.check.conditions import verdict
 from cli.check.data_documents import policy_texts
-from cli.check.objects import labels_of
+from cli.check.objects import counted, labels_of, name_of
 from cli.cluster.answers import Obj
+from cli.describe.given import Given, about
 from cli.describe.settings import environment
 from mesh.policy import Policy, PolicyInvalid, compile_policy, load_texts
 from mesh.policy.documents import EVERY_BACKEND, AgentPolicy, Backend, Documents, McpGrant, Names
 from mesh.policy.errors import ErrorLog
 from mesh.policy.fields import Invalid, Place, Sheet
 from mesh.policy.narrowing import Narrowing
-from mesh.policy.yaml_tree import Mapping
+from mesh.policy.yaml_tree import Mapping as Tree
 from mesh.settings.table import ENV_AGENT_LABELS
 from sidecar.environment import ENVIRONMENT, overlay
 from sidecar.narrow_section import read_narrowing
@@ -30,7 +33,8 @@ _UNDECLARED = "undeclared.invalid"  # RFC 2606: nobody's
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """`outbound` and `inbound` are pairs: with whom, and what. With `errors` the documents have no effect."""
+    """`outbound` and `inbound` are pairs: with whom, and what. `access` are XAccessPolicies about what it calls,
+    or about itself; `remarks` say what is not in force as it is written. With `errors` nothing has an effect."""
 
     policies: tuple[str, ...] = ()
     egress: str = ""
@@ -38,6 +42,8 @@ class Rights:
     inbound: tuple[tuple[str, str], ...] = ()
     narrowed: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    access: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def rights(pod: Obj, config_map: Obj, namespace: str) -> Rights:
@@ -46,18 +52,50 @@ def rights(pod: Obj, config_map: Obj, namespace: str) -> Rights:
         documents = load_texts(policy_texts(config_map))
     except PolicyInvalid as invalid:
         return Rights(errors=tuple(map(str, invalid.errors)))
-    labels, narrowing = agent_labels(pod), narrowing_of(pod)
+    return _rights(pod, documents, agent_labels(pod), namespace)
+
+
+def rights_given(pod: Obj, given: Given, namespace: str, policies: Iterable[Obj]) -> Rights:
+    """What the control plane's configuration means for a pod; `policies` are AgentPolicies with their status."""
+    found = _rights(pod, given.documents, labels_of(pod), namespace, {name_of(one): one for one in policies})
+    access = tuple(
+        f"{one.label} ({one.action}, about {about(one)})"
+        + (f": {given.verdicts[one.label]}" if one.label in given.verdicts else "")
+        for one in given.documents.access_policies
+    )
+    return replace(found, access=access, remarks=given.remarks)
+
+
+def _rights(
+    pod: Obj,
+    documents: Documents,
+    labels: dict[str, str],
+    namespace: str,
+    stored: Mapping[str, Obj] = MappingProxyType({}),
+) -> Rights:
+    narrowing = narrowing_of(pod)
     compiled = compile_policy(documents, labels=labels, namespace=namespace, narrowing=narrowing)
     chosen = [one for one in documents.policies if f"AgentPolicy/{one.name}" in compiled.policies]
     chosen = [one for one in chosen if one.namespace in (None, namespace)]
     granting = [one for one in chosen if not narrowing.leaves_out(one.name)]
     return Rights(
-        tuple(_named(one, narrowing) for one in chosen),
+        tuple(f"{_named(one, narrowing)}{_standing(stored.get(one.name))}" for one in chosen),
         _egress(compiled),
         tuple(_outbound(granting, documents, namespace)),
         tuple(_inbound(granting)),
         tuple(_told(narrowing)),
     )
+
+
+def _standing(policy: Obj | None) -> str:
+    """How far a policy is in force, by its status."""
+    said = verdict(policy or {})
+    told = [f"not accepted: {said.refused}"] if said.refused else []
+    told += [f"in conflict: {said.conflict}"] if said.conflict else []
+    if said.total is not None and not said.refused:
+        of = f"{said.current} of {counted(said.total, 'sidecar runs', 'sidecars run')}"
+        told.append(f"{of} this generation" if not said.stale else "not looked at since it was changed")
+    return f"; {'; '.join(told)}" if told else ""
 
 
 def agent_labels(pod: Obj) -> dict[str, str]:
@@ -73,7 +111,7 @@ def narrowing_of(pod: Obj) -> Narrowing:
     """What annotations take away, as the sidecar is told; nothing where that cannot be read."""
     log = ErrorLog(ENVIRONMENT)
     tree = overlay(None, {key: value for key, value in environment(pod).items() if "_NARROW_" in key}, log)
-    for entry in tree.entries if isinstance(tree, Mapping) else ():
+    for entry in tree.entries if isinstance(tree, Tree) else ():
         if entry.key == "narrow":
             read = read_narrowing(entry.value, Place(Sheet(log), ""))
             return Narrowing() if isinstance(read, Invalid) else read
@@ -93,15 +131,21 @@ def _egress(compiled: Policy) -> str:
 
 
 def _outbound(policies: list[AgentPolicy], documents: Documents, namespace: str) -> Iterator[tuple[str, str]]:
-    backends = [one for one in documents.backends if one.namespace in (None, namespace)]
     for policy in policies:
         for rule in policy.outbound:
-            for backend in backends:
-                if rule.backend in (EVERY_BACKEND, backend.name):
+            for backend in documents.backends:
+                own = backend.namespace in (None, namespace)
+                if rule.backend in _names(backend, namespace) or (own and rule.backend == EVERY_BACKEND):
                     yield (
                         _destination(backend),
                         _granted(rule.mcp) if backend.protocol == "MCP" else "everything",
                     )
+
+
+def _names(backend: Backend, namespace: str) -> tuple[str, ...]:
+    """How rules of a namespace name it."""
+    full = (f"{backend.namespace}/{backend.name}",) if backend.namespace else ()
+    return (backend.name, *full) if backend.namespace in (None, namespace) else full
 
 
 def _inbound(policies: list[AgentPolicy]) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,9 @@ def blocks(found: Description) -> Iterator[Block]:
     yield _pairs(found.sidecar)
     yield Heading("Ports")
     yield _pairs(found.ports)
+    if found.configuration:
+        yield Heading("Configuration")
+        yield _pairs(found.configuration)
     yield Heading("Settings")
     rows = [Row((one.name, one.value, one.layer), _really(one.really)) for one in found.settings]
     yield Table(("setting", "value", "set by"), tuple(rows))
@@ -42,12 +45,14 @@ def as_json(found: Description) -> dict[str, Any]:
         "injected": found.injected,
         "identity": {
             "expected": found.expected_id,
+            "issuer": found.issuer or None,
             "actual": found.journal.spiffe_id or None,
             "notAfter": found.journal.not_after or None,
             "trouble": found.journal.trouble or None,
         },
         "sidecar": dict(found.sidecar),
         "ports": dict(found.ports),
+        "configuration": dict(found.configuration) or None,
         "settings": [
             {"name": one.name, "value": one.value, "layer": one.layer, "container": one.really or None}
             for one in found.settings
@@ -61,6 +66,8 @@ def as_json(found: Description) -> dict[str, Any]:
             "inbound": [{"from": source, "may": may} for source, may in rights.inbound],
             "narrowed": list(rights.narrowed),
             "errors": list(rights.errors),
+            "access": list(rights.access),
+            "remarks": list(rights.remarks),
         },
         "policiesUnread": found.policies_unread or None,
         "denials": [asdict(one) for one in found.journal.denials],
@@ -80,6 +87,7 @@ def _identity(found: Description) -> Iterator[Block]:
         (
             ("should be", f"{found.expected_id}{guess}"),
             *([("is", f"{actual}{until}")] if found.injected else []),
+            *([("issued by", found.issuer)] if found.issuer else []),
         )
     )
 
@@ -96,11 +104,18 @@ def _policies(found: Description) -> Iterator[Block]:
         yield Line("With these errors the sidecar keeps what it had, or does not start.", 2)
         return
     if not rights.policies:
-        yield Line("No AgentPolicy selects it: nothing is allowed.", 2, "warning")
+        alone = "only XAccessPolicies decide" if rights.access else "nothing is allowed"
+        yield Line(f"No AgentPolicy selects it: {alone}.", 2, "warning")
     for policy in rights.policies:
+        yield Line(policy, 2)
+    for policy in rights.access:
         yield Line(policy, 2)
     for narrowed in rights.narrowed:
         yield Line(f"narrowed by annotation, {narrowed}", 2)
+    for remark in rights.remarks:
+        yield Line(remark, 2, "warning")
+    if found.policies_unread:
+        yield Line(f"As far as it can be told: {found.policies_unread}.", 2, "warning")
     if rights.outbound:
         yield Table(("may call", "what"), tuple(Row(pair) for pair in rights.outbound))
     if rights.inbound:

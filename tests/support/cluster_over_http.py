@@ -23,12 +23,14 @@ TOKEN = "sesame"
 
 @dataclass
 class Cluster:
-    """`lists` and `objects` by path, `texts` too; `status` answers a path with an error. `token` is asked for."""
+    """`lists` and `objects` by path, `texts` too; `status` answers a path with an error, `answers` with anything.
+    `token` is asked for."""
 
     lists: dict[str, list[Obj]] = field(default_factory=dict)
     objects: dict[str, Obj] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     status: dict[str, int] = field(default_factory=dict)
+    answers: dict[str, tuple[int, Obj | str]] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     token: str = TOKEN
     requests: list[str] = field(default_factory=list)
@@ -39,6 +41,8 @@ class Cluster:
         if path in self.status:
             code = self.status[path]
             return code, {"kind": "Status", "message": f"{path} is answered with {code}", "code": code}
+        if path in self.answers:
+            return self.answers[path]
         if path in self.texts:
             return 200, self.texts[path]
         if path in self.lists:

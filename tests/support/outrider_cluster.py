@@ -9,17 +9,21 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from cli.check.permissions import needed_by_control_plane, needed_to_install
+from cli.check.permissions import needed_by_control_plane, needed_by_distribution, needed_to_install
+from cli.check.sidecar_state import Configured, States
 from cli.check.snapshot import DataPlane, Snapshot
 from cli.cluster.parts import Part
 from mesh.settings import installation
 from mesh.settings.table import NAMESPACE_INJECTION, PREFIX, VERSION
 from tests.support.cluster_over_http import Cluster
+from webhook.admission.control_settings import ControlPlane
+from webhook.admission.identity_settings import Identity, IdentityProvider
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace
 from webhook.admission.settings import InjectionSettings
@@ -81,6 +85,38 @@ def leaf(days_left: float = 6.0, dns: str = f"{installation.WEBHOOK}.{SPACE}.svc
 def serving_secret(ca: x509.Certificate | None = None, serving: x509.Certificate | None = None) -> Obj:
     data = {"ca.crt": pem(ca or authority()[0]), "tls.crt": pem(serving or leaf()), "tls.key": "a2V5"}
     return {"metadata": meta(installation.WEBHOOK_SECRET, SPACE), "data": data}
+
+
+def root_pem(name: str = "root", days_left: float = 3000.0) -> str:
+    """A root of the mesh's own CA, as it is published."""
+    made = _root(name, days_left)
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@cache
+def _root(name: str, days_left: float) -> x509.Certificate:
+    return certificate(name, NOW + timedelta(days=days_left - 3650), NOW + timedelta(days=days_left))[0]
+
+
+CONTROL_URL = f"https://{installation.CONTROL}.{SPACE}.svc.cluster.local:{installation.CONTROL_PORT}"
+
+
+def controlled(roots: str = "") -> InjectionSettings:
+    """The settings of an installation as the chart makes them."""
+    control = ControlPlane(CONTROL_URL, roots=roots or root_pem())
+    return InjectionSettings(identity=Identity(provider=IdentityProvider.BUILTIN), control_plane=control)
+
+
+def roots(pem: str = "") -> Obj:
+    """The ConfigMap with them."""
+    return {"metadata": meta(installation.ROOTS, SPACE), "data": {installation.ROOTS_KEY: pem or root_pem()}}
+
+
+def authority_secret(*keys: str) -> Obj:
+    """What is asked of the Secret of the mesh's own CA: metadata."""
+    fields = {"f:data": {f"f:{key}": {} for key in keys or ("keyring.json",)}}
+    entries = [{"manager": "helm", "fieldsV1": {"f:type": {}}}, {"manager": "outrider", "fieldsV1": fields}]
+    return {"metadata": meta(installation.CA_SECRET, SPACE, managedFields=entries)}
 
 
 def _selector(*expressions: tuple[str, str, list[str]]) -> Obj:
@@ -207,7 +243,7 @@ def bare_pod(name: str = "triage", **metadata: Any) -> Obj:
 
 def injected_pod(name: str = "triage", settings: InjectionSettings | None = None) -> Obj:
     """The same with its sidecar, ready."""
-    made = inject(bare_pod(name), AGENTS, settings or InjectionSettings())
+    made = inject(bare_pod(name), AGENTS, settings or controlled())
     assert isinstance(made, Injection)
     status = {"name": "outrider-sidecar", "ready": True, "restartCount": 0}
     status["state"] = {"running": {"startedAt": STARTED}}
@@ -239,6 +275,38 @@ spec:
   - from: ["spiffe://cluster.local/ns/agents/sa/orchestrator"]
     mcp: {tools: {allow: ["*"]}}
 """
+
+
+def condition(kind: str, status: str = "True", reason: str = "", message: str = "", seen: int = 1) -> Obj:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason or kind,
+        "message": message,
+        "observedGeneration": seen,
+    }
+
+
+def policy_objects(text: str = POLICIES, namespace: str = "agents", **status: Any) -> list[Obj]:
+    """The documents of a text as the API server has them, run by one sidecar of one."""
+    told = {
+        "conditions": [condition("Accepted"), condition("Applied"), condition("Conflicted", "False")],
+        "applied": {"current": 1, "total": 1},
+    }
+    documents = [one for one in yaml.safe_load_all(text) if one]
+    return [
+        {
+            **one,
+            "metadata": {"generation": 1, "namespace": namespace, **one["metadata"]},
+            "status": told | status,
+        }
+        for one in documents
+    ]
+
+
+def of_kind(kind: str, items: list[Obj] | None = None) -> list[Obj]:
+    """Those of a kind, of the healthy cluster's where no others are given."""
+    return [one for one in items or policy_objects() if one["kind"] == kind]
 
 
 def policies(text: str = POLICIES) -> Obj:
@@ -273,12 +341,43 @@ def part(*items: Obj) -> Part:
     return Part(items)
 
 
+SETTINGS = f"image: {IMAGE}\n"
+CONTROLLED = f"{SETTINGS}identity: {{provider: builtin}}\ncontrolPlane: {{url: '{CONTROL_URL}'}}\n"
+
+
+def without_control() -> Snapshot:
+    """The same where sidecars read ConfigMaps, and have their identity from SPIRE."""
+    full = healthy()
+    assert full.data is not None
+    pod = injected_pod(settings=InjectionSettings())
+    settings = changed(full.settings.one, f"data/{installation.SETTINGS_KEY}", SETTINGS)
+    data = replace(
+        full.data,
+        pods=part(pod),
+        policies=part(policies()),
+        agent_policies=part(),
+        backends=part(),
+        states=States(),
+    )
+    absent = Part(absent=True)
+    return replace(
+        full,
+        settings=part(settings),
+        control_service=absent,
+        control_slices=absent,
+        authority=absent,
+        roots=absent,
+        injected=part(pod),
+        data=data,
+    )
+
+
 def healthy() -> Snapshot:
-    """Everything as it should be."""
+    """Everything as it should be, in an installation by the chart's own values."""
     budget = {"metadata": meta(installation.WEBHOOK, SPACE), "spec": {"selector": {"matchLabels": SELECTED}}}
     settings = {
         "metadata": meta(installation.WEBHOOK_SETTINGS),
-        "data": {"settings.yaml": f"image: {IMAGE}\n"},
+        "data": {installation.SETTINGS_KEY: CONTROLLED},
     }
     service = {"metadata": meta(installation.WEBHOOK, SPACE), "spec": {"ports": [{"port": 443}]}}
     slices = {"endpoints": [{"addresses": ["10.0.0.3"], "conditions": {"ready": True}}]}
@@ -297,7 +396,12 @@ def healthy() -> Snapshot:
         }
         for name in installation.FINAL_STATE_BINDINGS
     ]
-    may = dict.fromkeys((*needed_by_control_plane(SPACE), *needed_to_install(SPACE)), True)
+    control = {
+        "metadata": meta(installation.CONTROL, SPACE),
+        "spec": {"ports": [{"name": "control", "port": installation.CONTROL_PORT}]},
+    }
+    needed = (*needed_by_control_plane(SPACE), *needed_by_distribution(SPACE), *needed_to_install(SPACE))
+    may = dict.fromkeys(needed, True)
     return Snapshot(
         namespace=SPACE,
         version=part({"gitVersion": "v1.37.2"}),
@@ -311,6 +415,10 @@ def healthy() -> Snapshot:
         endpoint_slices=part(slices),
         secret=part(serving_secret()),
         lease=part(lease),
+        control_service=part(control),
+        control_slices=part(slices),
+        authority=part(authority_secret()),
+        roots=part(roots()),
         mutating=part(injector()),
         validating=part(validator()),
         admission_policies=part(final_state_policy()),
@@ -326,7 +434,11 @@ def healthy() -> Snapshot:
             workloads=part(workload()),
             replica_sets=part(),
             events=part(),
-            policies=part(policies()),
+            policies=Part(absent=True),
+            agent_policies=part(*of_kind("AgentPolicy")),
+            backends=part(*of_kind("Backend")),
+            access_policies=Part(absent=True),
+            states=States({"triage": Configured("stream", "c0ffee", True)}),
             network_policies=part(closing_policy()),
             services=part(agent_service()),
         ),
@@ -388,7 +500,8 @@ def over_http() -> Cluster:
         "/apis/storage.k8s.io/v1/csidrivers": list(full.csi_drivers.items),
         f"/api/v1/{space}/pods": [],
         f"/apis/discovery.k8s.io/v1/{space}/endpointslices": [
-            {"metadata": {"labels": {"kubernetes.io/service-name": installation.WEBHOOK}}, **one}
+            {"metadata": {"labels": {"kubernetes.io/service-name": service}}, **one}
+            for service in (installation.WEBHOOK, installation.CONTROL)
             for one in full.endpoint_slices.items
         ],
         f"/api/v1/{agents}/pods": list(full.data.pods.items),
@@ -398,7 +511,11 @@ def over_http() -> Cluster:
         f"/api/v1/{agents}/events": [],
         f"/api/v1/{agents}/services": list(full.data.services.items),
         f"/apis/networking.k8s.io/v1/{agents}/networkpolicies": list(full.data.network_policies.items),
-        f"/apis/outrider.dev/v1alpha1/{agents}/agentpolicies": [],
+        **{
+            f"/apis/outrider.dev/v1alpha1/{where}{plural}": of_kind(kind)
+            for kind, plural in (("AgentPolicy", "agentpolicies"), ("Backend", "backends"))
+            for where in ("", f"{agents}/")
+        },
     }
     name = installation.WEBHOOK
     single = {
@@ -410,7 +527,9 @@ def over_http() -> Cluster:
         f"/api/v1/{space}/secrets/{installation.WEBHOOK_SECRET}": full.secret,
         f"/apis/coordination.k8s.io/v1/{space}/leases/{name}": full.lease,
         f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}": full.cluster_roles,
-        f"/api/v1/{agents}/configmaps/outrider-policies": full.data.policies,
+        f"/api/v1/{space}/services/{installation.CONTROL}": full.control_service,
+        f"/api/v1/{space}/secrets/{installation.CA_SECRET}": full.authority,
+        f"/api/v1/{space}/configmaps/{installation.ROOTS}": full.roots,
         f"/api/v1/{agents}/pods/triage": full.data.pods,
         f"/apis/apps/v1/{agents}/deployments/triage": full.data.workloads,
     }
@@ -419,8 +538,16 @@ def over_http() -> Cluster:
     for crd_ in full.crds.items:
         path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd_['metadata']['name']}"
         cluster.objects[path] = crd_
-    cluster.texts = {f"/api/v1/{agents}/pods/triage/log": LOG}
+    cluster.texts = {
+        f"/api/v1/{agents}/pods/triage/log": LOG,
+        f"/api/v1/{agents}/pods/triage:15020/proxy/readyz": READY,
+    }
     return cluster
+
+
+READY = json.dumps(
+    {"ready": True, "configuration": {"source": "stream", "version": "c0ffee", "connected": True}}
+)
 
 
 def _line(second: int, event: str, **fields: Any) -> str:

@@ -15,6 +15,7 @@ from cli.check.catalogue import checks
 from cli.check.command import as_json, blocks, check, judge
 from cli.check.read import read_cluster
 from cli.check.result import State
+from cli.check.sidecar_state import NO_STATES, Configured, States
 from cli.cluster.connect import Connection, connect
 from cli.cluster.failures import ClusterUnavailable
 from cli.cluster.parts import Part
@@ -155,18 +156,25 @@ def test_the_install_namespace_is_where_the_webhooks_lead(api, options) -> None:
 
 def test_the_roots_of_the_control_plane_are_read_where_there_is_one(api, options) -> None:
     real = connect(argparse.Namespace(kubeconfig=Path(options[1]), context=None, acting_as=None)).api
-    data = read_cluster(real, None, "agents", before=False).data
-    assert data is not None
-    assert data.root == Part()
-    text = "controlPlane: {url: 'https://control:15012'}"
+    snapshot = read_cluster(real, None, "agents", before=False)
+    assert snapshot.roots.one == cluster.roots()
+    assert snapshot.data is not None
+    assert snapshot.data.states == States({"triage": Configured("stream", "c0ffee", True)})
     settings = f"/api/v1/namespaces/{cluster.SPACE}/configmaps/outrider-webhook-settings"
-    api.objects[settings] = {"data": {"settings.yaml": text}}
-    api.objects[f"/api/v1/namespaces/{cluster.SPACE}/configmaps/outrider-roots"] = {
-        "data": {"roots.pem": "x"}
-    }
-    data = read_cluster(real, None, "agents", before=False).data
-    assert data is not None
-    assert data.root.one == {"data": {"roots.pem": "x"}}
+    api.objects[settings] = {"data": {"settings.yaml": cluster.SETTINGS}}
+    snapshot = read_cluster(real, None, "agents", before=False)
+    assert snapshot.data is not None
+    assert snapshot.data.states == NO_STATES
+
+
+def test_what_the_secret_of_the_ca_holds_is_not_asked_for(api, options) -> None:
+    path = f"/api/v1/namespaces/{cluster.SPACE}/secrets/outrider-ca"
+    api.objects[path] = {**cluster.authority_secret(), "data": {"keyring.json": "a2V5"}}
+    real = connect(argparse.Namespace(kubeconfig=Path(options[1]), context=None, acting_as=None)).api
+    snapshot = read_cluster(real, None, "agents", before=False)
+    assert snapshot.authority.one == cluster.authority_secret()
+    asked = [headers["Accept"] for url, headers in zip(api.requests, api.headers, strict=True) if url == path]
+    assert asked == ["application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"]
 
 
 class _Recovering:

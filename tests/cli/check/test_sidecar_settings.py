@@ -9,16 +9,17 @@ import pytest
 from cli.check.catalogue import RUNS
 from cli.check.result import Result, State
 from cli.check.sidecar_settings import covers, made_anew
+from cli.cluster.parts import Part
 from tests.support import outrider_cluster as cluster
 from tests.support.outrider_cluster import AGENTS, changed, part
 from webhook.admission.outcome import Injection
 from webhook.admission.settings import InjectionSettings
 
-POD = cluster.injected_pod()
+POD = cluster.injected_pod(settings=InjectionSettings())
 
 
 def checked(settings: str, *pods: dict) -> Result:
-    healthy = cluster.healthy()
+    healthy = cluster.without_control()
     assert healthy.data is not None
     snapshot = replace(
         healthy,
@@ -50,6 +51,24 @@ def test_every_setting_that_changed_makes_pods_late(settings, words) -> None:
     assert found.state is State.WARNING
     assert words in found.seen[0]
     assert "proxy_conflict" not in found.seen[0]
+
+
+def test_other_roots_make_no_pod_late() -> None:
+    """Sidecars learn of them; `sidecar-roots` tells of pods that could not."""
+    made = cluster.injected_pod(settings=cluster.controlled(cluster.root_pem("before")))
+    healthy = cluster.healthy()
+    assert healthy.data is not None
+    snapshot = replace(healthy, data=replace(healthy.data, pods=part(made)))
+    assert RUNS["sidecar-settings"](snapshot, cluster.NOW).state is State.OK
+    unread = replace(snapshot, roots=Part(unread="forbidden (403)"))
+    assert RUNS["sidecar-settings"](unread, cluster.NOW).state is State.OK
+
+
+def test_pods_from_before_the_control_plane_are_late() -> None:
+    found = checked(cluster.CONTROLLED)
+    assert found.state is State.WARNING
+    assert "OUTRIDER_IDENTITY_PROVIDER workload-api is now builtin" in found.seen[0]
+    assert "BEGIN CERTIFICATE" not in found.seen[0]
 
 
 def test_what_the_api_server_fills_in_is_no_difference() -> None:

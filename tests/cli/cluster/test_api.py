@@ -287,3 +287,25 @@ def test_inside_a_pod_its_service_account_is_used(monkeypatch, tmp_path, capsys)
 def test_a_named_kubeconfig_counts_inside_a_pod_too(monkeypatch, tmp_path, capsys) -> None:
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     assert "There is no kubeconfig" in failing(tmp_path / "none", capsys)
+
+
+def test_metadata_is_without_what_an_object_holds(api, cluster) -> None:
+    cluster.objects["/secret"] = {"metadata": {"name": "s"}, "data": {"key": "a2V5"}, "stringData": {"a": "b"}}
+    assert api.metadata("/secret") == {"metadata": {"name": "s"}}
+    assert "PartialObjectMetadata" in cluster.headers[-1]["Accept"]
+
+
+def test_what_a_pod_answers_counts_with_any_status(api, cluster) -> None:
+    cluster.objects["/pods/a:15020/proxy/readyz"] = {"ready": True}
+    assert json.loads(api.through("/pods/a:15020/proxy/readyz")) == {"ready": True}
+    cluster.answers["/pods/b:15020/proxy/readyz"] = (503, '{"ready": false}')
+    assert json.loads(api.through("/pods/b:15020/proxy/readyz")) == {"ready": False}
+    cluster.answers["/pods/c:15020/proxy/readyz"] = (502, "not JSON")
+    assert api.through("/pods/c:15020/proxy/readyz") == "not JSON"
+
+
+@pytest.mark.parametrize(("path", "status"), [("/forbidden", 403), ("/broken", 500), ("/nowhere", 404)])
+def test_what_the_api_server_answers_in_place_of_a_pod_is_a_refusal(api, path, status) -> None:
+    with pytest.raises(Denied) as raised:
+        api.through(path)
+    assert raised.value.status == status

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from cli.check.sidecar_state import Configured, States
+from cli.cluster.answers import Denied
 from cli.cluster.parts import Part
 from cli.describe.description import describe
 from cli.describe.facts import Facts
+from cli.describe.given import Surroundings, read_surroundings
 from cli.describe.journal import read_journal
 from cli.describe.policies import agent_labels, narrowing_of, rights
 from cli.describe.report import as_json, blocks
@@ -24,13 +27,26 @@ from webhook.admission.settings import InjectionSettings
 
 GOLDENS = Path(__file__).parent / "goldens"
 LATER = "2026-06-01T11:30:00Z"
-POD = cluster.injected_pod()
+POD = cluster.injected_pod(settings=InjectionSettings())
 FACTS = Facts(
     POD,
     cluster.namespace("agents", **{"outrider.dev/injection": "enabled"}),
     InjectionSettings(),
     policies=part(cluster.policies()),
     log=cluster.LOG,
+)
+"""Without a control plane."""
+CONTROLLED = cluster.injected_pod()
+STREAM = Facts(
+    CONTROLLED,
+    cluster.namespace("agents", **{"outrider.dev/injection": "enabled"}),
+    cluster.controlled(),
+    Part(absent=True),
+    part(*cluster.of_kind("AgentPolicy")),
+    cluster.LOG,
+    around=Surroundings(tuple(cluster.policy_objects()), (cluster.agent_service(),), (CONTROLLED,)),
+    states=States({"triage": Configured("stream", "c0ffee", True)}),
+    trust_domain="corp.example",
 )
 STATUS = "metadata/annotations/outrider.dev|status"
 
@@ -44,14 +60,200 @@ def expect(name: str, actual: str) -> None:
 
 
 def test_a_description_is_as_recorded() -> None:
-    found = describe(FACTS, cluster.NOW)
-    expect("triage.txt", render(blocks(found)))
-    expect("triage.json", json.dumps(as_json(found), indent=2) + "\n")
-    assert {path.name for path in GOLDENS.iterdir()} == {"triage.txt", "triage.json"}
+    for name, facts in (("triage", STREAM), ("configmap", FACTS)):
+        found = describe(facts, cluster.NOW)
+        expect(f"{name}.txt", render(blocks(found)))
+        expect(f"{name}.json", json.dumps(as_json(found), indent=2) + "\n")
+    assert {path.stem for path in GOLDENS.iterdir()} == {"triage", "configmap"}
 
 
 def text(**more: object) -> str:
     return render(blocks(describe(replace(FACTS, **more), cluster.NOW)))
+
+
+def streamed(**more: object) -> str:
+    return " ".join(render(blocks(describe(replace(STREAM, **more), cluster.NOW))).split())
+
+
+def state(**more: object) -> States:
+    return States(
+        {"triage": Configured(**{"source": "stream", "version": "c0ffee", "connected": True, **more})}
+    )
+
+
+def line(event: str, **more: object) -> str:
+    return json.dumps({"event": event, **more}) + "\n"
+
+
+CONNECTED = line("control_connected") + line("configuration", version="b0b", source="stream")
+XBACKEND = {
+    "apiVersion": "gateway.networking.x-k8s.io/v1alpha1",
+    "kind": "XBackend",
+    "metadata": {"name": "web", "namespace": "agents"},
+    "spec": {
+        "type": "ExternalHostname",
+        "externalHostname": {"hostname": "mcp.example.com"},
+        "port": {"number": 8443},
+    },
+}
+
+
+def access_policy(expression: str = "true") -> dict:
+    cel = {"type": "CEL", "cel": {"expression": expression}}
+    spec = {
+        "targetRefs": [{"group": "", "kind": "Service", "name": "triage"}],
+        "action": "Allow",
+        "rules": [{"name": "all", "authorization": cel}],
+    }
+    return {
+        "apiVersion": "agentic.networking.x-k8s.io/v1alpha1",
+        "kind": "XAccessPolicy",
+        "metadata": {"name": "callers", "namespace": "agents"},
+        "spec": spec,
+    }
+
+
+def around(*more: dict) -> Surroundings:
+    return replace(STREAM.around, objects=(*STREAM.around.objects, *more))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, "in force c0ffee control plane connected"),
+        (
+            {"states": state(source="saved", connected=False, problem="nobody answers")},
+            "c0ffee (saved, from before",
+        ),
+        (
+            {"states": state(connected=False, problem="nobody answers")},
+            "control plane not connected: nobody answers",
+        ),
+        ({"states": state(connected=False)}, "control plane not connected Settings"),
+        ({"states": state(source="none", version="")}, "in force none yet: nothing is let through"),
+        ({"states": state(refused="b0b: configuration_invalid: x")}, "refused b0b: configuration_invalid: x"),
+        (
+            {"states": state(refused="b0b: configuration_invalid: x")},
+            "warning pod triage refused a configuration: b0b: configuration_invalid: x",
+        ),
+        ({"states": States()}, "in force unknown control plane nothing in its log"),
+        (
+            {"states": States(), "log": CONNECTED},
+            "in force b0b control plane connected, as far as its log says",
+        ),
+        (
+            {"states": States(), "log": CONNECTED + line("control_problem", detail="nobody answers.")},
+            "in force b0b control plane not connected: nobody answers",
+        ),
+        (
+            {
+                "states": States(),
+                "log": CONNECTED
+                + line("configuration_refused", reason="configuration_invalid", errors=["x", 7]),
+            },
+            "refused configuration_invalid: x",
+        ),
+        ({"states": States(), "log": line("configuration_refused", errors=7) + CONNECTED}, "in force b0b"),
+        ({"log": ""}, "should be spiffe://corp.example/ns/agents/sa/triage"),
+        ({}, "issued by the control plane"),
+        ({"log": cluster.LOG_LINES[1]}, "The control plane issues it: `outrider check` says how that is."),
+        ({}, "AgentPolicy/triage (enforce, egress: deny); 1 of 1 sidecar runs this generation"),
+        (
+            {
+                "resources": part(
+                    *cluster.of_kind(
+                        "AgentPolicy", cluster.policy_objects(applied={"current": 1, "total": 3})
+                    )
+                )
+            },
+            "1 of 3 sidecars run this generation",
+        ),
+        (
+            {
+                "resources": part(
+                    *cluster.of_kind(
+                        "AgentPolicy",
+                        cluster.policy_objects(
+                            conditions=[
+                                cluster.condition("Accepted", "False", "Invalid", "no such field"),
+                                cluster.condition("Conflicted", "True", "SameDestination"),
+                            ]
+                        ),
+                    )
+                )
+            },
+            "not accepted: Invalid: no such field; in conflict: SameDestination",
+        ),
+        (
+            {"resources": Part(unread="forbidden (403)")},
+            "Not known: AgentPolicies cannot be listed: forbidden (403).",
+        ),
+        (
+            {"around": replace(STREAM.around, unread=("backends of other namespaces cannot be listed: no",))},
+            "As far as it can be told: backends of other namespaces cannot be listed: no.",
+        ),
+        ({"around": Surroundings()}, "No AgentPolicy selects it: nothing is allowed."),
+        (
+            {"around": replace(STREAM.around, objects=(access_policy(),))},
+            "No AgentPolicy selects it: only XAccessPolicies decide. "
+            "XAccessPolicy/agents/callers (Allow, about Service triage)",
+        ),
+        (
+            {"around": around(access_policy("nobody.knows"))},
+            "about Service triage): not accepted at Service/agents/tr",
+        ),
+        ({"around": around(XBACKEND)}, "XBackend agents/web is closed (TLSNotStated): write tls.mode"),
+        (
+            {
+                "around": around(
+                    {
+                        **cluster.policy_objects()[0],
+                        "metadata": {"name": "x", "namespace": "agents"},
+                        "spec": 7,
+                    }
+                )
+            },
+            "Pod agents/triage",
+        ),
+        ({"around": around({"kind": "Unknown"}, {**XBACKEND, "metadata": 7})}, "Pod agents/triage"),
+        (
+            {"pod": changed(CONTROLLED, "metadata/labels/app", "other")},
+            "No AgentPolicy selects it: nothing is allowed.",
+        ),
+    ],
+)
+def test_what_the_control_plane_gives_is_told(more, words) -> None:
+    assert words in streamed(**more)
+
+
+def test_backends_of_other_namespaces_are_named_as_rules_name_them() -> None:
+    backend, policy = cluster.policy_objects()
+    there = changed(backend, "metadata/namespace", "tools")
+    named = changed(policy, "spec/outbound/0/backend", "tools/github")
+    said = streamed(around=replace(STREAM.around, objects=(there, named)))
+    assert "github (MCP, github.tools.svc:8080/mcp) tools get_issue" in said
+
+
+def test_a_pod_from_before_the_control_plane_has_the_policies_of_its_config_map() -> None:
+    said = streamed(pod=POD, policies=part(cluster.policies()), states=States())
+    assert "Configuration" not in said
+    assert "AgentPolicy/triage (enforce, egress: deny) MAY CALL" in said
+    assert "was made without a control plane" in said
+
+
+def test_what_may_not_be_listed_everywhere_is_listed_here() -> None:
+    api = cluster.over_http()
+
+    class Reading:
+        def items(self, path: str, **query: str) -> tuple[dict, ...]:
+            if "/namespaces/" not in path or "services" in path:
+                raise Denied(403, "forbidden")
+            return tuple(api.lists.get(path, ()))
+
+    found = read_surroundings(Reading(), "agents")
+    assert [one["kind"] for one in found.objects] == ["AgentPolicy", "Backend"]
+    assert "services cannot be listed: forbidden (403)" in found.unread
+    assert "pods of other namespaces cannot be listed: forbidden (403)" in found.unread
 
 
 def test_a_pod_without_a_sidecar_is_told_where_to_ask() -> None:
@@ -274,7 +476,9 @@ def test_a_pod_of_a_cluster_is_described(options, capsys) -> None:
     assert main(["describe", "pod", "triage", *flags, "-o", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["identity"]["actual"] == cluster.SPIFFE_ID
-    assert found["policies"]["selecting"] == ["AgentPolicy/triage (enforce, egress: deny)"]
+    running = "1 of 1 sidecar runs this generation"
+    assert found["policies"]["selecting"] == [f"AgentPolicy/triage (enforce, egress: deny); {running}"]
+    assert found["configuration"] == {"in force": "c0ffee", "control plane": "connected"}
     assert found["warnings"] == []
     assert next(one for one in api.requests if "log?" in one).endswith(
         "container=outrider-sidecar&tailLines=2000"
