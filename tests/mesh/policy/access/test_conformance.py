@@ -1,7 +1,7 @@
 """The nine conformance cases of kube-agentic-networking (profile Gateway), as decisions.
 
-Their fixtures: a Gateway, behind it one MCP server with the tools get-sum, get-env and echo; callers are told apart
-by their certificates. What needs a cluster (status within two minutes, the answers' shape) is tested elsewhere.
+Their fixtures: a Gateway, behind it one MCP server with the tools get-sum, get-env and echo; callers are told
+apart by their certificates. What needs a cluster (status within two minutes) is tested elsewhere.
 """
 
 from __future__ import annotations
