@@ -154,7 +154,7 @@ def test_the_crd_never_refuses_what_the_loader_accepts(which: dict[str, Any], da
                 )
                 holder[key] = copy.deepcopy(other)
             case _:
-                holder[key] = data.draw(ODD)
+                holder[key] = copy.deepcopy(data.draw(ODD))
     refused = faults(document)
     if refused:
         with pytest.raises(PolicyInvalid):
