@@ -76,6 +76,7 @@ ELSEWHERE = {
     "mesh-ca": "injection.md#the-control-plane",
     "sidecars-connected": "injection.md#the-control-plane",
     "sidecar-roots": "injection.md#the-control-plane",
+    "access-policies": "policy.md#errors",
     "policy-labels": "policy.md#agentpolicy",
     "network-policy": "injection.md#networkpolicy",
     "sidecar-versions": "use-on-a-cluster.md#upgrade-and-rollback",
