@@ -56,7 +56,7 @@ async def _distributing(application: web.Application, options: argparse.Namespac
         try:
             yield
         finally:
-            hub.drain(0.0)
+            hub.stop()
             for task in tasks:
                 task.cancel()
 

@@ -1,8 +1,8 @@
 """A cluster in a folder: YAML files of objects in place of an API server, looked at now and then.
 
 For one machine and for tests. Files hold policy objects, Services, and Pods where labels matter; a pod that no
-file describes is taken from its first hello, with its account's name as label `app`. What a file said last stays in
-force while it cannot be read.
+file describes is taken from its first hello, its label `app` being the name of its account. What a file said last
+stays in force while it cannot be read.
 """
 
 from __future__ import annotations

@@ -158,6 +158,12 @@ class Hub:
         for mailbox in self._mailboxes.values():
             mailbox.ask_to_leave(spread * random.random())  # noqa: S311 - spreads load
 
+    def stop(self) -> None:
+        """End every stream."""
+        self.draining = True
+        for mailbox in self._mailboxes.values():
+            mailbox.finish(End.LEFT)
+
     def mailboxes(self) -> Iterator[Mailbox]:
         """Those who are connected."""
         yield from self._mailboxes.values()

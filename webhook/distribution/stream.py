@@ -38,6 +38,8 @@ from webhook.distribution.mailbox import End, Mailbox
 from webhook.identity.callers import CallRefused, Proven, who
 
 CONTENT_TYPE = "application/x-ndjson"
+LEAVE_SECONDS = 1.0
+"""How long whoever is still connected at the end is asked to stay away."""
 _ALIVE = write_line(FromControl(alive=True))
 
 
@@ -69,6 +71,10 @@ class ConfigurationStreams:
     def add_to(self, application: web.Application) -> None:
         """Serve the stream in an application that has `callers.CALLERS` and makes answers of CallRefused."""
         application.router.add_post(CONFIGURATION_PATH, self.handle)
+        application.on_shutdown.append(self._shut_down)
+
+    async def _shut_down(self, _application: web.Application) -> None:
+        self._hub.stop()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One stream, from its head to its end; raises CallRefused before the answer has begun."""
@@ -150,8 +156,9 @@ class ConfigurationStreams:
                     await mailbox.news.wait()
             except TimeoutError:
                 said = await send(_ALIVE)
-        if mailbox.end is End.EXPIRED:
-            await send(write_line(FromControl(leave=Leave(0.0))))
+        if mailbox.end in (End.EXPIRED, End.LEFT):
+            seconds = 0.0 if mailbox.end is End.EXPIRED else LEAVE_SECONDS
+            await send(write_line(FromControl(leave=Leave(seconds))))
 
     async def _read(self, lines: AsyncIterator[bytes], mailbox: Mailbox) -> None:
         """Hear what the sidecar says until it says nothing more."""
