@@ -63,6 +63,7 @@ from webhook.admission.settings_readers import (
     section,
     strings,
 )
+from webhook.identity.federation.peers import Peer, read_federation
 
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _NO_ISSUER = "the provider builtin is the control plane's CA, and controlPlane.url does not say where that is"
@@ -88,10 +89,11 @@ class PullPolicy(StrEnum):
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
     """What a settings file says. `namespaces` is None where the file does not speak of them, so that a cluster
-    must be asked."""
+    must be asked. `federation` are the trust domains that sidecars recognise beside their own."""
 
     injection: InjectionSettings
     namespaces: Mapping[str, Namespace] | None = None
+    federation: tuple[Peer, ...] = ()
 
 
 def parse_settings(source: str, file: str) -> SettingsFile:
@@ -108,14 +110,14 @@ def parse_settings(source: str, file: str) -> SettingsFile:
     errors = tuple(log.listed())
     if errors or values is None:
         raise SettingsInvalid(errors)
-    namespaces = values.pop("namespaces", None)
+    namespaces, federation = values.pop("namespaces", None), values.pop("federation", None) or ()
     given = {attribute(key): value for key, value in values.items() if value is not None}
     settings = InjectionSettings(**given)
     if settings.identity.chosen is IdentityProvider.BUILTIN and not settings.control_plane.present:
         raise SettingsInvalid(
             (PolicyError(file, _line_of(nodes[0], "identity"), "identity.provider", _NO_ISSUER),)
         )
-    return SettingsFile(settings, namespaces)
+    return SettingsFile(settings, namespaces, federation)
 
 
 def _line_of(document: Node, key: str) -> int:
@@ -229,5 +231,6 @@ _FIELDS = {
     "redirect": Field(section(_REDIRECT, Redirection)),
     "egress": Field(section(_EGRESS, Egress)),
     "ignoredNamespaces": Field(plain(list_of(matching(NAME, "the name of a namespace")), frozenset)),
+    "federation": Field(read_federation),
     "namespaces": Field(_namespaces),
 }

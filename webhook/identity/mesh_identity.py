@@ -25,6 +25,9 @@ from webhook.identity.authorities import Federated
 from webhook.identity.ca_server import CaServer
 from webhook.identity.callers import Callers
 from webhook.identity.control_tls import ControlCertificate
+from webhook.identity.federation.client import Federation
+from webhook.identity.federation.endpoint import federation_application
+from webhook.identity.federation.peers import Peer
 from webhook.identity.keyring.in_force import InForce
 from webhook.identity.keyring.keeper import CaKeeper, PublishedRoots
 from webhook.identity.keyring.values import Times
@@ -82,13 +85,17 @@ class Cluster:
 
 @dataclass(slots=True)
 class MeshIdentity:
-    """The parts. Run `tasks` beside the server; `wake` whenever leadership changes."""
+    """The parts. Run `tasks` beside the server; `wake` whenever leadership changes.
+
+    `federation` is for a port of its own, with `certificate.context` (https_spiffe) or one from files (https_web).
+    """
 
     in_force: InForce
     certificate: ControlCertificate
     keeper: CaKeeper
     callers: Callers
     application: web.Application
+    federation: web.Application
     tasks: Sequence[Task]
     wake: Callable[[], None]
 
@@ -103,7 +110,7 @@ def mesh_identity(
     *,
     leading: Callable[[], bool],
     roots_changed: Callable[[str], None],
-    federated: Callable[[], Federated] = dict,
+    peers: Sequence[Peer] = (),
     times: Times | None = None,
     limit: RateLimit | None = None,
 ) -> MeshIdentity:
@@ -139,9 +146,12 @@ def mesh_identity(
     )
     reviewer = TokenReviews(cluster.client, options.audience, cluster.troubles(), now)
     callers = Proofs(force, reviewer, now)
-    application = _application(options, force, callers, audit, now, federated, limit)
-    tasks = (*_followers(cluster, options, force, roots, changed), keeper.run, certificate.run)
-    return MeshIdentity(force, certificate, keeper, callers, application, tasks, changed)
+    federation = Federation(options.trust_domain, peers, force.trusted, now, cluster.pace, log)
+    application = _application(options, force, callers, audit, now, federation.bundles, limit)
+    followers = _followers(cluster, options, force, roots, changed)
+    tasks = (*followers, keeper.run, certificate.run, federation.run)
+    served = federation_application(force)
+    return MeshIdentity(force, certificate, keeper, callers, application, served, tasks, changed)
 
 
 def _application(

@@ -8,11 +8,10 @@ also where a connection was there before.
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Final
 
 from aiohttp import web
 
@@ -21,10 +20,10 @@ from mesh.identity.issuance import Refusal
 from mesh.identity.verify import verify_chain
 from webhook.identity.authorities import Authorities, NotSigning
 from webhook.identity.callers import CallRefused, How, Proven
+from webhook.identity.tls_chain import peer_chain
 from webhook.identity.token_reviewer import TokenRefused, TokenReviewer
 
 _WORKLOAD: Final = re.compile(r"/ns/([^/]+)/sa/([^/]+)")
-_DER: Final = 2  # the encoding's number in CPython's _ssl module (ENCODING_DER)
 RETRY_SECONDS: Final = 5
 
 
@@ -38,7 +37,8 @@ class Proofs:
 
     async def who(self, request: web.Request) -> Proven:
         """See Callers. A certificate counts more than a token: who shows one means to be that workload."""
-        chain = _client_chain(request)
+        transport = request.transport
+        chain = peer_chain(None if transport is None else transport.get_extra_info("ssl_object"))
         return self._by_certificate(chain) if chain else await self._by_token(request)
 
     def _by_certificate(self, chain: list[bytes]) -> Proven:
@@ -77,16 +77,3 @@ class Proofs:
             caller.pod,
             caller.uid,
         )
-
-
-def _client_chain(request: web.Request) -> list[bytes]:
-    """The certificates that the client sent (DER, leaf first); empty when it sent none."""
-    tls = None if request.transport is None else request.transport.get_extra_info("ssl_object")
-    # Without a certificate the server's end of the private call below returns a list of None.
-    if not isinstance(tls, ssl.SSLObject) or tls.getpeercert(binary_form=True) is None:
-        return []
-    public = getattr(tls, "get_unverified_chain", None)
-    if public is not None:  # Python 3.13 and later
-        return list(public())
-    found = cast("Any", tls)._sslobj.get_unverified_chain()
-    return [certificate.public_bytes(_DER) for certificate in found or ()]

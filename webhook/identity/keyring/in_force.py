@@ -136,6 +136,13 @@ class InForce:
         except NotSigning:
             return ""
 
+    def trusted(self) -> TrustBundle | None:
+        """The roots as a bundle, None where there are none yet."""
+        try:
+            return self.bundle().x509
+        except NotSigning:
+            return None
+
     @property
     def bridges(self) -> tuple[bytes, ...]:
         """What vouches for our root to those who know only one before it (DER)."""
