@@ -127,7 +127,8 @@ def _response(encoded: bytes) -> Approval:
         if field == 2:
             raise CheckDenied("denied_response")
         if field == 1:
-            said, code = True, _code(_bytes(value))
+            # Messages in pieces are merged (Protocol Buffers, Encoding): a no in any of them is one.
+            said, code = True, code or _code(_bytes(value))
         elif field == 3:
             said, ok = True, ok + _bytes(value)
     if code:
@@ -144,13 +145,13 @@ def _bytes(value: protobuf.Value) -> bytes:
 
 
 def _code(status: bytes) -> int:
-    """The code of a google.rpc.Status; the last one counts."""
+    """The code of a google.rpc.Status, 0 only where it says nothing else."""
     code = 0
     for field, kind, value in protobuf.fields(status):
         if field == 1:
             if kind != protobuf.VARINT or not isinstance(value, int):
                 raise ProtobufMalformed("the code of a status is no number")
-            code = value
+            code = code or value
     return code
 
 
