@@ -99,8 +99,6 @@ def peer(port: int, bundle: str, **more: Any) -> Peer:
 def client(
     *peers: Peer, own: TrustBundle | None = None, lines: list[Any] | None = None, **more: Any
 ) -> Federation:
-    *peers: Peer, own: TrustBundle | None = None, lines: list[Any] | None = None, **more: Any
-) -> Federation:
     log = (lambda _line: None) if lines is None else lines.append
     return Federation(OURS, peers, lambda: own, now, more.pop("pace", Pace()), log, **more)
 
