@@ -11,7 +11,7 @@ from typing import Any
 from cli.policy.agents import Agent
 from cli.policy.judging import selecting
 from cli.policy.questions import Question, context_of, find_backend, parties
-from cli.policy.world import World
+from cli.policy.world import World, names_backend
 from mesh.cel import (
     CelExhausted,
     CelFailed,
@@ -26,7 +26,6 @@ from mesh.policy.access.rules import ANYBODY, source_id
 from mesh.policy.decision import Target
 from mesh.policy.documents import ArgumentRule, McpGrant
 from mesh.policy.globs import EntryList
-from mesh.policy.visible import names
 
 _ARGS: Mapping[str, CelType] = {"args": CelType.JSON_OBJECT}
 _PATH = re.compile(r"\b(?:args|request|source)(?:\.\??[A-Za-z_]\w*|\[\"[^\"]*\"\]|\['[^']*'\])+(?!\w*\()")
@@ -117,7 +116,7 @@ def _grants(
         return
     backend = find_backend(world, agent, question.backend)
     for index, outbound in enumerate(policy.outbound):
-        if names(outbound.backend, backend, agent.namespace):
+        if names_backend(outbound.backend, backend, agent.namespace):
             yield f"outbound[{index}] ", outbound.mcp
 
 

@@ -9,13 +9,12 @@ from typing import Any
 
 from cli.policy.access import Needs, needs_of
 from cli.policy.agents import Agent
-from cli.policy.world import World
+from cli.policy.world import World, names_backend
 from mesh.policy import AgentPolicy, Backend, BackendProtocol, Decision, Principal, RequestContext
 from mesh.policy.decision import Target
 from mesh.policy.documents import ArgumentRule
 from mesh.policy.facts import ANY_ARGUMENTS
 from mesh.policy.globs import EntryList
-from mesh.policy.visible import names
 from mesh.reasons import Reason
 
 METHODS = {"tool": "tools/call", "prompt": "prompts/get", "resource": "resources/read"}
@@ -134,7 +133,7 @@ def requirements(world: World, agent: Agent, backend: Backend, tool: str) -> lis
         rule.mcp
         for policy in selecting(world, agent)
         for rule in policy.outbound
-        if names(rule.backend, backend, agent.namespace)
+        if names_backend(rule.backend, backend, agent.namespace)
     )
     return list(_about(tool, (one for grant in grants for one in grant.arguments)))
 

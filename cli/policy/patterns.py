@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator
 from cli.policy.agents import Agent
 from cli.policy.judging import selecting
 from cli.policy.symbols import ANY, DEEP, Classes, NameClass, classes_of
-from cli.policy.world import World
+from cli.policy.world import World, names_backend
 from mesh.policy import Backend
 from mesh.policy.access.rules import source_id
 from mesh.policy.documents import McpGrant, Names
-from mesh.policy.visible import names
 
 _SCHEME = "spiffe://"
 _SOME_ID = f"{_SCHEME}{ANY}{DEEP}/{ANY}{DEEP}"
@@ -32,7 +31,7 @@ def patterns_for(worlds: Iterable[World], agent: Agent, backend: Backend, kind: 
     for world in worlds:
         for policy in selecting(world, agent):
             for rule in policy.outbound:
-                if names(rule.backend, backend, agent.namespace):
+                if names_backend(rule.backend, backend, agent.namespace):
                     patterns.update(dict.fromkeys(entries(rule.mcp, kind)))
         if kind == "tool":
             patterns.update(dict.fromkeys(_narrowed(agent)))

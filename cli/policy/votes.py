@@ -8,13 +8,12 @@ from cli.policy.access_votes import access_votes
 from cli.policy.agents import Agent
 from cli.policy.questions import Question, parties
 from cli.policy.voted import APART, DENY, GRANT, SILENT, Voted
-from cli.policy.world import World
+from cli.policy.world import World, names_backend
 from mesh.policy import AgentPolicy, Backend, BackendProtocol
 from mesh.policy.compile import compile_rules
 from mesh.policy.decision import Inbound, Target
 from mesh.policy.documents import Mode
 from mesh.policy.rules import Rule, Verdict, Vote
-from mesh.policy.visible import names
 from mesh.reasons import Reason
 
 _WORDS = {Verdict.GRANT: GRANT, Verdict.DENY: DENY, Verdict.SILENT: SILENT}
@@ -80,7 +79,7 @@ def _rules(policy: AgentPolicy, agent: Agent, target: Target, caller: str) -> It
                 yield inbound.at(target.path)
         return
     for outbound in compiled.outbound:
-        if names(outbound.backend, target, agent.namespace):
+        if names_backend(outbound.backend, target, agent.namespace):
             yield outbound.rule
 
 

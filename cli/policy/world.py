@@ -9,6 +9,7 @@ from cli.policy.plane import Plane
 from mesh.policy import Backend, Documents, Policy, compile_policy
 from mesh.policy.access.level import Trust
 from mesh.policy.access.levels import Levels
+from mesh.policy.documents import EVERY_BACKEND
 
 
 @dataclass
@@ -62,3 +63,10 @@ class World:
 def backend_title(backend: Backend, namespace: str) -> str:
     """The name that an agent's policies use for a Backend."""
     return backend.name if backend.namespace in (None, namespace) else f"{backend.namespace}/{backend.name}"
+
+
+def names_backend(rule: str, backend: Backend, namespace: str) -> bool:
+    """Whether `backend` of an outbound rule means this Backend, for an agent of `namespace`."""
+    if backend.namespace in (None, namespace) and rule in (backend.name, EVERY_BACKEND):
+        return True
+    return rule == f"{backend.namespace}/{backend.name}"
