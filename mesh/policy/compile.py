@@ -15,7 +15,7 @@ from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Route
 from mesh.policy.documents import AgentPolicy, Documents, Egress, InboundRule, Mode, OutboundRule
 from mesh.policy.narrowing import Narrowing
 from mesh.policy.rules import AgentRules, InboundGrant, McpRule, OutboundGrant, Rule
-from mesh.policy.spiffe_pattern import pattern_regex
+from mesh.policy.spiffe_pattern import is_pattern, pattern_regex
 from mesh.policy.visible import visible
 
 __all__ = ["INBOUND", "Decision", "HttpRequest", "Inbound", "Policy", "Route", "compile_policy"]
@@ -80,7 +80,9 @@ def _inbound(rule: InboundRule, label: str) -> InboundGrant:
     mcp = None if rule.mcp is None else McpRule(rule.mcp, f"{label} mcp")
     path = None if mcp is None else rule.mcp_path
     arguments = () if rule.mcp is None else required(rule.mcp.arguments, f"{label} mcp")
-    return InboundGrant(_admits(rule.sources), Rule(label, mcp, rule.http, arguments=arguments), path)
+    exact = None if any(map(is_pattern, rule.sources)) else frozenset(rule.sources)
+    admits = _admits(rule.sources) if exact is None else exact.__contains__
+    return InboundGrant(admits, Rule(label, mcp, rule.http, arguments=arguments), path, exact)
 
 
 def _admits(sources: tuple[str, ...]) -> Callable[[str], bool]:

@@ -186,13 +186,13 @@ class Policy:
     ) -> AgentAnswer:
         """What AgentPolicies say, which arguments apart."""
         ask = ballot_paper(target, question, http)
-        decision = self._poll(principal, target, ask)
+        decision = self._poll(principal, target, ask, question)
         required: tuple[tuple[int, tuple[Required, ...]], ...] = ()
         if not question.plain and SUBJECT_METHODS.get(question.method) is Section.TOOLS:
             speakers = self._panel.speakers(principal, target)
             asked = ((i, about(question.name or "", s.arguments)) for i, s in enumerate(speakers))
             required = tuple((index, rules) for index, rules in asked if rules)
-        return AgentAnswer(decision, required, partial(self._poll, principal, target, ask))
+        return AgentAnswer(decision, required, partial(self._poll, principal, target, ask, question))
 
     def server_request(self, principal: Principal, target: Target, kind: str) -> Decision:
         """May the server `target` ask the agent for `kind`: sampling, elicitation or roots, or the method's
@@ -303,13 +303,14 @@ class Policy:
         principal: Principal,
         target: Target,
         ask: Callable[[Rule], Vote],
+        question: Question | None = None,
         instead: Mapping[int, Vote] = NO_VOTES,
     ) -> Decision:
         """Ask every policy that speaks of the target, settle, and take away what is left out. `instead` has the
         votes of some of them, by their index."""
         speakers = self._panel.speakers(principal, target)
         votes = [
-            (speaker.enforce, instead.get(index) or ballot_of(speaker, ask))
+            (speaker.enforce, instead.get(index) or ballot_of(speaker, ask, question))
             for index, speaker in enumerate(speakers)
         ]
         if votes:

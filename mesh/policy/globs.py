@@ -43,6 +43,12 @@ class EntryList:
         self._regex_indexes = [index for _, index in others]
         self._regex = re.compile("|".join(f"({glob_regex(entry)})" for entry, _ in others), re.DOTALL)
 
+    @property
+    def exact(self) -> frozenset[str] | None:
+        """The entries, if all are exact names; None if there is a pattern."""
+        patterns = self._infixes or self._prefixes[0] or self._suffixes[0] or self._regex_indexes
+        return None if patterns or self.everything is not None else frozenset(self._exact)
+
     def find_exact(self, name: str) -> int | None:
         """The index of the entry that is this very name."""
         return self._exact.get(name)

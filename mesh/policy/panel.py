@@ -7,49 +7,102 @@ What a rule grants of MCP counts at and below its own path alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mesh.policy.arguments import Required
 from mesh.policy.decision import Inbound, Target
 from mesh.policy.documents import Backend
+from mesh.policy.facts import Question
 from mesh.policy.principal import Principal
+from mesh.policy.rule_index import WORTH_IT, RuleIndex
 from mesh.policy.rules import AgentRules, Rule
-from mesh.policy.visible import names
+from mesh.policy.visible import names_of
 
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """One policy, and its rules that apply to the question."""
+    """One policy, and its rules that apply to the question. `arguments`: what they require of those of calls."""
 
     label: str
     enforce: bool
     rules: tuple[Rule, ...]
     left_out: bool = False
+    arguments: tuple[Required, ...] = ()
+    index: RuleIndex | None = None
 
-    @property
-    def arguments(self) -> tuple[Required, ...]:
-        """What it requires of the arguments of calls."""
-        return tuple(required for rule in self.rules for required in rule.arguments)
+    @staticmethod
+    def of(agent: AgentRules, rules: tuple[Rule, ...]) -> Speaker:
+        """The policy with these of its rules."""
+        index = RuleIndex(rules) if len(rules) >= WORTH_IT else None
+        required = tuple(required for rule in rules for required in rule.arguments)
+        return Speaker(agent.label, agent.enforce, rules, agent.left_out, required, index)
+
+    def about(self, question: Question | None) -> tuple[Rule, ...]:
+        """The rules to ask; all of them where nothing is known of the question."""
+        if self.index is None or question is None or question.plain:
+            return self.rules
+        return self.index.about(question)
+
+
+class _Numbered(dict[str, list[int]]):
+    """Places of rules by a key, to be found for several keys in their order."""
+
+    def add(self, key: str, index: int) -> None:
+        self.setdefault(key, []).append(index)
+
+    def at(self, keys: Iterable[str]) -> list[int]:
+        return sorted(index for key in keys for index in self.get(key, ()))
+
+
+_PATTERNS = ""
+MAX_PEERS = 256
+"""For how many callers and paths the rules that admit them are remembered."""
+
+
+class _Agent:
+    """One policy's rules, by the Backend that they name and by their exact sources."""
+
+    __slots__ = ("_backends", "_sources", "rules")
+
+    def __init__(self, rules: AgentRules) -> None:
+        self.rules = rules
+        self._backends, self._sources = _Numbered(), _Numbered()
+        for index, grant in enumerate(rules.outbound):
+            self._backends.add(grant.backend, index)
+        for index, inbound in enumerate(rules.inbound or ()):
+            for source in (_PATTERNS,) if inbound.exact is None else inbound.exact:
+                self._sources.add(source, index)
+
+    def outbound(self, names: Iterable[str]) -> tuple[Rule, ...]:
+        """The rules that name a Backend by one of these."""
+        return tuple(self.rules.outbound[index].rule for index in self._backends.at(names))
+
+    def inbound(self, principal: str, path: str | None) -> tuple[Rule, ...]:
+        """The rules that admit a peer, as they count at a path."""
+        grants = self.rules.inbound or ()
+        found = (grants[index] for index in self._sources.at((principal, _PATTERNS)))
+        return tuple(grant.at(path) for grant in found if grant.admits(principal))
 
 
 class Panel:
     """The selecting policies of one agent, arranged by whom to ask."""
 
-    __slots__ = ("_agents", "_namespace", "_outbound", "_speaks_inbound")
+    __slots__ = ("_agents", "_namespace", "_outbound", "_peers", "_speaks_inbound")
 
     def __init__(
         self, backends: Sequence[Backend], agents: Sequence[AgentRules], namespace: str | None = None
     ) -> None:
-        self._agents = tuple(agents)
+        self._agents = tuple(map(_Agent, agents))
         self._namespace = namespace
         self._outbound = {_key(backend): self._speakers_of(backend) for backend in backends}
+        self._peers: dict[tuple[str, str | None], tuple[Speaker, ...]] = {}
         self._speaks_inbound = any(agent.inbound is not None for agent in agents)
 
     def speakers(self, principal: Principal, target: Target) -> tuple[Speaker, ...]:
         """Who speaks of `principal` using `target`; empty when nobody does, which refuses."""
         if isinstance(target, Inbound):
-            return self._inbound(principal, target.path)
+            return self._inbound(principal.id, target.path)
         return self._outbound.get(_key(target), ())
 
     def speaks_of(self, target: Target) -> bool:
@@ -60,20 +113,20 @@ class Panel:
     def _speakers_of(self, backend: Backend) -> tuple[Speaker, ...]:
         speakers = []
         for agent in self._agents:
-            rules = tuple(
-                grant.rule for grant in agent.outbound if names(grant.backend, backend, self._namespace)
-            )
+            rules = agent.outbound(names_of(backend, self._namespace))
             if rules:
-                speakers.append(Speaker(agent.label, agent.enforce, rules, agent.left_out))
+                speakers.append(Speaker.of(agent.rules, rules))
         return tuple(speakers)
 
-    def _inbound(self, principal: Principal, path: str | None) -> tuple[Speaker, ...]:
-        speakers = []
-        for agent in self._agents:
-            if agent.inbound is not None:
-                rules = tuple(grant.at(path) for grant in agent.inbound if grant.admits(principal.id))
-                speakers.append(Speaker(agent.label, agent.enforce, rules, agent.left_out))
-        return tuple(speakers)
+    def _inbound(self, principal: str, path: str | None) -> tuple[Speaker, ...]:
+        found = self._peers.get((principal, path))
+        if found is None:
+            speaking = [agent for agent in self._agents if agent.rules.inbound is not None]
+            found = tuple(Speaker.of(agent.rules, agent.inbound(principal, path)) for agent in speaking)
+            if len(self._peers) >= MAX_PEERS:
+                self._peers.clear()
+            self._peers[principal, path] = found
+        return found
 
 
 def _key(backend: Backend) -> tuple[str | None, str]:

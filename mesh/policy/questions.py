@@ -41,11 +41,11 @@ def ballot_paper(target: Target, question: Question, http: HttpRequest | None) -
     return lambda rule: rule.vote(method, name)
 
 
-def ballot_of(speaker: Speaker, ask: Callable[[Rule], Vote]) -> Vote:
+def ballot_of(speaker: Speaker, ask: Callable[[Rule], Vote], question: Question | None) -> Vote:
     """The verdict of one policy."""
     if not speaker.rules:
         return Vote(Verdict.SILENT, Reason.PEER_NOT_ALLOWED, f"{speaker.label} inbound")
-    return strongest(map(ask, speaker.rules))
+    return strongest(map(ask, speaker.about(question)))
 
 
 def narrowed(tools: ToolNarrowing, target: Target, method: str, name: str) -> Decision | None:

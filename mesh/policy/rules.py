@@ -89,6 +89,12 @@ class SectionRule:
         return next((index for index in found if index is not None), None)
 
     @property
+    def exact(self) -> frozenset[str] | None:
+        """The names it speaks of, None when it holds a pattern."""
+        allow, deny = self._allow.exact, self._deny.exact
+        return None if allow is None or deny is None else allow | deny
+
+    @property
     def grants_all(self) -> bool:
         """True when the section allows everything that is well formed."""
         return self._allow.everything is not None
@@ -150,6 +156,11 @@ class McpRule:
             return Vote(Verdict.DENY, Reason.SERVER_REQUEST_REFUSED, f"{self._label} serverRequests")
         return Vote(Verdict.GRANT, Reason.ALLOWED, self._label)
 
+    def exact_names(self, section: Section) -> frozenset[str] | None:
+        """The names of a section that this rule speaks of; None when it holds a pattern."""
+        rule = self._sections.get(section)
+        return frozenset() if rule is None else rule.exact
+
     def grants_all(self, section: Section) -> bool:
         """True when every well-formed name of the section is allowed by this rule."""
         rule = self._sections.get(section)
@@ -201,12 +212,13 @@ class OutboundGrant:
 @dataclass(frozen=True, slots=True)
 class InboundGrant:
     """A compiled inbound rule; `admits` tells whether an authenticated peer's SPIFFE ID is among its
-    sources. `mcp_path` is None when it grants no MCP.
+    sources. `mcp_path` is None when it grants no MCP. `exact` are its sources where none is a pattern.
     """
 
     admits: Callable[[str], bool]
     rule: Rule
     mcp_path: str | None = None
+    exact: frozenset[str] | None = None
 
     def at(self, path: str | None) -> Rule:
         """What counts of the rule at a declared MCP path, or off all of them (None).

@@ -40,8 +40,9 @@ def is_service_of_its_own(backend: Backend) -> bool:
     return len(labels) >= 3 and labels[1] == backend.namespace and labels[2] == "svc"
 
 
-def names(rule: str, backend: Backend, namespace: str | None) -> bool:
-    """Whether `backend` of an outbound rule means this Backend, for an agent of `namespace`."""
-    if backend.namespace in (None, namespace) and rule in (backend.name, EVERY_BACKEND):
-        return True
-    return rule == f"{backend.namespace}/{backend.name}"
+def names_of(backend: Backend, namespace: str | None) -> tuple[str, ...]:
+    """What `backend` of an outbound rule may be to mean this Backend, for an agent of `namespace`."""
+    if backend.namespace is None:
+        return backend.name, EVERY_BACKEND
+    everywhere = f"{backend.namespace}/{backend.name}"
+    return (backend.name, EVERY_BACKEND, everywhere) if backend.namespace == namespace else (everywhere,)
