@@ -25,8 +25,11 @@ from webhook.admission.settings_file import SettingsFile, SettingsInvalid, parse
 from webhook.certificates.issue import Lifetimes
 from webhook.cluster.client import ApiClient
 from webhook.cluster.server import ApiServer
+from webhook.control import ControlPorts, control_plane
+from webhook.distribution.plane import Place
+from webhook.leadership import Candidate
 from webhook.parts import Parts
-from webhook.plane import Names, Plane, self_certificates
+from webhook.plane import Names, Plane, lone_candidate, self_certificates
 from webhook.readiness import Readiness
 
 INVALID = 2
@@ -49,7 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def _serve(given: argparse.Namespace, settings: SettingsFile, lifetimes: Lifetimes) -> int:
     api_server = ApiServer.of_cluster(os.environ)
-    if api_server is None and (settings.namespaces is None or given.certificates == "self"):
+    needed = settings.namespaces is None or given.certificates == "self" or given.control_port
+    if api_server is None and needed:
         print(_NO_CLUSTER, file=sys.stderr)
         return INVALID
     async with contextlib.AsyncExitStack() as stack:
@@ -60,15 +64,28 @@ async def _serve(given: argparse.Namespace, settings: SettingsFile, lifetimes: L
             plane = Plane(ApiClient(session, api_server), server.metrics, _log)
             parts.add_cluster(plane, namespaces=settings.namespaces is None)
         certificate = SwitchedCertificate()
+        candidate: Candidate | None = None
         if given.certificates == "files":
             certificate = parts.add_files(given.cert, given.key, given.reload)
         else:
             domain = settings.injection.cluster_domain
-            parts.add_own(self_certificates(plane, _names(given), certificate, domain, lifetimes))
+            own = self_certificates(plane, _names(given), certificate, domain, lifetimes)
+            candidate = own.candidate
+            parts.add_own(own)
+        if given.control_port:
+            ports = ControlPorts(given.control_port, given.federation_port)
+            place = Place(given.namespace, given.identity)
+            if candidate is None:
+                candidate = parts.add_candidate(lone_candidate(plane, _names(given)))
+            parts.add_control(
+                control_plane(
+                    plane, server, settings, place, given.trust_domain, ports, candidate, given.drain
+                )
+            )
         server.problems = Readiness(parts.problems, time.monotonic).problems
         stop = await stack.enter_async_context(stop_on_signal())
         serving = Serving(given.host, given.port, given.telemetry_port, drain=given.drain)
-        await serve(server, serving, certificate, stop, Beside(parts.tasks, parts.leaving))
+        await serve(server, serving, certificate, stop, Beside(parts.tasks, parts.leave, parts.listeners))
     return 0
 
 
@@ -78,7 +95,7 @@ def _names(given: argparse.Namespace) -> Names:
 
 _NO_CLUSTER = (
     "This is no pod of a cluster (KUBERNETES_SERVICE_HOST is not set): --certificates files and namespaces in the "
-    "settings file are needed."
+    "settings file are needed, and there is no control port."
 )
 
 

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from mesh.identity.errors import SpiffeIdInvalid
+from mesh.identity.spiffe_id import parse_trust_domain
 from mesh.settings import installation as names
 
+TRUST_DOMAIN = "cluster.local"
 ENV_NAMESPACE = "OUTRIDER_NAMESPACE"
 ENV_POD_NAME = "OUTRIDER_POD_NAME"
 
@@ -19,6 +22,7 @@ def parse(arguments: list[str] | None, environment: Mapping[str, str]) -> argpar
         prog="python -m webhook", description="Serve Outrider's admission webhook."
     )
     _serving(parser)
+    _control(parser)
     _certificates(parser, environment)
     given = parser.parse_args(arguments)
     if given.certificates is None:
@@ -29,6 +33,12 @@ def parse(arguments: list[str] | None, environment: Mapping[str, str]) -> argpar
         parser.error("--cert and --key belong to --certificates files")
     if given.certificates == "self" and not (given.namespace and given.identity):
         parser.error(f"--namespace and --identity, or {ENV_NAMESPACE} and {ENV_POD_NAME}, are needed")
+    if given.control_port and not (given.namespace and given.identity):
+        parser.error(
+            f"--control-port needs --namespace and --identity, or {ENV_NAMESPACE} and {ENV_POD_NAME}"
+        )
+    if given.federation_port and not given.control_port:
+        parser.error("--federation-port needs --control-port: it serves what the CA of that port signs with")
     return given
 
 
@@ -50,6 +60,31 @@ def _serving(parser: argparse.ArgumentParser) -> None:
         default=5.0,
         metavar="SECONDS",
         help="serve on after SIGTERM (default: %(default)s)",
+    )
+
+
+def _control(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("sidecars").add_argument
+    add(
+        "--control-port",
+        type=int,
+        default=0,
+        metavar="PORT",
+        help="port by which sidecars get identity and configuration, TLS (default: none)",
+    )
+    add(
+        "--trust-domain",
+        type=_trust_domain,
+        default=TRUST_DOMAIN,
+        metavar="NAME",
+        help="of all identities (default: %(default)s)",
+    )
+    add(
+        "--federation-port",
+        type=int,
+        default=0,
+        metavar="PORT",
+        help="port of the bundle endpoint for other trust domains, TLS (default: none)",
     )
 
 
@@ -96,6 +131,13 @@ def _certificates(parser: argparse.ArgumentParser, environment: Mapping[str, str
         metavar="SECONDS",
         help="how long a new authority is published before it signs (default: 60)",
     )
+
+
+def _trust_domain(text: str) -> str:
+    try:
+        return parse_trust_domain(text)
+    except SpiffeIdInvalid as invalid:
+        raise argparse.ArgumentTypeError(str(invalid)) from invalid
 
 
 def _seconds(text: str) -> timedelta:

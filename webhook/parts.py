@@ -6,9 +6,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from webhook.admission.run import Background, follow_files
+from webhook.admission.run import Background, Listener, follow_files
 from webhook.admission.server import AdmissionServer
 from webhook.admission.serving_tls import ServingCertificate
+from webhook.control import ControlPlane
+from webhook.leadership import Candidate
 from webhook.plane import Plane, SelfCertificates
 from webhook.readiness import Problems
 
@@ -20,7 +22,13 @@ class Parts:
     server: AdmissionServer
     tasks: list[Background] = field(default_factory=list)
     problems: list[Problems] = field(default_factory=list)
-    leaving: Background | None = None
+    leaving: list[Background] = field(default_factory=list)
+    listeners: list[Listener] = field(default_factory=list)
+
+    async def leave(self) -> None:
+        """Do what is to be done when this process leaves."""
+        for one in self.leaving:
+            await one()
 
     def add_cluster(self, plane: Plane, *, namespaces: bool) -> None:
         """What every replica in a cluster does; `namespaces`: also ask the cluster for those."""
@@ -48,4 +56,17 @@ class Parts:
         """A certificate of the webhook's own authority."""
         self.tasks.extend(own.tasks)
         self.problems.append(own.observed.problems)
-        self.leaving = own.candidate.resign
+        self.leaving.append(own.candidate.resign)
+
+    def add_candidate(self, candidate: Candidate) -> Candidate:
+        """One that only wants to lead."""
+        self.tasks.append(candidate.campaign)
+        self.leaving.append(candidate.resign)
+        return candidate
+
+    def add_control(self, control: ControlPlane) -> None:
+        """The port by which sidecars get identity and configuration."""
+        self.tasks.extend(control.tasks)
+        self.problems.append(control.problems)
+        self.leaving.insert(0, control.leave)
+        self.listeners.extend(control.listeners)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from webhook.admission import metrics as series
@@ -47,6 +47,8 @@ class Plane:
     log: Log
     pace: Pace = field(default_factory=Pace)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    led: list[Callable[[], None]] = field(default_factory=list)
+    """Called whenever this replica may have begun or ceased to lead."""
 
     def troubles(self) -> Troubles:
         """Counts failures of calls, and logs each change."""
@@ -72,7 +74,8 @@ class Plane:
         def resolved(native: bool | None) -> None:
             asked.set()
             if native is not None:
-                server.use(settings.for_cluster(native_sidecars=native))
+                resolved_settings = settings.for_cluster(native_sidecars=native)
+                server.use(replace(resolved_settings, control_plane=server.settings.control_plane))
                 self.log({"event": "native_sidecars", "native": native})
             self.metrics.set(series.NATIVE, server.settings.native)
 
@@ -119,6 +122,8 @@ def self_certificates(
         metrics.set(series.AUTHORITY_EXPIRY, expiry)
         metrics.set(series.LEADER, candidate.leading)
         wake.set()
+        for tell in plane.led:
+            tell()
 
     def faulty(entry: dict[str, object]) -> None:
         if "error" in entry or "faults" in entry:
@@ -159,6 +164,30 @@ def self_certificates(
         wake,
     )
     return SelfCertificates(observed, keeper, candidate, _tasks(plane, places, observed, keeper, candidate))
+
+
+def lone_candidate(plane: Plane, names: Names, terms: Terms | None = None) -> Candidate:
+    """Who leads, where the webhook has no authority of its own to look after."""
+    terms = terms or Terms()
+
+    def changed() -> None:
+        plane.metrics.set(series.LEADER, candidate.leading)
+        for tell in plane.led:
+            tell()
+
+    candidate = Candidate(
+        plane.client,
+        names.namespace,
+        names.lease,
+        Election(names.identity, terms),
+        terms,
+        plane.pace,
+        plane.troubles(),
+        plane.log,
+        plane.now,
+        changed,
+    )
+    return candidate
 
 
 def _tasks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -46,11 +47,23 @@ Background = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
+class Listener:
+    """One more port, with TLS: `name` is for the log, `connections` how many there may be at once."""
+
+    name: str
+    runner: web.AppRunner
+    port: int
+    context: ssl.SSLContext
+    connections: int = MOST_CONNECTIONS
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
-    """What runs beside the server: until it stops, and once when it begins to drain."""
+    """What runs beside the server: until it stops, and once when it begins to drain; and where else to listen."""
 
     tasks: Sequence[Background] = ()
     leaving: Background | None = None
+    listeners: Sequence[Listener] = ()
 
 
 async def serve(
@@ -64,6 +77,8 @@ async def serve(
     beside = beside or Beside()
     async with contextlib.AsyncExitStack() as stack:
         addresses = await _listen(stack, server, serving, certificate)
+        for listener in beside.listeners:
+            addresses[listener.name] = await _listen_also(stack, server, serving, listener)
         await stack.enter_async_context(_running(beside.tasks))
         server.log({"event": "ready", **addresses})
         await stop.wait()
@@ -100,6 +115,23 @@ async def _listen(
         ).start()
         addresses["telemetry"] = [_address(one) for one in telemetry.addresses]
     return addresses
+
+
+async def _listen_also(
+    stack: contextlib.AsyncExitStack, server: AdmissionServer, serving: Serving, listener: Listener
+) -> list[str]:
+    await listener.runner.setup()
+    stack.push_async_callback(listener.runner.cleanup)
+    await TimedSite(
+        listener.runner,
+        serving.host or None,
+        listener.port,
+        ssl_context=listener.context,
+        seconds=serving.head,
+        most=listener.connections,
+        turned_away=lambda: server.metrics.add(series.TURNED_AWAY, listener.name),
+    ).start()
+    return [_address(one) for one in listener.runner.addresses]
 
 
 async def _runner(

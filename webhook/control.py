@@ -1,0 +1,116 @@
+"""The control port, put together: identity and configuration for sidecars, and what the leader does about both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from webhook.admission.identity_settings import IdentityProvider
+from webhook.admission.run import Background, Listener
+from webhook.admission.server import AdmissionServer
+from webhook.admission.settings import InjectionSettings
+from webhook.admission.settings_file import SettingsFile
+from webhook.distribution.hub import MOST_HANDSHAKES, MOST_STREAMS
+from webhook.distribution.offers import Domains
+from webhook.distribution.plane import Distribution, Place, distribution
+from webhook.identity.application import control_runner
+from webhook.identity.mesh_identity import Cluster, IdentityOptions, MeshIdentity, mesh_identity
+from webhook.leadership import Candidate
+from webhook.plane import Plane
+
+_SPREAD = 0.8
+"""Of the time to drain, in which sidecars are asked to leave."""
+_MOST_FEDERATED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPorts:
+    """Where to listen; 0: nowhere."""
+
+    control: int
+    federation: int = 0
+
+
+@dataclass(slots=True)
+class ControlPlane:
+    """What serves sidecars; nothing runs yet."""
+
+    identity: MeshIdentity
+    distribution: Distribution
+    listeners: Sequence[Listener]
+    drain: float
+
+    @property
+    def tasks(self) -> list[Background]:
+        """What runs beside the listeners."""
+        return [*self.identity.tasks, *self.distribution.tasks]
+
+    def problems(self) -> list[str]:
+        """Why sidecars could not be served, for readiness; empty where they could."""
+        return [*self.identity.problems(), *self.distribution.problems()]
+
+    async def leave(self) -> None:
+        """Ask sidecars to connect elsewhere."""
+        self.distribution.hub.drain(self.drain * _SPREAD)
+
+
+def control_plane(
+    plane: Plane,
+    server: AdmissionServer,
+    settings: SettingsFile,
+    place: Place,
+    trust_domain: str,
+    ports: ControlPorts,
+    candidate: Candidate,
+    drain: float,
+) -> ControlPlane:
+    """Put the parts together."""
+    injection = settings.injection
+
+    def roots_changed(roots: str) -> None:
+        server.use(server.settings.with_roots(roots))
+
+    identity = mesh_identity(
+        Cluster(plane.client, plane.pace, plane.troubles, plane.log, plane.now),
+        _identity_options(injection, place, trust_domain),
+        leading=lambda: candidate.leading,
+        roots_changed=roots_changed,
+        peers=settings.federation,
+    )
+    plane.led.append(identity.wake)
+    made = distribution(
+        plane.client,
+        place,
+        Domains(trust_domain, injection.cluster_domain),
+        plane.metrics,
+        plane.log,
+        plane.pace,
+        plane.troubles,
+        lambda: candidate.leading,
+    )
+    made.streams.add_to(identity.application)
+    return ControlPlane(identity, made, _listeners(identity, ports), drain)
+
+
+def _identity_options(injection: InjectionSettings, place: Place, trust_domain: str) -> IdentityOptions:
+    host = urlsplit(injection.control_plane.url).hostname
+    return IdentityOptions(
+        trust_domain,
+        place.namespace,
+        injection.cluster_domain,
+        issues=injection.identity.chosen is IdentityProvider.BUILTIN,
+        audience=injection.control_plane.audience,
+        names=(host,) if host else (),
+    )
+
+
+def _listeners(identity: MeshIdentity, ports: ControlPorts) -> list[Listener]:
+    context = identity.certificate.context
+    runner = control_runner(identity.application)
+    most = MOST_STREAMS + MOST_HANDSHAKES
+    listeners = [Listener("control", runner, ports.control, context, most)]
+    if ports.federation:
+        federation = control_runner(identity.federation)
+        listeners.append(Listener("federation", federation, ports.federation, context, _MOST_FEDERATED))
+    return listeners
