@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     path: Path | None = parser.parse_args(arguments).config
     try:
         config = load_config(path, os.environ)
-        documents = load_files(config.policies)
+        documents = load_files(config.policies) if config.policies else Documents()
     except PolicyInvalid as invalid:
         print(invalid, file=sys.stderr)
         return INVALID

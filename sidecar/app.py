@@ -6,10 +6,13 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from mesh.policy.access.level import Trust
 from mesh.policy.compile import compile_policy
+from mesh.policy.decide import Policy
 from mesh.policy.documents import Documents
 from mesh.policy.principal import Principal
 from mesh.reasons import Reason
@@ -18,12 +21,14 @@ from sidecar.capture.inbound_redirect import InboundRedirect
 from sidecar.capture.mesh import accept_mesh
 from sidecar.capture.original_destination import original_destination
 from sidecar.capture.outbound_redirect import OutboundRedirect
-from sidecar.config import Address, PrivateAddresses, Provider, SidecarConfig
+from sidecar.config import Address, Denials, PrivateAddresses, Provider, SidecarConfig
 from sidecar.descriptors import raise_limit, shortage
+from sidecar.external_auth.authorizer import Authorizer
+from sidecar.external_auth.grpc_channels import GrpcChannels
 from sidecar.identity.chosen import chosen_provider
-from sidecar.identity.expiry import ExpiryWatch
 from sidecar.identity.holder import IdentityHolder, utc_now
-from sidecar.identity.provider import Identity, IdentityProvider
+from sidecar.identity.keeper import IdentityKeeper
+from sidecar.identity.provider import IdentityProvider
 from sidecar.proxy.channel import Channel
 from sidecar.proxy.dial import NetworkDialer
 from sidecar.proxy.downstream import Downstream
@@ -32,9 +37,10 @@ from sidecar.proxy.ourselves import Ourselves
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.pool import Pool
 from sidecar.proxy.resolve import Resolver
+from sidecar.proxy.revoked import cut_revoked
 from sidecar.proxy.routing import UNDECLARED
 from sidecar.proxy.ticker import Ticker
-from sidecar.readiness import Readiness, assess, bound, identity_health
+from sidecar.readiness import FROM_FILES, Readiness, assess, bound, identity_health
 from sidecar.tasks import spawn
 from sidecar.telemetry import names
 from sidecar.telemetry.app_health import AppHealth
@@ -43,6 +49,9 @@ from sidecar.telemetry.log import Log
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.probe_listener import PROBE_CONNECTIONS, ProbeListener
 from sidecar.telemetry.record import Recorder
+
+if TYPE_CHECKING:
+    from sidecar.control.plane import ControlPlane
 
 AGENT = "agent"
 """Principal of outbound traffic before there is an SVID."""
@@ -57,6 +66,7 @@ class Sidecar:
         """`provider`: where identity comes from; by default what the configuration says."""
         loop = asyncio.get_running_loop()
         self.config = config
+        self._documents = None if config.control is not None else documents
         self._clock = loop.time
         self.metrics = Metrics()
         self.log = Log(dropped=lambda lines: self.metrics.count(names.LOG_LINES_DROPPED, (), lines))
@@ -81,30 +91,26 @@ class Sidecar:
             redirected=config.listen.redirect_inbound is not None,
         )
         self.pipeline = Pipeline(
-            compile_policy(
-                documents,
-                labels=config.agent.labels,
-                namespace=config.agent.namespace,
-                boundary=self._dialer.boundary(
-                    private_addresses=config.egress.private_addresses is PrivateAddresses.ALLOW
-                ),
-                narrowing=config.narrowing,
-            ),
+            self._compiled(documents, config.agent.labels),
             limits=config.limits,
             pool=self._pool,
             dialer=self._dialer,
             recorder=self.recorder,
             clock=self._clock,
             application=self._application,
+            authorizer=self._authorizer(),
+            forbidden=config.denials is Denials.FORBIDDEN,
         )
         self._app_health = AppHealth(
             config.application.probes, config.application.host, config.agent.pod_ip, clock=self._clock
         )
         self._listeners: dict[str, Listener] = {}
-        self._source = provider or identity_provider(config, self._identity_problem)
-        self._provider: asyncio.Task[None] | None = None
-        self._expiry_watch = ExpiryWatch(self.identity, self._identity_expired)
-        self._identity_trouble = ""
+        self._control = self._control_plane()
+        self._keeper = IdentityKeeper(self.identity, self.log, self.metrics, self._pool.renew)
+        trust = None if self._control is None else self._control.trust
+        self._source = provider or chosen_provider(
+            config.identity, self._keeper.problem, config.control, trust
+        )
         self._intercepted: tuple[str, ...] = ()
         self._stop = asyncio.Event()
         self._register_gauges()
@@ -117,8 +123,12 @@ class Sidecar:
         self._tell_shortage()
         self._ticker.start()
         await self._listen("telemetry", listen.telemetry, self._health_connection)
-        self._watch_identity()
-        await self._first_identity()
+        self._keeper.begin(self._source)
+        # Plain text is never a fallback, and no policy is not a policy: nothing is accepted before both are there.
+        await self._unless_stopped(self._keeper.first())
+        if self._documents is not None and self.identity.current is not None:
+            self.pipeline.use(self._compiled(self._documents, self.config.agent.labels))
+        await self._first_configuration()
         if self._stop.is_set():
             return self.addresses
         self._trust_interception()
@@ -162,50 +172,79 @@ class Sidecar:
         self._listeners[name] = listener
         self._own.add(address, _split(listener.address))
 
-    def _watch_identity(self) -> None:
-        if self._source is not None:
-            self.identity.subscribe(self._identity_changed)
-            self._provider = spawn(self._source.run(self.identity.publish), name="identity provider")
+    async def _first_configuration(self) -> None:
+        if self._control is not None and not self._stop.is_set():
+            await self._control.start()
+            await self._unless_stopped(self._control.first())
 
-    async def _first_identity(self) -> None:
-        """Nothing is accepted before there is an SVID: plain text is never a fallback."""
-        if self._provider is None:
-            return
-        arrived = asyncio.Event()
-        unsubscribe = self.identity.subscribe(lambda identity: arrived.set())
-        waiting = spawn(arrived.wait(), name="first SVID")
-        stopping = spawn(self._stop.wait(), name="stop before SVID")
+    async def _unless_stopped(self, awaited: Coroutine[Any, Any, None]) -> None:
+        """Until `awaited` has come to an end, or the sidecar shall."""
+        tasks = spawn(awaited, name="starting"), spawn(self._stop.wait(), name="stop while starting")
         try:
-            await asyncio.wait((waiting, stopping, self._provider), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            waiting.cancel()
-            stopping.cancel()
-            unsubscribe()
+            for task in tasks:
+                task.cancel()
 
-    def _identity_problem(self, sentence: str) -> None:
-        self._identity_trouble = sentence
-        self.log.write("identity_problem", detail=sentence)
+    # Policy.
 
-    def _identity_expired(self, identity: Identity) -> None:
-        svid = identity.svid
-        self.log.write(
-            "identity_expired",
-            reason=Reason.SVID_EXPIRED,
-            spiffe_id=str(svid.spiffe_id),
-            since=svid.not_after.isoformat(),
+    def _authorizer(self) -> Authorizer:
+        authorities = self.config.authorities
+        channels = GrpcChannels(str(authorities) if authorities else None)
+        address = self._dialer.address
+        return Authorizer(
+            self._pool, self.config.limits, self.recorder, self._clock, address=address, channels=channels
         )
 
-    def _identity_changed(self, identity: Identity) -> None:
-        self._identity_trouble = ""
-        self.metrics.count(names.IDENTITY_ROTATIONS)
-        self._pool.renew()
-        self.log.write(
-            "identity",
-            spiffe_id=str(identity.svid.spiffe_id),
-            serial=identity.svid.serial,
-            not_after=identity.svid.not_after.isoformat(),
-            trust_domains=sorted(identity.bundles),
+    def _compiled(self, documents: Documents, labels: Mapping[str, str]) -> Policy:
+        config = self.config
+        private = config.egress.private_addresses is PrivateAddresses.ALLOW
+        return compile_policy(
+            documents,
+            labels=labels,
+            namespace=config.agent.namespace,
+            boundary=self._dialer.boundary(private_addresses=private),
+            narrowing=config.narrowing,
+            trust=self._trust(),
         )
+
+    def _trust(self) -> Trust:
+        """ServiceAccounts of access policies are those of our own trust domain, known since the first SVID."""
+        current = self.identity.current
+        return Trust(None if current is None else current.svid.spiffe_id.trust_domain)
+
+    def _control_plane(self) -> ControlPlane | None:
+        config = self.config
+        if config.control is None:
+            return None
+        # Imported here, because a sidecar whose policies are files needs none of it.
+        from sidecar.control.plane import ControlPlane
+
+        return ControlPlane(
+            config.control,
+            config.agent,
+            self.identity,
+            own_ca=config.identity.provider is Provider.BUILTIN,
+            log=self.log,
+            metrics=self.metrics,
+            compile=self._compiled,
+            current=lambda: self.pipeline.policy,
+            use=self.use,
+            clock=self._clock,
+        )
+
+    def use(self, policy: Policy) -> None:
+        """Put another policy in force while this one serves."""
+        self.pipeline.use(policy)
+        connections = (x for listener in self._listeners.values() for x in listener.connections)
+        for direction, peer, reason in cut_revoked(self.pipeline, connections):
+            self.metrics.count(names.REVOKED_CONNECTIONS, (direction,))
+            self.log.write("revoked", direction=direction, peer=peer, reason=reason)
+        interception = self.pipeline.interception
+        beyond = () if interception is None else interception.beyond(policy.backends)
+        if beyond:
+            reason = Reason.INTERCEPTION_UNAVAILABLE
+            self.log.write("interception_incomplete", reason=reason, hosts=beyond, detail=reason.sentence)
 
     # Connections.
 
@@ -261,7 +300,8 @@ class Sidecar:
             policies=self.pipeline.policy.policies,
             interception=None if config.interception is None else self._intercepted,
             draining=self._stop.is_set(),
-            trouble=self._identity_trouble,
+            trouble=self._keeper.trouble,
+            configuration=FROM_FILES if self._control is None else self._control.health(),
         )
 
     def unready(self) -> tuple[Reason, ...]:
@@ -320,21 +360,16 @@ class Sidecar:
         self.pipeline.draining = True
         traffic = [x for name, x in self._listeners.items() if name != "telemetry"]
         results = await asyncio.gather(*(x.drain(self.config.limits.drain_seconds) for x in traffic))
-        if self._provider is not None:
-            self._provider.cancel()
-            await asyncio.gather(self._provider, return_exceptions=True)
-        self._expiry_watch.stop()
+        if self._control is not None:
+            await self._control.stop()
+        await self._keeper.stop()
+        await self.pipeline.authorizer.close()
         self._pool.close()
         if telemetry := self._listeners.get("telemetry"):
             await telemetry.drain(0.1)
         self._ticker.stop()
         self.log.write("stopped", complete=all(results))
         self.log.close()
-
-
-def identity_provider(config: SidecarConfig, problem: Callable[[str], None]) -> IdentityProvider | None:
-    """The source of identity that the configuration names; it tells `problem` why it has to wait."""
-    return chosen_provider(config.identity, problem)
 
 
 def _agent_name(config: SidecarConfig) -> str:

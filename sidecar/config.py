@@ -35,6 +35,7 @@ from sidecar.contradictions import (
     in_listeners,
     with_application,
     with_identity,
+    without_control,
 )
 from sidecar.control_section import read_control
 from sidecar.environment import ENVIRONMENT, blamed, environment_faults, overlay
@@ -153,6 +154,8 @@ def _contradictions(values: Mapping[str, Any], endpoint: str | None, folder: Pat
         yield from with_identity(listen, identity)
     if identity is not INVALID:
         yield from in_identity(identity, endpoint)
+        if values["control"] is None:
+            yield from without_control(identity)
     if INVALID not in (values["policies"], values["control"], values["agent"]):
         yield from in_control(values["policies"], values["control"], values["agent"])
     if isinstance(values["authorities"], str):

@@ -78,6 +78,15 @@ def with_identity(listen: ListenSettings, identity: IdentitySettings) -> Iterato
             yield Contradiction(f"listen.{name}", "mutual TLS needs an identity; set identity.provider")
 
 
+def without_control(identity: IdentitySettings) -> Iterator[Contradiction]:
+    """What needs a control plane, where there is none."""
+    if identity.provider is Provider.BUILTIN:
+        yield Contradiction(
+            "identity.provider",
+            "builtin has its SVID from the control plane; add the section control, or choose another provider",
+        )
+
+
 def in_control(
     policies: Sequence[object], control: ControlSettings | None, agent: AgentSettings
 ) -> Iterator[Contradiction]:
@@ -108,12 +117,9 @@ def in_identity(identity: IdentitySettings, environment_socket: str | None) -> I
             fault = f"not set, and {ENDPOINT_VARIABLE} in its place: {fault}"
         if fault:
             yield Contradiction("identity.socket", fault)
-    needed = {Provider.FILES: identity.files, Provider.BUILTIN: identity.builtin}
-    if identity.provider in needed and needed[identity.provider] is None:
-        yield Contradiction(f"identity.{identity.provider}", "missing; it says where the identity comes from")
-    given = {"socket": identity.socket, "spiffeId": identity.spiffe_id} | {
-        name.value: value for name, value in needed.items()
-    }
+    if identity.provider is Provider.FILES and identity.files is None:
+        yield Contradiction("identity.files", "missing; it says where the identity comes from")
+    given = {"socket": identity.socket, "spiffeId": identity.spiffe_id, "files": identity.files}
     for name in (name for name, value in given.items() if value is not None):
         uses = _USES[name]
         if identity.provider in uses:
@@ -129,7 +135,6 @@ _USES = {
     "socket": (Provider.WORKLOAD_API,),
     "spiffeId": (Provider.WORKLOAD_API, Provider.FILES, Provider.BUILTIN),
     "files": (Provider.FILES,),
-    "builtin": (Provider.BUILTIN,),
 }
 """Which providers heed a key of the section."""
 

@@ -40,6 +40,43 @@ class IdentityHealth(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds_to_expiry: float | None = None
 
 
+class Source(StrEnum):
+    """Where the policy in force comes from. `saved`: what the control plane last gave before this start."""
+
+    NONE = "none"
+    FILES = "files"
+    SAVED = "saved"
+    STREAM = "stream"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A configuration that did not come in force."""
+
+    version: str
+    reason: Reason
+    detail: str
+    at: datetime
+
+
+class ConfigurationHealth(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is in force, and what is known of the control plane; only `source` where there is none.
+
+    `since`: when the control plane was connected to, or was lost; None if it never was there. `problem`: why it is
+    not there. `refusal`: what it sent last, if that did not come in force.
+    """
+
+    source: Source
+    version: str = ""
+    applied: datetime | None = None
+    connected: bool | None = None
+    since: datetime | None = None
+    problem: str = ""
+    refusal: Refusal | None = None
+
+
+FROM_FILES = ConfigurationHealth(Source.FILES)
+
+
 class Obstacle(msgspec.Struct, frozen=True, omit_defaults=True):
     """One reason why the sidecar is not ready: the code and its sentence, and what is known of this case."""
 
@@ -62,6 +99,7 @@ class Readiness(msgspec.Struct, frozen=True):
     """The hosts whose TLS is ended here; None where it is off."""
     draining: bool
     reasons: tuple[Obstacle, ...]
+    configuration: ConfigurationHealth = FROM_FILES
 
 
 def identity_health(svid: X509Svid | None, now: datetime, *, wanted: bool) -> IdentityHealth:
@@ -101,19 +139,29 @@ def assess(
     interception: tuple[str, ...] | None,
     draining: bool,
     trouble: str,
+    configuration: ConfigurationHealth = FROM_FILES,
 ) -> Readiness:
     """Put the states together. `trouble` is what the source of identity last complained of, if it does."""
-    reasons = tuple(_obstacles(identity, listeners, draining=draining, trouble=trouble))
-    return Readiness(not reasons, identity, listeners, policies, interception, draining, reasons)
+    reasons = tuple(_obstacles(identity, configuration, listeners, draining=draining, trouble=trouble))
+    return Readiness(
+        not reasons, identity, listeners, policies, interception, draining, reasons, configuration
+    )
 
 
 def _obstacles(
-    identity: IdentityHealth, listeners: Mapping[str, str | None], *, draining: bool, trouble: str
+    identity: IdentityHealth,
+    configuration: ConfigurationHealth,
+    listeners: Mapping[str, str | None],
+    *,
+    draining: bool,
+    trouble: str,
 ) -> Iterator[Obstacle]:
     if identity.state is IdentityState.WAITING:
         yield _obstacle(Reason.NO_SVID, trouble)
     if identity.state is IdentityState.EXPIRED:
         yield _obstacle(Reason.SVID_EXPIRED, trouble, identity.not_after)
+    if configuration.source is Source.NONE:
+        yield _obstacle(Reason.NO_CONFIGURATION, configuration.problem)
     for name, address in listeners.items():
         if address is None:
             yield _obstacle(Reason.LISTENER_NOT_BOUND, f"listen.{name}")

@@ -103,35 +103,20 @@ class FilesSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class BuiltinSettings:
-    """The mesh's own CA: where it is, the root that vouches for it, the token that proves us to it."""
-
-    server: Target
-    root: Path
-    token: Path
-
-    def below(self, folder: Path) -> BuiltinSettings:
-        """Relative paths are relative to `folder`."""
-        return BuiltinSettings(self.server, folder / self.root, folder / self.token)
-
-
-@dataclass(frozen=True, slots=True)
 class IdentitySettings:
-    """Where identity comes from. `spiffe_id`: which SVID to take if there are several, or which it must be."""
+    """Where identity comes from; builtin: from the control plane.
+
+    `spiffe_id`: which SVID to take if there are several, or which it must be.
+    """
 
     provider: Provider = Provider.NONE
     socket: str | None = None
     spiffe_id: str | None = None
     files: FilesSettings | None = None
-    builtin: BuiltinSettings | None = None
 
     def below(self, folder: Path) -> IdentitySettings:
         """Relative paths are relative to `folder`."""
-        return replace(
-            self,
-            files=self.files and self.files.below(folder),
-            builtin=self.builtin and self.builtin.below(folder),
-        )
+        return replace(self, files=self.files and self.files.below(folder))
 
 
 @dataclass(frozen=True, slots=True)

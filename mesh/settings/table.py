@@ -308,23 +308,6 @@ ENV_IDENTITY_FILES_JWT_SVIDS = _env(
     "{}",
     "Files that hold JWT-SVIDs, by audience.",
 )
-ENV_IDENTITY_BUILTIN_URL = _env(
-    "IDENTITY_BUILTIN_URL", "identity.builtin.url", Text("an https:// URL"), "", "The mesh's own CA."
-)
-ENV_IDENTITY_BUILTIN_ROOT = _env(
-    "IDENTITY_BUILTIN_ROOT",
-    "identity.builtin.root",
-    Text("a path"),
-    "",
-    "The root that vouches for the CA's own certificate.",
-)
-ENV_IDENTITY_BUILTIN_TOKEN = _env(
-    "IDENTITY_BUILTIN_TOKEN",
-    "identity.builtin.token",
-    Text("a path"),
-    "",
-    "The projected ServiceAccount token, for the CA's audience.",
-)
 ENV_HIDDEN_SECRETS = _env(
     "HIDDEN_SECRETS",
     "",

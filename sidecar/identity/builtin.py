@@ -32,8 +32,9 @@ from mesh.identity.issuance import (
 )
 from mesh.identity.jwt_svid import JwtSvid
 from mesh.identity.svid import X509Svid
+from sidecar.control.failed import CallFailed, Cause
 from sidecar.identity.backoff import Backoff
-from sidecar.identity.ca_client import CaClient, CaFailed, Cause
+from sidecar.identity.ca_client import CaClient
 from sidecar.identity.endless import endless
 from sidecar.identity.holder import utc_now
 from sidecar.identity.jwt_source import JwtUnavailable, jwt_fault
@@ -91,7 +92,7 @@ class BuiltinProvider:
         """A token from the CA for `audience`; raises JwtUnavailable."""
         try:
             svid = read_jwt_svid(await self._client.jwt_svid(audience), audience)
-        except CaFailed as failed:
+        except CallFailed as failed:
             raise JwtUnavailable(failed.detail) from failed
         except IdentityInvalid as invalid:
             raise JwtUnavailable(f"the CA gave a token that cannot be used: {invalid}") from invalid
@@ -109,7 +110,7 @@ class BuiltinProvider:
         """Do what is due; returns after how many seconds to come again."""
         try:
             delay = await self._ask(publish)
-        except CaFailed as failed:
+        except CallFailed as failed:
             return self._failed(failed.cause, failed.detail, failed.retry_after)
         except SvidOutOfDate as skewed:
             return self._failed(Cause.CLOCK, f"our clock and the CA's differ: {skewed}")
@@ -140,8 +141,8 @@ class BuiltinProvider:
         """Renew; where that fails, see whom to trust all the same before it is told."""
         try:
             return await self._renew(publish)
-        except (CaFailed, IdentityInvalid):
-            with contextlib.suppress(CaFailed, IdentityInvalid):
+        except (CallFailed, IdentityInvalid):
+            with contextlib.suppress(CallFailed, IdentityInvalid):
                 self._trust(Identity(svid, _bundles(await self._client.bundles())), publish)
             raise
 

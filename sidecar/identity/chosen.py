@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sidecar.identity.provider import IdentityProvider
-from sidecar.settings import BuiltinSettings, FilesSettings, IdentitySettings, Provider
+from sidecar.settings import ControlSettings, FilesSettings, IdentitySettings, Provider
+
+if TYPE_CHECKING:
+    from sidecar.control.trust import ControlTrust
 
 
-def chosen_provider(settings: IdentitySettings, problem: Callable[[str], None]) -> IdentityProvider | None:
-    """None where there shall be no identity; what is wrong later is told to `problem`."""
+def chosen_provider(
+    settings: IdentitySettings,
+    problem: Callable[[str], None],
+    control: ControlSettings | None = None,
+    trust: ControlTrust | None = None,
+) -> IdentityProvider | None:
+    """None where there shall be no identity; what is wrong later is told to `problem`.
+
+    `control` and `trust`: the control plane, whose CA the provider builtin asks.
+    """
     if settings.provider is Provider.WORKLOAD_API and settings.socket is not None:
         # py-spiffe and grpc cost 30 MB: only who uses the Workload API pays for it.
         from sidecar.identity.workload_api import WorkloadApiProvider
@@ -17,8 +29,8 @@ def chosen_provider(settings: IdentitySettings, problem: Callable[[str], None]) 
         return WorkloadApiProvider(settings.socket, spiffe_id=settings.spiffe_id, on_problem=problem)
     if settings.provider is Provider.FILES and settings.files is not None:
         return _files(settings.files, settings.spiffe_id, problem)
-    if settings.provider is Provider.BUILTIN and settings.builtin is not None:
-        return _builtin(settings.builtin, settings.spiffe_id, problem)
+    if settings.provider is Provider.BUILTIN and control is not None and trust is not None:
+        return _builtin(control, trust, settings.spiffe_id, problem)
     return None
 
 
@@ -31,10 +43,10 @@ def _files(files: FilesSettings, spiffe_id: str | None, problem: Callable[[str],
 
 
 def _builtin(
-    builtin: BuiltinSettings, spiffe_id: str | None, problem: Callable[[str], None]
+    control: ControlSettings, trust: ControlTrust, spiffe_id: str | None, problem: Callable[[str], None]
 ) -> IdentityProvider:
     from sidecar.identity.builtin import BuiltinProvider
     from sidecar.identity.ca_client import CaClient
 
-    client = CaClient(builtin.server, builtin.root, builtin.token)
+    client = CaClient(control.server, trust, control.token)
     return BuiltinProvider(client, spiffe_id=spiffe_id, on_problem=problem)

@@ -19,13 +19,14 @@ async def endless(
     problem: Callable[[str], None],
     backoff: Backoff,
     sleep: Callable[[float], Awaitable[None]],
+    what: str = "the identity provider",
 ) -> None:
     """Run `run` until cancelled, again after each end of it; `problem` is told how it ended.
 
     Its failure goes to the loop's exception handler too, which shows where it came from.
     """
     while True:
-        (ended,) = await asyncio.gather(spawn(run(), name="identity provider's run"), return_exceptions=True)
+        (ended,) = await asyncio.gather(spawn(run(), name=f"run of {what}"), return_exceptions=True)
         how = "ended" if ended is None else f"failed ({type(ended).__name__}: {ended})"
-        problem(f"the identity provider {how} and is begun again")
+        problem(f"{what} {how} and is begun again")
         await sleep(backoff.next())

@@ -97,8 +97,9 @@ def test_the_sidecar_reads_every_setting_of_the_platform(settings) -> None:
 def test_the_sidecar_reads_where_its_identity_comes_from(identity) -> None:
     config = load_config(None, environment(InjectionSettings(identity=identity)))
     assert config.identity.provider == identity.chosen
-    if config.identity.builtin is not None:
-        assert config.identity.builtin.token == Path("/run/outrider/token/token")
+    if config.identity.provider is Provider.BUILTIN:
+        assert config.control is not None
+        assert config.control.token == Path("/run/outrider/token/token")
     if config.identity.files is not None:
         assert config.identity.files.certificate.parent == Path("/run/outrider/identity")
         assert (config.identity.files.key is None) == (identity.files.pod_certificate is not None)

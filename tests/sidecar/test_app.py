@@ -14,7 +14,7 @@ import pytest
 
 from mesh.policy.load import load_texts
 from mesh.reasons import Reason
-from sidecar.app import Sidecar, bind_error, identity_provider
+from sidecar.app import Sidecar, bind_error
 from sidecar.config import (
     AgentSettings,
     ApplicationSettings,
@@ -164,15 +164,3 @@ async def test_a_peer_that_is_silent_in_its_handshake_is_dropped() -> None:
     async with server_side(provider, 1, limits=limits) as (_, port), client_of(port) as client:
         with contextlib.suppress(ConnectionError):
             assert await asyncio.wait_for(client.reader.read(), 5) == b""
-
-
-@pytest.mark.parametrize(
-    ("identity", "made"),
-    [
-        (IdentitySettings(), False),
-        (IdentitySettings(Provider.WORKLOAD_API), False),
-        (IdentitySettings(Provider.WORKLOAD_API, "unix:///x.sock", TRIAGE), True),
-    ],
-)
-def test_the_configuration_chooses_where_identity_comes_from(identity: IdentitySettings, made: bool) -> None:
-    assert (identity_provider(config(identity), lambda sentence: None) is not None) is made

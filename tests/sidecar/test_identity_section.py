@@ -7,15 +7,13 @@ from pathlib import Path
 import pytest
 
 from mesh.policy.errors import PolicyInvalid
-from sidecar.config import Provider, SidecarConfig, load_config
+from sidecar.config import SidecarConfig, load_config
 
 MINIMAL = "policies: [p.yaml]\n"
 FILES = (
     "identity: {provider: files, files: {certificate: svid.pem, key: svid_key.pem, bundle: /b/bundle.pem}}\n"
 )
-BUILTIN = (
-    "identity: {provider: builtin, builtin: {url: 'https://ca:8444/x', root: root.pem, token: /t/token}}\n"
-)
+BUILTIN = "identity: {provider: builtin}\n"
 
 
 def config_of(text: str, folder: Path, **environment: str) -> SidecarConfig:
@@ -52,15 +50,6 @@ def test_federated_bundles_and_tokens_have_a_file_each(tmp_path: Path) -> None:
     assert files.jwt_svids == {"https://idp": tmp_path / "jwt.token"}
 
 
-def test_the_ca_is_named_by_its_url(tmp_path: Path) -> None:
-    identity = config_of(BUILTIN, tmp_path).identity
-    assert identity.provider is Provider.BUILTIN
-    assert identity.builtin is not None
-    server = identity.builtin.server
-    assert (server.host, server.port, server.path) == ("ca", 8444, b"/x")
-    assert (identity.builtin.root, identity.builtin.token) == (tmp_path / "root.pem", Path("/t/token"))
-
-
 def test_variables_say_the_same(tmp_path: Path) -> None:
     files = config_of(
         "",
@@ -75,34 +64,26 @@ def test_variables_say_the_same(tmp_path: Path) -> None:
     assert files is not None
     assert (files.certificate, files.key, files.bundle) == (Path("/c.pem"), Path("/k.pem"), Path("/b.pem"))
     assert (files.federated, files.jwt_svids) == ({"b.example": Path("/f.pem")}, {"db": Path("/db.token")})
-    builtin = config_of(
-        "", tmp_path, PROVIDER="builtin", BUILTIN_URL="https://ca", BUILTIN_ROOT="/r", BUILTIN_TOKEN="/t"
-    ).identity.builtin
-    assert builtin is not None
-    assert builtin.server.port == 443
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("identity: {provider: files}\n", "identity.files: missing"),
-        ("identity: {provider: builtin}\n", "identity.builtin: missing"),
+        (BUILTIN, "identity.provider: builtin has its SVID from the control plane"),
+        ("identity: {provider: builtin, builtin: {url: 'https://ca'}}\n", "builtin"),
         ("identity: {provider: other}\n", "identity.provider"),
         ("identity: {provider: files, files: {key: k}}\n", "identity.files.certificate"),
         ("identity: {provider: files, files: {certificate: c, bundle: ''}}\n", "is no path"),
         (FILES.replace("}}", ", federated: {B.example: b.pem}}}"), 'identity.files.federated["B.example"]'),
         (FILES.replace("}}", ", federated: {b.example: ''}}}"), "is no path"),
         (FILES.replace("}}", ", federated: 1}}"), "expected a mapping"),
-        (BUILTIN.replace("https:", "http:"), "would show the token to the network"),
-        (BUILTIN.replace("https:", "ftp:"), "identity.builtin.url"),
-        (BUILTIN.replace("/x'", "/x?y'"), "has a query"),
-        (BUILTIN.replace(", token: /t/token", ""), "identity.builtin.token"),
-        (BUILTIN.replace("provider: builtin", "provider: files"), "no effect with provider files"),
+        (FILES.replace("provider: files", "provider: builtin"), "no effect with provider builtin"),
         (
-            BUILTIN.replace("{provider", "{socket: 'unix:///s', provider"),
+            FILES.replace("{provider", "{socket: 'unix:///s', provider"),
             "write provider workload-api, or remove",
         ),
-        (BUILTIN.replace("{provider", "{spiffeId: x, provider"), "identity.spiffeId"),
+        (FILES.replace("{provider", "{spiffeId: x, provider"), "identity.spiffeId"),
         (FILES.replace("provider: files", "provider: none"), "no identity and no mutual TLS"),
     ],
 )
@@ -110,7 +91,6 @@ def test_what_cannot_work_is_told(tmp_path: Path, text: str, complaint: str) -> 
     assert complaint in fault(text, tmp_path)
 
 
-@pytest.mark.parametrize("text", [FILES, BUILTIN])
-def test_each_provider_may_be_bound_to_one_identity(tmp_path: Path, text: str) -> None:
-    identity = config_of(text.replace("{provider", "{spiffeId: 'spiffe://a/b', provider"), tmp_path).identity
+def test_a_provider_may_be_bound_to_one_identity(tmp_path: Path) -> None:
+    identity = config_of(FILES.replace("{provider", "{spiffeId: 'spiffe://a/b', provider"), tmp_path).identity
     assert identity.spiffe_id == "spiffe://a/b"

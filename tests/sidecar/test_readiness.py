@@ -10,7 +10,15 @@ import msgspec
 import pytest
 
 from mesh.reasons import Reason
-from sidecar.readiness import IdentityHealth, IdentityState, assess, bound, identity_health
+from sidecar.readiness import (
+    ConfigurationHealth,
+    IdentityHealth,
+    IdentityState,
+    Source,
+    assess,
+    bound,
+    identity_health,
+)
 from sidecar.settings import ListenSettings
 from tests.support.meshed import TRIAGE, new_mesh
 
@@ -80,10 +88,12 @@ def test_every_part_is_told_and_every_obstacle_at_once() -> None:
         interception=("api.example.com",),
         draining=True,
         trouble="",
+        configuration=ConfigurationHealth(Source.NONE, connected=False, problem="nobody answers"),
     )
     told = json.loads(msgspec.json.encode(found))
     assert [(one["code"], one.get("detail")) for one in told.pop("reasons")] == [
         ("no_svid", None),
+        ("no_configuration", "nobody answers"),
         ("listener_not_bound", "listen.forward"),
         ("listener_not_bound", "listen.inbound"),
         ("draining", None),
@@ -95,4 +105,5 @@ def test_every_part_is_told_and_every_obstacle_at_once() -> None:
         "policies": ["AgentPolicy/triage"],
         "interception": ["api.example.com"],
         "draining": True,
+        "configuration": {"source": "none", "connected": False, "problem": "nobody answers"},
     }

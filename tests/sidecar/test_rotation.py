@@ -12,6 +12,7 @@ from mesh.identity.issue import new_svid
 from mesh.identity.pem import CERTIFICATE, PRIVATE_KEY, write_pem
 from mesh.identity.spiffe_id import SpiffeId
 from sidecar.app import Sidecar
+from sidecar.control.trust import ControlTrust
 from sidecar.identity.builtin import BuiltinProvider
 from sidecar.identity.ca_client import CaClient
 from sidecar.identity.files import FilesProvider
@@ -19,16 +20,18 @@ from sidecar.identity.identity_files import FileLayout
 from tests.support.ca import LiveClock, RunningCa, running_ca
 from tests.support.loopback import Client, answering, call, client_of, json_answer, result, serving
 from tests.support.meshed import GITHUB, TRIAGE, client_side, server_side
-from webhook.identity.authorities import RotationTimes
+from webhook.identity.authorities import quick_times
 
 # SVIDs of four seconds are renewed each two; an authority is announced a second before it signs.
-QUICK = RotationTimes(timedelta(seconds=40), timedelta(seconds=4), timedelta(seconds=1))
+QUICK = quick_times(timedelta(seconds=40), timedelta(seconds=4), timedelta(seconds=1))
 
 
 def from_ca(ca: RunningCa, namespace: str, account: str) -> Any:
     token = ca.folder / f"{account}.token"
     token.write_text(ca.tokens.token(namespace, account))
-    return BuiltinProvider(CaClient(ca.target, ca.root, token), on_problem=ca.problems.append)
+    return BuiltinProvider(
+        CaClient(ca.target, ControlTrust(ca.root.read_text()), token), on_problem=ca.problems.append
+    )
 
 
 async def ask(client: Client) -> int:

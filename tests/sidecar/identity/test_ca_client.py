@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from mesh.protocol.http1.target import absolute_form
-from sidecar.identity.ca_client import CaClient, CaFailed, Cause
+from sidecar.control.failed import CallFailed, Cause
+from sidecar.control.trust import ControlTrust
+from sidecar.identity.ca_client import CaClient
 from tests.support.ca import running_ca
 from webhook.identity.serving_certificate import CERT_FILE, KEY_FILE, ROOT_FILE, make_serving_files
 
@@ -49,7 +51,7 @@ async def scripted(
     port = server.sockets[0].getsockname()[1]
     target = absolute_form(f"https://localhost:{port}/ca".encode())
     try:
-        yield CaClient(target, folder / ROOT_FILE, folder / "token", 0.5)
+        yield CaClient(target, ControlTrust((folder / ROOT_FILE).read_text()), folder / "token", 0.5)
     finally:
         server.close()
 
@@ -67,9 +69,9 @@ def answer(*parts: bytes) -> tuple[Script, list[bytes]]:
     return script, seen
 
 
-async def failure(folder: Path, script: Script, **options: object) -> CaFailed:
+async def failure(folder: Path, script: Script, **options: object) -> CallFailed:
     async with scripted(folder, script, **options) as client:  # type: ignore[arg-type]
-        with pytest.raises(CaFailed) as failed:
+        with pytest.raises(CallFailed) as failed:
             await client.bundles()
     return failed.value
 
@@ -92,7 +94,7 @@ async def test_a_request_is_small_and_its_own(tmp_path: Path) -> None:
 async def test_the_token_goes_with_what_needs_it(tmp_path: Path) -> None:
     script, seen = answer(GOOD)
     async with scripted(tmp_path, script) as client:
-        with pytest.raises(CaFailed) as failed:
+        with pytest.raises(CallFailed) as failed:
             await client.svid("csr")
         assert failed.value.cause is Cause.MALFORMED
         assert b"POST /ca/v1/svid HTTP/1.1\r\n" in seen[0]
@@ -124,7 +126,7 @@ async def test_what_a_ca_says_becomes_one_line(tmp_path: Path) -> None:
     raw = b"HTTP/1.1 503 X\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
     failed = await failure(tmp_path, answer(raw)[0])
     assert (failed.cause, failed.retry_after) == (Cause.UNAVAILABLE, 0)
-    assert failed.detail == "the CA cannot issue now: no API server"
+    assert failed.detail == "the control plane cannot serve this now: no API server"
 
 
 async def test_a_server_that_says_nothing_is_given_up(tmp_path: Path) -> None:
@@ -175,7 +177,7 @@ async def test_a_connection_that_is_cut_is_told(tmp_path: Path) -> None:
 async def test_bundles_need_no_token(tmp_path: Path) -> None:
     async with running_ca(tmp_path) as ca:
         ca.token.unlink()
-        client = CaClient(ca.target, ca.root, ca.token)
+        client = CaClient(ca.target, ControlTrust(ca.root.read_text()), ca.token)
         assert set((await client.bundles()).bundles) == {"a.example"}
 
 

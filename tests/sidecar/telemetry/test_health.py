@@ -14,7 +14,7 @@ from tests.support.fakes import Clock, FakeTransport, settled
 
 READY = (
     b'{"ready":true,"identity":{"state":"none"},"listeners":{},"policies":[],"interception":null,'
-    b'"draining":false,"reasons":[]}\n'
+    b'"draining":false,"reasons":[],"configuration":{"source":"files"}}\n'
 )
 
 
