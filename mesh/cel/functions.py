@@ -89,7 +89,7 @@ def _format(sizes: Sequence[Size]) -> tuple[int, Size]:
 def matching(program: int, text: Size) -> int:
     """The steps of `matches`: the library compiles the pattern each time, and RE2 may walk every instruction for
     each byte."""
-    return 8000 + 500 * program + 12 * program * text.chars
+    return 8000 + 500 * program + 16 * program * text.chars
 
 
 @functools.lru_cache(maxsize=1024)

@@ -15,8 +15,8 @@ from mesh.cel.errors import CelExhausted, CelFailed
 
 MAX_LEAVES: Final = 10_000
 """Values and keys, over all variables that an expression reads: the library copies each, in up to 0.3 us."""
-MAX_CHARS: Final = 8 * 1024 * 1024
-"""Bytes of UTF-8 at most, of all strings together: as many cost 10 ms to copy."""
+MAX_CHARS: Final = 5 * 1024 * 1024
+"""Bytes of UTF-8 at most, of all strings together: as many take 10 ms to look at and copy."""
 MAX_DEPTH: Final = 100
 _LOW, _HIGH = -(2**63), 2**64 - 1
 

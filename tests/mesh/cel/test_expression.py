@@ -212,7 +212,7 @@ def test_the_library_is_imported_when_something_is_compiled_and_not_before() -> 
 def test_the_worst_that_is_let_through_ends_soon() -> None:
     """One generous bound of the clock, far above what was measured; the rest is counted in steps."""
     text = "[ab]*a[ab]{100}x"
-    args = {"s": "".join(random.Random(2).choices("ab", k=11_000))}
+    args = {"s": "".join(random.Random(2).choices("ab", k=8_500))}
     began = time.perf_counter()
     assert not holds(f"args.s.matches('{text}')", args)
     assert time.perf_counter() - began < 1.0
