@@ -51,3 +51,25 @@ def test_what_does_not_fit_together_is_told(arguments, told, capsys) -> None:
         parse(arguments, {})
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_sidecars_are_served_where_a_port_is_given() -> None:
+    assert (parse([], POD).control_port, parse([], POD).trust_domain) == (0, "cluster.local")
+    given = parse(
+        ["--control-port", "15012", "--trust-domain", "a.example", "--federation-port", "8443"], POD
+    )
+    assert (given.control_port, given.trust_domain, given.federation_port) == (15012, "a.example", 8443)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--cert", "a", "--key", "b", "--control-port", "1"], "--control-port needs --namespace"),
+        (["--cert", "a", "--key", "b", "--federation-port", "1"], "--federation-port needs --control-port"),
+        (["--trust-domain", "A_!"], "argument --trust-domain"),
+    ],
+)
+def test_a_control_port_needs_to_know_who_we_are(arguments, told, capsys) -> None:
+    with pytest.raises(SystemExit):
+        parse(arguments, {})
+    assert told in capsys.readouterr().err
