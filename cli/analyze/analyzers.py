@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from cli.analyze import labels, pods, policies, webhooks
+from cli.analyze import access, documents, labels, pods, policies, webhooks
 from cli.analyze.finding import Finding
 from cli.analyze.inventory import Inventory
 
@@ -14,12 +14,17 @@ ANALYZERS: Final[tuple[Callable[[Inventory], Iterator[Finding]], ...]] = (
     labels.misspelt,
     labels.namespace_values,
     labels.contradictions,
-    policies.invalid,
+    documents.invalid,
     policies.selects_nothing,
+    policies.unknown_backends,
     policies.unused_backends,
     policies.grants_everything,
     policies.missing,
     policies.observing,
+    access.conflicting,
+    access.not_accepted,
+    access.unknown_targets,
+    access.foreign_gateways,
     pods.refused,
     pods.without,
     pods.lacking,

@@ -8,6 +8,7 @@ from cli.analyze.inventory import Item
 from cli.check.objects import ended
 from cli.cluster.answers import Obj, Reading
 from cli.cluster.parts import read_list
+from mesh.policy.access.documents import AGENTIC_GROUP, GATEWAY_GROUP, GATEWAY_X_GROUP
 from mesh.policy.documents import API_VERSION
 from webhook.admission.settings import InjectionSettings
 
@@ -26,6 +27,10 @@ _NAMESPACED = (
     ("/apis/batch/v1", "cronjobs"),
     (f"/apis/{API_VERSION}", "agentpolicies"),
     (f"/apis/{API_VERSION}", "backends"),
+    (f"/apis/{AGENTIC_GROUP}/v1alpha1", "xaccesspolicies"),
+    (f"/apis/{AGENTIC_GROUP}/v0alpha0", "xbackends"),
+    (f"/apis/{GATEWAY_X_GROUP}/v1alpha1", "xbackends"),
+    (f"/apis/{GATEWAY_GROUP}/v1", "gateways"),
 )
 
 

@@ -71,7 +71,7 @@ TABLE: Final = (
         "OUT0201",
         Level.ERROR,
         "invalid policy document",
-        "Correct it; nothing of the file takes effect before.",
+        "Correct it; until then what was in force stays, and of a ConfigMap nothing takes effect.",
     ),
     Code(
         "OUT0202",
@@ -89,7 +89,7 @@ TABLE: Final = (
         "OUT0204",
         Level.ERROR,
         "rule that names an unknown Backend",
-        "Correct the name, or add the Backend; nothing of the file takes effect before.",
+        "Correct the name, or add the Backend; until then the rule has no effect, nor the whole of a ConfigMap.",
     ),
     Code(
         "OUT0205",
@@ -101,13 +101,43 @@ TABLE: Final = (
         "OUT0206",
         Level.WARNING,
         "namespace without policies",
-        "Create the ConfigMap; pods with a sidecar wait for it.",
+        "Write an AgentPolicy; without one nothing is allowed to its agents, nor to anybody who calls them.",
     ),
     Code(
         "OUT0207",
         Level.INFO,
         "policy that only observes",
         "Write mode: enforce once what it would refuse is what should be refused.",
+    ),
+    Code(
+        "OUT0208",
+        Level.ERROR,
+        "Backend that claims what another has",
+        "Keep one of the two; the younger is given to nobody.",
+    ),
+    Code(
+        "OUT0209",
+        Level.ERROR,
+        "XAccessPolicy that is not accepted",
+        "Correct what the message names; meanwhile it grants nothing, and what it is about stays closed.",
+    ),
+    Code(
+        "OUT0210",
+        Level.WARNING,
+        "XAccessPolicy about what is not there",
+        "Correct the name; targets are looked for in the namespace of the policy.",
+    ),
+    Code(
+        "OUT0211",
+        Level.WARNING,
+        "XAccessPolicy about a kind that sidecars do not serve",
+        "Name a Service, Backend or XBackend, or a Gateway of class outrider; nobody enforces it here.",
+    ),
+    Code(
+        "OUT0212",
+        Level.INFO,
+        "XAccessPolicy about a Gateway of others",
+        "Nothing, if that is meant; sidecars enforce those about Gateways of class outrider.",
     ),
     # Pods.
     Code(

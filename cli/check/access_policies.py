@@ -29,6 +29,8 @@ SERVED: Final = {
     (CORE_GROUP, "Service"),
 }
 """Group and kind of the targets that sidecars know."""
+_OURS: Final = SERVED - {(GATEWAY_GROUP, "Gateway")}
+"""Those of which the control plane says something in any case; of Gateways only if they are of its class."""
 
 
 def access_policies(snapshot: Snapshot, now: datetime) -> Result:
@@ -65,7 +67,7 @@ def _told(policy: Obj) -> Iterator[str]:
             yield f"{what} is about {called} {name}, a kind that sidecars do not serve"
     if said.refused:
         yield f"{what} is not accepted: {said.refused}"
-    elif not said.said and any((group, kind) in SERVED for group, kind, _ in targets(policy)):
+    elif not said.said and any((group, kind) in _OURS for group, kind, _ in targets(policy)):
         yield f"{what}: the control plane has not said anything of it yet"
     elif said.stale:
         yield f"{what}: the control plane has not looked at it since it was changed"

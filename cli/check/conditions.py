@@ -17,8 +17,8 @@ CONTROLLER: Final = "outrider.dev/controller"
 class Verdict:
     """`said`: there is a status of ours. `stale`: it is about an older generation of the object.
 
-    `refused` and `conflict` are empty where there is nothing to say; else reason and message. `current` of `total`
-    sidecars run this generation, None where nobody counts.
+    `refused`, `conflict` and `unapplied` (by sidecars that refused it) are empty where there is nothing to say;
+    else reason and message. `current` of `total` sidecars run this generation, None where nobody counts.
     """
 
     said: bool = False
@@ -27,6 +27,7 @@ class Verdict:
     conflict: str = ""
     current: int | None = None
     total: int | None = None
+    unapplied: str = ""
 
     @property
     def behind(self) -> bool:
@@ -45,6 +46,7 @@ def verdict(item: Obj) -> Verdict:
         _told(conditions, "Conflicted", "True"),
         _count(applied, "current"),
         _count(applied, "total"),
+        _told([one for one in conditions if one.get("reason") == "Refused"], "Applied", "False"),
     )
 
 

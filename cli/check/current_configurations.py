@@ -26,6 +26,11 @@ def running_what_is_written(agents: Agents) -> Result:
     if data.agent_policies.unread and not data.states.by_pod:
         return skipped(f"AgentPolicies cannot be listed: {data.agent_policies.unread}")
     refused = [
+        f"{item.get('kind')} {name_of(item)} is not applied: {said.unapplied}"
+        for item in items
+        if (said := verdict(item)).unapplied
+    ]
+    refused += [
         f"pod {name} refused a configuration: {one.refused}" for name, one in _states(agents) if one.refused
     ]
     problems = [*refused, *(told for item in items for told in _behind(item)), *_different(agents)]
@@ -44,7 +49,7 @@ def _behind(item: Obj) -> Iterator[str]:
     elif said.stale:
         generation = inner(item, "metadata", "generation")
         yield f"{what}: the control plane has not looked at generation {generation} yet"
-    elif said.behind:
+    elif said.behind and not said.unapplied:
         yield f"{what}: {said.current} of {said.total} sidecars run this generation"
 
 

@@ -350,7 +350,7 @@ TABLE: Final = (
         (
             "policies-valid",
             "policies can be loaded",
-            "Correct them with `outrider policy validate FILE`; what was in force before stays in force meanwhile.",
+            "Correct them with `outrider policy validate FILE`; what was in force stays in force meanwhile.",
         ),
         (
             "policies-current",

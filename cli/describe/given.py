@@ -71,17 +71,24 @@ def read_surroundings(api: Reading, space: str) -> Surroundings:
 
 def given(pod: Obj, around: Surroundings, trust_domain: str, cluster_domain: str) -> Given:
     """The configuration of a pod's sidecar."""
-    world = World(Domains(trust_domain, cluster_domain), read_object_alone, judge)
-    _fill(world, around)
     own = _pod(pod)
-    world.put_pod(own)
-    world.settle()
+    world = world_of(around, trust_domain, cluster_domain, own)
     compiled, _ = compile_cohort(world.cohorts.of(own), world)
     documents = load_objects(json.loads(one.body) for one in compiled.documents)
     keys = {one.key for one in compiled.documents}
     entries = [world.entries[key] for key in keys if key in world.entries]
     told = [remark for entry in entries for remark in _remarks(world, entry)]
     return Given(documents, tuple(sorted(told)), _verdicts(world, documents))
+
+
+def world_of(around: Surroundings, trust_domain: str, cluster_domain: str, *more: Pod) -> World:
+    """Objects as the control plane keeps them, with what they come to."""
+    world = World(Domains(trust_domain, cluster_domain), read_object_alone, judge)
+    _fill(world, around)
+    for pod in more:
+        world.put_pod(pod)
+    world.settle()
+    return world
 
 
 def _known(part: Part, unread: list[str], plural: str) -> tuple[Obj, ...]:

@@ -146,8 +146,8 @@ def test_places_are_lines_of_the_file_also_in_flows_and_lists() -> None:
 def test_policies_in_files_are_loaded_together_with_their_own_lines() -> None:
     policy = f"{HEAD}AgentPolicy\nmetadata: {{name: p}}\nspec:\n  outbound:\n  - backend: NAME\n"
     assert codes(f"# first\n{BACKEND}---\n{policy.replace('NAME', 'g')}") == []
-    (wrong,) = found(f"# first\n{BACKEND}---\n# second\n{policy.replace('NAME', 'h')}")
-    assert wrong[:2] == ("OUT0204", 13)
+    unused, wrong = found(f"# first\n{BACKEND}---\n# second\n{policy.replace('NAME', 'h')}")
+    assert (unused[0], wrong[:2]) == ("OUT0203", ("OUT0204", 13))
     in_list = (
         f"kind: List\napiVersion: v1\nitems:\n- {json.dumps(yaml.safe_load(policy.replace('NAME', 'h')))}\n"
     )
@@ -162,6 +162,122 @@ def test_a_policy_that_selects_a_pod_is_silent_and_one_for_elsewhere_is_not() ->
     assert codes(labelled.replace("app: a", "app: b") + policy.replace("NS", "agents")) == ["OUT0202"]
     assert codes(labelled + policy.replace("NS", "other")) == []
     assert codes(labelled + policy.replace("NS", "other"), live=True) == ["OUT0202"]
+
+
+def resource(name: str, spec: str, kind: str = "AgentPolicy", namespace: str = "agents") -> str:
+    return f"---\n{HEAD}{kind}\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {spec}\n"
+
+
+def access_policy(target: str, rules: str = "[]") -> str:
+    return (
+        "---\napiVersion: agentic.networking.x-k8s.io/v1alpha1\nkind: XAccessPolicy\n"
+        "metadata: {name: who, namespace: agents}\n"
+        f"spec:\n  action: Allow\n  targetRefs: [{target}]\n  rules: {rules}\n"
+    )
+
+
+BACKENDS = "{protocol: MCP, host: HOST, port: 1, path: /, tls: {mode: None}}"
+SERVICE = "---\napiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: agents}\n"
+TO_SERVICE = "{group: '', kind: Service, name: s}"
+TO_BACKEND = "{group: outrider.dev, kind: Backend, name: g}"
+TO_GATEWAY = "{group: gateway.networking.k8s.io, kind: Gateway, name: gw}"
+GATEWAY = (
+    "---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\n"
+    "metadata: {name: gw, namespace: agents}\nspec: {gatewayClassName: CLASS}\n"
+)
+CEL = "[{name: r, authorization: {type: CEL, cel: {expression: nobody.knows}}}]"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            resource("g", BACKENDS.replace("HOST", "a"), "Backend")
+            + resource("p", "{outbound: [{backend: g}]}"),
+            [],
+        ),
+        (resource("g", BACKENDS.replace("HOST", "a"), "Backend"), ["OUT0203"]),
+        (
+            resource("g", BACKENDS.replace("HOST", "a"), "Backend")
+            + resource("p", "{outbound: [{backend: '*'}]}", namespace="other"),
+            ["OUT0203"],
+        ),
+        (
+            resource("g", BACKENDS.replace("HOST", "a"), "Backend")
+            + resource("p", "{outbound: [{backend: agents/g}]}", namespace="other"),
+            [],
+        ),
+        (resource("p", "{outbound: [{backend: other/g}]}"), ["OUT0204"]),
+        (
+            resource("g", BACKENDS.replace("HOST", "a"), "Backend")
+            + resource("h", BACKENDS.replace("HOST", "a"), "Backend")
+            + resource("p", "{outbound: [{backend: '*'}]}"),
+            ["OUT0208"],
+        ),
+        (
+            resource("g", BACKENDS.replace("HOST", "a"), "Backend")
+            + resource("h", BACKENDS.replace("HOST", "a"), "Backend", "other")
+            + resource("p", "{outbound: [{backend: '*'}]}")
+            + resource("p", "{outbound: [{backend: '*'}]}", namespace="other"),
+            [],
+        ),
+        (resource("p", "{outbound: []}") + resource("q", "{egres: deny}"), ["OUT0201"]),
+        (f"{HEAD}Nonsense\nmetadata: {{name: a}}\nspec: {{}}", ["OUT0201"]),
+        ("apiVersion: outrider.dev/v9\nkind: Backend\nmetadata: {name: a}\nspec: {}", ["OUT0201"]),
+        (SERVICE + access_policy(TO_SERVICE), []),
+        (access_policy(TO_SERVICE), ["OUT0210"]),
+        (SERVICE + access_policy(TO_SERVICE, CEL), ["OUT0209"]),
+        (resource("g", BACKENDS.replace("HOST", "a"), "Backend") + access_policy(TO_BACKEND), []),
+        (access_policy("{group: apps, kind: Deployment, name: a}"), ["OUT0211"]),
+        (GATEWAY.replace("CLASS", "outrider") + access_policy(TO_GATEWAY), []),
+        (GATEWAY.replace("CLASS", "envoy") + access_policy(TO_GATEWAY), ["OUT0212"]),
+        (
+            GATEWAY.replace("CLASS", "outrider")
+            + resource("g", BACKENDS.replace("HOST", "a"), "Backend")
+            + access_policy(TO_GATEWAY),
+            [],
+        ),
+        (access_policy("nonsense"), ["OUT0201"]),
+    ],
+)
+def test_resources_are_judged_as_the_control_plane_judges_them(text, expected) -> None:
+    assert codes(text) == expected
+
+
+def test_lines_of_findings_about_resources_are_those_of_what_is_meant() -> None:
+    assert found(SERVICE + access_policy("{group: '', kind: Service, name: other}"))[0][:2] == ("OUT0210", 11)
+
+
+def test_what_could_not_be_read_is_not_called_missing() -> None:
+    text = resource("p", "{outbound: [{backend: gone}]}") + access_policy(TO_SERVICE)
+    assert codes(text, live=True, partly=True) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "expected"),
+    [
+        (pod(GOOD), {"settings": cluster.controlled()}, ["OUT0206"]),
+        (pod(GOOD) + POLICIES, {"settings": cluster.controlled()}, ["OUT0206"]),
+        (pod(GOOD) + resource("p", "{}"), {"settings": cluster.controlled()}, []),
+        (pod(GOOD) + SERVICE + access_policy(TO_SERVICE), {"settings": cluster.controlled()}, []),
+        (pod(GOOD), {"settings": cluster.controlled(), "live": True, "partly": True}, []),
+        # Offline nobody knows the installation, and either way counts.
+        (pod(GOOD) + resource("p", "{}"), {}, []),
+        (pod(GOOD) + POLICIES, {}, []),
+        # A cluster without a control plane has no use for resources.
+        (pod(GOOD) + resource("p", "{}"), {"live": True}, ["OUT0206"]),
+        (pod(GOOD), {"settings": InjectionSettings(policy_config_map="")}, []),
+    ],
+)
+def test_agents_without_policies_are_found_either_way(text, more, expected) -> None:
+    assert codes(text, **more) == expected
+
+
+def test_roots_that_are_not_known_are_no_fault_of_manifests(tmp_path, capsys) -> None:
+    (tmp_path / "settings.yaml").write_text("controlPlane: {url: 'https://control.example:15012'}")
+    (tmp_path / "x.yaml").write_text(pod(GOOD) + resource("p", "{}"))
+    assert main(["analyze", str(tmp_path / "x.yaml"), "--settings", str(tmp_path / "settings.yaml")]) == 0
+    assert "Nothing found." in capsys.readouterr().out
 
 
 def test_a_rule_that_denies_something_does_not_grant_everything() -> None:

@@ -739,6 +739,21 @@ DEVIATIONS = [
     ),
     (
         "policies-current",
+        policy(
+            **condition("Applied", "False", "Refused", "1 of 1 sidecars refused it: x"),
+            applied={"current": 0, "total": 1},
+        ),
+        FAILED,
+        "AgentPolicy triage is not applied: Refused: 1 of 1 sidecars refused it: x",
+    ),
+    (
+        "policies-current",
+        policy(applied={"current": True, "total": "1"}, conditions=[7]),
+        WARNING,
+        "not said any",
+    ),
+    (
+        "policies-current",
         policy(**condition("Accepted", "True", seen=0)),
         WARNING,
         "the control plane has not looked at generation 1 yet",
@@ -871,6 +886,14 @@ DEVIATIONS = [
     ),
     ("access-policies", access_policies(judged_policy()), OK, "1 XAccessPolicy"),
     ("access-policies", access_policies(access_policy()), WARNING, "has not said anything of it yet"),
+    (
+        "access-policies",
+        access_policies(
+            access_policy({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"})
+        ),
+        OK,
+        "1 XAccessPolicy",
+    ),
     (
         "access-policies",
         access_policies(judged_policy("somebody.example/else")),

@@ -43,7 +43,10 @@ def named(count: int) -> list[dict]:
             Configured("saved", "a", False, "nobody answers"),
         ),
         (
-            {"source": "stream", "refusal": {"version": "b", "reason": "configuration_invalid", "detail": "x."}},
+            {
+                "source": "stream",
+                "refusal": {"version": "b", "reason": "configuration_invalid", "detail": "x."},
+            },
             Configured("stream", refused="b: configuration_invalid: x"),
         ),
         ({"source": "stream", "refusal": {}, "connected": 1, "problem": 7}, Configured("stream")),
