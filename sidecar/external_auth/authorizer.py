@@ -205,7 +205,14 @@ def destination_of_check(check: ExternalCheck, policy: Policy) -> Destination:
     Otherwise in plain text: Gateway API names a Service and a port. Such a name may lead to any address but those
     of the node itself.
     """
-    backends = policy.backends_at(check.host, check.port)
-    if backends:
-        return by_tls(backends, Target("http", check.host, check.port, b"/"))
+    for host in _spellings(check.host):
+        backends = policy.backends_at(host, check.port)
+        if backends:
+            return by_tls(backends, Target("http", host, check.port, b"/"))
     return Destination(check.host, check.port, reach=Reach.ROUTED)
+
+
+def _spellings(host: str) -> tuple[str, ...]:
+    """A Service's names, the longest first: a Backend may have been declared by any of them."""
+    service, dot, _ = host.partition(".svc.")
+    return (host, f"{service}.svc", service) if dot else (host,)

@@ -247,10 +247,14 @@ class Pipeline:
             return self.policy.egress(routed.destination.host, routed.destination.port, routed.plain_path)
         outbound = routed.direction == "outbound"
         asks_http = outbound and plan.head.method in _TRANSPORT
+        context = plan.context
+        if context is None and plan.head.method == "DELETE":
+            # Whether it ends a session shows in a header, which even rules that say nothing of HTTP look at.
+            context = context_of(plan.head, routed, self._wall())
         if routed.transport and not asks_http and (outbound or _is_transport(plan.head, routed)):
-            return self.policy.decide(plan.principal, plan.target, "ping", context=plan.context)
+            return self.policy.decide(plan.principal, plan.target, "ping", context=context)
         request = HttpRequest(plan.head.method, routed.plain_path)
-        return self.policy.decide(plan.principal, plan.target, "http", http=request, context=plan.context)
+        return self.policy.decide(plan.principal, plan.target, "http", http=request, context=context)
 
     def _record(self, plan: Plan, method: str, decision: Decision) -> None:
         routed = plan.routed

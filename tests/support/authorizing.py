@@ -127,7 +127,7 @@ NO = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 11\r\nx-secret: s\r\n\r\nthe
 
 @dataclass
 class HttpService:
-    """Answers with what `answer` gives for a head and a body; None: never."""
+    """Answers with what `answer` gives for a head and a body; None: never; nothing: by hanging up."""
 
     answer: Callable[[bytes, bytes], bytes | None]
     port: int = 0
@@ -150,6 +150,8 @@ class HttpService:
                 said = self.answer(head, body)
                 if said is None:
                     await reader.read()
+                    break
+                if not said:
                     break
                 writer.write(said)
                 await writer.drain()
