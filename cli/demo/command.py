@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cli.demo import acts, documents
+from cli.demo import acts, cluster, documents
 from cli.demo.findings import Finding
 from cli.demo.processes import PartFailed, Parts
 from cli.demo.screen import Screen
@@ -24,6 +24,7 @@ HELD, NOT_HELD, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of `outrider demo`."""
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep policies, sidecar files and logs here")
+    cluster.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,6 +32,8 @@ def run(options: argparse.Namespace) -> int:
 
     2 when there can be no folder to keep things in.
     """
+    if options.cluster:
+        return cluster.run(options)
     screen = Screen()
     try:
         if options.keep is not None:

@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_be_made_is_bad_input(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("", encoding="ascii")
-    assert command.run(argparse.Namespace(keep=tmp_path / "file" / "folder")) == BAD_INPUT
+    assert command.run(argparse.Namespace(keep=tmp_path / "file" / "folder", cluster=False)) == BAD_INPUT
     assert "Not a directory" in flat(capsys.readouterr().out)
 
 
