@@ -3,7 +3,7 @@
 The library bounds how often loops run, not what one round does, and a comparison of two lists, a search for one
 long string in another, or a regular expression may take milliseconds. So each function has a rule here, from the
 sizes of its arguments to steps; a step is about a nanosecond of a slow machine, rounded up. What has no rule is no
-function that expressions may call. The figures are measured; bench_functions in tests/mesh/cel checks the shape.
+function that expressions may call. The figures are measured, each for the largest values that it lets through.
 """
 
 from __future__ import annotations
