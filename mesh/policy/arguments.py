@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mesh.cel import CelExhausted, CelFailed, CelType, Expression, compile_expression
 from mesh.policy.documents import ArgumentRule
+from mesh.policy.expressions import arguments_expression, holds
 from mesh.policy.globs import EntryList
 from mesh.policy.rules import Verdict, Vote
 from mesh.reasons import Reason
-
-VARIABLES: Mapping[str, CelType] = {"args": CelType.JSON_OBJECT}
-"""What expressions may use: the arguments of the call."""
 
 
 class Required:
@@ -26,16 +23,12 @@ class Required:
 
     def __init__(self, rule: ArgumentRule, label: str) -> None:
         self.tool = EntryList((rule.tool,))
-        self._expression: Expression = compile_expression(rule.require, VARIABLES)
+        self._expression = arguments_expression(rule.require)
         self._vote = Vote(Verdict.DENY, Reason.ARGUMENTS_REFUSED, label, rule.message)
 
     def refusal(self, arguments: Mapping[str, Any]) -> Vote | None:
         """The vote against a call with these arguments, None if they are as required."""
-        try:
-            held = self._expression.evaluate({"args": arguments})
-        except (CelFailed, CelExhausted):
-            held = False
-        return None if held else self._vote
+        return None if holds(self._expression, {"args": arguments}) else self._vote
 
 
 def about(tool: str, rules: Iterable[Required]) -> tuple[Required, ...]:

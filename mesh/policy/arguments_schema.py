@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mesh.cel import CelInvalid, compile_expression
-from mesh.policy.arguments import VARIABLES
 from mesh.policy.documents import ArgumentRule
 from mesh.policy.entries import name_fault
+from mesh.policy.expressions import NoExpression, arguments_expression
 from mesh.policy.fields import INVALID, Field, Invalid, Place, list_of, read_object, text
 from mesh.policy.yaml_tree import Node
 
@@ -18,9 +17,9 @@ MAX_MESSAGE = 1024
 def expression_fault(value: str) -> str | None:
     """What is wrong with an expression over the arguments of a call, or None."""
     try:
-        compile_expression(value, VARIABLES)
-    except CelInvalid as invalid:
-        return "; ".join(invalid.errors)
+        arguments_expression(value)
+    except NoExpression as invalid:
+        return str(invalid)
     return None
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mesh.cel import CelInvalid, compile_access_expression
 from mesh.policy.access.documents import AccessPolicy, TargetRef
+from mesh.policy.expressions import NoExpression, access_expression
 
 MAX_PER_TARGET = 5
 
@@ -89,7 +89,7 @@ def cel_fault(policy: AccessPolicy) -> str | None:
     for index, rule in enumerate(policy.rules):
         if rule.authorization is not None and rule.authorization.cel is not None:
             try:
-                compile_access_expression(rule.authorization.cel)
-            except CelInvalid as invalid:
+                access_expression(rule.authorization.cel)
+            except NoExpression as invalid:
                 faults += [f"rules[{index}] ({rule.name}): {error}" for error in invalid.errors]
     return "; ".join(faults) or None

@@ -7,14 +7,17 @@ cannot be told grants nothing, and is asked about where a rule says what to ask 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from mesh.cel import CelExhausted, CelFailed, Expression
 from mesh.policy.access.documents import Authorization, HeaderMatch, MatchType, PathMatch
 from mesh.policy.access.methods import SESSION_HEADER
 from mesh.policy.access.regular import full_match
+from mesh.policy.expressions import holds
 from mesh.policy.facts import ANY_ARGUMENTS, Facts, Question
 from mesh.policy.hosts import covers, normal_path
+
+if TYPE_CHECKING:
+    from mesh.cel import Expression
 
 ARGUMENTS = "request.mcp.arguments"
 _REMEMBERED = frozenset({"request.mcp.tool_name", "source.spiffe_id"})
@@ -144,10 +147,7 @@ class Said:
     def holds(self, facts: Facts) -> bool | None:
         if facts.arguments is ANY_ARGUMENTS and ARGUMENTS in self._expression.variables:
             return True
-        try:
-            return self._expression.evaluate(_values(facts))
-        except (CelFailed, CelExhausted):
-            return None
+        return holds(self._expression, _values(facts))
 
 
 def _values(facts: Facts) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mesh.cel import CelInvalid, compile_access_expression
 from mesh.policy.access.conditions import Condition, Envelope, Said, Session, all_hold
 from mesh.policy.access.documents import AccessRule, Authorization, MethodMatch, ServiceAccount
 from mesh.policy.access.methods import MethodTable, is_base
+from mesh.policy.expressions import NoExpression, access_expression
 from mesh.policy.facts import Facts, Question
 
 ANYBODY = ""
@@ -57,8 +57,8 @@ class CompiledRule:
         self._said: Said | None = None
         if said.cel is not None:
             try:
-                self._said = Said(compile_access_expression(said.cel), said.message)
-            except CelInvalid:
+                self._said = Said(access_expression(said.cel), said.message)
+            except NoExpression:
                 self.key = None
             if not said.methods:
                 self._table = _CALLS
