@@ -101,6 +101,7 @@ def _identity_options(injection: InjectionSettings, place: Place, trust_domain: 
         injection.cluster_domain,
         issues=injection.identity.chosen is IdentityProvider.BUILTIN,
         audience=injection.control_plane.audience,
+        issuer=injection.control_plane.issuer,
         names=(host,) if host else (),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -27,8 +28,8 @@ def issue_svid(
 ) -> tuple[bytes, ...]:
     """Sign a leaf for `spiffe_id` and return its chain (DER, leaf first, root left out).
 
-    `dns_names`: further names, for what is also called by clients that ask for those. The leaf never outlives the
-    authority. Raises SpiffeIdInvalid for an identity of another trust domain or without a path.
+    `dns_names`: further names, or addresses, for what is also called by clients that ask for those. The leaf never
+    outlives the authority. Raises SpiffeIdInvalid for an identity of another trust domain or without a path.
     """
     if spiffe_id.trust_domain != authority.trust_domain:
         raise SpiffeIdInvalid(f"the authority of {authority.trust_domain} does not issue {spiffe_id}")
@@ -64,7 +65,7 @@ def leaf_builder(
     not_after = min(now + lifetime, authority.certificate.not_valid_after_utc)
     both_roles = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
-    names = [x509.UniformResourceIdentifier(str(spiffe_id)), *map(x509.DNSName, dns_names)]
+    names = [x509.UniformResourceIdentifier(str(spiffe_id)), *map(host_name, dns_names)]
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Outrider")]))
@@ -80,3 +81,11 @@ def leaf_builder(
         .add_extension(signer, critical=False)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
+
+
+def host_name(name: str) -> x509.GeneralName:
+    """A name in DNS, or an address, as certificates have it."""
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

@@ -4,6 +4,7 @@ controlPlane:
   url: https://outrider-control.outrider-system.svc:15012     # "": none, policies come from a ConfigMap
   audience: outrider-control       # of the ServiceAccount tokens that prove sidecars to it, and of no others
   tokenSeconds: 3600               # how long such a token lasts
+  issuer: https://oidc.example     # `iss` of JWT-SVIDs; "": the Service of the control plane
   roots: |                         # PEM; the running control plane knows its own, and needs none here
     -----BEGIN CERTIFICATE-----
 """
@@ -34,14 +35,16 @@ class Denials(StrEnum):
 class ControlPlane:
     """The control plane as sidecars reach it; there is none where `url` is "".
 
-    `roots` (PEM) vouch for its certificate. They stand in the pod itself, so that nobody in its namespace chooses
-    them; "" is what nobody knows yet. `token_seconds`: how long a ServiceAccount token lasts.
+    `issuer` is the URL by which verifiers of OpenID Connect know it; "" is that of its Service. `roots` (PEM)
+    vouch for its certificate. They stand in the pod itself, so that nobody in its namespace chooses them; "" is
+    what nobody knows yet. `token_seconds`: how long a ServiceAccount token lasts.
     """
 
     url: str = ""
     audience: str = CONTROL_AUDIENCE
     token_seconds: int = 3600
     roots: str = field(default="", repr=False)
+    issuer: str = ""
 
     @property
     def present(self) -> bool:
@@ -61,6 +64,15 @@ def _https(value: str) -> str | None:
     return f'{shown(value)} is not an https:// URL of a host alone; "" means that there is no control plane'
 
 
+def _issuer(value: str) -> str | None:
+    try:
+        parts = urlsplit(value)
+        fine = parts.scheme == "https" and parts.hostname and not parts.query and not parts.fragment
+    except ValueError:
+        fine = False
+    return None if fine or not value else f"{shown(value)} is not an https:// URL without query and fragment"
+
+
 def _roots(value: str) -> str | None:
     try:
         for der in read_certificates(value.encode("utf-8", "surrogatepass")) if value else ():
@@ -75,6 +87,7 @@ _CONTROL_PLANE = {
     "audience": Field(text(filled)),
     "tokenSeconds": Field(integer(600, 86400)),
     "roots": Field(text(_roots)),
+    "issuer": Field(text(_issuer)),
 }
 read_control_plane = section(_CONTROL_PLANE, ControlPlane)
 """The reader of the section."""

@@ -49,7 +49,7 @@ class IdentityOptions:
     issues          is the identity provider `builtin`? Otherwise the CA vouches for the control port alone
     audience        of the tokens that prove sidecars
     issuer          the URL by which verifiers of OpenID Connect know us; "": that of the control port's Service
-    names           further DNS names of the control port
+    names           further names of the control port, in DNS or addresses
     """
 
     trust_domain: str
@@ -129,8 +129,8 @@ def mesh_identity(
         log(dict(record))
 
     force = InForce(options.trust_domain, times or Times(), now, log, changed)
-    names = (*dns_names(CONTROL, options.namespace, options.cluster_domain), *options.names)
-    certificate = ControlCertificate(force, options.spiffe_id, names, now, log)
+    names = dict.fromkeys((*dns_names(CONTROL, options.namespace, options.cluster_domain), *options.names))
+    certificate = ControlCertificate(force, options.spiffe_id, tuple(names), now, log)
     roots = PublishedRoots()
     keeper = CaKeeper(
         cluster.client,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mesh.identity.ca import CLOCK_SKEW, authority_name, key_usage, make_authority
+from mesh.identity.issue import host_name
 from mesh.identity.pem import CERTIFICATE, PRIVATE_KEY, write_pem
 
 CERT_FILE, KEY_FILE, ROOT_FILE = "tls.crt", "tls.key", "root.pem"
@@ -38,7 +38,7 @@ def make_serving_files(folder: Path, names: Sequence[str], now: datetime, lifeti
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_name(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([host_name(name) for name in names]), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(root.key.public_key()), critical=False
         )
@@ -48,13 +48,6 @@ def make_serving_files(folder: Path, names: Sequence[str], now: datetime, lifeti
     _write(folder / KEY_FILE, write_pem(PRIVATE_KEY, pkcs8), 0o600)
     _write(folder / CERT_FILE, write_pem(CERTIFICATE, certificate.public_bytes(Encoding.DER)), 0o644)
     _write(folder / ROOT_FILE, write_pem(CERTIFICATE, root.der), 0o644)
-
-
-def _name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
 
 
 def _write(path: Path, text: str, mode: int) -> None:
