@@ -57,18 +57,20 @@ def compile_cohort(cohort: Cohort, world: World) -> tuple[Compiled, frozenset[To
 class _Work:
     """One compilation: asks the world, and notes each topic that it asks about."""
 
-    __slots__ = ("_cohort", "_named", "_world", "topics")
+    __slots__ = ("_cohort", "_named", "_selected", "_world", "topics")
 
     def __init__(self, cohort: Cohort, world: World) -> None:
         self._cohort = cohort
         self._world = world
         self._named: set[tuple[str, str]] = set()
+        self._selected = False
         self.topics: set[Topic] = set()
 
     def policies(self) -> list[Document]:
         """AgentPolicies that select the cohort. Whom they select is no topic, see world."""
         found: list[Document] = []
         for key in self._world.policies.matching(self._cohort.namespace, self._cohort.labels):
+            self._selected = True
             entry = self._world.entries[key]
             if entry.document is not None:
                 found.append(entry.document)
@@ -82,7 +84,7 @@ class _Work:
         claims = Claims()
         chosen = [one for one in self._world.shelf(own).offers.values() if claims.take(one) is None]
         foreign = [self._offer(*place) for place in sorted(self._named)]
-        granted = sorted(self._granted(), key=lambda one: _order(one.document))
+        granted = [] if self._selected else sorted(self._granted(), key=lambda one: _order(one.document))
         seen = {one.key for one in chosen}
         for one in [*filter(None, foreign), *granted]:
             if one.key not in seen and claims.take(one) is None:
@@ -128,7 +130,7 @@ class _Work:
         for entry in world.access.granting(identity):
             for target, verdict in world.access.verdicts(entry.key).items():
                 if verdict.accepted and entry.key.namespace != cohort.namespace:
-                    yield from self._at(target, entry.key.namespace)
+                    yield from filter(_of_its_own, self._at(target, entry.key.namespace))
 
     def _at(self, target: TargetRef, namespace: str) -> Iterator[Offer]:
         if target.kind == GATEWAY.name:
@@ -152,6 +154,12 @@ def _foreign(outbound: Iterable[OutboundRule], namespace: str) -> Iterator[tuple
         place, slash, name = rule.backend.partition("/")
         if slash and place != namespace:
             yield place, name
+
+
+def _of_its_own(one: Offer) -> bool:
+    """Does it lead to a Service of the namespace that it is in?"""
+    labels = one.host.split(".")
+    return labels[1:3] == [one.key.namespace, "svc"]
 
 
 def _standing(namespace: str, targets: list[TargetRef]) -> Document:

@@ -103,6 +103,19 @@ def test_a_policy_that_is_not_accepted_grants_nothing_elsewhere(world) -> None:
     assert given(world) == set()
 
 
+def test_nobody_declares_for_others_how_a_host_is_reached_that_is_not_theirs(world) -> None:
+    guard = access_policy("github", "*", kind="Backend", group="outrider.dev")
+    put(world, ACCESS_POLICY, "guard", guard, "tools")
+    put(world, BACKEND, "github", backend("api.example.com"), "tools")
+    assert given(world) == set()
+    put(world, BACKEND, "github", backend("x.agents.svc.cluster.local"), "tools", generation=2)
+    assert given(world) == set()
+    put(world, BACKEND, "github", backend("x.tools.svc"), "tools", generation=3)
+    assert given(world) == {"Backend/tools/github", "XAccessPolicy/tools/guard"}
+    put(world, AGENT_POLICY, "mine", agent_policy())
+    assert given(world) == {"AgentPolicy/agents/mine"}
+
+
 def test_a_policy_on_a_gateway_is_about_every_backend_of_its_namespace(world) -> None:
     put(world, BACKEND, "github", backend(), "tools")
     put(world, GATEWAY, "mesh", OURS, "tools")
