@@ -11,6 +11,7 @@ import pytest
 
 from mesh.reasons import Reason
 from mesh.settings import table, trust
+from mesh.settings.installation import CONTROL_AUDIENCE
 from webhook.admission.boundary import UNDOING
 from webhook.admission.trust import MOUNT
 
@@ -103,9 +104,6 @@ def test_what_the_platform_allows_is_not_refused_afterwards(find) -> None:
 
 
 def test_tokens_are_looked_for_where_they_are_an_identity(find) -> None:
-    builtin = {"url": "https://ca.example", "rootConfigMap": "root"}
-    for audience, expected in (({}, "outrider-ca"), ({"audience": "mine"}, "mine")):
-        values = {"settings": {"identity": {"provider": "builtin", "builtin": {**builtin, **audience}}}}
-        policy = find("ValidatingAdmissionPolicy", values=values)
-        assert f"== '{expected}'" in variable(policy["spec"], "tokens")
-    assert "identity_exposed" not in str(find("ValidatingAdmissionPolicy"))
+    assert f"== '{CONTROL_AUDIENCE}'" in variable(find("ValidatingAdmissionPolicy")["spec"], "tokens")
+    without = {"control": {"enabled": False}, "identity": {"provider": "spire"}}
+    assert "identity_exposed" not in str(find("ValidatingAdmissionPolicy", values=without))

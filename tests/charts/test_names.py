@@ -9,6 +9,7 @@ SELF_SIGNED = [
     ("Deployment", names.WEBHOOK),
     ("Service", names.WEBHOOK),
     ("ServiceAccount", names.WEBHOOK),
+    ("Service", names.CONTROL),
     ("Lease", names.WEBHOOK),
     ("PodDisruptionBudget", names.WEBHOOK),
     ("NetworkPolicy", names.WEBHOOK),
@@ -16,6 +17,9 @@ SELF_SIGNED = [
     ("ClusterRole", names.VIEW_ROLE),
     ("ClusterRole", names.EDIT_ROLE),
     ("Secret", names.WEBHOOK_SECRET),
+    ("Secret", names.CA_SECRET),
+    ("ConfigMap", names.ROOTS),
+    ("ConfigMap", names.APPLIED),
     ("ConfigMap", names.WEBHOOK_SETTINGS),
     ("MutatingWebhookConfiguration", names.INJECTOR),
     ("ValidatingWebhookConfiguration", names.VALIDATOR),
@@ -94,28 +98,34 @@ def test_config_maps_are_asked_about_by_their_label_whatever_its_value(find) -> 
 
 
 def test_the_service_leads_to_the_port_that_each_pod_of_the_control_plane_names(find) -> None:
-    for values in ({}, {"port": 9443, "telemetryPort": 9090}):
+    for values in ({}, {"port": 9443, "telemetryPort": 9090, "control": {"port": 9012}}):
         port, telemetry = values.get("port", 10250), values.get("telemetryPort", 15020)
+        control = values.get("control", {}).get("port", names.CONTROL_PORT)
         (container,) = find("Deployment", values=values)["spec"]["template"]["spec"]["containers"]
-        assert [one["containerPort"] for one in container["ports"]] == [port, telemetry]
+        assert [one["containerPort"] for one in container["ports"]] == [port, telemetry, control]
         arguments = container["args"]
         assert arguments[arguments.index("--port") + 1] == str(port)
         assert arguments[arguments.index("--telemetry-port") + 1] == str(telemetry)
-        (served,) = find("Service", values=values)["spec"]["ports"]
+        assert arguments[arguments.index("--control-port") + 1] == str(control)
+        (served,) = find("Service", names.WEBHOOK, values=values)["spec"]["ports"]
         # A number would lead to old pods as well, at once, while an upgrade changes `port`.
         assert (served["port"], served["targetPort"]) == (443, container["ports"][0]["name"])
+        (reached,) = find("Service", names.CONTROL, values=values)["spec"]["ports"]
+        assert (reached["port"], reached["targetPort"]) == (control, container["ports"][2]["name"])
         open_ports = [
             each["port"]
             for rule in find("NetworkPolicy", values=values)["spec"]["ingress"]
             for each in rule["ports"]
         ]
-        assert open_ports == [port, telemetry]
+        assert open_ports == [port, control, telemetry]
 
 
 def test_the_service_selects_the_pods_of_the_deployment_and_no_others(find) -> None:
     deployment = find("Deployment")["spec"]
     labels = deployment["template"]["metadata"]["labels"]
-    assert deployment["selector"]["matchLabels"] == labels == find("Service")["spec"]["selector"]
+    assert deployment["selector"]["matchLabels"] == labels
+    for name in (names.WEBHOOK, names.CONTROL):
+        assert find("Service", name)["spec"]["selector"] == labels
     assert find("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == labels
 
 
@@ -148,7 +158,8 @@ def test_a_disruption_budget_is_for_several_replicas(manifests) -> None:
 
 
 def test_cert_manager_has_no_secret_of_ours_beside_its_own(manifests) -> None:
-    objects = manifests({"certificates": {"mode": "cert-manager"}})
+    alone = {"control": {"enabled": False}, "identity": {"provider": "spire"}}
+    objects = manifests({"certificates": {"mode": "cert-manager"}, **alone})
     kinds = {one["kind"] for one in objects}
     assert not kinds & {"Secret", "Lease", "Role", "RoleBinding"}
     for one in objects:
@@ -165,17 +176,23 @@ def test_cert_manager_has_no_secret_of_ours_beside_its_own(manifests) -> None:
 def test_notes_name_what_these_values_need(render) -> None:
     notes = render()["outrider/templates/NOTES.txt"]
     assert "outrider check" in notes
-    assert "configmap outrider-policies" in notes
-    assert "outrider.dev/policies=true" in notes
-    assert "sidecars of this version do not\n   read them" in notes
+    assert "kubectl -n agents apply -f policies.yaml" in notes
+    assert "spiffe://cluster.local/ns/NAMESPACE/sa/SERVICE-ACCOUNT, issued by the control plane" in notes
     assert "outrider networkpolicy --live" in notes
     assert "--take-ownership" in notes
-    assert "csi.spiffe.io" in notes
-    other = render({"replicas": 1, "finalState": {"mode": "never"}, "settings": {"policyConfigMap": ""}})
+    alone = {"control": {"enabled": False}, "identity": {"provider": "spire"}}
+    files = render(alone)["outrider/templates/NOTES.txt"]
+    assert "configmap outrider-policies" in files
+    assert "outrider.dev/policies=true" in files
+    assert "sidecars do not read them" in files
+    assert "csi.spiffe.io" in files
+    other = render(
+        {"replicas": 1, "finalState": {"mode": "never"}, "settings": {"policyConfigMap": ""}, **alone}
+    )
     assert "Set replicas to 2" in other["outrider/templates/NOTES.txt"]
     assert "no ValidatingAdmissionPolicy" in other["outrider/templates/NOTES.txt"]
     assert "configmap" not in other["outrider/templates/NOTES.txt"]
-    assert "do not\n   read them" in other["outrider/templates/NOTES.txt"]
+    assert "sidecars do not read them" in other["outrider/templates/NOTES.txt"]
 
 
 def test_notes_advise_nothing_that_these_values_forbid(render) -> None:

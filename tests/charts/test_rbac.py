@@ -20,10 +20,27 @@ CONFIGURATIONS = {
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", (names.INJECTOR,)): WRITES,  # caBundle
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations", (names.VALIDATOR,)): WRITES,
 }
+DISTRIBUTION = {
+    ("", "pods", ()): ["list", "watch"],  # who there is, and with which labels
+    ("", "services", ()): ["list", "watch"],  # what pods stand behind
+    ("gateway.networking.k8s.io", "gateways", ()): ["list", "watch"],
+    ("outrider.dev", "agentpolicies", ()): READS,
+    ("outrider.dev", "backends", ()): READS,
+    ("agentic.networking.x-k8s.io", "xaccesspolicies", ()): READS,
+    ("agentic.networking.x-k8s.io", "xbackends", ()): READS,
+    ("gateway.networking.x-k8s.io", "xbackends", ()): READS,
+    ("outrider.dev", "agentpolicies/status", ()): ["update", "patch"],
+    ("outrider.dev", "backends/status", ()): ["update", "patch"],
+    ("agentic.networking.x-k8s.io", "xaccesspolicies/status", ()): ["update", "patch"],
+    ("authentication.k8s.io", "tokenreviews", ()): ["create"],  # who a sidecar is
+}
 OWN_NAMESPACE = {
     ("", "secrets", (names.WEBHOOK_SECRET,)): WRITES,  # CA and serving certificate
+    ("", "secrets", (names.CA_SECRET,)): WRITES,  # the mesh's CA
+    ("", "configmaps", (names.ROOTS, names.APPLIED)): WRITES,  # its roots, and what sidecars run
     ("coordination.k8s.io", "leases", (names.WEBHOOK,)): WRITES,  # who of the replicas writes them
 }
+NO_CONTROL = {"control": {"enabled": False}, "identity": {"provider": "spire"}}
 CERT_MANAGER = {"certificates": {"mode": "cert-manager"}}
 
 
@@ -37,11 +54,13 @@ def granted(role: dict) -> dict[tuple[str, str, tuple[str, ...]], list[str]]:
 
 
 def test_the_cluster_grants_what_is_needed_and_no_more(find) -> None:
-    assert granted(find("ClusterRole", names.WEBHOOK)) == NAMESPACES | VERSIONS | CONFIGURATIONS
+    assert granted(find("ClusterRole", names.WEBHOOK)) == (
+        NAMESPACES | VERSIONS | CONFIGURATIONS | DISTRIBUTION
+    )
 
 
 def test_versions_are_read_only_where_they_decide(find) -> None:
-    values = {"settings": {"nativeSidecars": "always"}}
+    values = {"settings": {"nativeSidecars": "always"}, **NO_CONTROL}
     assert granted(find("ClusterRole", names.WEBHOOK, values=values)) == NAMESPACES | CONFIGURATIONS
 
 
@@ -51,12 +70,18 @@ def test_the_own_namespace_grants_what_is_needed_and_no_more(find) -> None:
     assert role["metadata"]["namespace"] == "outrider-system"
 
 
-def test_with_cert_manager_nothing_is_written(find) -> None:
-    assert granted(find("ClusterRole", names.WEBHOOK, values=CERT_MANAGER)) == NAMESPACES | VERSIONS
+def test_an_authority_of_the_users_is_only_read(find) -> None:
+    role = granted(find("Role", values={"identity": {"ownAuthority": True}}))
+    assert role[("", "secrets", (names.CA_SECRET,))] == READS
+
+
+def test_with_cert_manager_and_without_sidecars_to_configure_nothing_is_written(find) -> None:
+    role = find("ClusterRole", names.WEBHOOK, values=CERT_MANAGER | NO_CONTROL)
+    assert granted(role) == NAMESPACES | VERSIONS
 
 
 def test_what_may_be_written_is_there_already(find, manifests) -> None:
-    """`create` cannot be granted by name, so it is not granted at all."""
+    """`create` cannot be granted by name, so it is granted for nothing that is stored."""
     there = {(one["kind"].lower() + "s", one["metadata"]["name"]) for one in manifests()}
     for _, resource, listed in (*granted(find("ClusterRole", names.WEBHOOK)), *granted(find("Role"))):
         assert {(resource, name) for name in listed} <= there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,19 @@ import yaml
 from mesh.settings import installation, table
 from mesh.settings.kinds import Kind
 from webhook.admission import settings_file
+from webhook.admission.identity_settings import IdentityProvider
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.settings_file import parse_settings
 
 HERE = Path(__file__).parent
 CHART = HERE.parents[1] / "charts" / "outrider"
-SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"]["settings"]
+WHOLE = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"]
+SCHEMA = WHOLE["settings"]
 VALUES = sorted((HERE / "values").glob("*.yaml"))
 
 
 def settings_of(find: Any, values: dict[str, Any]) -> InjectionSettings:
-    data = find("ConfigMap", values=values)["data"]
+    data = find("ConfigMap", installation.WEBHOOK_SETTINGS, values=values)["data"]
     assert list(data) == [installation.SETTINGS_KEY]
     parsed = parse_settings(data[installation.SETTINGS_KEY], installation.SETTINGS_KEY)
     assert parsed.namespaces is None
@@ -35,14 +38,12 @@ def test_the_defaults_are_those_of_the_code(find) -> None:
         ignored_namespaces=InjectionSettings().ignored_namespaces | {"outrider-system"},
     )
     given = settings_of(find, {})
-    # The same provider, which the chart names and the code implies.
-    assert given.identity.chosen == expected.identity.chosen
-    assert expected == type(given)(
-        **{
-            **{name: getattr(given, name) for name in given.__slots__},
-            "identity": expected.identity,
-        }
-    )
+    # What an installation has and no plain settings file: a control plane, which issues identities.
+    assert given.identity.chosen is IdentityProvider.BUILTIN
+    control = given.control_plane
+    assert control.url == f"https://{installation.CONTROL}.outrider-system.svc.cluster.local:15012"
+    assert control.audience == installation.CONTROL_AUDIENCE
+    assert expected == replace(given, identity=expected.identity, control_plane=expected.control_plane)
 
 
 @pytest.mark.parametrize("path", VALUES, ids=lambda path: path.stem)
@@ -55,21 +56,22 @@ def test_the_control_plane_takes_every_settings_file(path, find) -> None:
 
 
 def test_the_schema_knows_every_key_of_a_settings_file() -> None:
-    made_by_the_chart = {"image", "imagePullPolicy", "namespaces"}
+    made_by_the_chart = {"image", "imagePullPolicy", "namespaces", "identity", "controlPlane", "federation"}
     assert set(SCHEMA["properties"]) == set(settings_file._FIELDS) - made_by_the_chart
 
 
 def test_the_schema_knows_every_key_of_the_sections() -> None:
     from webhook.admission import identity_settings
+    from webhook.identity.federation import peers
 
     sections = SCHEMA["properties"]
     assert set(sections["ports"]["properties"]) == set(settings_file._PORTS)
     assert set(sections["redirect"]["properties"]) == set(settings_file._REDIRECT)
     assert set(sections["egress"]["properties"]) == set(settings_file._EGRESS)
-    identity = sections["identity"]["properties"]
-    assert set(identity) == {*identity_settings._IDENTITY, "files"}
-    assert set(identity["builtin"]["properties"]) == set(identity_settings._BUILTIN)
+    identity = WHOLE["identity"]["properties"]
+    assert {"provider", *identity["spire"]["properties"]} == set(identity_settings._IDENTITY)
     assert set(identity["files"]["properties"]) == set(identity_settings._FILES)
+    assert set(WHOLE["federation"]["properties"]["trustDomains"]["items"]["properties"]) == set(peers._PEER)
 
 
 def test_values_yaml_names_every_setting_that_has_a_default() -> None:

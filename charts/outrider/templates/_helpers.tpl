@@ -37,7 +37,23 @@ app.kubernetes.io/part-of: outrider
 {{- $image := include "outrider.image" (dict "image" .Values.sidecarImage "version" .Chart.AppVersion) -}}
 {{- $ours := dict "image" $image "imagePullPolicy" .Values.sidecarImage.pullPolicy -}}
 {{- $ignored := include "outrider.excludedNamespaces" . | fromJsonArray -}}
-{{- $settings := merge (dict "ignoredNamespaces" $ignored) $ours (deepCopy .Values.settings) -}}
+{{- $url := "" -}}
+{{- if .Values.control.enabled -}}
+{{- $url = printf "https://outrider-control.%s.svc.%s:%v" .Release.Namespace .Values.settings.clusterDomain .Values.control.port -}}
+{{- end -}}
+{{- $control := dict "url" (.Values.control.url | default $url) "tokenSeconds" .Values.control.tokenSeconds -}}
+{{- $identity := include "outrider.identity" . | fromYaml -}}
+{{- if .Values.federation.trustDomains }}{{ $_ := set $ours "federation" .Values.federation.trustDomains }}{{ end -}}
+{{- $settings := merge (dict "ignoredNamespaces" $ignored "identity" $identity "controlPlane" $control) $ours (deepCopy .Values.settings) -}}
+{{- toYaml $settings }}
+{{- end }}
+
+{{/* Who issues identities, in the words of the settings file. */}}
+{{- define "outrider.identity" -}}
+{{- $identity := .Values.identity -}}
+{{- $settings := dict "provider" (ternary "workload-api" $identity.provider (eq $identity.provider "spire")) -}}
+{{- if eq $identity.provider "spire" }}{{ $settings = merge $settings (deepCopy $identity.spire) }}{{ end -}}
+{{- if eq $identity.provider "files" }}{{ $settings = merge $settings (dict "files" (deepCopy $identity.files)) }}{{ end -}}
 {{- toYaml $settings }}
 {{- end }}
 
@@ -86,7 +102,7 @@ app.kubernetes.io/part-of: outrider
 
 {{/* Volumes that only the sidecar mounts. */}}
 {{- define "outrider.reservedVolumes" -}}
-["outrider-hidden-secrets", "outrider-identity", "outrider-policy", "outrider-tmp", "outrider-token", "outrider-trust"]
+["outrider-hidden-secrets", "outrider-identity", "outrider-policy", "outrider-state", "outrider-tmp", "outrider-token", "outrider-trust"]
 {{- end }}
 
 {{/* CEL: capabilities that undo transparent capture, as webhook/admission/boundary.py has them. */}}
