@@ -73,7 +73,8 @@ async def _serve(given: argparse.Namespace, settings: SettingsFile, lifetimes: L
             candidate = own.candidate
             parts.add_own(own)
         if given.control_port:
-            ports = ControlPorts(given.control_port, given.federation_port)
+            web = (given.federation_cert, given.federation_key) if given.federation_cert else None
+            ports = ControlPorts(given.control_port, given.federation_port, web)
             place = Place(given.namespace, given.identity)
             if candidate is None:
                 candidate = parts.add_candidate(lone_candidate(plane, _names(given)))

@@ -39,6 +39,8 @@ def parse(arguments: list[str] | None, environment: Mapping[str, str]) -> argpar
         )
     if given.federation_port and not given.control_port:
         parser.error("--federation-port needs --control-port: it serves what the CA of that port signs with")
+    if bool(given.federation_cert) != bool(given.federation_key):
+        parser.error("--federation-cert and --federation-key belong together")
     return given
 
 
@@ -86,6 +88,13 @@ def _control(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="port of the bundle endpoint for other trust domains, TLS (default: none)",
     )
+    add(
+        "--federation-cert",
+        type=Path,
+        metavar="FILE",
+        help="serve it by https_web, with this chain, PEM (default: by https_spiffe, with our own SVID)",
+    )
+    add("--federation-key", type=Path, metavar="FILE", help="the key of --federation-cert, PEM")
 
 
 def _certificates(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from webhook.admission.identity_settings import IdentityProvider
 from webhook.admission.run import Background, Listener
 from webhook.admission.server import AdmissionServer
+from webhook.admission.serving_tls import ServingCertificate
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.settings_file import SettingsFile
 from webhook.distribution.hub import MOST_HANDSHAKES, MOST_STREAMS
 from webhook.distribution.offers import Domains
 from webhook.distribution.plane import Distribution, Place, distribution
 from webhook.identity.application import control_runner
+from webhook.identity.federation.endpoint import follow_files
 from webhook.identity.mesh_identity import Cluster, IdentityOptions, MeshIdentity, mesh_identity
 from webhook.leadership import Candidate
 from webhook.plane import Plane
@@ -26,10 +29,11 @@ _MOST_FEDERATED = 64
 
 @dataclass(frozen=True, slots=True)
 class ControlPorts:
-    """Where to listen; 0: nowhere."""
+    """Where to listen; 0: nowhere. `web` are certificate and key by which bundles are served to https_web."""
 
     control: int
     federation: int = 0
+    web: tuple[Path, Path] | None = None
 
 
 @dataclass(slots=True)
@@ -40,11 +44,12 @@ class ControlPlane:
     distribution: Distribution
     listeners: Sequence[Listener]
     drain: float
+    more: Sequence[Background] = ()
 
     @property
     def tasks(self) -> list[Background]:
         """What runs beside the listeners."""
-        return [*self.identity.tasks, *self.distribution.tasks]
+        return [*self.identity.tasks, *self.distribution.tasks, *self.more]
 
     def problems(self) -> list[str]:
         """Why sidecars could not be served, for readiness; empty where they could."""
@@ -65,7 +70,7 @@ def control_plane(
     candidate: Candidate,
     drain: float,
 ) -> ControlPlane:
-    """Put the parts together."""
+    """Put the parts together; raises CertificateUnusable."""
     injection = settings.injection
 
     def roots_changed(roots: str) -> None:
@@ -90,7 +95,9 @@ def control_plane(
         lambda: candidate.leading,
     )
     made.streams.add_to(identity.application)
-    return ControlPlane(identity, made, _listeners(identity, ports), drain)
+    web = ServingCertificate(*ports.web) if ports.web else None
+    more = [lambda: follow_files(web, plane.log)] if web else []
+    return ControlPlane(identity, made, _listeners(identity, ports, web), drain, more)
 
 
 def _identity_options(injection: InjectionSettings, place: Place, trust_domain: str) -> IdentityOptions:
@@ -106,12 +113,12 @@ def _identity_options(injection: InjectionSettings, place: Place, trust_domain: 
     )
 
 
-def _listeners(identity: MeshIdentity, ports: ControlPorts) -> list[Listener]:
+def _listeners(identity: MeshIdentity, ports: ControlPorts, web: ServingCertificate | None) -> list[Listener]:
     context = identity.certificate.context
     runner = control_runner(identity.application)
     most = MOST_STREAMS + MOST_HANDSHAKES
     listeners = [Listener("control", runner, ports.control, context, most)]
     if ports.federation:
-        federation = control_runner(identity.federation)
-        listeners.append(Listener("federation", federation, ports.federation, context, _MOST_FEDERATED))
+        federation, shown = control_runner(identity.federation), web.context if web else context
+        listeners.append(Listener("federation", federation, ports.federation, shown, _MOST_FEDERATED))
     return listeners

@@ -67,6 +67,7 @@ def test_sidecars_are_served_where_a_port_is_given() -> None:
         (["--cert", "a", "--key", "b", "--control-port", "1"], "--control-port needs --namespace"),
         (["--cert", "a", "--key", "b", "--federation-port", "1"], "--federation-port needs --control-port"),
         (["--trust-domain", "A_!"], "argument --trust-domain"),
+        (["--cert", "a", "--key", "b", "--federation-cert", "c"], "--federation-key belong together"),
     ],
 )
 def test_a_control_port_needs_to_know_who_we_are(arguments, told, capsys) -> None:

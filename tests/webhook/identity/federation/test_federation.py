@@ -27,7 +27,7 @@ from webhook.admission.settings_file import SettingsInvalid, parse_settings
 from webhook.cluster.pace import Pace
 from webhook.identity.authorities import InMemory
 from webhook.identity.federation.client import Federation
-from webhook.identity.federation.endpoint import federation_application
+from webhook.identity.federation.endpoint import federation_application, follow_files
 from webhook.identity.federation.fetch import FetchFailed
 from webhook.identity.federation.peers import Peer, Profile
 from webhook.identity.serving_certificate import make_serving_files
@@ -258,6 +258,27 @@ async def test_it_looks_as_often_as_it_is_asked_to_and_tells_of_each_change_once
         {"event": "federation", "trust_domain": THEIRS, "url": them.url, "error": told}
         for told in [lines[1]["error"]]
     ] + [{"event": "federation", "trust_domain": THEIRS, "url": them.url, "recovered": True}]
+
+
+async def test_a_certificate_in_files_is_renewed_and_a_broken_one_is_told_of_once(tmp_path: Path) -> None:
+    make_serving_files(tmp_path, ["localhost"], now(), timedelta(days=1))
+    certificate = ServingCertificate(tmp_path / "tls.crt", tmp_path / "tls.key")
+    changes = [
+        lambda: None,
+        lambda: make_serving_files(tmp_path, ["localhost"], now(), timedelta(days=2)),
+        lambda: (tmp_path / "tls.crt").write_text("x"),
+        lambda: None,
+    ]
+    lines: list[Any] = []
+
+    async def sleep(_seconds: float) -> None:
+        if not changes:
+            raise asyncio.CancelledError
+        changes.pop(0)()
+
+    with pytest.raises(asyncio.CancelledError):
+        await follow_files(certificate, lines.append, sleep)
+    assert [sorted(line) for line in lines] == [["event", "not_after"], ["error", "event"]]
 
 
 def test_our_own_domain_is_no_other() -> None:
