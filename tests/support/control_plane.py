@@ -1,4 +1,4 @@
-"""A control plane for one sidecar: it takes the stream's request over TLS, and says what the test tells it to say."""
+"""A control plane for one sidecar: it takes the request of the stream over TLS, and says what the test wants."""
 
 from __future__ import annotations
 
