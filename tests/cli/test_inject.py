@@ -160,6 +160,66 @@ def test_a_cluster_without_outrider_is_told(live, capsys, monkeypatch) -> None:
     assert "Outrider is not installed" in capsys.readouterr().err
 
 
+ROOTS = f"/api/v1/namespaces/{cluster.SPACE}/configmaps/outrider-roots"
+CONTROL = f"identity: {{provider: builtin}}\ncontrolPlane: {{url: '{cluster.CONTROL_URL}'}}\n"
+
+
+def sidecar_variables(out: str) -> dict[str, str]:
+    container = yaml.safe_load(out)["spec"]["initContainers"][0]
+    return {one["name"]: one.get("value", "") for one in container["env"]}
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_the_roots_of_the_control_plane_are_the_clusters(
+    live, by_file, tmp_path, capsys, monkeypatch
+) -> None:
+    _, options = live
+    (tmp_path / "s.yaml").write_text(CONTROL)
+    named = ["--settings", str(tmp_path / "s.yaml")] if by_file else []
+    monkeypatch.setattr("sys.stdin", io.StringIO(PLAIN))
+    assert run("-f", "-", *options, *named) == 0
+    assert sidecar_variables(capsys.readouterr().out)["OUTRIDER_CONTROL_ROOTS"] == cluster.root_pem()
+
+
+def test_roots_that_a_file_names_go_before_those_of_the_cluster(live, tmp_path, capsys, monkeypatch) -> None:
+    settings = yaml.safe_load(CONTROL)
+    settings["controlPlane"]["roots"] = cluster.root_pem("own")
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(settings))
+    monkeypatch.setattr("sys.stdin", io.StringIO(PLAIN))
+    assert run("-f", "-", *live[1], "--settings", str(tmp_path / "s.yaml")) == 0
+    assert sidecar_variables(capsys.readouterr().out)["OUTRIDER_CONTROL_ROOTS"] == cluster.root_pem("own")
+
+
+@pytest.mark.parametrize(
+    ("roots", "status", "words"),
+    [
+        (None, 403, "ConfigMap outrider-system/outrider-roots cannot be read: "),
+        ({"data": {}}, None, "ConfigMap outrider-system/outrider-roots has none yet."),
+    ],
+)
+def test_no_pod_is_made_without_roots(live, roots, status, words, capsys, monkeypatch) -> None:
+    api, options = live
+    if roots is not None:
+        api.objects[ROOTS] = roots
+    if status is not None:
+        api.status[ROOTS] = status
+    monkeypatch.setattr("sys.stdin", io.StringIO(PLAIN))
+    assert run("-f", "-", *options) == 2
+    out, report = capsys.readouterr()
+    assert out == ""
+    assert f"The roots that vouch for the control plane are not known: {words}" in report
+
+
+def test_without_a_cluster_the_refusal_says_where_roots_come_from(tmp_path, capsys, monkeypatch) -> None:
+    (tmp_path / "s.yaml").write_text(CONTROL)
+    monkeypatch.setattr("sys.stdin", io.StringIO(PLAIN))
+    flags = ["--settings", str(tmp_path / "s.yaml"), "--namespace-labels", "outrider.dev/injection=enabled"]
+    assert run("-f", "-", *flags) == 1
+    report = capsys.readouterr().err
+    assert "refused (control_roots_unknown)" in report
+    assert "For the command line: `--live` takes them from the cluster." in report
+
+
 def test_a_diff_shows_only_what_changes(tmp_path, capsys) -> None:
     (tmp_path / "x.yaml").write_text(POD + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n")
     assert run("-f", str(tmp_path / "x.yaml"), "--diff") == 0
