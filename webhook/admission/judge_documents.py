@@ -2,19 +2,18 @@
 
 What an AgentPolicy or a Backend says is read by the very reader that sidecars have, so that what is taken here is
 understood there. What documents say of each other is not looked at, because they come one by one and in any order;
-within one ConfigMap it is, because sidecars read it as a whole. Resources are not read by sidecars of this
-version, and whoever makes one is told so: a policy that does nothing must not look like one that holds.
+within one ConfigMap it is, because sidecars read it as a whole. Where there is no control plane nobody reads
+resources, and whoever makes one is told so: a policy that does nothing must not look like one that holds.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from mesh.policy.errors import PolicyError, PolicyInvalid
-from mesh.policy.load import load_alone, load_texts
+from mesh.policy.load import load_texts, read_object_alone
 from mesh.reasons import Reason
 from mesh.settings.table import CONFIG_MAP_POLICIES
 from webhook.admission.documents import AdmissionRequest
@@ -43,21 +42,24 @@ def subject(request: AdmissionRequest) -> str:
     return name if (kind.get("group", ""), kind.get("version"), name) == ("", "v1", "ConfigMap") else ""
 
 
-def judge(request: AdmissionRequest, config_map: str = "") -> Refusal | Skipped:
+def judge(request: AdmissionRequest, config_map: str = "", *, control: bool = False) -> Refusal | Skipped:
     """Whether the document may be stored. Nothing is raised, whatever it holds.
 
-    `config_map` is where sidecars read policies; empty: from elsewhere.
+    `control`: sidecars are told of resources. `config_map` is where they read policies otherwise; empty: from
+    elsewhere.
     """
     document, kind = request.get("object") or {}, subject(request)
     if kind == "ConfigMap":
         return _config_map(document)
     judged = _document(document)
-    return judged if isinstance(judged, Refusal) else replace(judged, warnings=(_unread(kind, config_map),))
+    if isinstance(judged, Refusal) or control:
+        return judged
+    return replace(judged, warnings=(_unread(kind, config_map),))
 
 
 def _unread(kind: str, config_map: str) -> str:
     where = f"ConfigMap {config_map}" if config_map else "their own files"
-    return f"this {kind} has no effect yet: sidecars of this version read only {where}"
+    return f"this {kind} has no effect: sidecars here read only {where}"
 
 
 def _document(document: Mapping[str, Any]) -> Refusal | Skipped:
@@ -67,9 +69,8 @@ def _document(document: Mapping[str, Any]) -> Refusal | Skipped:
     if not kept.get("name") and named.get("generateName"):
         kept["name"] = _PLACEHOLDER  # the API server makes the name, later
     plain = {key: value for key, value in document.items() if key != "status"} | {"metadata": kept}
-    text = json.dumps(plain, ensure_ascii=False)
     try:
-        load_alone("", text)
+        read_object_alone(plain)
     except PolicyInvalid as invalid:
         return _refused(_told(error) for error in invalid.errors)
     return _fine()

@@ -171,7 +171,9 @@ class AdmissionServer:
             # Whatever the namespace says.
             kind, outcome = "pod", admit(review, Namespace(review.get("namespace") or ""), self.settings)
         elif is_document(review):
-            kind, outcome = subject(review), judge(review, self.settings.policy_config_map)
+            settings = self.settings
+            control = settings.control_plane.present
+            kind, outcome = subject(review), judge(review, settings.policy_config_map, control=control)
         given = answer(review, outcome, self.config, kind or "object")
         self.metrics.add(series.VALIDATIONS, kind or "other", given.result, str(given.reason))
         return given

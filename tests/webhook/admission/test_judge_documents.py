@@ -83,8 +83,9 @@ def test_whoever_makes_a_resource_is_told_that_sidecars_read_the_config_map(kind
     assert response["allowed"]
     assert len(warning) <= 120
     assert warning == (
-        f"outrider: this {kind} has no effect yet: sidecars of this version read only ConfigMap outrider-policies"
+        f"outrider: this {kind} has no effect: sidecars here read only ConfigMap outrider-policies"
     )
+    assert judge(asked, "outrider-policies", control=True).warnings == ()
     assert judge(asked).warnings[0].endswith("read only their own files")
     files = config_map({"a.yaml": FILE, "b.yml": BACKEND_FILE})
     assert "warnings" not in answer(files, judge(files, "outrider-policies")).reply["response"]
