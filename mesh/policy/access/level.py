@@ -17,6 +17,7 @@ from mesh.policy.access.documents import AccessPolicy, AccessRule, Action, AuthS
 from mesh.policy.access.rules import ALWAYS, ANYBODY, CompiledRule, Conditions
 from mesh.policy.decision import ExternalCheck
 from mesh.policy.facts import Question
+from mesh.policy.principal import UNAUTHENTICATED
 
 
 class Combine(StrEnum):
@@ -82,7 +83,9 @@ class RuleIndex:
         self._anybody = self._by_source.pop(ANYBODY, [])
 
     def of(self, principal: str) -> Iterable[CompiledRule]:
-        """The rules whose source `principal` is."""
+        """The rules whose source `principal` is. Who has proven no identity is nobody's source."""
+        if principal == UNAUTHENTICATED.id:
+            return ()
         return (*self._by_source.get(principal, ()), *self._anybody)
 
     def options(self, question: Question) -> tuple[Option, ...]:

@@ -19,7 +19,10 @@ def test_an_expression_holds_or_not_or_has_no_answer() -> None:
     assert holds(expression, {"args": {"n": 2}}) is True
     assert holds(expression, {"args": {"n": 1}}) is False
     assert holds(expression, {"args": {}}) is None
-    assert holds(arguments_expression("args.l.all(x, args.l.all(y, x == y))"), {"args": {"l": [1] * 9999}}) is None
+    assert (
+        holds(arguments_expression("args.l.all(x, args.l.all(y, x == y))"), {"args": {"l": [1] * 9999}})
+        is None
+    )
 
 
 @pytest.mark.parametrize("compile_one", [access_expression, arguments_expression])

@@ -104,6 +104,13 @@ def test_a_peer_that_no_rule_names_may_not_even_connect(asked: Asking) -> None:
     assert not one.policy.meet(Principal("unauthenticated")).allowed
 
 
+def test_a_rule_without_a_source_is_for_verified_identities_alone(asked: Asking) -> None:
+    one = asked(allow("a", None, kind="Service"), STANDING, namespace="tools", principal="unauthenticated")
+    assert not may(one, "ping")
+    assert not one.policy.meet(one.principal).allowed
+    assert not one.policy.total(one.principal, one.policy.inbound("/mcp"), "tool")
+
+
 def test_plain_http_needs_a_rule_without_mcp_restriction(asked: Asking) -> None:
     page = HttpRequest("GET", "/page")
     wide = asked(allow("a", None, kind="Service"), STANDING, namespace="tools")
