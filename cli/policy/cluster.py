@@ -6,21 +6,24 @@ import argparse
 from collections.abc import Iterator
 
 from cli.analyze.inventory import Item, laid_over
+from cli.check.objects import containers_of, inner
 from cli.cluster.answers import Reading
 from cli.cluster.connect import Connection
 from cli.cluster.failures import ClusterUnavailable
-from cli.cluster.parts import read_list
+from cli.cluster.parts import read_list, read_one
 from cli.inject import namespaces_in
 from cli.manifests import Manifest
-from cli.platform_settings import read_installed
-from cli.policy.agents import Agent, agent_of, chosen
+from cli.platform_settings import Installed, read_installed
+from cli.policy.agents import TRUST_DOMAIN, Agent, agent_of, chosen
 from cli.policy.plane import Plane
 from cli.policy.reading import SIG_GROUP, read, warn
 from cli.policy.world import World
 from mesh.policy.documents import API_VERSION
+from mesh.settings.installation import WEBHOOK
 from webhook.admission.outcome import Namespace
 from webhook.admission.settings import InjectionSettings
 
+_OPTION = "--trust-domain"
 _KINDS = (
     ("/api/v1", "namespaces"),
     ("/api/v1", "pods"),
@@ -47,14 +50,30 @@ def world_in(connection: Connection, arguments: argparse.Namespace) -> World:
     items = laid_over(live, [*files.policies, *files.others], arguments.namespace)
     installed = read_installed(connection.api)
     namespaces = namespaces_in([Manifest("", 0, "", item.value) for item in items])
+    trust = arguments.trust_domain = _trust_domain(connection.api, installed, arguments.trust_domain)
     agents = list(_agents(items, namespaces, installed.settings, arguments))
-    trust = arguments.trust_domain
     everything = Plane(items, (), trust, arguments.namespace).documents
     asked = chosen(agents, everything, arguments)
     plane = Plane(items, {one.title: one for one in (*agents, *asked)}.values(), trust, arguments.namespace)
     for remark in plane.remarks():
         warn(remark)
     return World(plane.documents, asked, plane, trust)
+
+
+def _trust_domain(api: Reading, installed: Installed, given: str) -> str:
+    """That of the control plane, unless another one was asked for."""
+    path = f"/apis/apps/v1/namespaces/{installed.namespace}/deployments/{WEBHOOK}"
+    found = read_one(lambda: api.get(path)).one
+    spec = inner(found or {}, "spec", "template", "spec")
+    words = [
+        word
+        for one in containers_of({"spec": spec or {}})
+        for word in one.get("args") or ()
+        if isinstance(word, str)
+    ]
+    if given == TRUST_DOMAIN and _OPTION in words[:-1]:
+        return words[words.index(_OPTION) + 1]
+    return given
 
 
 def _objects(api: Reading) -> Iterator[dict[str, object]]:

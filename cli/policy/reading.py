@@ -15,6 +15,7 @@ from cli.inject import namespaces_in
 from cli.kubernetes_yaml import dump
 from cli.manifests import Manifest, ManifestInvalid, read_manifests, sources
 from cli.workloads import texts
+from mesh.policy.yaml_tree import MAX_CHARACTERS
 from mesh.settings.table import PREFIX
 from webhook.admission.outcome import Namespace
 
@@ -39,6 +40,11 @@ class Read:
     problems: tuple[str, ...] = ()
 
     @property
+    def count(self) -> int:
+        """How many policy documents there are; a text of a ConfigMap counts as one."""
+        return len(self.policies) + sum(", " in source for source, _ in self.texts)
+
+    @property
     def namespaces(self) -> dict[str, Namespace]:
         """The Namespace objects by name."""
         return namespaces_in([Manifest("", 0, "", item.value) for item in self.others])
@@ -52,41 +58,47 @@ def read(paths: list[str], *, lenient: bool = False) -> Read:
     """
     items: list[Item] = []
     problems: list[str] = []
+    whole: dict[str, str] = {}
     for path in paths:
         try:
             for source, text in sources([path]):
-                _take(source, text, items, problems, lenient=lenient)
+                if _take(source, text, items, problems, lenient=lenient):
+                    whole[source] = text
         except ManifestInvalid as error:
             if not lenient:
                 raise
             problems.append(str(error))
-    return sorted_out(items, problems)
+    return _sorted_out(items, problems, whole)
 
 
-def _take(source: str, text: str, items: list[Item], problems: list[str], *, lenient: bool) -> None:
+def _take(source: str, text: str, items: list[Item], problems: list[str], *, lenient: bool) -> bool:
+    """Add what a file holds; whether it holds policies alone, and can be read as it is."""
     try:
         manifests = read_manifests(text, source)
     except ManifestInvalid as error:
         if not lenient:
             raise
         problems.append(str(error))
-        return
+        return False
     problems += [
         f"{one.source}:{one.line}: no Kubernetes object"
         for one in manifests
         if not isinstance(one.value, dict)
     ]
     items += items_of(manifests)
+    alone = bool(manifests) and all(is_policy(one.value) for one in manifests)
+    return alone and len(text) <= MAX_CHARACTERS
 
 
-def sorted_out(items: list[Item], problems: list[str] | None = None) -> Read:
+def _sorted_out(items: list[Item], problems: list[str], whole: dict[str, str]) -> Read:
     """Objects by what they are."""
     policies = [one for one in items if is_policy(one.value)]
     held = [one for one in items if _holds_policies(one)]
-    found = [(one.source, text_of(one)) for one in policies]
+    found = list(whole.items())
+    found += [(one.source, text_of(one)) for one in policies if one.source not in whole]
     found += [pair for one in held for pair in _files(one)]
     others = [one for one in items if not is_policy(one.value) and one not in held]
-    return Read(tuple(found), tuple(policies), tuple(others), tuple(problems or ()))
+    return Read(tuple(found), tuple(policies), tuple(others), tuple(problems))
 
 
 def is_policy(value: Any) -> bool:

@@ -73,7 +73,7 @@ def blocks(found: Read, errors: tuple[PolicyError, ...], warnings: list[Suspicio
     if warnings:
         yield Heading("Warnings")
         yield Table(("", ""), tuple(Row((one.where, one.message)) for one in warnings))
-    documents = f"{len(found.texts)} {'document' if len(found.texts) == 1 else 'documents'}"
+    documents = f"{found.count} {'document' if found.count == 1 else 'documents'}"
     said = f"{documents}, {len(wrong)} {'error' if len(wrong) == 1 else 'errors'}"
     yield Heading(f"{said}, {len(warnings)} {'warning' if len(warnings) == 1 else 'warnings'}")
 
@@ -81,7 +81,7 @@ def blocks(found: Read, errors: tuple[PolicyError, ...], warnings: list[Suspicio
 def as_json(found: Read, errors: tuple[PolicyError, ...], warnings: list[Suspicion]) -> dict[str, Any]:
     """For programs."""
     return {
-        "documents": len(found.texts),
+        "documents": found.count,
         "unreadable": list(found.problems),
         "errors": [
             {"file": one.file, "line": one.line, "path": one.path, "message": one.message} for one in errors

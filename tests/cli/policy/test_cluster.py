@@ -74,6 +74,17 @@ def test_a_document_that_cannot_be_read_is_told_and_closed(outrider, cluster, tm
     assert not json.loads(out)["allowed"]
 
 
+def test_the_trust_domain_is_the_control_planes(outrider, cluster, tmp_path) -> None:
+    cluster.lists[LISTS["AgentPolicy"]] = []
+    container = {"name": "webhook", "args": ["--port", "1", "--trust-domain", "corp.example"]}
+    cluster.objects["/apis/apps/v1/namespaces/outrider-system/deployments/outrider-webhook"] = {
+        "spec": {"template": {"spec": {"containers": [container]}}}
+    }
+    for more, domain in (((), "corp.example"), (("--trust-domain", "other.example"), "other.example")):
+        _, out, _ = asked(outrider, cluster, tmp_path, "tools/search-1", "search", "find", *more)
+        assert f"not spiffe://{domain}/ns/tools/sa/search" in json.loads(out)["votes"][0]["note"]
+
+
 def test_without_the_right_to_read_policies_there_is_a_hint(outrider, cluster, tmp_path) -> None:
     cluster.status[LISTS["AgentPolicy"]] = 403
     code, _, err = asked(outrider, cluster, tmp_path, "agents/triage-1", "github", "x")
