@@ -107,6 +107,8 @@ class ControlPlane:
         ]
         if self._own_ca:
             self._identity.subscribe(self._learn)
+            if self._identity.current is not None:
+                self._learn(self._identity.current)
 
     async def first(self) -> None:
         """Until there is a configuration in force."""

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from mesh.distribution.messages import FromControl, Leave
+from mesh.identity.bundle import TrustBundle
 from mesh.identity.issuance import RefusedAnswer
+from mesh.identity.pem import read_certificates
 from mesh.policy.documents import Documents
 from sidecar.app import Sidecar
 from sidecar.config import (
@@ -22,8 +24,10 @@ from sidecar.config import (
     Decisions,
     IdentitySettings,
     ListenSettings,
+    Provider,
     SidecarConfig,
 )
+from sidecar.control.saved import SavedState
 from sidecar.limits import Limits
 from sidecar.telemetry import names
 from tests.support.control_plane import (
@@ -34,6 +38,7 @@ from tests.support.control_plane import (
     granting,
 )
 from tests.support.loopback import Client, answering, call, client_of, json_answer, result, serving
+from tests.support.meshed import TRIAGE, Published, new_mesh
 from tests.support.slow import until
 
 ANY = ("127.0.0.1", 0)
@@ -282,3 +287,59 @@ def granting_nothing(name: str) -> dict[str, Any]:
         "metadata": {"name": name, "namespace": "agents"},
         "spec": {"selector": {"matchLabels": {"app": name}}},
     }
+
+
+async def test_an_svid_of_its_own_ca_proves_the_sidecar_and_the_token_where_that_is_refused(
+    tmp_path: Path,
+) -> None:
+    mesh = new_mesh()
+    identity = mesh.identity(TRIAGE)
+    async with control_plane(tmp_path, SEARCH) as plane, backend() as server:
+        await plane.stop()
+        plane.authorities = b"".join(mesh.authority.bundle.authorities_der)
+        await plane.start()
+        config = replace(config_of(plane, server.port), identity=IdentitySettings(Provider.BUILTIN))
+        sidecar = Sidecar(config, Documents(), Published(identity))
+        await asyncio.wait_for(sidecar.start(), 10)
+        assert plane.certificates == [identity.svid.chain_der[0]]
+        assert b"authorization" not in plane.heads[0]
+        plane.refusal = (403, RefusedAnswer("certificate_refused", "its authority is not ours any more"))
+        plane.push(FromControl(leave=Leave(0.01)))
+        await until(lambda: len(plane.heads) >= 3)
+        assert b"authorization: Bearer a.b.c" not in plane.heads[1]
+        assert b"authorization: Bearer a.b.c" in plane.heads[2]
+        sidecar.stop()
+        await sidecar.drain()
+
+
+async def test_a_connection_ends_with_the_svid_that_it_was_made_with(tmp_path: Path) -> None:
+    mesh = new_mesh()
+    provider = Published(mesh.identity(TRIAGE, seconds=1.5))
+    async with control_plane(tmp_path, SEARCH) as plane, backend() as server:
+        config = replace(config_of(plane, server.port), identity=IdentitySettings(Provider.BUILTIN))
+        sidecar = Sidecar(config, Documents(), provider)
+        await asyncio.wait_for(sidecar.start(), 10)
+        provider.put(mesh.identity(TRIAGE))
+        await until(lambda: len(plane.heads) == 2, 5.0)
+        sidecar.stop()
+        await sidecar.drain()
+
+
+async def test_roots_that_the_mesh_changed_to_are_trusted_and_kept(tmp_path: Path) -> None:
+    """The ones that were configured are of the time when the pod was made."""
+    state = tmp_path / "state"
+    state.mkdir()
+    mesh = new_mesh()
+    async with control_plane(tmp_path / "old") as old, control_plane(tmp_path / "new", SEARCH) as new:
+        (root,) = read_certificates(new.roots.encode())
+        bundle = TrustBundle("test.mesh", (*mesh.authority.bundle.authorities_der, root))
+        identity = replace(mesh.identity(TRIAGE), bundles={"test.mesh": bundle})
+        settings = replace(new.settings(state), roots=old.roots)
+        config = replace(config_of(new, 1), control=settings, identity=IdentitySettings(Provider.BUILTIN))
+        sidecar = Sidecar(config, Documents(), Published(identity))
+        await asyncio.wait_for(sidecar.start(), 10)
+        assert sidecar.readiness().configuration.connected
+        kept = SavedState(state, "agents/triage-1/uid")
+        await until(lambda: root in kept.roots())
+        sidecar.stop()
+        await sidecar.drain()

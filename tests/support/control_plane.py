@@ -63,6 +63,9 @@ class ControlPlaneServer:
     folder: Path
     latest: Configuration | None = None
     refusal: tuple[int, RefusedAnswer] | None = None
+    authorities: bytes = b""
+    """Who vouches for client certificates (DER); none: none is asked for."""
+    certificates: list[bytes | None] = field(default_factory=list)
     heads: list[bytes] = field(default_factory=list)
     heard: list[FromSidecar] = field(default_factory=list)
     port: int = 0
@@ -90,6 +93,9 @@ class ControlPlaneServer:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_cert_chain(self.folder / CERT_FILE, self.folder / KEY_FILE)
+        if self.authorities:
+            context.verify_mode = ssl.CERT_OPTIONAL
+            context.load_verify_locations(cadata=self.authorities)
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -133,6 +139,7 @@ class ControlPlaneServer:
             writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.certificates.append(writer.get_extra_info("ssl_object").getpeercert(True))
         self.heads.append(await reader.readuntil(b"\r\n\r\n"))
         if self.refusal is not None:
             status, refused = self.refusal
