@@ -165,6 +165,8 @@ def _with_ancestors(
         }
         for reference, found in ours
     ]
+    if not made and not before:
+        return entry.status  # nothing here is ours to say anything of
     return {**status, "ancestors": [*others, *made][:MOST_ANCESTORS]}
 
 

@@ -111,6 +111,13 @@ class StatusWriter:
     _led: bool = False
     _due: set[Key] = field(default_factory=set)
     _written: dict[Key, float] = field(default_factory=dict)
+    _answered: bool = True
+
+    def __post_init__(self) -> None:
+        self.hub.answered = self._mark
+
+    def _mark(self) -> None:
+        self._answered = True
 
     async def run(self) -> None:
         """Write whenever there is something to write, until cancelled."""
@@ -141,13 +148,16 @@ class StatusWriter:
         await self._write_due()
 
     async def _report(self) -> None:
-        counts, now = tally(self.hub.mailboxes()), self.pace.clock()
+        now = self.pace.clock()
+        answered, self._answered = self._answered, False
+        counts = tally(self.hub.mailboxes()) if answered else self._counts
         beat_due = self._beaten is None or now - self._beaten >= BEAT_SECONDS
         if counts == self._counts and not beat_due:
             return
+        self._answered = True  # until it is written
         self._beat += 1
         await self._patch({self.name: pack(Report(self._beat, counts))})
-        self._counts, self._beaten = counts, now
+        self._counts, self._beaten, self._answered = counts, now, False
 
     def _collect(self) -> None:
         """Which objects have a status that may be another now."""

@@ -268,6 +268,7 @@ class World:
         if not names:
             del self._gateways[key.namespace]
         self._touch([("gateways", key.namespace)])
+        self.stirred.update(entry.key for entry in self.access.at(key.target))
 
     def _backend(self, key: Key, entry: Entry | None) -> None:
         for keys in [self._by_service.get((key.namespace, service)) for service in self._named(key)]:
