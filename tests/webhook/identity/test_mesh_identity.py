@@ -474,6 +474,67 @@ async def test_an_authority_of_the_users_is_used_and_left_alone(tmp_path: Path) 
             assert sky.fake.objects[SECRET]["data"] == data
 
 
+async def test_roots_of_the_users_are_published_beside_ours_before_theirs_signs(tmp_path: Path) -> None:
+    theirs = make_authority(TD, datetime.now(UTC), timedelta(days=20))
+    text = write_pem(CERTIFICATE, theirs.der)
+    key = write_pem(PRIVATE_KEY, new_svid_key(theirs))
+    given = {
+        name: base64.b64encode(value.encode()).decode()
+        for name, value in (("ca.crt", text), ("tls.crt", text))
+    }
+    async with cloud(tmp_path) as sky, replica(sky) as one:
+        await until(lambda: not one.parts.problems() and published(sky))
+        old, ours = published(sky), one.parts.in_force.signing
+        secret = sky.fake.objects[SECRET]
+        sky.fake.put(SECRET, {**secret, "data": {**secret["data"], "ca.crt": given["ca.crt"]}})
+        await until(lambda: published(sky) == text + old)
+        assert one.parts.in_force.signing is not None
+        assert one.parts.in_force.signing.der == ours.der
+        data = {**secret["data"], **given, "tls.key": base64.b64encode(key.encode()).decode()}
+        sky.fake.put(SECRET, {**sky.fake.objects[SECRET], "data": data})
+        await until(lambda: one.parts.in_force.signing.der == theirs.der)
+        assert len(one.parts.in_force.bundle().jwt_keys) == 2
+        assert published(sky) == text + old
+        sky.fake.put(SECRET, {**sky.fake.objects[SECRET], "data": {}})
+        await until(lambda: one.parts.in_force.fault)
+        assert "stays in use in memory" in one.parts.in_force.fault
+        assert one.parts.problems() == []
+        await asyncio.sleep(0.05)
+        assert sky.fake.objects[SECRET]["data"] == {}, "nobody makes another CA in its place"
+
+
+def new_svid_key(authority: Any) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    made: bytes = authority.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return made
+
+
+async def test_a_write_that_is_not_allowed_is_told_once_and_made_up_for(tmp_path: Path) -> None:
+    async with cloud(tmp_path) as sky:
+        end = sky.fake.fail(403, method="PUT", path=SECRET)
+        async with replica(sky) as one:
+            await until(lambda: one.events("api_failure"))
+            (told,) = [line for line in one.events("api_failure") if line["subject"] == "ca"]
+            assert "grant update on secrets (resourceNames: [outrider-ca])" in told["error"]
+            assert one.parts.problems() != []
+            end()
+            one.parts.wake()
+            await until(lambda: not one.parts.problems() and published(sky))
+            assert [line for line in one.events("api_recovered") if line["subject"] == "ca"]
+
+
+async def test_pods_of_one_account_have_limits_of_their_own(tmp_path: Path) -> None:
+    async with cloud(tmp_path) as sky, replica(sky) as one:
+        await until(lambda: not one.parts.problems() and published(sky))
+        mine, body = one.trusting(published(sky), svid=svid_of(one)), {"audience": ["db"]}
+        answers = [(await one.call("POST", "/v1/jwt-svid", mine, body))[0] for _ in range(101)]
+        assert answers == [200] * 100 + [429]
+        plain = one.trusting(published(sky))
+        status, _ = await one.call("POST", "/v1/jwt-svid", plain, body, sky.tokens.token())
+        assert status == 200
+
+
 async def test_nothing_is_issued_once_the_secret_was_not_seen_for_as_long_as_an_announcement(
     tmp_path: Path,
 ) -> None:
