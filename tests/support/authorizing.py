@@ -134,8 +134,10 @@ class HttpService:
     asked: list[tuple[bytes, bytes]] = field(default_factory=list)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     came: asyncio.Event = field(default_factory=asyncio.Event)
+    open: dict[Any, asyncio.StreamWriter] = field(default_factory=dict)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open[asyncio.current_task()] = writer
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -160,6 +162,7 @@ class HttpService:
         finally:
             self.gone.set()
             writer.close()
+            self.open.pop(asyncio.current_task())
 
 
 @asynccontextmanager
@@ -172,6 +175,9 @@ async def http_service(answer: Callable[[bytes, bytes], bytes | None]) -> AsyncI
         yield service
     finally:
         server.close()
+        for writer in service.open.values():
+            writer.close()
+        await asyncio.gather(*service.open)
 
 
 @asynccontextmanager
