@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,61 +11,57 @@ import yaml
 
 from cli.main import main
 from e2e.cluster.conftest import Cluster, remove_namespace
-from e2e.cluster.identities import SpiffeDriver
 from e2e.cluster.images import Image
 from e2e.cluster.installation import Installation, installed
 from e2e.cluster.kube import Kube
-from tests.support.cluster_guide import FILES, PAGE
+from tests.support.cluster_guide import FILES, PAGE, changed_policies, shown
 
 PYTHON = Image("python:3.13-slim")
-# What SPIRE's driver registers; the tests' own does without.
-DRIVER = {
-    "apiVersion": "storage.k8s.io/v1",
-    "kind": "CSIDriver",
-    "metadata": {"name": "csi.spiffe.io"},
-    "spec": {"attachRequired": False, "podInfoOnMount": True, "volumeLifecycleModes": ["Ephemeral"]},
-}
 NAMESPACES = ("tools", "agents")
 OURS = "registry.example/mesh/outrider/"
+LOGS = "kubectl -n agents logs deployment/triage -c agent"
 
 
 @pytest.fixture(scope="module")
 def outrider(kube: Kube) -> Iterator[Installation]:
-    """Outrider with the values of the page."""
+    """Outrider with the values of the page: no SPIRE, nothing but the chart."""
     with installed(kube, **yaml.safe_load(FILES["values.yaml"])) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def page(kube: Kube, cluster: Cluster, identities: SpiffeDriver, outrider: Installation) -> Iterator[None]:
-    """The files of the page, applied; only the trust domain is that of the tests."""
+def page(kube: Kube, cluster: Cluster, outrider: Installation) -> Iterator[None]:
+    """The files of the page, applied in its order."""
+    (line,) = [one for one in PAGE.splitlines() if one.startswith("$ kubectl apply -f namespaces.yaml")]
     cluster.node.images.add(PYTHON)
     with contextlib.ExitStack() as stack:
         stack.callback(cluster.node.images.remove, PYTHON)
-        kube.apply(DRIVER)
-        stack.callback(kube.delete, "CSIDriver", DRIVER["metadata"]["name"])
         for namespace in NAMESPACES:
             stack.callback(remove_namespace, kube, namespace)
-        for name in ("server.yaml", "agent.yaml", "server-policies.yaml", "agent-policies.yaml"):
-            text = FILES[name].replace("spiffe://cluster.local/", f"spiffe://{identities.trust.name}/")
-            kube.apply(text)
+        for word in line.split():
+            if word in FILES:
+                kube.apply(FILES[word])
         kube.wait_rollout("tickets", "tools")
         kube.wait_rollout("triage", "agents")
         yield
 
 
-def test_the_agent_sees_what_the_page_shows(page: None, kube: Kube) -> None:
-    shown = re.search(r"\$ kubectl -n agents logs deployment/triage -c agent\n(.*?)```", PAGE, re.DOTALL)
-    assert shown is not None
+def agent_of(kube: Kube) -> str:
+    """The name of the agent's pod."""
     (agent,) = kube.items("Pod", "agents")
-    name = agent["metadata"]["name"]
-    wanted = shown[1].splitlines()
+    return str(agent["metadata"]["name"])
 
-    def said() -> list[str]:
-        return kube.logs(name, "agents", "agent").splitlines()
 
-    kube.until(lambda: len(said()) >= len(wanted), "the agent's log", "agents")
-    assert said() == wanted
+def said(kube: Kube) -> list[str]:
+    """The lines of its log."""
+    return kube.logs(agent_of(kube), "agents", "agent").splitlines()
+
+
+def test_the_agent_sees_what_the_page_shows(page: None, kube: Kube) -> None:
+    wanted = shown(LOGS)
+    kube.until(lambda: len(said(kube)) >= len(wanted), "the agent's log", "agents")
+    assert said(kube) == wanted
+    (agent,) = kube.items("Pod", "agents")
     sidecar = next(one for one in agent["spec"]["initContainers"] if one["name"] == "outrider-sidecar")
     assert sidecar["image"].startswith(OURS)
 
@@ -73,11 +69,13 @@ def test_the_agent_sees_what_the_page_shows(page: None, kube: Kube) -> None:
 def test_what_was_refused_is_told_as_the_page_tells_it(
     page: None, kube: Kube, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (agent,) = kube.items("Pod", "agents")
-    name = agent["metadata"]["name"]
+    name = agent_of(kube)
     kube.until(lambda: "delete_ticket" in kube.logs(name, "agents", "agent"), "the refused call", "agents")
     assert main(["describe", "pod", name, "-n", "agents", "--kubeconfig", str(kube.kubeconfig)]) == 0
-    denials = capsys.readouterr().out.split("Last denials\n")[1]
+    out = capsys.readouterr().out
+    assert "spiffe://cluster.local/ns/agents/sa/triage" in out
+    assert "issued by  the control plane" in out
+    denials = out.split("Last denials\n")[1]
     for words in ("delete_ticket", "tool_not_granted", "AgentPolicy/triage outbound[0] tools.allow"):
         assert words in denials
         assert f"`{words}`" in PAGE
@@ -86,6 +84,23 @@ def test_what_was_refused_is_told_as_the_page_tells_it(
 @pytest.mark.parametrize(
     "command", ["check --wait 60", "check -n agents", "check-inject deployment/triage -n agents"]
 )
-def test_the_commands_of_the_page_find_nothing_wrong(command: str, page: None, kube: Kube) -> None:
+def test_the_commands_of_the_page_find_nothing_wrong(
+    command: str, page: None, kube: Kube, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert f"$ outrider {command}\n" in PAGE
-    assert main([*command.split(), "--kubeconfig", str(kube.kubeconfig)]) == 0
+    code = main([*command.split(), "--kubeconfig", str(kube.kubeconfig)])
+    print(capsys.readouterr().out)
+    assert code == 0
+
+
+def test_a_change_is_in_force_within_a_second_and_nothing_restarts(page: None, kube: Kube) -> None:
+    (wanted,) = shown(f"{LOGS} --tail 1")
+    before = agent_of(kube)
+    kube.apply(changed_policies())
+    applied = time.monotonic()
+    kube.until(lambda: said(kube)[-1] == wanted, "the tool that is granted now", "agents")
+    # The agent looks five times a second, and its log is read in turns.
+    assert time.monotonic() - applied < 2.5
+    kube.apply(FILES["agent-policies.yaml"])
+    kube.until(lambda: said(kube)[-1] == shown(LOGS)[0], "the tools as before", "agents")
+    assert agent_of(kube) == before

@@ -17,17 +17,30 @@ import pytest
 import yaml
 
 from cli.main import main
-from mesh.policy.load import load_texts
+from mesh.policy.load import load_objects, load_texts
 from mesh.settings.table import SIDECAR_CONTAINER
 from sidecar.app import Sidecar
 from sidecar.config import load_config
 from sidecar.policies import load_files
-from tests.support.cluster_guide import FILES, MANIFESTS, PAGE, ROOT, VALUES, documents, injected, the
+from tests.support.cluster_guide import (
+    FILES,
+    MANIFESTS,
+    PAGE,
+    ROOT,
+    VALUES,
+    changed_policies,
+    documents,
+    injected,
+    the,
+)
 from tests.support.meshed import Mesh, Published, new_mesh
+from tests.support.outrider_cluster import controlled
+from webhook.admission.settings import InjectionSettings
 
+POLICIES = {"agents": "agent-policies.yaml", "tools": "server-policies.yaml"}
 VERSIONS = ("1.29", kubernetes_validate.latest_version())
 # Kinds that Kubernetes itself does not know.
-FOREIGN = {"spire.spiffe.io/v1alpha1"}
+FOREIGN = {"spire.spiffe.io/v1alpha1", "outrider.dev/v1alpha1"}
 
 
 def test_every_block_of_the_guide_is_a_file() -> None:
@@ -44,10 +57,11 @@ def test_manifests_are_valid(name: str, version: str) -> None:
             kubernetes_validate.validate(document, version, strict=True)
 
 
+@pytest.mark.parametrize("settings", [None, controlled()], ids=["ConfigMap", "control plane"])
 @pytest.mark.parametrize("namespace", ["tools", "agents"])
-def test_workloads_are_injected_without_a_warning(namespace: str) -> None:
+def test_workloads_are_injected_without_a_warning(namespace: str, settings: InjectionSettings | None) -> None:
     deployment = the("Deployment", namespace)
-    became = injected(namespace)
+    became = injected(namespace, settings)
     assert became.warnings == ()
     deployment["spec"]["template"] = became.pod
     for version in VERSIONS:
@@ -63,16 +77,18 @@ def test_values_are_taken_by_the_chart(name: str) -> None:
         assert chart.render(values, name="outrider", namespace="outrider-system")
 
 
-@pytest.mark.parametrize("namespace", ["tools", "agents"])
-def test_policies_can_be_loaded(namespace: str) -> None:
-    config_map = the("ConfigMap", namespace, "outrider-policies")
-    assert config_map["metadata"]["labels"] == {"outrider.dev/policies": "true"}
-    load_texts(list(config_map["data"].items()))
+def test_policies_can_be_loaded() -> None:
+    found = load_texts([(name, FILES[name]) for name in POLICIES.values()])
+    assert [(one.namespace, one.name) for one in found.policies] == [
+        ("agents", "triage"),
+        ("tools", "tickets-callers"),
+    ]
+    load_objects(one for name in POLICIES.values() for one in documents(name))
 
 
 @pytest.mark.parametrize(
     "line",
-    re.findall(r"^\$ (outrider (?:analyze|inject) .*)$", PAGE, re.MULTILINE),
+    re.findall(r"^\$ (outrider (?:analyze|inject|policy) .*)$", PAGE, re.MULTILINE),
 )
 def test_commands_about_the_files_find_nothing_wrong(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -82,7 +98,16 @@ def test_commands_about_the_files_find_nothing_wrong(
         (tmp_path / name).write_text(content, encoding="utf-8")
     assert main(shlex.split(line)[1:]) == 0
     out, said = capsys.readouterr()
-    assert "warning" not in out + said
+    assert "warning" not in (out + said).replace("0 warnings", "")
+
+
+def test_the_change_of_the_page_is_one_of_its_policy() -> None:
+    before, after = FILES["agent-policies.yaml"], changed_policies()
+    assert before != after
+    documents = load_texts([("agent-policies.yaml", after)])
+    tools = documents.policies[0].outbound[0].mcp.tools
+    assert tools is not None
+    assert tools.allow == ("search_*", "get_ticket", "delete_ticket")
 
 
 async def test_the_example_runs_as_shown(tmp_path: Path) -> None:
@@ -136,7 +161,7 @@ async def sidecar(
         for one in container["env"] or ()
     }
     policies = folder / f"{namespace}.yaml"
-    policies.write_text(the("ConfigMap", namespace, "outrider-policies")["data"]["policies.yaml"])
+    policies.write_text(FILES[POLICIES[namespace]])
     env |= {"OUTRIDER_LISTEN_TELEMETRY": "127.0.0.1:0", "OUTRIDER_POLICIES": str(policies), **local}
     provider = Published(mesh.identity(f"spiffe://cluster.local/ns/{namespace}/sa/{account}"))
     started = Sidecar(load_config(None, env), load_files([policies]), provider)

@@ -38,7 +38,8 @@ SECTIONS = [
     "What to do",
     "What remains",
 ]
-NO_REASONS = {"identity_problem", "delete_ticket"}  # an event of the sidecar's log; a tool
+# Events of the sidecar's log, a cause that they name; a tool.
+NO_REASONS = {"identity_problem", "control_problem", "token_refused", "delete_ticket"}
 
 
 def text(path: Path) -> str:

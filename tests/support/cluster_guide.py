@@ -39,13 +39,30 @@ def the(kind: str, namespace: str, name: str | None = None) -> dict[str, Any]:
     return found
 
 
-def injected(namespace: str) -> Injection:
+def injected(namespace: str, settings: InjectionSettings | None = None) -> Injection:
     labels = the_namespace(namespace)["metadata"]["labels"]
     template = the("Deployment", namespace)["spec"]["template"]
-    became = inject(template, Namespace(namespace, labels), InjectionSettings())
+    became = inject(template, Namespace(namespace, labels), settings or InjectionSettings())
     assert isinstance(became, Injection), became
     return became
 
 
 def the_namespace(name: str) -> dict[str, Any]:
     return next(one for one in objects() if one["kind"] == "Namespace" and one["metadata"]["name"] == name)
+
+
+def changed_policies() -> str:
+    """`agent-policies.yaml` with the change that the page tells of: another last line."""
+    written = FILES["agent-policies.yaml"].rstrip().splitlines()
+    told = re.search(r"make the last line\s+`(tools: .*?)`", PAGE)
+    assert told is not None
+    *lines, last = written
+    assert last.strip().startswith("tools: ")
+    return "\n".join([*lines, last[: len(last) - len(last.lstrip())] + told[1], ""])
+
+
+def shown(command: str) -> list[str]:
+    """What the page shows after a command, line by line."""
+    found = re.search(rf"\$ {re.escape(command)}\n(.*?)```", PAGE, re.DOTALL)
+    assert found is not None
+    return found[1].splitlines()
