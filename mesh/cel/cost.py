@@ -126,7 +126,7 @@ _INTO: Final = frozenset({"_[_]", "_[?_]", "_?._"})
 def _size(one: object) -> Size:
     """What `measure` says, sooner for what holds nothing."""
     if isinstance(one, str):
-        return Size(1, len(one) if one.isascii() else 4 * len(one))
+        return Size(1, len(one) if one.isascii() else len(one.encode()))
     return measure(one) if isinstance(one, list | dict) else _LEAF
 
 

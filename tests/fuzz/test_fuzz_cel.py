@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh.cel import CelExhausted, CelFailed, CelInvalid, CelType, compile_expression
@@ -47,7 +47,7 @@ def ask(text: str, args: dict[str, Any]) -> bool | None:
     return answer
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     text=st.text(max_size=60) | st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join), args=arguments
 )
@@ -55,7 +55,7 @@ def test_any_text_is_answered_or_refused(text: str, args: dict[str, Any]) -> Non
     ask(text, args)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.sampled_from(SEEDS), chance=st.randoms(use_true_random=False), args=arguments)
 def test_mutated_expressions_are_answered_or_refused(
     seed: str, chance: random.Random, args: dict[str, Any]
@@ -69,7 +69,7 @@ def test_mutated_expressions_are_answered_or_refused(
     ask("".join(chars) or "-", args)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=json_values)
 def test_a_value_is_what_it_is_for_an_expression_too(value: Any) -> None:
     """Equal to itself, and not to a string with more behind it; or without an answer."""
@@ -80,7 +80,7 @@ def test_a_value_is_what_it_is_for_an_expression_too(value: Any) -> None:
         assert ask("args.x == args.y", {"x": value, "y": f"{value}!"}) in (False, None)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     left=st.integers() | st.floats(allow_nan=False),
     right=st.integers() | st.floats(allow_nan=False),
