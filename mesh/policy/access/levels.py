@@ -45,12 +45,16 @@ class Levels:
         standing: Sequence[TargetRef],
         trust: Trust,
     ) -> None:
-        named = {target for policy in policies for target in policy.targets}
-        levels = {target: Level(target, policies, trust) for target in sorted(named, key=_order)}
+        levels = {target: Level(target, about, trust) for target, about in _by_target(policies).items()}
         backends = tuple(backends)
+        gateways: dict[str | None, list[Level]] = {}
+        for target, level in levels.items():
+            if (target.group, target.kind) == (GATEWAY_GROUP, "Gateway"):
+                gateways.setdefault(target.namespace, []).append(level)
         self._outbound: dict[tuple[str | None, str], tuple[Level, ...]] = {}
         for backend in backends if levels else ():
-            found = _concerning(backend, levels)
+            own = levels.get(target_of(backend))
+            found = (*gateways.get(backend.namespace, ()), *(() if own is None else (own,)))
             if found:
                 self._outbound[backend.namespace, backend.name] = found
         places = {target_of(b): b.path for b in backends if b.protocol is BackendProtocol.MCP}
@@ -81,14 +85,13 @@ class Levels:
         )
 
 
-def _concerning(backend: Backend, levels: dict[TargetRef, Level]) -> tuple[Level, ...]:
-    own = target_of(backend)
-    return tuple(
-        level
-        for target, level in levels.items()
-        if target == own
-        or (target.group, target.kind, target.namespace) == (GATEWAY_GROUP, "Gateway", backend.namespace)
-    )
+def _by_target(policies: Iterable[AccessPolicy]) -> dict[TargetRef, list[AccessPolicy]]:
+    """The policies of each target, in the order of targets."""
+    found: dict[TargetRef, list[AccessPolicy]] = {}
+    for policy in policies:
+        for target in policy.targets:
+            found.setdefault(target, []).append(policy)
+    return {target: found[target] for target in sorted(found, key=_order)}
 
 
 def _path(target: TargetRef, places: dict[TargetRef, str]) -> str | None:

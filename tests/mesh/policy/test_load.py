@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from mesh.policy import Documents, PolicyInvalid, load_texts
+from mesh.policy.load import load_alone
 
 BACKEND = """\
 apiVersion: outrider.dev/v1alpha1
@@ -60,3 +63,18 @@ def test_a_thousand_documents_load_quickly_and_completely() -> None:
     )
     documents = load_texts([("many.yaml", text)])
     assert (len(documents.backends), len(documents.policies)) == (500, 500)
+
+
+def test_a_document_alone_may_name_what_is_not_there(agent_policy: Callable[..., str]) -> None:
+    load_alone("a", agent_policy("{outbound: [{backend: nowhere}]}"))
+
+
+@pytest.mark.parametrize("text", ["", "a: 1", "{}\n---\n{}\n"])
+def test_what_is_not_one_document_is_a_fault(text: str) -> None:
+    with pytest.raises(PolicyInvalid):
+        load_alone("a", text)
+
+
+def test_two_documents_are_not_one(agent_policy: Callable[..., str]) -> None:
+    with pytest.raises(PolicyInvalid, match="2 documents, exactly one is needed"):
+        load_alone("a", agent_policy("{}", "a") + "---\n" + agent_policy("{}", "b"))
