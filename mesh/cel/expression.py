@@ -78,7 +78,7 @@ class Expression:
 
     def steps(self, values: Mapping[str, Any]) -> int:
         """How many steps `evaluate` may take at most; raises CelFailed, CelExhausted for values out of bounds."""
-        return self._walk(Walk(), values)
+        return self._walk(Walk(), {name: values[name] for name in self.variables if name in values})
 
     def _walk(self, walk: Walk, values: Mapping[str, Any]) -> int:
         walk.over(self._tree, {name: walk.bound_of(value) for name, value in values.items()})

@@ -94,6 +94,7 @@ def test_variables_that_are_not_read_are_not_looked_at() -> None:
     both = compile_expression("a == 1", {"a": CelType.INT, "b": CelType.STRING})
     assert both.variables == {"a"}
     assert both.evaluate({"a": 1, "b": "\0", "c": object()})
+    assert both.steps({"a": 1, "b": "\0", "c": object()}) > 0
 
 
 @pytest.mark.parametrize(
