@@ -7,7 +7,9 @@ by `mesh.protocol.ext_authz_grpc`; of the library only the transport is used.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +49,7 @@ class GrpcChannels:
 
     async def ask(self, destination: Destination, address: str, message: bytes, seconds: float) -> bytes:
         """One answer. `address` is where the destination is dialled. Raises CannotAsk."""
-        aio = _library("grpc.aio")
+        aio = await _library("grpc.aio")
         check = self._channel(destination, address, aio).unary_unary(METHOD)
         try:
             answer: bytes = await check(message, timeout=seconds)
@@ -72,7 +74,7 @@ class GrpcChannels:
         if destination.tls == TlsMode.NONE:
             return aio.insecure_channel(address, options=OPTIONS)
         roots = Path(self._authorities_file).read_bytes() if self._authorities_file else None
-        credentials = _library("grpc").ssl_channel_credentials(root_certificates=roots)
+        credentials = sys.modules["grpc"].ssl_channel_credentials(root_certificates=roots)
         return aio.secure_channel(address, credentials, options=_named(destination))
 
     async def close(self) -> None:
@@ -88,9 +90,10 @@ def _named(destination: Destination) -> tuple[tuple[str, Any], ...]:
     return (*OPTIONS, ("grpc.ssl_target_name_override", name), ("grpc.default_authority", name))
 
 
-def _library(name: str) -> Any:
+async def _library(name: str) -> Any:
+    """The module, loaded beside the event loop when it is first needed: that takes a third of a second."""
     try:
-        return importlib.import_module(name)
+        return sys.modules.get(name) or await asyncio.to_thread(importlib.import_module, name)
     except ImportError as error:
         detail = f"{name} cannot be imported"
         raise CannotAsk(Reason.EXTERNAL_AUTH_GRPC_MISSING, detail) from error

@@ -34,6 +34,32 @@ def test_what_is_hidden_reads_as_absent(
         assert (error["code"], error["message"], error.get("data")) == (code, message, data)
 
 
+@pytest.mark.parametrize("subject", [TOOL, PROMPT, RESOURCE, None])
+@pytest.mark.parametrize("reason", [Reason.TOOL_DENIED, Reason.UNKNOWN_METHOD, Reason.BACKEND_NOT_GRANTED])
+@pytest.mark.parametrize("ident", [7, "7", 2**60])
+def test_where_refusals_read_as_forbidden_they_all_read_alike(
+    subject: Subject | None, reason: Reason, ident: int | str
+) -> None:
+    response = denial(ident, reason, subject, True, forbidden=True)
+    error = {"code": 403, "message": "Access to this tool is forbidden."}
+    assert response == {"jsonrpc": "2.0", "id": ident, "error": error}
+    assert denial_status(response, True) == 200
+
+
+@pytest.mark.parametrize(("forbidden", "code"), [(False, -32602), (True, 403)])
+def test_what_the_author_of_a_policy_has_to_say_is_told(forbidden: bool, code: int) -> None:
+    error = denial(
+        1, Reason.ARGUMENTS_REFUSED, TOOL, True, message="only repositories of acme", forbidden=forbidden
+    )["error"]
+    assert (error["code"], error["message"]) == (code, "only repositories of acme")
+
+
+@pytest.mark.parametrize("reason", [Reason.EXTERNAL_AUTH_DENIED, Reason.EXTERNAL_AUTH_FAILED])
+def test_a_no_from_elsewhere_has_a_code_of_ours(reason: Reason) -> None:
+    error = denial(1, reason, None, True)["error"]
+    assert (error["code"], error["data"]) == (POLICY_CODES[reason], {"reason": str(reason)})
+
+
 @pytest.mark.parametrize("modern", [True, False])
 def test_an_unknown_method_reads_as_not_found(modern: bool) -> None:
     response = denial("a", Reason.UNKNOWN_METHOD, None, modern, method="x/y")

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from mesh.reasons import Reason
+from sidecar.external_auth.grpc_channels import CannotAsk, GrpcChannels
+from sidecar.proxy.pool import Destination, TlsMode
+from tests.support.authorizing import free_port, grpc_service, messages
+
+PLAIN = Destination("authz.tools.svc", 9191)
+
+
+async def test_one_channel_serves_every_question_to_a_service() -> None:
+    made = messages()
+    async with grpc_service(lambda request: made["CheckResponse"](status=made["Status"]())) as port:
+        channels = GrpcChannels()
+        answers = [await channels.ask(PLAIN, f"127.0.0.1:{port}", b"", 5.0) for _ in range(2)]
+        await channels.close()
+    assert answers == [b"\x0a\x00", b"\x0a\x00"]
+
+
+async def test_a_service_that_is_away_cannot_be_asked() -> None:
+    channels = GrpcChannels()
+    with pytest.raises(CannotAsk, match="UNAVAILABLE"):
+        await channels.ask(PLAIN, f"127.0.0.1:{free_port()}", b"", 5.0)
+    await channels.close()
+
+
+async def test_a_service_of_the_mesh_cannot_be_asked_over_grpc() -> None:
+    with pytest.raises(CannotAsk) as caught:
+        await GrpcChannels().ask(Destination("a", 1, TlsMode.MESH), "127.0.0.1:1", b"", 1.0)
+    assert caught.value.refusal.reason is Reason.EXTERNAL_AUTH_FAILED
+
+
+async def test_a_service_with_a_public_certificate_is_never_asked_in_plain_text() -> None:
+    made = messages()
+    async with grpc_service(lambda request: made["CheckResponse"](status=made["Status"]())) as port:
+        channels = GrpcChannels()
+        public = Destination("authz.tools.svc", 9191, TlsMode.PUBLIC, "authz.tools.svc")
+        with pytest.raises(CannotAsk):
+            await channels.ask(public, f"127.0.0.1:{port}", b"", 5.0)
+        await channels.close()
