@@ -35,14 +35,16 @@ ITEM_PADDING = "x" * 4000
 """A real pod is several kilobytes of what is not looked at."""
 
 
-def pod(number: int, namespace: str, app: str) -> bytes:
-    """A pod as the API server encodes it."""
+def pod(number: int, namespace: str, app: str, alone: bool) -> bytes:
+    """A pod as the API server encodes it; `alone`: with a label of its own, as StatefulSets give."""
     labels = {
         "app": app,
         "outrider.dev/injected": "true",
         "pod-template-hash": f"{app}-5d4f8",
         "app.kubernetes.io/part-of": "agents",
     }
+    if alone:
+        labels["statefulset.kubernetes.io/pod-name"] = f"{app}-{number}"
     return msgspec.json.encode(
         {
             "metadata": {
@@ -100,13 +102,13 @@ class Plane:
         self.stores = {one.subject: one.store for one in Stores(self.world, print).followings()}
         self.hub = Hub(self.world, AdmissionMetrics())
 
-    def fill(self, pods: int, policies: int) -> None:
+    def fill(self, pods: int, policies: int, alone: bool) -> None:
         """Take in everything, as lists."""
         namespaces = [f"ns-{number}" for number in range(NAMESPACES)]
         big = pods // 2
         # One namespace has half of all pods; the others share the rest, with four apps each.
         rows: Iterator[bytes] = (
-            trim_pod(pod(number, *_place(number, big, namespaces))) for number in range(pods)
+            trim_pod(pod(number, *_place(number, big, namespaces), alone)) for number in range(pods)
         )
         self.stores["pods"].replace(tuple(rows))
         per = max(1, policies // NAMESPACES // 2)
@@ -157,12 +159,12 @@ def _taken(mailbox: Any) -> Any:
     return mailbox.take() or mailbox.offered
 
 
-async def measure(pods: int, policies: int) -> dict[str, Any]:
+async def measure(pods: int, policies: int, alone: bool) -> dict[str, Any]:
     """All figures."""
     before = memory("VmRSS")
     plane = Plane()
     began = time.process_time()
-    plane.fill(pods, policies)
+    plane.fill(pods, policies, alone)
     filled = time.process_time() - began
     began = time.process_time()
     plane.connect()
@@ -202,8 +204,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.control_plane", description=__doc__)
     parser.add_argument("--pods", type=int, default=10_000)
     parser.add_argument("--policies", type=int, default=1_000)
+    parser.add_argument("--alone", action="store_true", help="no two pods have the same labels")
     options = parser.parse_args(arguments)
-    print(json.dumps(asyncio.run(measure(options.pods, options.policies)), indent=2))
+    figures = asyncio.run(measure(options.pods, options.policies, options.alone))
+    print(json.dumps(figures, indent=2))
     return 0
 
 

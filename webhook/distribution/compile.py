@@ -31,9 +31,12 @@ from webhook.distribution.world import Topic, World
 _STANDING_NAME = "standing"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
-    """A configuration: its documents in their one order, the pod's labels, and the version, a digest of both."""
+    """A configuration: its documents in their one order, the pod's labels, and the version, a digest of both.
+
+    Compared by identity, because it is counted by.
+    """
 
     version: str
     documents: tuple[Document, ...]

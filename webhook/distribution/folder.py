@@ -8,6 +8,7 @@ stays in force while it cannot be read.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,6 @@ class Folder:
         self._log = log
         self._stamps: dict[Path, _Stamp] = {}
         self._objects: dict[Path, dict[_Name, bytes]] = {}
-        self._generations: dict[_Name, int] = {}
         self._labels: dict[tuple[str, str], Pod] = {}
 
     def look(self) -> bool:
@@ -98,7 +98,6 @@ class Folder:
             self._remove(*name)
         for name, body in after.items():
             if before.get(name) != body:
-                self._generations[name] = self._generations.get(name, 0) + 1
                 try:
                     self._put(name, body)
                 except ApiFailed as error:
@@ -116,7 +115,7 @@ class Folder:
             self._world.put_service(read_service(body))
         else:
             resource = read_resource(body)
-            meta = msgspec.structs.replace(resource.metadata, generation=self._generations[name])
+            meta = msgspec.structs.replace(resource.metadata, generation=_generation(body))
             self._world.put(_kind(kind), Resource(meta, resource.spec, resource.status))
 
     def _remove(self, kind: str, namespace: str, name: str) -> None:
@@ -140,6 +139,11 @@ def _named(documents: Iterable[Any]) -> Iterator[tuple[_Name, bytes]]:
         placed = {"namespace": NAMESPACE, **metadata}
         name = (f"{kind}" if version == "v1" else f"{version} {kind}", placed["namespace"], placed["name"])
         yield name, msgspec.json.encode({**one, "metadata": placed})
+
+
+def _generation(body: bytes) -> int:
+    """A number that differs where the content does, and is the same after a restart, as are versions then."""
+    return int.from_bytes(hashlib.sha256(body).digest()[:6], "big")
 
 
 def _kind(name: str) -> Kind:

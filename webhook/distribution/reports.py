@@ -70,18 +70,26 @@ def tally(mailboxes: Iterable[Mailbox]) -> dict[str, Count]:
         if one.running is not None:
             running[one.running] += 1
     counts: dict[str, Count] = {}
-    for compiled, number in wanted.items():
-        for document in compiled.documents:
-            _of(counts, document).wanted += number
-    for compiled, number in running.items():
-        for document in compiled.documents:
-            generations = _of(counts, document).running
-            generations[document.generation] = generations.get(document.generation, 0) + number
+    for document, number in _by_document(wanted).items():
+        _of(counts, document).wanted += number
+    for document, number in _by_document(running).items():
+        generations = _of(counts, document).running
+        generations[document.generation] = generations.get(document.generation, 0) + number
     for (compiled, before), number in refused.items():
         for document in _new(compiled, before):
             count = _of(counts, document)
             count.refused += number
             count.why = reasons[compiled]
+    return counts
+
+
+def _by_document(of: Counter[Compiled]) -> dict[Document, int]:
+    """Documents are shared by configurations, and so are counted before they are named."""
+    counts: dict[Document, int] = {}
+    known = counts.get
+    for compiled, number in of.items():
+        for document in compiled.documents:
+            counts[document] = known(document, 0) + number
     return counts
 
 

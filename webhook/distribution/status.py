@@ -150,9 +150,7 @@ def _reference(key: Key) -> Mapping[str, str]:
     }
 
 
-def _with_ancestors(
-    entry: Entry, ours: Iterable[tuple[Mapping[str, str], list[Found]]], now: str
-) -> Any:
+def _with_ancestors(entry: Entry, ours: Iterable[tuple[Mapping[str, str], list[Found]]], now: str) -> Any:
     status = _object(entry.status)
     listed = _list(status, "ancestors")
     others = [one for one in listed if _object(one).get("controllerName") != CONTROLLER]
