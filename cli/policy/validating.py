@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cli.output import write
-from cli.output.blocks import Block, Heading, Line, Row, Table
+from cli.output.blocks import Block, Heading, Row, Table
 from cli.policy.agents import TRUST_DOMAIN, found_in
 from cli.policy.loading import FINE, REFUSED
 from cli.policy.plane import Plane
@@ -39,6 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     if documents is not None:
         errors = tuple(unaccepted(found, documents, arguments.namespace))
     warnings = [] if documents is None else list(suspicions(documents, found))
+    if arguments.output == "text":
+        # Not folded, as everything else is: editors look for file and line at the beginning of whole lines.
+        sys.stdout.writelines(f"{one}\n" for one in (*found.problems, *errors))
     write.write(blocks(found, errors, warnings), as_json(found, errors, warnings), arguments.output)
     if found.problems:
         return _UNREADABLE
@@ -66,15 +69,13 @@ def unaccepted(found: Read, documents: Documents, namespace: str) -> Iterator[Po
 
 
 def blocks(found: Read, errors: tuple[PolicyError, ...], warnings: list[Suspicion]) -> Iterator[Block]:
-    """For people."""
-    wrong = [*found.problems, *map(str, errors)]
-    for text in wrong:
-        yield Line(text, 0, "error")
+    """For people, after the errors themselves."""
+    wrong = len(found.problems) + len(errors)
     if warnings:
         yield Heading("Warnings")
         yield Table(("", ""), tuple(Row((one.where, one.message)) for one in warnings))
     documents = f"{found.count} {'document' if found.count == 1 else 'documents'}"
-    said = f"{documents}, {len(wrong)} {'error' if len(wrong) == 1 else 'errors'}"
+    said = f"{documents}, {wrong} {'error' if wrong == 1 else 'errors'}"
     yield Heading(f"{said}, {len(warnings)} {'warning' if len(warnings) == 1 else 'warnings'}")
 
 
