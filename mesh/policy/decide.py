@@ -217,14 +217,14 @@ class Policy:
         return any(level.decides for level in self._levels.at(target))
 
     def _server_request_alone(self, principal: Principal, target: Target, kind: str) -> Decision:
-        """Access policies do not speak of what servers ask: only who has a rule without MCP restriction may be."""
-        method = "ping" if kind in SERVER_BASE_METHODS else kind
-        if method != "ping":
-            return self._prepare(principal, target, kind, None, None).resolve(_nothing(principal, kind))
+        """Access policies do not speak of what servers ask: only who has a rule without MCP restriction may be
+        asked, and nobody for whom an authorization service would have to be, which hears of no such thing."""
+        refused = Decision(False, Reason.ACCESS_POLICY_NOT_GRANTED, ACCESS_POLICIES)
+        if kind not in SERVER_BASE_METHODS:
+            decision = self._prepare(principal, target, kind, None, None).resolve(_nothing(principal, kind))
+            return refused if decision.checks else decision
         known = all(level.knows(principal.id) for level in self._levels.at(target))
-        if known:
-            return Decision(True, Reason.ALLOWED_BASE_PROTOCOL, ACCESS_POLICIES)
-        return Decision(False, Reason.ACCESS_POLICY_NOT_GRANTED, ACCESS_POLICIES)
+        return Decision(True, Reason.ALLOWED_BASE_PROTOCOL, ACCESS_POLICIES) if known else refused
 
     def meet(self, principal: Principal) -> Decision:
         """May this peer connect at all? Asked once a connection, before it is asked what it wants."""

@@ -13,6 +13,7 @@ from tests.support.access_policies import (
     Asked,
     agent_policy,
     allow,
+    ask,
     backend,
     inline,
     standing,
@@ -129,6 +130,13 @@ def test_what_the_workload_asks_of_its_callers_needs_a_wide_rule(asked: Asking) 
         assert one.policy.server_request(one.principal, place, "ping").allowed
         stranger = Principal("spiffe://cluster.local/ns/x/sa/y")
         assert one.policy.server_request(stranger, place, "ping").allowed
+
+
+def test_where_a_service_would_have_to_be_asked_servers_ask_nothing(asked: Asking) -> None:
+    one = asked(allow("a", None), ask("gate"))
+    refused = one.policy.server_request(one.principal, one.github, "sampling/createMessage")
+    assert (refused.allowed, refused.checks) == (False, ())
+    assert one.policy.server_request(one.principal, one.github, "ping").allowed
 
 
 def test_a_stranger_is_not_even_pinged(asked: Asking) -> None:
