@@ -17,8 +17,12 @@ from mesh.protocol.ext_authz_grpc import METHOD
 from mesh.reasons import Reason
 from sidecar.external_auth.answer import Refusal
 from sidecar.proxy.pool import Destination, TlsMode
+from sidecar.tasks import spawn
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
+
+MAX_CHANNELS: Final = 64
+"""Services come and go with policies: beyond this many the channel that was made first is closed."""
 
 OPTIONS: Final = (
     # A service that was away is tried again soon: until then everything is refused.
@@ -62,7 +66,11 @@ class GrpcChannels:
         key = (destination, address)
         channel = self._channels.get(key)
         if channel is None:
-            channel = self._channels[key] = self._open(destination, address, aio)
+            channel = self._open(destination, address, aio)
+            if len(self._channels) >= MAX_CHANNELS:
+                first = self._channels.pop(next(iter(self._channels)))
+                spawn(first.close(grace=5.0), name="close an authorization service's channel")
+            self._channels[key] = channel
         return channel
 
     def _open(self, destination: Destination, address: str, aio: Any) -> Any:

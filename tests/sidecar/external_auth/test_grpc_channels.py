@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mesh.reasons import Reason
+from sidecar.external_auth import grpc_channels
 from sidecar.external_auth.grpc_channels import CannotAsk, GrpcChannels
 from sidecar.proxy.pool import Destination, TlsMode
 from tests.support.authorizing import free_port, grpc_service, messages
@@ -17,6 +18,18 @@ async def test_one_channel_serves_every_question_to_a_service() -> None:
         answers = [await channels.ask(PLAIN, f"127.0.0.1:{port}", b"", 5.0) for _ in range(2)]
         await channels.close()
     assert answers == [b"\x0a\x00", b"\x0a\x00"]
+
+
+async def test_channels_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grpc_channels, "MAX_CHANNELS", 2)
+    made = messages()
+    async with grpc_service(lambda request: made["CheckResponse"](status=made["Status"]())) as port:
+        channels = GrpcChannels()
+        for number in range(4):
+            service = Destination(f"authz-{number}.tools.svc", 9191)
+            assert await channels.ask(service, f"127.0.0.1:{port}", b"", 5.0)
+        assert [key[0].host for key in channels._channels] == ["authz-2.tools.svc", "authz-3.tools.svc"]
+        await channels.close()
 
 
 async def test_a_service_that_is_away_cannot_be_asked() -> None:
