@@ -168,8 +168,8 @@ def _reached(
         now = judge_method(new, agent, after, _UNKNOWN_METHOD)
         yield Change(agent.title, title, "method", "(unknown methods)", was, now)
         for asked in ServerRequest:
-            was = verdict_of(old.policy(agent).server_request(agent.principal, before, asked))
-            now = verdict_of(new.policy(agent).server_request(agent.principal, after, asked))
+            was = verdict_of(old.policy(agent).server_request(old.own(agent).principal, before, asked))
+            now = verdict_of(new.policy(agent).server_request(new.own(agent).principal, after, asked))
             yield Change(agent.title, title, "server request", str(asked), was, now)
 
 

@@ -15,6 +15,7 @@ from cli.policy.changes import Change, Effect, changes
 from cli.policy.inventory import read_tools
 from cli.policy.judging import Verdict
 from cli.policy.loading import FINE, REFUSED, agents_in, configure_settings, documents_of, guarded, laid_out
+from cli.policy.reading import Read, read
 from mesh.policy import Documents
 
 _WORDS = {Effect.WIDER: "newly allowed", Effect.NARROWER: "newly refused", Effect.CHANGED: "other conditions"}
@@ -43,28 +44,37 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     (old_read, old), (new_read, new) = (documents_of([path]) for path in (arguments.old, arguments.new))
-    found = {one.title: one for read in (old_read, new_read) for one in agents_in(read, arguments)}
-    if arguments.manifests:
-        found |= {one.title: one for one in _of_manifests(arguments)}
+    beside = _of_manifests(arguments) if arguments.manifests else {}
+    old_agents, new_agents = ({**_titled(read, arguments), **beside} for read in (old_read, new_read))
     both = Documents(
         (*old.backends, *new.backends),
         (*old.policies, *new.policies),
         access_policies=(*old.access_policies, *new.access_policies),
     )
-    compared: list[Agent] = chosen(list(found.values()), both, arguments)
+    compared = chosen(list({**old_agents, **new_agents}.values()), both, arguments)
     tools = read_tools(arguments.tools) if arguments.tools else {}
-    before = laid_out(old_read, old, list(found.values()), compared, arguments)
-    after = laid_out(new_read, new, list(found.values()), compared, arguments)
+    before = laid_out(old_read, old, *_sides(old_agents, compared, arguments), arguments)
+    after = laid_out(new_read, new, *_sides(new_agents, compared, arguments), arguments)
     differences = changes(before, after, tools)
     write.write(blocks(differences), [as_json(one) for one in differences], arguments.output)
     wider = any(one.widens for one in differences)
     return REFUSED if wider and arguments.fail_on_widening else FINE
 
 
-def _of_manifests(arguments: argparse.Namespace) -> list[Agent]:
-    from cli.policy.reading import read
+def _titled(found: Read, arguments: argparse.Namespace) -> dict[str, Agent]:
+    return {one.title: one for one in agents_in(found, arguments)}
 
-    return agents_in(read(arguments.manifests), arguments)
+
+def _of_manifests(arguments: argparse.Namespace) -> dict[str, Agent]:
+    return _titled(read(arguments.manifests), arguments)
+
+
+def _sides(
+    known: dict[str, Agent], compared: list[Agent], arguments: argparse.Namespace
+) -> tuple[list[Agent], list[Agent]]:
+    """The workloads of one side, and the compared agents as they are there, unless options say what they are."""
+    told = arguments.labels is not None or arguments.service_account is not None
+    return list(known.values()), compared if told else [known.get(one.title, one) for one in compared]
 
 
 def blocks(differences: list[Change]) -> Iterator[Block]:

@@ -50,6 +50,7 @@ class Verdict:
 
 def judge(world: World, agent: Agent, backend: Backend, kind: str, name: str) -> Verdict:
     """May `agent` use the tool, prompt or resource `name` of `backend`?"""
+    agent = world.own(agent)
     required = requirements(world, agent, backend, name) if kind == "tool" else []
     return _judge(world, agent, agent.principal, backend, METHODS[kind], name, required)
 
@@ -63,6 +64,7 @@ def judge_inbound(world: World, agent: Agent, caller: str, path: str, kind: str,
 
 def judge_method(world: World, agent: Agent, backend: Backend, method: str) -> Verdict:
     """May `agent` use a method of `backend` that names nothing?"""
+    agent = world.own(agent)
     return _judge(world, agent, agent.principal, backend, method, None, [])
 
 
@@ -117,6 +119,7 @@ def request_to(backend: Backend, **more: Any) -> RequestContext:
 
 def selecting(world: World, agent: Agent) -> list[AgentPolicy]:
     """The AgentPolicies that select an agent, by name."""
+    agent = world.own(agent)
     found = [
         one
         for one in world.configured(agent).policies

@@ -34,7 +34,7 @@ def patterns_for(worlds: Iterable[World], agent: Agent, backend: Backend, kind: 
                 if names_backend(rule.backend, backend, agent.namespace):
                     patterns.update(dict.fromkeys(entries(rule.mcp, kind)))
         if kind == "tool":
-            patterns.update(dict.fromkeys(_narrowed(agent)))
+            patterns.update(dict.fromkeys(_narrowed(world.own(agent))))
         patterns.update(dict.fromkeys(_access(world, agent, kind)))
     return tuple(patterns)
 

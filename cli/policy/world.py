@@ -28,14 +28,19 @@ class World:
     def trust(self) -> Trust:
         return Trust(self.trust_domain)
 
+    def own(self, agent: Agent) -> Agent:
+        """The agent of that name as it is in this world, where labels, account and annotations may be others."""
+        return next((one for one in self.agents if one.title == agent.title), agent)
+
     def configured(self, agent: Agent) -> Documents:
         """The documents that an agent has."""
-        return self.documents if self.plane is None else self.plane.configured(agent)
+        return self.documents if self.plane is None else self.plane.configured(self.own(agent))
 
     def policy(self, agent: Agent) -> Policy:
         """What the sidecar of an agent enforces."""
         known = self._compiled.get(agent.title)
         if known is None:
+            agent = self.own(agent)
             known = self._compiled[agent.title] = compile_policy(
                 self.configured(agent),
                 labels=agent.labels,

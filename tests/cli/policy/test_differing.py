@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli.policy.conftest import POLICIES
+from tests.cli.policy.conftest import POLICIES, TRIAGE
 
 
 def differences(outrider, old, new, *more) -> tuple[int, dict[tuple[str, str], tuple[str, bool]]]:
@@ -114,3 +114,14 @@ def test_patterns_that_cannot_be_looked_through_count_as_widening(outrider, poli
     code, found = differences(outrider, policies, changed, "--fail-on-widening")
     assert code == 1
     assert found["github", "(names in too many patterns)"] == ("changed", True)
+
+
+def test_a_workload_whose_labels_change_is_compared_as_it_is_on_each_side(outrider, write) -> None:
+    other = TRIAGE.replace("app: triage", "app: other")
+    old, new = write("old.yaml", f"{POLICIES}---\n{other}"), write("new.yaml", f"{POLICIES}---\n{TRIAGE}")
+    code, found = differences(outrider, old, new, "--fail-on-widening")
+    assert code == 1
+    assert found["github", "get_issue"] == found["github", "list_*"] == ("wider", True)
+    code, found = differences(outrider, new, old, "--fail-on-widening")
+    assert code == 0
+    assert found["github", "(any use)"] == ("narrower", False)
