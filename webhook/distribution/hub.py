@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ MOST_STREAMS = 20_000
 MOST_HANDSHAKES = 512
 POD_SECONDS = 3.0
 """How long to wait for a pod that proves to be there, and that the watch has not brought yet."""
+MOST_WAITING = 4
+"""Of one caller at once: a pod without a sidecar can have a token, too, and must not take all the room."""
 LEAVE_PER_SECOND = 200.0
 """How many sidecars are asked to connect elsewhere, per second."""
 RETRY_SECONDS = 2
@@ -70,6 +73,7 @@ class Hub:
         self._mailboxes: dict[str, Mailbox] = {}
         self._by_cohort: dict[Cohort, dict[str, Mailbox]] = {}
         self._handshakes = 0
+        self._waiting: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._arrived = asyncio.Event()
         self._changed_at = 0.0
@@ -92,7 +96,7 @@ class Hub:
         if proven.namespace != namespace:
             raise CallRefused(Refusal.CALLER_REFUSED, f"{proven.spiffe_id} is not of namespace {namespace}")
         self.introduce(namespace, name, uid, proven)
-        pod = await self._known(namespace, name, uid)
+        pod = await self._known(namespace, name, uid, proven.caller)
         if pod is None:
             detail = f"there is no pod {namespace}/{name} ({uid}) with a sidecar"
             raise CallRefused(Refusal.CALLER_REFUSED, detail)
@@ -101,13 +105,21 @@ class Hub:
             raise CallRefused(Refusal.CALLER_REFUSED, detail)
         return pod
 
-    async def _known(self, namespace: str, name: str, uid: str) -> Pod | None:
+    async def _known(self, namespace: str, name: str, uid: str, caller: str) -> Pod | None:
+        pod = self._find(namespace, name, uid)
+        if pod is not None or self._waiting[caller] >= MOST_WAITING:
+            return pod
+        self._waiting[caller] += 1
         try:
             async with asyncio.timeout(self.limits.pod_seconds):
                 while (pod := self._find(namespace, name, uid)) is None:
                     await self._arrived.wait()
         except TimeoutError:
             return None
+        finally:
+            self._waiting[caller] -= 1
+            if not self._waiting[caller]:
+                del self._waiting[caller]
         return pod
 
     def _find(self, namespace: str, name: str, uid: str) -> Pod | None:

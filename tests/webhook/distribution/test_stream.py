@@ -256,3 +256,16 @@ async def test_a_pod_that_the_watch_brings_a_moment_later_is_waited_for(world) -
             world.put_pod(pod("late", app="triage"))
         assert status.result() == 200
         assert len((await sidecar.configuration()).documents) == 1
+
+
+async def test_one_caller_waits_for_a_pod_that_is_not_there_only_so_often_at_once(world) -> None:
+    async with control(world, limits=Limits(pod_seconds=5)) as running, asyncio.TaskGroup() as group:
+        callers = [running.sidecar("agents triage late uid-agents-late") for _ in range(4)]
+        waiting = [group.create_task(one.connect("late", "uid-agents-late")) for one in callers]
+        await asyncio.sleep(0.1)
+        assert (
+            await running.sidecar("agents triage late uid-agents-late").connect("late", "uid-agents-late")
+            == 403
+        )
+        world.put_pod(pod("late", app="triage"))
+        assert [await one for one in waiting] == [200] * 4
