@@ -59,7 +59,10 @@ def _resources(agents: Agents) -> Result:
         seen = f"there is no AgentPolicy in namespace {space}"
         if others:
             return warning(f"{seen}: only XAccessPolicies decide")
-        return failed(f"{seen}, so that nothing is allowed")
+        hint = (
+            f"Write one and `kubectl -n {space} apply -f FILE`; until then nothing is allowed to its agents."
+        )
+        return failed(f"{seen}, so that nothing is allowed", hint=hint)
     alone = "only XAccessPolicies decide for it" if others else "nothing is allowed to it"
     problems = [
         f"pod {name_of(pod)} is selected by no AgentPolicy: {alone}"

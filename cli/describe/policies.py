@@ -44,6 +44,8 @@ class Rights:
     errors: tuple[str, ...] = ()
     access: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    standing: tuple[str, ...] = ()
+    """How far each of `policies` is in force, "" where nobody says."""
 
 
 def rights(pod: Obj, config_map: Obj, namespace: str) -> Rights:
@@ -79,11 +81,12 @@ def _rights(
     chosen = [one for one in chosen if one.namespace in (None, namespace)]
     granting = [one for one in chosen if not narrowing.leaves_out(one.name)]
     return Rights(
-        tuple(f"{_named(one, narrowing)}{_standing(stored.get(one.name))}" for one in chosen),
+        tuple(_named(one, narrowing) for one in chosen),
         _egress(compiled),
         tuple(_outbound(granting, documents, namespace)),
         tuple(_inbound(granting)),
         tuple(_told(narrowing)),
+        standing=tuple(_standing(stored.get(one.name)) for one in chosen),
     )
 
 
@@ -95,7 +98,7 @@ def _standing(policy: Obj | None) -> str:
     if said.total is not None and not said.refused:
         of = f"{said.current} of {counted(said.total, 'sidecar runs', 'sidecars run')}"
         told.append(f"{of} this generation" if not said.stale else "not looked at since it was changed")
-    return f"; {'; '.join(told)}" if told else ""
+    return "; ".join(told)
 
 
 def agent_labels(pod: Obj) -> dict[str, str]:

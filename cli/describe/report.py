@@ -61,6 +61,7 @@ def as_json(found: Description) -> dict[str, Any]:
         if rights is None
         else {
             "selecting": list(rights.policies),
+            "standing": list(rights.standing),
             "egress": rights.egress,
             "outbound": [{"to": to, "may": may} for to, may in rights.outbound],
             "inbound": [{"from": source, "may": may} for source, may in rights.inbound],
@@ -106,8 +107,8 @@ def _policies(found: Description) -> Iterator[Block]:
     if not rights.policies:
         alone = "only XAccessPolicies decide" if rights.access else "nothing is allowed"
         yield Line(f"No AgentPolicy selects it: {alone}.", 2, "warning")
-    for policy in rights.policies:
-        yield Line(policy, 2)
+    for policy, standing in zip(rights.policies, rights.standing, strict=True):
+        yield Line("; ".join(filter(None, (policy, standing))), 2)
     for policy in rights.access:
         yield Line(policy, 2)
     for narrowed in rights.narrowed:

@@ -476,8 +476,8 @@ def test_a_pod_of_a_cluster_is_described(options, capsys) -> None:
     assert main(["describe", "pod", "triage", *flags, "-o", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["identity"]["actual"] == cluster.SPIFFE_ID
-    running = "1 of 1 sidecar runs this generation"
-    assert found["policies"]["selecting"] == [f"AgentPolicy/triage (enforce, egress: deny); {running}"]
+    assert found["policies"]["selecting"] == ["AgentPolicy/triage (enforce, egress: deny)"]
+    assert found["policies"]["standing"] == ["1 of 1 sidecar runs this generation"]
     assert found["configuration"] == {"in force": "c0ffee", "control plane": "connected"}
     assert found["warnings"] == []
     assert next(one for one in api.requests if "log?" in one).endswith(
