@@ -18,6 +18,8 @@ RELEASE: Final = "outrider"
 ROLLOUT_SECONDS: Final = 60.0
 # Policies outlive an uninstallation by default; a test's cluster has to be empty afterwards.
 VALUES: Final[Mapping[str, Any]] = {"crds": {"keep": False}, "drainSeconds": 1}
+WITHOUT_CONTROL: Final[Mapping[str, Any]] = {"control": {"enabled": False}, "identity": {"provider": "spire"}}
+"""Sidecars that read ConfigMaps, and have their identity from SPIRE."""
 
 
 @dataclass(slots=True)

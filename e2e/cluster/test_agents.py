@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from e2e.cluster.conftest import MakeNamespace
-from e2e.cluster.identities import SpiffeDriver
 from e2e.cluster.images import Image
 from e2e.cluster.installation import Installation
 from e2e.cluster.kube import Kube, pod, workload
@@ -23,16 +21,6 @@ PROGRAMS = Image("example/mcp")
 ENABLED = {"outrider.dev/injection": "enabled"}
 USER = 4000  # an application under transparent capture must not be root
 PORT = 9000
-
-
-def config_map(*documents: dict[str, Any]) -> dict[str, Any]:
-    """The policies of a namespace."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "outrider-policies", "labels": {"outrider.dev/policies": "true"}},
-        "data": {"policies.yaml": yaml.safe_dump_all(documents)},
-    }
 
 
 def program(name: str, command: list[str], capture: str, **spec: Any) -> dict[str, Any]:
@@ -62,12 +50,11 @@ def agents(
     outrider: Installation,
     kube: Kube,
     make_namespace: MakeNamespace,
-    identities: SpiffeDriver,
     programs: str,
 ) -> str:
     """A namespace with an MCP server behind a Service, and policies for whoever calls it."""
     namespace = make_namespace(**ENABLED)
-    identity = str(identities.trust.id(f"ns/{namespace}/sa/default"))
+    identity = f"spiffe://cluster.local/ns/{namespace}/sa/default"
     host = f"tools.{namespace}.svc.cluster.local"
     backend = document(
         "Backend",
@@ -102,9 +89,7 @@ def agents(
         "metadata": {"name": "tools"},
         "spec": {"selector": {"app": "tools"}, "ports": [{"port": PORT}]},
     }
-    kube.apply(
-        config_map(backend, policy), service, workload("Deployment", "tools", server), namespace=namespace
-    )
+    kube.apply(backend, policy, service, workload("Deployment", "tools", server), namespace=namespace)
     kube.wait_rollout("tools", namespace)
     return namespace
 

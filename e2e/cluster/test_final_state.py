@@ -31,7 +31,6 @@ from webhook.admission.settings import InjectionSettings, NativeSidecars
 Pod = dict[str, Any]
 SETTINGS = InjectionSettings()
 OTHERS = {"nodeSelector": {"nobody": "has-this"}}  # no pod of the control plane runs, and none is called
-BUILTIN = {"provider": "builtin", "builtin": {"url": "https://ca.example", "rootConfigMap": "root"}}
 LABEL = table.NAMESPACE_INJECTION.name
 
 NAMESPACES = {
@@ -76,8 +75,7 @@ def policy(kube: Kube) -> Iterator[Kube]:
     helm = Helm(kube.kubeconfig, names.NAMESPACE)
     made = [name_of(key) for key in (*NAMESPACES, "late")]
     try:
-        settings = {**VALUES.get("settings", {}), "identity": BUILTIN}
-        helm.install(CHART, RELEASE, {**VALUES, **OTHERS, "settings": settings})
+        helm.install(CHART, RELEASE, {**VALUES, **OTHERS})
         kube.delete("MutatingWebhookConfiguration", names.INJECTOR)
         kube.delete("ValidatingWebhookConfiguration", names.VALIDATOR)
         for key, label in (*NAMESPACES.items(), ("late", None)):
@@ -202,8 +200,8 @@ def _confined(**context: Any) -> Callable[[Pod], Any]:
 
 
 def _token(place: str) -> Callable[[Pod], Any]:
-    """A token for the CA's audience, mounted by the last container of a kind."""
-    source = {"serviceAccountToken": {"audience": "outrider-ca", "path": "token"}}
+    """A token for the control plane's audience, mounted by the last container of a kind."""
+    source = {"serviceAccountToken": {"audience": names.CONTROL_AUDIENCE, "path": "token"}}
 
     def add(pod: Pod) -> None:
         pod["spec"].setdefault("volumes", []).append({"name": "mine", "projected": {"sources": [source]}})

@@ -23,7 +23,7 @@ from e2e.cluster.goldens import (
     known_to,
     with_defaults_of_probes,
 )
-from e2e.cluster.installation import Installation
+from e2e.cluster.installation import WITHOUT_CONTROL, Installation, installed
 from e2e.cluster.kube import Kube
 from mesh.settings.table import RESERVED_CONTAINERS
 from tests.support import json_patch
@@ -32,6 +32,13 @@ from webhook.admission.outcome import Injection, Refusal
 
 IGNORED = "kube-system"  # where the webhook is not asked, and no policy looks
 EVERY = [one for one in every_pod() if one.defaults]
+
+
+@pytest.fixture(scope="module")
+def outrider(kube: Kube) -> Iterator[Installation]:
+    """As most goldens are recorded: without a control plane that sidecars ask."""
+    with installed(kube, **WITHOUT_CONTROL) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

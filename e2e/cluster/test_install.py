@@ -11,7 +11,6 @@ from e2e.cluster.api import ApiError
 from e2e.cluster.conftest import MakeNamespace
 from e2e.cluster.control_plane import ControlPlane
 from e2e.cluster.foreign_webhook import foreign_webhook
-from e2e.cluster.identities import SpiffeDriver
 from e2e.cluster.installation import Installation
 from e2e.cluster.kube import Kube, pod
 from e2e.cluster.node import Node
@@ -20,22 +19,17 @@ from mesh.settings.table import SIDECAR_CONTAINER
 
 ENABLED = {"outrider.dev/injection": "enabled"}
 POLICIES = """
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: outrider-policies, labels: {outrider.dev/policies: "true"}}
-data:
-  policies.yaml: |
-    apiVersion: outrider.dev/v1alpha1
-    kind: AgentPolicy
-    metadata: {name: all}
-    spec:
-      selector: {}
-      outbound: [{backend: "*", tools: {allow: ["*"]}}]
+apiVersion: outrider.dev/v1alpha1
+kind: AgentPolicy
+metadata: {name: all}
+spec:
+  selector: {}
+  outbound: [{backend: "*", tools: {allow: ["*"]}}]
 """
 
 
 @pytest.fixture
-def agents(make_namespace: MakeNamespace, kube: Kube, identities: SpiffeDriver) -> str:
+def agents(make_namespace: MakeNamespace, kube: Kube) -> str:
     """A namespace whose pods get sidecars."""
     namespace = make_namespace(**ENABLED)
     kube.apply(POLICIES, namespace=namespace)

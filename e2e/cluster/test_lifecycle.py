@@ -9,7 +9,6 @@ import pytest
 from e2e.cluster.api import ApiError, Json
 from e2e.cluster.conftest import MakeNamespace
 from e2e.cluster.helm import release
-from e2e.cluster.identities import SpiffeDriver
 from e2e.cluster.installation import CHART, RELEASE, VALUES, installed
 from e2e.cluster.kube import DISCOVERY, Kube, pod, workload
 from mesh.settings import installation as names
@@ -24,12 +23,6 @@ spec:
   selector: {}
   outbound: [{backend: "*", tools: {allow: ["*"]}}]
 """
-POLICIES: Json = {
-    "apiVersion": "v1",
-    "kind": "ConfigMap",
-    "metadata": {"name": "outrider-policies", "labels": {"outrider.dev/policies": "true"}},
-    "data": {"policies.yaml": POLICY},
-}
 PASSING = {"events", "leases", "endpointslices", "endpoints", "controllerrevisions"}
 EVERY_NAMESPACE_HAS = {("serviceaccounts", "default"), ("configmaps", "kube-root-ca.crt")}
 
@@ -79,10 +72,8 @@ def test_helm_says_that_it_is_installed_when_pods_get_their_sidecars(kube: Kube,
         assert injected(kube.create(pod("agent"), namespace=agents, dry_run=True))
 
 
-def test_nothing_is_left_of_it_and_pods_can_be_created_and_run_on(
-    kube: Kube, agents: str, identities: SpiffeDriver
-) -> None:
-    kube.apply(POLICIES, workload("Deployment", "plain", pod("plain"), replicas=1), namespace=agents)
+def test_nothing_is_left_of_it_and_pods_can_be_created_and_run_on(kube: Kube, agents: str) -> None:
+    kube.apply(POLICY, workload("Deployment", "plain", pod("plain"), replicas=1), namespace=agents)
     kube.wait_rollout("plain", agents)
     before = everything(kube)
     with installed(kube) as outrider:

@@ -9,7 +9,6 @@ import pytest
 from e2e.cluster.api import ApiError
 from e2e.cluster.conftest import MakeNamespace
 from e2e.cluster.control_plane import ControlPlane
-from e2e.cluster.identities import SpiffeDriver
 from e2e.cluster.installation import Installation
 from e2e.cluster.kube import Kube, pod
 from e2e.cluster.test_workloads import policies
@@ -52,7 +51,6 @@ def test_a_restricted_pod_runs_with_its_sidecar_in_a_restricted_namespace(
     outrider: Installation,
     kube: Kube,
     make_namespace: MakeNamespace,
-    identities: SpiffeDriver,
 ) -> None:
     levels = {f"{LEVEL}{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
     namespace = make_namespace(**ENABLED, **levels)

@@ -9,7 +9,6 @@ import pytest
 
 from e2e.cluster.api import Json
 from e2e.cluster.conftest import MakeNamespace
-from e2e.cluster.identities import SpiffeDriver
 from e2e.cluster.installation import Installation
 from e2e.cluster.kube import Kube, pod
 from e2e.cluster.node import Node
@@ -17,17 +16,12 @@ from mesh.settings import installation as names
 from mesh.settings.table import SIDECAR_CONTAINER
 
 POLICIES: Final = """
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: outrider-policies, labels: {outrider.dev/policies: "true"}}
-data:
-  policies.yaml: |
-    apiVersion: outrider.dev/v1alpha1
-    kind: AgentPolicy
-    metadata: {name: all}
-    spec:
-      selector: {}
-      egress: deny
+apiVersion: outrider.dev/v1alpha1
+kind: AgentPolicy
+metadata: {name: all}
+spec:
+  selector: {}
+  egress: deny
 """
 # What the sidecar answers to the application: that it decides, and how.
 ASK: Final = """
@@ -42,9 +36,7 @@ except OSError as error:
 
 
 @pytest.fixture
-def agent(
-    outrider: Installation, kube: Kube, make_namespace: MakeNamespace, identities: SpiffeDriver
-) -> tuple[str, Json]:
+def agent(outrider: Installation, kube: Kube, make_namespace: MakeNamespace) -> tuple[str, Json]:
     """A namespace, and an agent that runs in it."""
     namespace = make_namespace(**{"outrider.dev/injection": "enabled"})
     kube.apply(POLICIES, namespace=namespace)
@@ -105,10 +97,10 @@ def test_a_pod_runs_on_and_its_sidecar_restarts_while_there_is_no_control_plane(
 
 
 def test_a_sidecar_has_the_identity_of_its_service_account_before_and_after_a_restart(
-    kube: Kube, kubelet: Node, agent: tuple[str, Json], identities: SpiffeDriver
+    kube: Kube, kubelet: Node, agent: tuple[str, Json]
 ) -> None:
     namespace, _ = agent
-    expected = str(identities.trust.id(f"ns/{namespace}/sa/default"))
+    expected = f"spiffe://cluster.local/ns/{namespace}/sa/default"
     assert expected in kube.logs("agent", namespace, SIDECAR_CONTAINER)
     kill_sidecar(kube, kubelet, namespace)
     assert expected in kube.logs("agent", namespace, SIDECAR_CONTAINER)

@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from e2e.cluster.conftest import MakeNamespace, remove_namespace
-from e2e.cluster.identities import SpiffeDriver
 from e2e.cluster.installation import Installation
 from e2e.cluster.kube import Kube, pod, workload
 from e2e.cluster.node import Node
@@ -33,13 +32,9 @@ except urllib.error.HTTPError as error:
 """
 
 
-def policies(*documents: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "outrider-policies", "labels": {"outrider.dev/policies": "true"}},
-        "data": {"policies.yaml": yaml.safe_dump_all(documents)},
-    }
+def policies(*documents: dict[str, Any]) -> str:
+    """Manifests of documents."""
+    return yaml.safe_dump_all(documents)
 
 
 def shell(name: str, script: str, **spec: Any) -> dict[str, Any]:
@@ -58,7 +53,7 @@ def web(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def agents(outrider: Installation, kube: Kube, identities: SpiffeDriver) -> Iterator[str]:
+def agents(outrider: Installation, kube: Kube) -> Iterator[str]:
     """A namespace that has policies, and a workload of each kind."""
     kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": ENABLED}})
     kube.until(lambda: kube.get("ServiceAccount", "default", NAMESPACE), "the account")
@@ -273,13 +268,3 @@ def test_a_sidecar_is_reached_by_both_addresses_of_its_pod(kube: Kube, agents: s
         f"http://[{host}]:15020/readyz" if ":" in host else f"http://{host}:15020/readyz" for host in hosts
     ]
     assert [urllib.request.urlopen(url, timeout=5).status for url in urls] == [200, 200]  # noqa: S310
-
-
-def test_a_pod_waits_for_policies_and_comes_up_once_they_are_there(
-    kube: Kube, make_namespace: MakeNamespace, outrider: Installation, identities: SpiffeDriver
-) -> None:
-    namespace = make_namespace(**ENABLED)
-    kube.create(pod("waiting"), namespace=namespace)
-    assert "outrider-policies" in kube.wait_event("FailedMount", namespace)
-    kube.apply(policies(document("AgentPolicy", "none", outbound=[])), namespace=namespace)
-    kube.wait_ready("waiting", namespace)
