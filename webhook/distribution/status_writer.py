@@ -216,6 +216,11 @@ class StatusWriter:
         try:
             stored = await self.client.merge(collection, key.name, change, "status")
         except ApiFailed as error:
+            if error.failure in (Failure.FORBIDDEN, Failure.REFUSED):
+                # Of this kind, or this object, only; the others must not wait for it.
+                metrics.add(series.STATUS_WRITES, "failed")
+                self.troubles.failed(f"status of {key.kind}", error)
+                return
             if error.failure not in (Failure.CONFLICT, Failure.NOT_FOUND):
                 metrics.add(series.STATUS_WRITES, "failed")
                 raise
@@ -224,6 +229,7 @@ class StatusWriter:
             self.hub.world.stirred.add(key)
             return
         metrics.add(series.STATUS_WRITES, "written")
+        self.troubles.well(f"status of {key.kind}")
         self._written[key] = self.pace.clock()
         self.hub.world.put(key.kind, read_resource(stored))
 

@@ -270,3 +270,16 @@ async def test_a_list_taken_anew_changes_nothing(cluster, tmp_path) -> None:
         assert mailbox.offered.version == version
         cluster.delete(POLICIES.format("agents", "gone"))
         await until(lambda: mailbox.offered.version != version)
+
+
+async def test_a_status_that_may_not_be_written_is_told_once_and_holds_up_no_other(cluster, tmp_path) -> None:
+    cluster.fail(403, method="PATCH", path="/apis/outrider.dev/v1alpha1/namespaces/agents/agentpolicies")
+    cluster.make(POLICIES, "agents", "a", agent_policy())
+    cluster.make(POLICIES, "agents", "b", agent_policy())
+    place = cluster.make(BACKENDS, "agents", "github", backend())
+    async with replica(cluster, tmp_path) as one:
+        await until(lambda: cluster.condition(place, "Accepted") == ("True", "Accepted"))
+        before = len(one.sleeps)
+        await until(lambda: len(one.sleeps) > before + 5)
+        told = [line["subject"] for line in one.log if line["event"] == "api_failure"]
+        assert told == ["status of AgentPolicy.outrider.dev"]
