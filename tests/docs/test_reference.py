@@ -9,17 +9,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mesh.identity.ca import make_authority
 from mesh.policy.load import load_texts
 from mesh.reasons import SENTENCES, Reason, admission, connections, messages, policy
-from mesh.settings.table import CONFIG_MAP_POLICIES
 from sidecar.config import load_config
 from sidecar.limits import Limits
 from sidecar.telemetry.names import METRICS
 from webhook.admission.judge_documents import judge
 from webhook.admission.outcome import Refusal
-from webhook.admission.settings import InjectionSettings
 
 ROOT = Path(__file__).parents[2]
 ROOTS = ssl.DER_cert_to_PEM_cert(make_authority("test.mesh", datetime.now(UTC), timedelta(days=1)).der)
@@ -64,18 +63,12 @@ def test_the_examples_of_a_page_are_valid(page: str, tmp_path: Path) -> None:
         assert config.limits == Limits()
 
 
-def test_the_readme_puts_its_policy_where_sidecars_read_it() -> None:
+def test_the_readmes_policy_is_taken_as_resources_of_the_cluster() -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     section = page.partition("\n## A policy\n")[2].partition("\n## ")[0]
-    blocks = re.findall(r"```(\w*)\n(.*?)```", section, re.DOTALL)
-    (documents,) = [block for kind, block in blocks if kind == "yaml"]
-    (commands,) = [block for kind, block in blocks if not kind]
+    (documents,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
     assert documents.startswith("# policies.yaml\n")
-    assert f"configmap {InjectionSettings().policy_config_map} --from-file=policies.yaml" in commands
-    assert f"{CONFIG_MAP_POLICIES.name}=true" in commands
-    config_map = {
-        "metadata": {"name": "outrider-policies", "labels": {CONFIG_MAP_POLICIES.name: "true"}},
-        "data": {"policies.yaml": documents},
-    }
-    kind = {"group": "", "version": "v1", "kind": "ConfigMap"}
-    assert not isinstance(judge({"operation": "CREATE", "kind": kind, "object": config_map}), Refusal)
+    assert "kubectl -n agents apply -f policies.yaml" in section
+    for one in yaml.safe_load_all(documents):
+        kind = {"group": "outrider.dev", "version": "v1alpha1", "kind": one["kind"]}
+        assert not isinstance(judge({"operation": "CREATE", "kind": kind, "object": one}), Refusal)
