@@ -209,13 +209,15 @@ def _decide(
         if not decision.allowed:
             recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)
             return decision, None
-    if not asked:
+    if not asked or asked[0].method != method:
+        # What is asked about under another method, a completion or a stream, is one of its own as well.
         decision = policy.decide(plan.principal, target, method, context=plan.context)
         if decision.checks:
             plan.checked(method, None, decision)
-        else:
+        elif not asked or not decision.allowed:
             recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)
-        return None if decision.allowed else (decision, None)
+        if not asked or not decision.allowed:
+            return None if decision.allowed else (decision, None)
     for subject in asked:
         decision = policy.decide(
             plan.principal, target, subject.method, subject.name, subject.arguments, context=plan.context

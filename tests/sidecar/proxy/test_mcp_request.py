@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mesh.policy import compile_policy, load_objects
 from mesh.policy.compile import Policy
 from mesh.protocol.http1.heads import Headers
 from sidecar.limits import Limits
@@ -15,6 +16,7 @@ from sidecar.proxy.plan import Plan, Reply, Routed, Treatment
 from sidecar.proxy.pool import Destination
 from sidecar.proxy.task_memory import TaskMemory
 from sidecar.telemetry import names
+from tests.support.access_policies import allow, backend
 from tests.support.fakes import AGENT, Lines, policy_of, recorder, request_head
 from tests.support.loopback import POLICY
 
@@ -359,3 +361,22 @@ def test_no_arguments_and_no_credentials_are_written_down() -> None:
     )
     assert posted.lines.lines
     assert "hunter2" not in repr(posted.lines.lines)
+
+
+@pytest.mark.parametrize(
+    ("base", "prompts", "passes"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_a_completion_is_asked_about_as_itself_and_as_what_it_completes(
+    base: bool, prompts: bool, passes: bool
+) -> None:
+    method = {"name": "prompts/get" if prompts else "tools/call"}
+    option = "MATCH_BASE_PROTOCOL_METHODS" if base else "SKIP_BASE_PROTOCOL_METHODS"
+    authorization = {"type": "Inline", "mcp": {"methods": [method], "mcpBaseProtocolMethodsOption": option}}
+    policy = allow("a", authorization)
+    policy["metadata"]["namespace"] = "agents"
+    documents = load_objects([policy, backend(namespace="agents", host="github.tools.svc")])
+    posted = Posted(
+        rpc("completion/complete", ref={"type": "ref/prompt", "name": "greet"}),
+        compile_policy(documents, labels={}, namespace="agents"),
+    )
+    assert isinstance(posted.step, Reply) is not passes
