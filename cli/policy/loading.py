@@ -12,7 +12,6 @@ from cli.manifests import ManifestInvalid
 from cli.platform_settings import read_settings
 from cli.policy.agents import Agent, NoSuchAgent, chosen, found_in
 from cli.policy.live_tools import ServerFailed
-from cli.policy.plane import Plane
 from cli.policy.questions import NoSuchBackend
 from cli.policy.reading import Read, read, warn
 from cli.policy.world import World
@@ -76,6 +75,8 @@ def laid_out(
     trust = arguments.trust_domain
     if not documents.access_policies and not documents.xbackends:
         return World(documents, asked, trust_domain=trust)
+    from cli.policy.plane import Plane  # half a second, which plain policies need not pay
+
     agents = {one.title: one for one in (*known, *asked)}
     plane = Plane((*found.policies, *found.others), agents.values(), trust, arguments.namespace)
     for remark in plane.remarks():

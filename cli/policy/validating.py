@@ -11,7 +11,6 @@ from cli.output import write
 from cli.output.blocks import Block, Heading, Row, Table
 from cli.policy.agents import TRUST_DOMAIN, found_in
 from cli.policy.loading import FINE, REFUSED
-from cli.policy.plane import Plane
 from cli.policy.reading import Read, read
 from cli.policy.suspicions import Suspicion, suspicions
 from mesh.policy import Documents, PolicyError, PolicyInvalid, load_texts
@@ -62,6 +61,8 @@ def validated(found: Read) -> tuple[tuple[PolicyError, ...], Documents | None]:
 def unaccepted(found: Read, documents: Documents, namespace: str) -> Iterator[PolicyError]:
     """What a control plane would not take as it is written: limits, expressions, clashes between objects."""
     if documents.access_policies or documents.xbackends:
+        from cli.policy.plane import Plane  # half a second, which plain policies need not pay
+
         agents = found_in(found.others, found.namespaces, InjectionSettings(), namespace, TRUST_DOMAIN)
         for remark in Plane((*found.policies, *found.others), agents, TRUST_DOMAIN, namespace).remarks():
             where, _, message = remark.partition(": ")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cli.policy.agents import TRUST_DOMAIN, Agent
-from cli.policy.plane import Plane
 from mesh.policy import Backend, Documents, Policy, compile_policy
 from mesh.policy.access.level import Trust
 from mesh.policy.access.levels import Levels
 from mesh.policy.documents import EVERY_BACKEND
+
+if TYPE_CHECKING:
+    from cli.policy.plane import Plane
 
 
 @dataclass
