@@ -105,8 +105,14 @@ class ControlClient:
         finally:
             self._link = None
         self._failed = False
-        self._backoff.reset()
         self._lost(over)
+        return self._soon(begun)
+
+    def _soon(self, begun: float) -> float:
+        """It ended well. Who asks us to leave at once, again and again, is asked less and less often."""
+        if self._clock() - begun < SETTLED_SECONDS:
+            return self._backoff.next()
+        self._backoff.reset()
         return 0.0
 
     def _delay(self, begun: float, conversation: Conversation) -> float:
