@@ -1,30 +1,37 @@
 """Findings that the control plane would write into status: claims of others, policies that are not accepted.
 
-Told by its own code, over what is written here: which of two is the older it knows from the cluster only.
+Told by its own code, over what is written here: which of two is the older it knows from the cluster only. That
+code comes with an HTTP client, so that it is imported where there is something to ask it about.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from cli.analyze.documents import Loaded, about, loaded
 from cli.analyze.finding import Finding
 from cli.analyze.inventory import Inventory, Item
 from cli.check.access_policies import SERVED
 from cli.cluster.answers import Obj
-from cli.describe.given import Surroundings, world_of
 from mesh.policy import AccessPolicy, TargetRef
 from mesh.policy.access.documents import GATEWAY_GROUP
-from webhook.distribution.kinds import GATEWAY_CLASS, Key
-from webhook.distribution.world import World
 
+if TYPE_CHECKING:
+    from webhook.distribution.kinds import Key
+    from webhook.distribution.world import World
+
+OUR_CLASS = "outrider"
+"""`gatewayClassName` of Gateways that stand for everything in their namespace."""
 _NOWHERE = "any.invalid"  # RFC 2606: a trust domain that is nobody's
 
 
 def conflicting(inventory: Inventory) -> Iterator[Finding]:
     """OUT0208"""
-    world = _world(inventory)
     items = {_place(one, inventory.default): one for one in loaded(inventory) if one.resource}
+    if not items:
+        return
+    world = _world(inventory)
     for space in sorted({key.namespace for key in world.entries}):
         for key, taken in world.shelf(space).conflicted.items():
             one = items.get(_of(key))
@@ -35,8 +42,11 @@ def conflicting(inventory: Inventory) -> Iterator[Finding]:
 
 def not_accepted(inventory: Inventory) -> Iterator[Finding]:
     """OUT0209"""
+    policies = list(_access_policies(inventory))
+    if not policies:
+        return
     world = _world(inventory)
-    for one, policy in _access_policies(inventory):
+    for one, policy in policies:
         key = _key(world, one, inventory.default)
         told = world.access.verdicts(key).items() if key is not None else ()
         for target, verdict in told:
@@ -74,8 +84,8 @@ def foreign_gateways(inventory: Inventory) -> Iterator[Finding]:
     }
     for one, policy in _access_policies(inventory):
         for index, target in enumerate(policy.targets):
-            found = gateways.get((one.namespace or inventory.default, target.name), GATEWAY_CLASS)
-            if target.group == GATEWAY_GROUP and found != GATEWAY_CLASS:
+            found = gateways.get((one.namespace or inventory.default, target.name), OUR_CLASS)
+            if target.group == GATEWAY_GROUP and found != OUR_CLASS:
                 message = f"Gateway {target.name} is of class {found}, whose controller enforces this"
                 yield about(inventory, one, "OUT0212", message, "spec", "targetRefs", index)
 
@@ -87,6 +97,8 @@ def _access_policies(inventory: Inventory) -> Iterator[tuple[Loaded, AccessPolic
 
 
 def _world(inventory: Inventory) -> World:
+    from cli.describe.given import Surroundings, world_of
+
     objects = tuple(_placed(one.item, inventory.default) for one in loaded(inventory) if one.resource)
     services = tuple(_placed(one, inventory.default) for one in inventory.of_kind("Service"))
     return world_of(Surroundings(objects, services), _NOWHERE, inventory.settings.cluster_domain)

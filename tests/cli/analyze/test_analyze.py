@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.analyze.access import OUR_CLASS
 from cli.analyze.analyzers import analyze
 from cli.analyze.inventory import Inventory, Item, items_of, laid_over
 from cli.analyze.table import CODES, TABLE, Level
@@ -19,6 +20,7 @@ from mesh.settings.table import PREFIX
 from tests.support import outrider_cluster as cluster
 from tests.support.cluster_over_http import kubeconfig, serving
 from webhook.admission.settings import InjectionSettings
+from webhook.distribution.kinds import GATEWAY_CLASS
 
 GOLDENS = Path(__file__).parent / "goldens"
 OF_CLUSTERS = {"OUT0306", "OUT0405"}  # --live
@@ -242,6 +244,10 @@ CEL = "[{name: r, authorization: {type: CEL, cel: {expression: nobody.knows}}}]"
 )
 def test_resources_are_judged_as_the_control_plane_judges_them(text, expected) -> None:
     assert codes(text) == expected
+
+
+def test_the_class_of_our_gateways_is_the_control_planes() -> None:
+    assert OUR_CLASS == GATEWAY_CLASS
 
 
 def test_lines_of_findings_about_resources_are_those_of_what_is_meant() -> None:
