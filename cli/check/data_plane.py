@@ -175,7 +175,7 @@ def ready(agents: Agents) -> Result:
 
     def waiting(pod: Obj) -> str | None:
         told, trouble = _not_ready(pod), agents.data.troubles.get(name_of(pod))
-        return f"{told}: identity: {trouble.rstrip('.')}" if told and trouble else told
+        return f"{told}: {trouble}" if told and trouble else told
 
     result = _of_injected(agents, waiting, "all are ready", State.FAILED)
     if result.state is not State.FAILED:

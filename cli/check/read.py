@@ -184,9 +184,15 @@ def _troubles(api: Reading, path: str, pods: Part) -> dict[str, str]:
             text = api.text(f"{path}/{name}/log", container=SIDECAR_CONTAINER, tailLines=str(_LINES))
         except Denied:
             continue
-        trouble = read_journal(text).trouble
-        if trouble:
-            found[name] = trouble
+        journal = read_journal(text)
+        told = (
+            ("identity", journal.trouble),
+            ("control plane", journal.lost),
+            ("configuration", journal.refused),
+        )
+        troubles = [f"{what}: {trouble.rstrip('.')}" for what, trouble in told if trouble]
+        if troubles:
+            found[name] = "; ".join(troubles)
     return found
 
 

@@ -39,7 +39,7 @@ class DataPlane:
     """One namespace with agents in it.
 
     `events` tell of pods that controllers created, or could not create. `troubles` is what sidecars that are not
-    ready say of their identity, by pod, and `states` what they say of their configuration. `policies` is the
+    ready say of what they wait for, by pod, and `states` what they say of their configuration. `policies` is the
     ConfigMap that sidecars without a control plane read; `access_policies` are those of every namespace, as far as
     they may be read.
     """

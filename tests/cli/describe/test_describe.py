@@ -215,6 +215,18 @@ def around(*more: dict) -> Surroundings:
             },
             "Pod agents/triage",
         ),
+        (
+            {"around": around({**XBACKEND, "spec": {"type": 7}})},
+            "Pod agents/triage",
+        ),
+        (
+            {
+                "around": replace(
+                    STREAM.around, objects=(changed(cluster.of_kind("AgentPolicy")[0], "spec/egres", "deny"),)
+                )
+            },
+            "AgentPolicy agents/triage cannot be read, and what stands in for it is closed: spec.egres",
+        ),
         ({"around": around({"kind": "Unknown"}, {**XBACKEND, "metadata": 7})}, "Pod agents/triage"),
         (
             {"pod": changed(CONTROLLED, "metadata/labels/app", "other")},
