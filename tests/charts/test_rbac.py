@@ -32,6 +32,8 @@ DISTRIBUTION = {
     ("outrider.dev", "agentpolicies/status", ()): ["update", "patch"],
     ("outrider.dev", "backends/status", ()): ["update", "patch"],
     ("agentic.networking.x-k8s.io", "xaccesspolicies/status", ()): ["update", "patch"],
+    ("agentic.networking.x-k8s.io", "xbackends/status", ()): ["update", "patch"],
+    ("gateway.networking.x-k8s.io", "xbackends/status", ()): ["update", "patch"],
     ("authentication.k8s.io", "tokenreviews", ()): ["create"],  # who a sidecar is
 }
 OWN_NAMESPACE = {
