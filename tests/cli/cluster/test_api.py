@@ -290,7 +290,11 @@ def test_a_named_kubeconfig_counts_inside_a_pod_too(monkeypatch, tmp_path, capsy
 
 
 def test_metadata_is_without_what_an_object_holds(api, cluster) -> None:
-    cluster.objects["/secret"] = {"metadata": {"name": "s"}, "data": {"key": "a2V5"}, "stringData": {"a": "b"}}
+    cluster.objects["/secret"] = {
+        "metadata": {"name": "s"},
+        "data": {"key": "a2V5"},
+        "stringData": {"a": "b"},
+    }
     assert api.metadata("/secret") == {"metadata": {"name": "s"}}
     assert "PartialObjectMetadata" in cluster.headers[-1]["Accept"]
 
