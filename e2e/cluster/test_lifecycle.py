@@ -73,10 +73,11 @@ def test_helm_says_that_it_is_installed_when_pods_get_their_sidecars(kube: Kube,
 
 
 def test_nothing_is_left_of_it_and_pods_can_be_created_and_run_on(kube: Kube, agents: str) -> None:
-    kube.apply(POLICY, workload("Deployment", "plain", pod("plain"), replicas=1), namespace=agents)
+    kube.apply(workload("Deployment", "plain", pod("plain"), replicas=1), namespace=agents)
     kube.wait_rollout("plain", agents)
     before = everything(kube)
     with installed(kube) as outrider:
+        kube.apply(POLICY, namespace=agents)
         kube.create(pod("agent"), namespace=agents)
         running = kube.wait_ready("agent", agents)
         assert injected(running)
