@@ -28,7 +28,7 @@ class Daemon:
         self, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
     ) -> None:
         self.log = log
-        self._command = [str(part) for part in command]
+        self.command = tuple(str(part) for part in command)
         self._env = dict(env) if env is not None else dict(os.environ)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -36,7 +36,7 @@ class Daemon:
         """Start the program; what it writes is appended to the log."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                self.command, cwd=ROOT, env=self._env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
 
     def end(self) -> None:
@@ -72,7 +72,7 @@ class Daemon:
             exited = self._process is not None and self._process.poll() is not None
             if exited or time.monotonic() > deadline:
                 why = "it exited" if exited else f"not within {seconds:g} s"
-                raise DidNotStart(f"{self._command[0]}: {what}: {why}\n{self.text()[-3000:]}")
+                raise DidNotStart(f"{self.command[0]}: {what}: {why}\n{self.text()[-3000:]}")
             time.sleep(POLL_SECONDS)
         return found
 
