@@ -42,6 +42,7 @@ app.kubernetes.io/part-of: outrider
 {{- $url = printf "https://outrider-control.%s.svc.%s:%v" .Release.Namespace .Values.settings.clusterDomain .Values.control.port -}}
 {{- end -}}
 {{- $control := dict "url" (.Values.control.url | default $url) "tokenSeconds" .Values.control.tokenSeconds -}}
+{{- with .Values.identity.issuer }}{{ $_ := set $control "issuer" . }}{{ end -}}
 {{- $identity := include "outrider.identity" . | fromYaml -}}
 {{- if .Values.federation.trustDomains }}{{ $_ := set $ours "federation" .Values.federation.trustDomains }}{{ end -}}
 {{- $settings := merge (dict "ignoredNamespaces" $ignored "identity" $identity "controlPlane" $control) $ours (deepCopy .Values.settings) -}}
