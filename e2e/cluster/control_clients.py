@@ -117,7 +117,7 @@ class Client:
 
     @property
     def connected(self) -> bool:
-        return self.plane.health().connected
+        return bool(self.plane.health().connected)
 
     @property
     def version(self) -> str:
@@ -145,7 +145,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
     known: tuple[str, str] = ("", "")
 
-    async def getaddrinfo(self, host: Any, port: Any, **how: Any) -> Any:  # type: ignore[override]
+    async def getaddrinfo(self, host: Any, port: Any, **how: Any) -> Any:
         name, address = self.known
         if host != name:
             raise OSError(f"nobody should look for {host}")
@@ -174,7 +174,7 @@ class Fleet:
 
         def token(one: Json) -> Path:
             meta = one["metadata"]
-            path = self._folder / meta["uid"]
+            path = self._folder / str(meta["uid"])
             account = one["spec"].get("serviceAccountName", "default")
             path.write_text(token_of(kube, meta["namespace"], account, bound=one), encoding="ascii")
             return path
