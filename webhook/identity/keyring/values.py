@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mesh.identity.bundle import TrustBundle
 from mesh.identity.bundle_document import BundleDocument
-from mesh.identity.ca import Authority, SigningKey
+from mesh.identity.ca import CLOCK_SKEW, Authority, SigningKey
 from mesh.identity.jws import PublicKey
 from mesh.identity.jwt_svid import JwtKey
 from mesh.identity.pem import CERTIFICATE, write_pem
@@ -149,6 +149,7 @@ class Keyring:
 
 
 def half(certificate: x509.Certificate) -> datetime:
-    """When half of a certificate's life has passed."""
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    """When half of a certificate's life has passed, which begins when it is made: it is dated back for peers whose
+    clock runs behind, and a short life would be over before it began."""
+    begin, end = certificate.not_valid_before_utc + CLOCK_SKEW, certificate.not_valid_after_utc
     return begin + (end - begin) / 2
