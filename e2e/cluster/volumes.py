@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from e2e.cluster.api import Api, ApiError
+from e2e.cluster.memory import memory_folder
 from e2e.cluster.variables import Find, NotConfigured, Variables, contents
 
 Csi = Callable[[dict[str, Any], dict[str, Any], Path], Path]
@@ -58,6 +60,7 @@ class Volumes:
     clock: Callable[[], float]
     tokens: dict[tuple[str, str], Token] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
+    memory: Path | None = None
 
     @property
     def group(self) -> int | None:
@@ -93,7 +96,13 @@ class Volumes:
         return any(self.clock() >= token.replace_at for token in self.tokens.values())
 
     def remove(self) -> None:
+        for volume in self.pod["spec"].get("volumes") or []:
+            if _in_memory(volume) and volume["name"] in self.paths:
+                # Lazily: containers' own copies of the mount end with them.
+                subprocess.run(["umount", "--lazy", self.paths[volume["name"]]], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.memory is not None:
+            shutil.rmtree(self.memory, ignore_errors=True)
 
     def _make(self, volume: dict[str, Any], variables: Variables) -> Path:
         kind = _kind(volume)
@@ -101,6 +110,9 @@ class Volumes:
         source = volume.get(kind) or {}
         if kind == "hostPath":
             return _host_path(source)
+        if kind == "emptyDir" and source.get("medium") == "Memory":
+            self.memory = self.memory or memory_folder()
+            folder = self.memory / volume["name"]
         folder.mkdir(parents=True, exist_ok=True)
         if kind in REFRESHED:
             self._write(folder, self._files(kind, source, variables))
@@ -112,6 +124,8 @@ class Volumes:
                 )
             return self.csi[source["driver"]](self.pod, source, folder)
         if kind in ("emptyDir", "ephemeral", "persistentVolumeClaim"):
+            if _in_memory(volume):
+                _mount_memory(folder, source.get("sizeLimit"))
             folder.chmod(0o777)
             if self.group is not None:
                 os.chown(folder, 0, self.group)
@@ -224,6 +238,23 @@ class Volumes:
 
 def _kind(volume: dict[str, Any]) -> str:
     return next((key for key in volume if key != "name"), "emptyDir")
+
+
+def _in_memory(volume: dict[str, Any]) -> bool:
+    return bool((volume.get("emptyDir") or {}).get("medium") == "Memory")
+
+
+def _mount_memory(folder: Path, limit: str | None) -> None:
+    """`limit`: a quantity of bytes, which tmpfs writes with another suffix (tmpfs(5))."""
+    size = "50%" if limit is None else limit.removesuffix("i").lower()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise NotMounted(f"tmpfs: {done.stderr.strip()}")
 
 
 def _host_path(source: dict[str, Any]) -> Path:
