@@ -18,7 +18,7 @@ import yaml
 
 from webhook.cluster.failures import ApiFailed, Log
 from webhook.distribution.hub import Hub
-from webhook.distribution.kinds import KINDS, Kind
+from webhook.distribution.kinds import KINDS, Key, Kind
 from webhook.distribution.objects import Pod, Resource, pairs, read_pod, read_resource, read_service
 from webhook.distribution.world import World
 from webhook.identity.callers import Proven
@@ -117,6 +117,20 @@ class Folder:
             resource = read_resource(body)
             meta = msgspec.structs.replace(resource.metadata, generation=_generation(body))
             self._world.put(_kind(kind), Resource(meta, resource.spec, resource.status))
+            self._tell_faults(Key(_kind(kind), namespace, called))
+
+    def _tell_faults(self, key: Key) -> None:
+        """What is wrong with an object, and what is in force of it; a cluster has status for that."""
+        entry = self._world.entries[key]
+        if entry.faults:
+            self._log(
+                {
+                    "event": "object_refused",
+                    "object": f"{key.kind.name} {key.namespace}/{key.name}",
+                    "errors": list(entry.faults),
+                    "in_force": entry.force.value,
+                }
+            )
 
     def _remove(self, kind: str, namespace: str, name: str) -> None:
         if kind == "Pod":

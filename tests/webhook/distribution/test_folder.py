@@ -116,6 +116,23 @@ def test_a_file_that_cannot_be_read_leaves_what_it_said_last(tmp_path, folder, w
     assert [one["event"] for one in log] == ["documents_unreadable"]
 
 
+def test_a_document_with_a_mistake_leaves_the_one_before_in_force_and_is_told(
+    tmp_path, folder, world, log
+) -> None:
+    write(tmp_path, "a.yaml", named(POLICY, "mine", agent_policy()))
+    folder.look()
+    (before,) = world.entries.values()
+    assert log == []
+    write(tmp_path, "a.yaml", named(POLICY, "mine", {"selectr": {}}))
+    folder.look()
+    (entry,) = world.entries.values()
+    assert entry.document == before.document
+    (told,) = log
+    assert (told["event"], told["object"]) == ("object_refused", "AgentPolicy agents/mine")
+    assert told["in_force"] == "last valid"
+    assert any("selectr" in error for error in told["errors"])
+
+
 def test_other_files_are_left_alone(tmp_path, folder, world) -> None:
     (tmp_path / "notes.txt").write_text("{")
     (tmp_path / "more").mkdir()
