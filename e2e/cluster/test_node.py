@@ -32,6 +32,26 @@ def test_a_changed_secret_arrives_at_once_and_whole(kube: Kube, namespace: str) 
     kube.until(lambda: "22\n" in kube.logs("reader", namespace) or None, "the new content", namespace)
 
 
+def test_an_empty_dir_in_memory_is_memory_and_as_large_as_it_says(
+    kube: Kube, namespace: str, kubelet: Node
+) -> None:
+    asked = shell("memory", "stat -f -c '%T %b %S' /m /d; sleep 3600")
+    memory = {"medium": "Memory", "sizeLimit": "4Mi"}
+    asked["spec"]["volumes"] = [{"name": "m", "emptyDir": memory}, {"name": "d", "emptyDir": {}}]
+    mounts = [{"name": "m", "mountPath": "/m"}, {"name": "d", "mountPath": "/d"}]
+    asked["spec"]["containers"][0]["volumeMounts"] = mounts
+    kube.create(asked, namespace=namespace)
+    kube.wait_ready("memory", namespace)
+    kube.until(lambda: kube.logs("memory", namespace).count("\n") == 2, "what it says", namespace)
+    (kind, blocks, size), (disk, *_) = map(str.split, kube.logs("memory", namespace).splitlines())
+    assert (kind, int(blocks) * int(size)) == ("tmpfs", 4 * 1024 * 1024)
+    assert disk != "tmpfs"
+    folder = kubelet.worker(namespace, "memory").volumes.paths["m"]
+    assert folder.is_mount()
+    kube.delete("Pod", "memory", namespace)
+    kube.until(lambda: not folder.exists(), "the folder is gone", namespace)
+
+
 def test_variables_come_from_everywhere(kube: Kube, namespace: str) -> None:
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"KEY": "value"}}
     kube.apply(config, namespace=namespace)
