@@ -29,6 +29,7 @@ from mesh.protocol.strict_json import JsonRefused, parse
 from mesh.settings.installation import CONTROL_AUDIENCE
 from webhook.admission.serving_tls import CertificateUnusable, ServingCertificate
 from webhook.identity.application import control_application, control_runner
+from webhook.identity.asking_certificate import AskingCertificate
 from webhook.identity.authorities import InMemory, quick_times
 from webhook.identity.ca_server import REFRESH_SECONDS, CaServer
 from webhook.identity.local_reviewer import LocalReviewer
@@ -85,7 +86,7 @@ async def _serve(options: argparse.Namespace, extend: Extend) -> None:
         federated=lambda: federated,
         refresh_seconds=options.refresh_seconds,
     )
-    certificate = _serving_certificate(options.serving, options.name)
+    certificate = _serving_certificate(options.serving, options.name, authorities)
     application = control_application(Proofs(authorities, reviewer, _now), _audit, ca=server)
     runner = control_runner(application)
     async with contextlib.AsyncExitStack() as stack:
@@ -120,12 +121,16 @@ def _reload(certificate: ServingCertificate) -> None:
         _audit({"event": "serving_certificate", "detail": str(unusable)})
 
 
-def _serving_certificate(folder: Path, names: list[str]) -> ServingCertificate:
+def _serving_certificate(folder: Path, names: list[str], authorities: InMemory) -> ServingCertificate:
     """The one in `folder`, made when there is none; raises CertificateUnusable, OSError."""
     if not (folder / CERT_FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         make_serving_files(folder, names or ["localhost", "127.0.0.1", "::1"], _now(), SERVING_LIFETIME)
-    return ServingCertificate(folder / CERT_FILE, folder / KEY_FILE)
+
+    def roots() -> tuple[bytes, ...]:
+        return tuple(authorities.bundle().x509.authorities_der)
+
+    return AskingCertificate(folder / CERT_FILE, folder / KEY_FILE, roots)
 
 
 def _issuer_keys(path: Path) -> Mapping[str, PublicKey]:
