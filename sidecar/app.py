@@ -28,7 +28,7 @@ from sidecar.external_auth.grpc_channels import GrpcChannels
 from sidecar.identity.chosen import chosen_provider
 from sidecar.identity.holder import IdentityHolder, utc_now
 from sidecar.identity.keeper import IdentityKeeper
-from sidecar.identity.provider import IdentityProvider
+from sidecar.identity.provider import IdentityProvider, Renewable
 from sidecar.proxy.channel import Channel
 from sidecar.proxy.dial import NetworkDialer
 from sidecar.proxy.downstream import Downstream
@@ -107,10 +107,7 @@ class Sidecar:
         self._listeners: dict[str, Listener] = {}
         self._control = self._control_plane()
         self._keeper = IdentityKeeper(self.identity, self.log, self.metrics, self._pool.renew)
-        trust = None if self._control is None else self._control.trust
-        self._source = provider or chosen_provider(
-            config.identity, self._keeper.problem, config.control, trust
-        )
+        self._source = provider or self._chosen_source()
         self._intercepted: tuple[str, ...] = ()
         self._stop = asyncio.Event()
         self._register_gauges()
@@ -213,6 +210,17 @@ class Sidecar:
         current = self.identity.current
         return Trust(None if current is None else current.svid.spiffe_id.trust_domain)
 
+    def _chosen_source(self) -> IdentityProvider | None:
+        identity, control, problem = self.config.identity, self._control, self._keeper.problem
+        if control is None:
+            return chosen_provider(identity, problem)
+        own, kept = control.usable_svid, control.kept_identity()
+        return chosen_provider(identity, problem, self.config.control, control.trust, own=own, kept=kept)
+
+    def _renew_identity(self) -> None:
+        if isinstance(self._source, Renewable):
+            self._source.renew_now()
+
     def _control_plane(self) -> ControlPlane | None:
         config = self.config
         if config.control is None:
@@ -230,6 +238,7 @@ class Sidecar:
             compile=self._compiled,
             current=lambda: self.pipeline.policy,
             use=self.use,
+            renew=self._renew_identity,
             clock=self._clock,
         )
 

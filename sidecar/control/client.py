@@ -14,7 +14,8 @@ from mesh.distribution.messages import Configuration, FromSidecar, Hello
 from mesh.protocol.http1.target import Target
 from sidecar.control.conversation import NEVER, Conversation, Over
 from sidecar.control.failed import CallFailed
-from sidecar.control.link import Link, Proof
+from sidecar.control.link import Link
+from sidecar.control.proof import Proof
 from sidecar.control.trust import ControlTrust
 from sidecar.identity.backoff import Backoff
 from sidecar.identity.endless import endless

@@ -63,9 +63,7 @@ def explained(server: Target, seconds: float) -> Iterator[None]:
     except ssl.SSLCertVerificationError as refused:
         raise _untrusted(where, refused) from refused
     except ssl.SSLError as failed:
-        raise CallFailed(
-            Cause.UNREACHABLE, f"{where} does not speak TLS 1.3 as expected: {failed.reason}"
-        ) from failed
+        raise _tls_failed(where, failed) from failed
     except TimeoutError as late:
         raise CallFailed(Cause.UNREACHABLE, f"{where} did not answer within {seconds:g} s") from late
     except OSError as lost:
@@ -96,6 +94,25 @@ def _untrusted(where: str, refused: ssl.SSLCertVerificationError) -> CallFailed:
         return CallFailed(Cause.CLOCK, sentence)
     sentence = f"the certificate of {where} is not vouched for by control.roots: {refused.verify_message}"
     return CallFailed(Cause.UNTRUSTED, sentence)
+
+
+_ABOUT_US = (
+    "UNKNOWN_CA",
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_REVOKED",
+    "CERTIFICATE_UNKNOWN",
+    "BAD_CERTIFICATE",
+    "UNSUPPORTED_CERTIFICATE",
+)
+"""Alerts by which a server refuses its client's certificate (RFC 8446, 6.2)."""
+
+
+def _tls_failed(where: str, failed: ssl.SSLError) -> CallFailed:
+    alert = (failed.reason or "").partition("_ALERT_")[2]
+    if alert in _ABOUT_US:
+        sentence = f"{where} refuses our SVID: {alert.lower().replace('_', ' ')}"
+        return CallFailed(Cause.CERTIFICATE_REFUSED, sentence)
+    return CallFailed(Cause.UNREACHABLE, f"{where} does not speak TLS 1.3 as expected: {failed.reason}")
 
 
 _SENTENCES = {

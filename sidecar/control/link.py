@@ -1,7 +1,7 @@
 """One connection to the control plane: the POST whose body and answer stay open, over TLS 1.3.
 
-What proves us is our SVID where the control plane's own CA signed it, and else a ServiceAccount token, which the
-kubelet replaces while the process runs.
+In TLS 1.3 a server judges its client's certificate when the client's handshake is over, and many servers then end
+the connection without an alert: an end before any answer counts as a refusal of the SVID that was shown.
 """
 
 from __future__ import annotations
@@ -9,53 +9,23 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mesh.distribution.messages import CONFIGURATION_PATH, Configuration, FromSidecar, Hello
 from mesh.identity.errors import DocumentInvalid
-from mesh.identity.svid import X509Svid
 from mesh.protocol.http1.heads import Headers, ResponseHead
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.reader import ResponseReader
 from mesh.protocol.http1.target import Target
 from mesh.protocol.http1.write import chunk, encode_request_head
 from sidecar.control.conversation import Conversation, Over
-from sidecar.control.failed import CallFailed, Cause, authorization, explained, place, refused
+from sidecar.control.failed import CallFailed, Cause, explained, place, refused
+from sidecar.control.proof import Proof
 from sidecar.control.trust import ControlTrust
-from sidecar.identity.contexts import load_chain
-from sidecar.identity.identity_files import read_files
 
 ANSWER_SECONDS = 10.0
 READ_BYTES = 64 * 1024
 MAX_REFUSAL_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What proves us on a connection. `svid` None: the token in the file."""
-
-    token: Path
-    svid: X509Svid | None = None
-
-    def onto(self, context: ssl.SSLContext) -> None:
-        """Have `context` present the SVID, if there is one; raises CallFailed."""
-        if self.svid is None:
-            return
-        try:
-            load_chain(context, self.svid.chain_der, self.svid.key_pkcs8_der)
-        except ssl.SSLError as unusable:
-            raise CallFailed(
-                Cause.CERTIFICATE_REFUSED, f"OpenSSL does not take our SVID: {unusable}"
-            ) from unusable
-
-    async def headers(self) -> Headers:
-        """The fields that prove us; raises CallFailed."""
-        if self.svid is not None:
-            return []
-        files = await asyncio.to_thread(read_files, (self.token,))
-        return [authorization(self.token, files[self.token])]
 
 
 class Link:
@@ -83,10 +53,13 @@ class Link:
         self._status = 0
         self._refusal: list[bytes] = []
         self._complete = False
+        self._heard = False
+        self._by_svid = False
         self._writer: asyncio.StreamWriter | None = None
 
     async def run(self, trust: ControlTrust, proof: Proof, hello: Hello) -> Over:
         """Until it is over for a good reason; raises CallFailed for any other."""
+        self._by_svid = proof.svid is not None
         context = trust.context()
         proof.onto(context)
         headers = await proof.headers()
@@ -98,6 +71,10 @@ class Link:
                 writer.write(_request(self._server, headers) + first)
                 self._writer = writer
                 return await self._converse(reader, writer)
+            except ConnectionError as lost:
+                if self._by_svid and not self._heard:
+                    raise self._unwelcome() from lost
+                raise
             finally:
                 self._writer = None
                 writer.transport.abort()
@@ -126,8 +103,9 @@ class Link:
             if data is None:
                 continue
             if data:
+                self._heard = True
                 http.feed(data)
-            elif not self._status:
+            elif not self._status and self._heard:
                 http.eof()
             if self._complete or not data:
                 raise self._ended()
@@ -154,7 +132,15 @@ class Link:
     def _ended(self) -> CallFailed:
         if self._status not in (0, 200):
             return refused(self._status, b"".join(self._refusal))
+        if self._by_svid and not self._heard:
+            return self._unwelcome()
         return CallFailed(Cause.ENDED, f"{place(self._server)} has ended the connection")
+
+    def _unwelcome(self) -> CallFailed:
+        sentence = (
+            f"{place(self._server)} ended the connection when it had seen our SVID: it does not accept it"
+        )
+        return CallFailed(Cause.CERTIFICATE_REFUSED, sentence)
 
     # What the reader says.
 

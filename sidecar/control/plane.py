@@ -19,12 +19,13 @@ from mesh.settings.table import VERSION
 from sidecar.control.client import ControlClient
 from sidecar.control.compiled import Compile, ConfigurationRefused, policy_of
 from sidecar.control.conversation import NEVER, Over
-from sidecar.control.failed import CallFailed
+from sidecar.control.failed import CallFailed, Cause
 from sidecar.control.in_force import InForce
-from sidecar.control.link import Proof
+from sidecar.control.proof import Proof
 from sidecar.control.saved import SavedState, SavedUnusable
 from sidecar.control.trust import ControlTrust
 from sidecar.identity.holder import IdentityHolder
+from sidecar.identity.kept_identity import KeptIdentity
 from sidecar.identity.provider import Identity
 from sidecar.identity.told_once import ToldOnce
 from sidecar.readiness import ConfigurationHealth, Source
@@ -44,6 +45,7 @@ class ControlPlane:
     compile   makes the policy of documents, off the event loop
     current   the policy in force
     use       puts another in force
+    renew     has our SVID replaced, because the control plane refuses it
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class ControlPlane:
         compile: Compile,
         current: Callable[[], Policy],
         use: Callable[[Policy], None],
+        renew: Callable[[], None] = lambda: None,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -70,6 +73,7 @@ class ControlPlane:
         self._compile = compile
         self._current = current
         self._use = use
+        self._renew = renew
         self._state = InForce(identity.clock)
         self._saved = None if settings.state is None else SavedState(settings.state, _owner(agent))
         self._not_saved = ToldOnce(lambda sentence: log.write("configuration_not_saved", detail=sentence))
@@ -77,6 +81,7 @@ class ControlPlane:
         self._roots = self._saved_roots()
         self.trust = ControlTrust(settings.roots, self._learned)
         self._by_svid = False
+        self._shown: X509Svid | None = None
         self._first = asyncio.Event()
         self._arrived = asyncio.Event()
         self._waiting: Configuration | None = None
@@ -136,13 +141,15 @@ class ControlPlane:
 
     def _prove(self, failed: bool) -> tuple[Proof, float]:
         """By our SVID while there is one; where that was of no use, by the token for a change."""
-        token, svid = self._settings.token, self._usable_svid()
+        token, svid = self._settings.token, self.usable_svid()
         self._by_svid = svid is not None and not (failed and self._by_svid)
+        self._shown = svid if self._by_svid else None
         if svid is None or not self._by_svid:
             return Proof(token), NEVER
         return Proof(token, svid), (svid.not_after - self._identity.clock()).total_seconds()
 
-    def _usable_svid(self) -> X509Svid | None:
+    def usable_svid(self) -> X509Svid | None:
+        """The SVID that proves us to the control plane, if there is one."""
         current = self._identity.current
         if not self._own_ca or current is None or not self._identity.ready(self._identity.clock()):
             return None
@@ -167,6 +174,17 @@ class ControlPlane:
         if self._saved is not None and roots and roots != self._roots:
             self._roots = roots
             spawn(self._save(self._saved.save_roots, roots), name="save roots")
+
+    def kept_identity(self) -> KeptIdentity | None:
+        """Where an identity outlives this process; None where nothing does."""
+        if self._saved is None:
+            return None
+        return KeptIdentity(
+            self._saved,
+            self._agent,
+            unusable=lambda sentence: self._log.write("saved_unusable", detail=sentence),
+            not_kept=lambda sentence: self._log.write("identity_not_kept", detail=sentence),
+        )
 
     # What the control plane sends.
 
@@ -255,6 +273,8 @@ class ControlPlane:
         self._metrics.count(names.CONTROL_FAILURES, (why.cause,))
         self._state.lost(why.detail)
         self._problem.problem(why.cause, why.detail)
+        if why.cause is Cause.CERTIFICATE_REFUSED and self._shown == self.usable_svid() is not None:
+            self._renew()
 
     def _tell_problem(self, sentence: str) -> None:
         health = self._state.health()

@@ -1,7 +1,8 @@
-"""What survives the process: the last good configuration and the roots that came with it, each in a file.
+"""What survives the process: the last good configuration, the roots that came with it, and our identity.
 
-A container may start anew while the control plane is away, and its policy must not go with it. A file is replaced
-whole, or not at all, and carries a digest and its owner: what is damaged, cut short or another pod's is not used.
+A container may start anew while the control plane is away, and its policy must not go with it. Each has a file,
+which is replaced whole, or not at all, and carries a digest and its owner: what is damaged, cut short or another
+pod's is not used.
 """
 
 from __future__ import annotations
@@ -19,9 +20,14 @@ from typing import TypeVar
 import msgspec
 
 from mesh.distribution.messages import Configuration
+from mesh.identity.bundle import TrustBundle
+from mesh.identity.errors import IdentityInvalid
+from mesh.identity.svid import X509Svid
+from sidecar.identity.provider import Identity
 
 CONFIGURATION_FILE = "configuration"
 ROOTS_FILE = "roots"
+IDENTITY_FILE = "identity"
 MAX_FILE_BYTES = 20 * 1024 * 1024
 MODE = 0o600
 
@@ -51,7 +57,15 @@ class KeptRoots(_Kept, frozen=True):
     roots: tuple[bytes, ...]
 
 
-K = TypeVar("K", KeptConfiguration, KeptRoots)
+class KeptIdentity(_Kept, frozen=True):
+    """An SVID (DER) with its key (PKCS #8), the authorities (DER) of each trust domain, and since when."""
+
+    chain: tuple[bytes, ...]
+    key: bytes
+    bundles: dict[str, tuple[bytes, ...]]
+
+
+K = TypeVar("K", KeptConfiguration, KeptRoots, KeptIdentity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,16 @@ class SavedState:
     def save_roots(self, roots: tuple[bytes, ...], at: datetime) -> None:
         """Replace the roots; raises OSError."""
         self._write(ROOTS_FILE, KeptRoots(self.owner, at, roots))
+
+    def save_identity(self, identity: Identity, at: datetime) -> None:
+        """Replace the identity, its key as it is: only where `folder` is in memory. Raises OSError."""
+        svid = identity.svid
+        bundles = {name: tuple(bundle.authorities_der) for name, bundle in identity.bundles.items()}
+        self._write(IDENTITY_FILE, KeptIdentity(self.owner, at, svid.chain_der, svid.key_pkcs8_der, bundles))
+
+    def remove_identity(self) -> None:
+        """Have none; raises OSError."""
+        (self.folder / IDENTITY_FILE).unlink(missing_ok=True)
 
     def configuration(self) -> KeptConfiguration | None:
         """The last one; None where there is none. Raises SavedUnusable."""
@@ -87,6 +111,20 @@ class SavedState:
                 f"{self.folder / ROOTS_FILE} holds no certificates: {malformed}"
             ) from malformed
         return roots
+
+    def identity(self) -> Identity | None:
+        """The last one, whatever its dates; None where there is none. Raises SavedUnusable."""
+        payload = self._read(IDENTITY_FILE)
+        if payload is None:
+            return None
+        kept = self._decoded(IDENTITY_FILE, payload, KeptIdentity)
+        try:
+            svid = X509Svid.parse(kept.chain, kept.key)
+            return Identity(svid, {name: TrustBundle(name, der) for name, der in kept.bundles.items()})
+        except IdentityInvalid as malformed:
+            raise SavedUnusable(
+                f"{self.folder / IDENTITY_FILE} holds no identity: {malformed}"
+            ) from malformed
 
     def _decoded(self, name: str, payload: bytes, kind: type[K]) -> K:
         path = self.folder / name

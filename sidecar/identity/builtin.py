@@ -1,8 +1,9 @@
 """Identity from the mesh's own CA: a key made here, certified for the ServiceAccount that our token proves.
 
-The key never leaves memory, each renewal has a new one. An SVID is renewed long before it expires, at a moment
-drawn at random so that a whole cluster does not ask at once; the bundles, which may change sooner, are looked at
-as often as the CA says. When the CA fails, the SVID stays in force until it expires and the CA is asked again.
+The key never leaves memory, each renewal has a new one; kept_identity is for a process that starts anew. An SVID
+is renewed long before it expires, at a moment drawn at random so that a whole cluster does not ask at once; the
+bundles, which may change sooner, are looked at as often as the CA says. When the CA fails, the SVID stays in force
+until it expires and the CA is asked again.
 
 Whom we trust never waits for who we are: bundles that withdraw an authority go in force even when it is the one
 that signed our own SVID and no other can be had.
@@ -38,9 +39,11 @@ from sidecar.identity.ca_client import CaClient
 from sidecar.identity.endless import endless
 from sidecar.identity.holder import utc_now
 from sidecar.identity.jwt_source import JwtUnavailable, jwt_fault
+from sidecar.identity.kept_identity import KeptIdentity
 from sidecar.identity.own_identity import SvidOutOfDate, check_own_identity
 from sidecar.identity.provider import Identity
 from sidecar.identity.told_once import ToldOnce
+from sidecar.tasks import spawn
 
 RENEW_AT = (0.5, 0.65)
 """Between which fractions of what is left of its life an SVID is renewed."""
@@ -54,6 +57,7 @@ class BuiltinProvider:
 
     spiffe_id   which identity it must be; None takes what the CA gives
     on_problem  told in a sentence when something becomes wrong, once
+    kept        what a process before this one may have left; None: nothing, and nothing is left
     draw        a number from 0 up to 1; no secret
     """
 
@@ -63,6 +67,7 @@ class BuiltinProvider:
         *,
         spiffe_id: str | None = None,
         on_problem: Callable[[str], None] = lambda sentence: None,
+        kept: KeptIdentity | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -71,6 +76,8 @@ class BuiltinProvider:
         self._client = client
         self._wanted = spiffe_id
         self._told = ToldOnce(on_problem)
+        self._kept = kept
+        self._restored = kept is None
         self._backoff = backoff or Backoff(first=0.5)
         self._restarts = Backoff(first=1.0)
         self._clock = clock
@@ -79,14 +86,25 @@ class BuiltinProvider:
         self._current: Identity | None = None
         self._renew_at: datetime | None = None
         self._cut_off = False
+        self._woken = asyncio.Event()
 
     async def run(self, publish: Callable[[Identity], None]) -> None:
         """Get, renew and refresh until cancelled."""
         await endless(lambda: self._keep(publish), self._unforeseen, self._restarts, self._sleep)
 
     async def _keep(self, publish: Callable[[Identity], None]) -> None:
+        await self._restore(publish)
         while True:
-            await self._wait(self._clock() + timedelta(seconds=await self._step(publish)))
+            self._woken.clear()
+            delay = await self._step(publish)
+            await self._remember()
+            await self._wait(self._clock() + timedelta(seconds=delay))
+
+    def renew_now(self) -> None:
+        """Do not wait for half of the SVID's life: somebody who should accept it refuses it."""
+        if self._current is not None:
+            self._renew_at = self._clock()
+            self._woken.set()
 
     async def jwt_svid(self, audience: tuple[str, ...]) -> JwtSvid:
         """A token from the CA for `audience`; raises JwtUnavailable."""
@@ -103,8 +121,46 @@ class BuiltinProvider:
 
     async def _wait(self, until: datetime) -> None:
         """In short steps: a machine that was asleep must notice at once that it is late."""
-        while (left := (until - self._clock()).total_seconds()) > 0:
-            await self._sleep(min(left, LONGEST_SLEEP))
+        while not self._woken.is_set() and (left := (until - self._clock()).total_seconds()) > 0:
+            sleeping = spawn(self._slept(min(left, LONGEST_SLEEP)), name="wait for the next look at the CA")
+            waking = spawn(self._woken.wait(), name="wish for a new SVID")
+            try:
+                await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                sleeping.cancel()
+                waking.cancel()
+
+    async def _slept(self, seconds: float) -> None:
+        await self._sleep(seconds)
+
+    # What outlives the process.
+
+    async def _restore(self, publish: Callable[[Identity], None]) -> None:
+        """Put what a process before this one had in force at once; whom to trust is looked up next."""
+        if self._restored or self._kept is None:
+            return
+        self._restored = True
+        identity = await self._kept.restore(self._clock(), self._wanted)
+        if identity is None:
+            return
+        try:
+            publish(identity)
+        except SvidInvalid as refused:
+            self._told.problem("restored", f"the SVID that was kept cannot be used: {refused}")
+            return
+        self._current = identity
+        self._renew_at = self._clock() + self._until_renewal(identity.svid)
+
+    async def _remember(self) -> None:
+        if self._kept is None or self._current is None:
+            return
+        now = self._clock()
+        if self._cut_off or now >= self._current.svid.not_after:
+            await self._kept.forget()
+        else:
+            await self._kept.keep(self._current, now)
+
+    # What is asked of the CA.
 
     async def _step(self, publish: Callable[[Identity], None]) -> float:
         """Do what is due; returns after how many seconds to come again."""
@@ -192,14 +248,14 @@ class BuiltinProvider:
         return max(min(renewal, renewal if refresh is None else refresh), SHORTEST_SECONDS)
 
     def _unforeseen(self, sentence: str) -> None:
-        self._told.problem(sentence, f"{sentence}{self._kept()}")
+        self._told.problem(sentence, f"{sentence}{self._lasts()}")
 
     def _failed(self, cause: Cause, detail: str, retry_after: float | None = None) -> float:
         told = f"{cause} cut off" if self._cut_off else cause
-        self._told.problem(told, f"{detail}{self._kept()}")
+        self._told.problem(told, f"{detail}{self._lasts()}")
         return max(self._backoff.next(), min(retry_after or 0.0, LONGEST_RETRY_AFTER))
 
-    def _kept(self) -> str:
+    def _lasts(self) -> str:
         if self._current is None:
             return ""
         lasts = f"; the SVID in force lasts until {self._current.svid.not_after}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mesh.identity.bundle import TrustBundle
 from mesh.identity.svid import X509Svid
@@ -27,4 +27,13 @@ class IdentityProvider(Protocol):
         `publish` raises mesh.identity.errors.IdentityInvalid for material that cannot be used; the identity
         before it then stays in force.
         """
+        ...
+
+
+@runtime_checkable
+class Renewable(IdentityProvider, Protocol):
+    """A source that can be asked for another SVID before it is time."""
+
+    def renew_now(self) -> None:
+        """Get another SVID: the one in force is refused."""
         ...
