@@ -30,7 +30,7 @@ class LocalReviewer:
         self._keys = keys
         self._clock = clock
 
-    async def review(self, token: str) -> Caller:
+    async def review(self, token: str, source: str = "") -> Caller:
         """See TokenReviewer."""
         try:
             claims = self._verified(token)

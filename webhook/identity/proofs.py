@@ -62,7 +62,7 @@ class Proofs:
             needed = "a client certificate, or Authorization: Bearer with a ServiceAccount token, is needed"
             raise CallRefused(Refusal.TOKEN_MISSING, needed)
         try:
-            caller = await self.reviewer.review(token.strip())
+            caller = await self.reviewer.review(token.strip(), request.remote or "")
             identity = caller.spiffe_id(self.authorities.trust_domain)
         except TokenRefused as refused:
             raise CallRefused(refused.refusal, refused.detail, refused.retry_after) from refused

@@ -51,6 +51,6 @@ class Caller:
 class TokenReviewer(Protocol):
     """Judges tokens."""
 
-    async def review(self, token: str) -> Caller:
-        """The workload that `token` proves; raises TokenRefused."""
+    async def review(self, token: str, source: str = "") -> Caller:
+        """The workload that `token` proves; raises TokenRefused. `source`: the address that it came from."""
         ...

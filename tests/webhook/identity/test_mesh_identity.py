@@ -305,7 +305,7 @@ async def test_what_the_api_server_says_of_a_token_counts(
             answered, body = await one.call("POST", "/v1/svid", context, {"csr": "x"}, sky.tokens.token())
             assert answered == status
             assert told in json.loads(body)["detail"]
-        assert len(sky.reviews) == 2, "a refusal is not remembered"
+        assert len(sky.reviews) == 2, "a refusal counts for one token"
 
 
 async def test_an_api_server_that_does_not_answer_is_told_with_when_to_come_again(tmp_path: Path) -> None:
