@@ -64,8 +64,12 @@ class Levels:
         met += [level for level, _ in self._inbound]
         self.need_context = any(level.needs_context for level in met)
         """Whether some rule asks about HTTP."""
-        self.paths = frozenset(path for level, path in self._inbound if path is not None and level.decides)
-        """Where peers find MCP servers, as far as these targets tell."""
+        self.paths = frozenset(
+            path for level, path in self._inbound if path is not None and (path != "/" or level.decides)
+        )
+        """Where peers find MCP servers, as far as these targets tell. Also where nothing is granted but somebody
+        is asked: a wider target's policies would decide alone there. What is about every path is met without a
+        place of its own, and declares one only where it grants."""
 
     def __bool__(self) -> bool:
         return bool(self._outbound or self._inbound)

@@ -11,10 +11,12 @@ from mesh.reasons import Reason
 from tests.support.access_policies import (
     SOURCE,
     Asked,
+    Object,
     agent_policy,
     allow,
     ask,
     backend,
+    cel,
     inline,
     standing,
 )
@@ -146,3 +148,47 @@ def test_a_stranger_is_not_even_pinged(asked: Asking) -> None:
     stranger = Principal("spiffe://cluster.local/ns/x/sa/y")
     refused = one.policy.server_request(stranger, one.github, "ping")
     assert refused.reason == Reason.ACCESS_POLICY_NOT_GRANTED
+
+
+def own_rules(path: str) -> Object:
+    """An AgentPolicy of the workload that grants all of MCP at a path."""
+    granted = {"path": path, "tools": {"allow": ["*"]}}
+    return agent_policy({"inbound": [{"from": [SOURCE], "mcp": granted}]}, "tools")
+
+
+@pytest.mark.parametrize(
+    "granting",
+    [
+        allow("s", None, kind="Service"),
+        allow("g", None, kind="Gateway", target="gw"),
+        own_rules("/"),
+        own_rules("/mcp"),
+    ],
+    ids=["service", "gateway", "agent-everywhere", "agent-there"],
+)
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/mcp/x"])
+def test_who_has_to_be_asked_at_a_path_is_asked_whoever_grants(
+    asked: Asking, granting: Object, path: str
+) -> None:
+    one = asked(granting, ask("gate"), STANDING, backend(), namespace="tools")
+    decision = one.policy.decide(one.principal, one.policy.inbound(path), "tools/call", "x")
+    assert decision.allowed
+    assert [check.name for check in decision.checks] == ["XAccessPolicy/tools/gate"]
+
+
+@pytest.mark.parametrize("granting", [allow("s", None, kind="Service"), own_rules("/"), own_rules("/mcp")])
+def test_what_is_closed_at_a_path_stays_closed_whoever_grants(asked: Asking, granting: Object) -> None:
+    closed = ask("gate", cel("nonsense("))
+    one = asked(granting, closed, STANDING, backend(), namespace="tools")
+    assert not may(one, "tools/call", "x")
+    assert not may(one, "ping")
+
+
+def test_asking_somebody_opens_no_path(asked: Asking) -> None:
+    one = asked(ask("gate"), ask("all", kind="Service"), STANDING, backend(), namespace="tools")
+    assert not may(one, "ping")
+    assert not may(one, "ping", path="/elsewhere")
+    assert one.policy.inbound("/elsewhere") is INBOUND
+    assert not one.policy.meet(one.principal).allowed
+    beside = asked(own_rules("/other"), ask("gate"), STANDING, backend(), namespace="tools")
+    assert [may(beside, "tools/call", "x", path) for path in ("/other", "/mcp")] == [True, False]
