@@ -139,10 +139,11 @@ class Said:
         return not self._expression.variables <= {*_REMEMBERED, ARGUMENTS}
 
     def known(self, question: Question) -> bool | None:
-        """The answer, where it depends on what is remembered with it alone; None where on more."""
+        """The answer, where it depends on what is remembered with it alone; None where on more, and where there is
+        none, which is no refusal of a trigger."""
         if not self._expression.variables <= _REMEMBERED:
             return None
-        return bool(self.holds(Facts(question, None, None, None)))
+        return self.holds(Facts(question, None, None, None))
 
     def holds(self, facts: Facts) -> bool | None:
         if facts.arguments is ANY_ARGUMENTS and ARGUMENTS in self._expression.variables:

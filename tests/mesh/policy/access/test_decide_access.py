@@ -525,3 +525,21 @@ def test_time_is_the_requests(asked: Asking) -> None:
     one = asked(allow("a", cel("request.time < timestamp('2027-01-01T00:00:00Z')")))
     assert one.call("x")
     assert not one.call("x", context=replace(CONTEXT, time=datetime(2028, 1, 1, tzinfo=UTC)))
+
+
+FAILING = [
+    ('request.mcp.tool_name.split("_")[1] == "write"', "admin"),
+    ('!request.mcp.tool_name.matches("^(safe_)[a-z]*$")', "x" * 1_000_000),
+]
+
+
+@pytest.mark.parametrize(("expression", "tool"), FAILING)
+def test_an_expression_over_the_tool_that_has_no_answer_is_asked_about_and_grants_nothing(
+    asked: Asking, expression: str, tool: str
+) -> None:
+    one = asked(allow("a", None), ask("gate", cel(expression)), backend())
+    for _ in range(2):
+        decision = one.decide("tools/call", tool)
+        assert decision.allowed
+        assert len(decision.checks) == 1
+    assert not asked(allow("a", cel(expression)), backend()).call(tool)
