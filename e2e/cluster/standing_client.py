@@ -20,7 +20,10 @@ PAUSE = 0.02
 
 async def look(client: Client, tools: list[str]) -> dict[str, Any]:
     """What is listed and what answers, now."""
-    listed = sorted(tool.name for tool in (await client.list_tools()).tools)
+    try:
+        listed = sorted(tool.name for tool in (await client.list_tools()).tools)
+    except MCPError:
+        listed = []
     answered = [tool for tool in tools if await answers(client, tool)]
     return {"listed": listed, "answered": answered}
 
