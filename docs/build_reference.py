@@ -14,6 +14,7 @@ from mesh.reasons import Reason
 from sidecar import limits
 from sidecar.limits import Limits, setting_name
 from sidecar.telemetry.names import METRICS
+from webhook.admission.metrics import TABLE as CONTROL_PLANE
 
 TARGET = Path(__file__).with_name("reference.md")
 
@@ -36,7 +37,13 @@ def reference() -> str:
             "",
             "Prometheus text at `/metrics` of the telemetry port.",
             "",
+            "### Of the sidecar",
+            "",
             *_table(("name", "kind", "labels", "meaning"), _metrics()),
+            "",
+            "### Of the control plane",
+            "",
+            *_table(("name", "kind", "labels", "meaning"), _control_plane_metrics()),
             "",
             "## Reason codes",
             "",
@@ -77,6 +84,10 @@ def _field_docs() -> dict[str, str]:
 
 def _metrics() -> list[tuple[str, ...]]:
     return [(f"`{m.name}`", m.kind, ", ".join(m.labels), m.help) for m in METRICS]
+
+
+def _control_plane_metrics() -> list[tuple[str, ...]]:
+    return [(f"`{row.name}`", row.type, ", ".join(row.labels), row.help) for row in CONTROL_PLANE]
 
 
 if __name__ == "__main__":
