@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from e2e.cluster.api import Api, ApiError
-from e2e.cluster.memory import memory_folder
 from e2e.cluster.variables import Find, NotConfigured, Variables, contents
 
 Csi = Callable[[dict[str, Any], dict[str, Any], Path], Path]
@@ -60,7 +59,6 @@ class Volumes:
     clock: Callable[[], float]
     tokens: dict[tuple[str, str], Token] = field(default_factory=dict)
     paths: dict[str, Path] = field(default_factory=dict)
-    memory: Path | None = None
 
     @property
     def group(self) -> int | None:
@@ -101,8 +99,6 @@ class Volumes:
                 # Lazily: containers' own copies of the mount end with them.
                 subprocess.run(["umount", "--lazy", self.paths[volume["name"]]], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self.memory is not None:
-            shutil.rmtree(self.memory, ignore_errors=True)
 
     def _make(self, volume: dict[str, Any], variables: Variables) -> Path:
         kind = _kind(volume)
@@ -110,9 +106,6 @@ class Volumes:
         source = volume.get(kind) or {}
         if kind == "hostPath":
             return _host_path(source)
-        if kind == "emptyDir" and source.get("medium") == "Memory":
-            self.memory = self.memory or memory_folder()
-            folder = self.memory / volume["name"]
         folder.mkdir(parents=True, exist_ok=True)
         if kind in REFRESHED:
             self._write(folder, self._files(kind, source, variables))
