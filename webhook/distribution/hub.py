@@ -21,6 +21,7 @@ from webhook.admission import metrics as series
 from webhook.admission.metrics import AdmissionMetrics
 from webhook.distribution.cohorts import Cohort
 from webhook.distribution.compile import compile_cohort
+from webhook.distribution.handshakes import Handshakes
 from webhook.distribution.lines import Lines
 from webhook.distribution.mailbox import End, Mailbox
 from webhook.distribution.objects import Pod
@@ -31,6 +32,8 @@ GATHER_SECONDS = 0.02
 SLICE_SECONDS = 0.005
 MOST_STREAMS = 20_000
 MOST_HANDSHAKES = 512
+MOST_OF_ONE = 4
+"""Handshakes of one caller at once."""
 POD_SECONDS = 3.0
 """How long to wait for a pod that proves to be there, and that the watch has not brought yet."""
 MOST_WAITING = 4
@@ -46,6 +49,7 @@ class Limits:
 
     streams: int = MOST_STREAMS
     handshakes: int = MOST_HANDSHAKES
+    of_one: int = MOST_OF_ONE
     pod_seconds: float = POD_SECONDS
 
 
@@ -72,7 +76,7 @@ class Hub:
         self._synced = synced
         self._mailboxes: dict[str, Mailbox] = {}
         self._by_cohort: dict[Cohort, dict[str, Mailbox]] = {}
-        self._handshakes = 0
+        self._handshakes = Handshakes(self.limits.handshakes, self.limits.of_one, clock)
         self._waiting: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._arrived = asyncio.Event()
@@ -129,16 +133,13 @@ class Hub:
     # Streams
 
     @contextmanager
-    def handshake(self) -> Iterator[None]:
-        """Room for one caller who has not been taken on yet; raises CallRefused where there is none."""
-        if self._handshakes >= self.limits.handshakes or len(self._mailboxes) >= self.limits.streams:
+    def handshake(self, caller: str) -> Iterator[None]:
+        """Room for one who has not been taken on yet; raises CallRefused where there is none for `caller`."""
+        if len(self._mailboxes) >= self.limits.streams:
             detail = "this replica has as many sidecars as it takes"
             raise CallRefused(Refusal.UNAVAILABLE, detail, RETRY_SECONDS)
-        self._handshakes += 1
-        try:
+        with self._handshakes.room(caller):
             yield
-        finally:
-            self._handshakes -= 1
 
     def connect(self, pod: Pod, version: str) -> Mailbox:
         """Take a sidecar on; whoever was connected for the same pod is not any longer."""

@@ -80,7 +80,7 @@ class ConfigurationStreams:
         """One stream, from its head to its end; raises CallRefused before the answer has begun."""
         try:
             proven = await who(request)
-            with self._hub.handshake():
+            with self._hub.handshake(proven.at(request.remote)):
                 lines = _lines(request)
                 hello = await self._hello(lines)
                 pod = await self._hub.pod_of(hello.namespace, hello.pod, hello.uid, proven)

@@ -126,8 +126,7 @@ class CaServer:
 
     async def _proven(self, request: web.Request) -> Proven:
         caller = await who(request)
-        # A certificate does not tell pods of one ServiceAccount apart; their addresses do.
-        wait = self._limit.wait(caller.caller if caller.uid else f"{caller.caller} {request.remote}")
+        wait = self._limit.wait(caller.at(request.remote))
         if wait:
             raise CallRefused(Refusal.RATE_LIMITED, f"{caller.spiffe_id} asks too often", math.ceil(wait))
         return caller

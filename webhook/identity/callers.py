@@ -46,6 +46,10 @@ class Proven:
         """By what one caller is told from another, as far as the proof goes: for limits."""
         return str(self.spiffe_id) if self.uid is None else f"{self.spiffe_id} {self.uid}"
 
+    def at(self, address: str | None) -> str:
+        """As `caller`; pods of one ServiceAccount, which a certificate does not tell apart, by their addresses."""
+        return self.caller if self.uid else f"{self.caller} {address}"
+
 
 class CallRefused(Exception):
     """The caller gets this answer instead of what it asked for. It is at fault unless `refusal` is `unavailable`.

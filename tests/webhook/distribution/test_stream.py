@@ -241,6 +241,18 @@ async def test_no_more_streams_than_there_is_room_for(world) -> None:
         assert (refusal["error"], refusal["retryAfterSeconds"]) == ("unavailable", 2)
 
 
+async def test_who_says_no_hello_keeps_nobody_else_out(world) -> None:
+    limits = Limits(handshakes=8)
+    async with control(world, limits=limits) as running, asyncio.TaskGroup() as group:
+        mute = [running.sidecar("evil none evil-1 u1") for _ in range(20)]
+        waiting = [group.create_task(one.begin(b"")) for one in mute]
+        await until(lambda: sum(one.done() for one in waiting) == 16)
+        assert {one.result() for one in waiting if one.done()} == {429}
+        assert await running.sidecar().connect("triage-1", UID) == 200
+        for one in waiting:
+            one.cancel()
+
+
 async def test_no_configuration_before_all_policies_were_seen(world) -> None:
     async with control(world, synced=False) as running:
         sidecar = running.sidecar()
@@ -259,7 +271,8 @@ async def test_a_pod_that_the_watch_brings_a_moment_later_is_waited_for(world) -
 
 
 async def test_one_caller_waits_for_a_pod_that_is_not_there_only_so_often_at_once(world) -> None:
-    async with control(world, limits=Limits(pod_seconds=5)) as running, asyncio.TaskGroup() as group:
+    limits = Limits(pod_seconds=5, of_one=8)
+    async with control(world, limits=limits) as running, asyncio.TaskGroup() as group:
         callers = [running.sidecar("agents triage late uid-agents-late") for _ in range(4)]
         waiting = [group.create_task(one.connect("late", "uid-agents-late")) for one in callers]
         await asyncio.sleep(0.1)
