@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mesh.protocol.http1.heads import CHUNKED, Headers
 from mesh.protocol.http1.lines import LeavingLines
+from mesh.protocol.http1.write import end_to_end
 from sidecar.proxy.plan import Plan, Treatment
 
 _REPLACED = frozenset({b"host", b"content-length", b"expect"})
@@ -18,17 +19,29 @@ _SPOOFABLE = frozenset({b"x-forwarded-client-cert"})
 """Headers by which applications learn the peer's identity; a peer must not set them itself."""
 
 _DROPPED = {Treatment.HTTP: _REPLACED, Treatment.SNIFF: _SNIFFED, Treatment.MCP: _INSPECTED}
-_LINES = {
-    (direction, treatment): LeavingLines(dropped | (_SPOOFABLE if direction == "inbound" else frozenset()))
+_LEFT_OUT = {
+    (direction, treatment): dropped | (_SPOOFABLE if direction == "inbound" else frozenset())
     for direction in ("outbound", "inbound")
     for treatment, dropped in _DROPPED.items()
 }
+_LINES = {key: LeavingLines(dropped) for key, dropped in _LEFT_OUT.items()}
 _ASKED = {
     Treatment.HTTP: b"",
     Treatment.SNIFF: b"accept-encoding: identity\r\n",
     Treatment.MCP: b"accept-encoding: identity\r\n",
 }
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+def leaving(headers: Headers, direction: str, treatment: Treatment, authority: bytes, method: str) -> Headers:
+    """The fields that the backend gets, but for those that frame the body."""
+    dropped = _LEFT_OUT[direction, treatment]
+    kept = [field for field in end_to_end(headers) if field[0] not in dropped]
+    if treatment is not Treatment.HTTP:
+        kept.append((b"accept-encoding", b"identity"))
+    if treatment is Treatment.MCP and method == "POST":
+        kept.append((b"content-type", b"application/json"))
+    return [(b"host", authority), *kept]
 
 
 def outgoing(plan: Plan, headers: Headers, body_length: int) -> bytes:

@@ -48,7 +48,7 @@ from sidecar.proxy.mcp_request import inspect_post, unauthorized
 from sidecar.proxy.outgoing import outgoing
 from sidecar.proxy.plan import Held, Plan, Reply, Routed, Treatment, Tunnel
 from sidecar.proxy.pool import Dialer, Pool, TlsMode
-from sidecar.proxy.request_context import context_of
+from sidecar.proxy.request_context import context_as_mcp, context_of
 from sidecar.proxy.routing import route_outbound
 from sidecar.proxy.routing_inbound import endpoint_key, route_inbound
 from sidecar.proxy.sniff import looks_like_json, pending_ids, speaks_json_rpc
@@ -298,6 +298,7 @@ class Pipeline:
                 return self._whole(plan, head.headers, body)
             plan.treatment = Treatment.MCP
             plan.target = plan.routed.neighbour
+            plan.context = context_as_mcp(plan)
             if plan.target is None:
                 return replies.problem(
                     403, Reason.PROTOCOL_NOT_ALLOWED, "JSON-RPC beside several MCP Backends"

@@ -1,14 +1,21 @@
-"""The HTTP request around what is decided on, for policies that have rules about it."""
+"""The HTTP request around what is decided on, for policies that have rules about it.
+
+Its fields are those that the backend gets: what ends here, or is named by Connection, would be believed by a
+policy and never be seen by anybody else.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from mesh.policy.decision import RequestContext
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import Headers, RequestHead
 from mesh.protocol.http1.target import host_header
-from sidecar.proxy.plan import Plan, Routed
+from sidecar.proxy.outgoing import leaving
+from sidecar.proxy.plan import Plan, Routed, Treatment
 
 
 def context_of(head: RequestHead, routed: Routed, nanoseconds: int) -> RequestContext:
@@ -24,9 +31,17 @@ def context_of(head: RequestHead, routed: Routed, nanoseconds: int) -> RequestCo
         host=host,
         port=destination.port,
         path=routed.path.decode("latin-1"),
-        headers=_joined(head.headers),
+        headers=_fields(head, routed, routed.treatment),
         time=time_of(nanoseconds),
     )
+
+
+def context_as_mcp(plan: Plan) -> RequestContext | None:
+    """The context of a request that turned out to carry MCP messages. None where no policy asks."""
+    known = plan.context
+    if known is None or plan.routed.treatment is Treatment.MCP:
+        return known
+    return replace(known, headers=_fields(plan.head, plan.routed, Treatment.MCP))
 
 
 def context_of_a_call(plan: Plan, nanoseconds: int) -> RequestContext | None:
@@ -50,6 +65,16 @@ def _named(authority: bytes) -> str | None:
         return host_header(authority)[0] if authority else None
     except HttpRefused:
         return None
+
+
+def _fields(head: RequestHead, routed: Routed, treatment: Treatment) -> Mapping[str, str]:
+    """The fields as they leave, worked out once for a head and where it goes."""
+    key = (_fields, routed.direction, treatment, routed.authority)
+    known: Mapping[str, str] | None = head.memo.get(key)
+    if known is None:
+        known = _joined(leaving(head.headers, routed.direction, treatment, routed.authority, head.method))
+        head.memo[key] = known
+    return known
 
 
 def _joined(headers: Headers) -> dict[str, str]:

@@ -6,7 +6,7 @@ cannot be told grants nothing, and is asked about where a rule says what to ask 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mesh.policy.access.documents import Authorization, HeaderMatch, MatchType, PathMatch
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ARGUMENTS = "request.mcp.arguments"
 _REMEMBERED = frozenset({"request.mcp.tool_name", "source.spiffe_id"})
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 
 
 class Condition(Protocol):
@@ -96,7 +97,12 @@ class Envelope:
         headers = None if facts.context is None else facts.context.headers
         if headers is None:
             return None
-        return all(name in headers and test(headers[name]) for name, test in self._headers)
+        return all_hold(_field(headers, name, test) for name, test in self._headers)
+
+
+def _field(headers: Mapping[str, str], name: str, test: Callable[[str], bool]) -> bool | None:
+    """Whether a field is there and passes. How a body is framed is told by nobody: each hop does it anew."""
+    return test(headers[name]) if name in headers else None if name in _FRAMING else False
 
 
 def all_hold(answers: Iterable[bool | None]) -> bool | None:

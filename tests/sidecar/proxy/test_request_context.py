@@ -8,9 +8,10 @@ import pytest
 from mesh.policy.decision import INBOUND
 from mesh.policy.principal import Principal
 from mesh.protocol.http1.heads import RequestHead
+from sidecar.proxy.outgoing import outgoing
 from sidecar.proxy.plan import Plan, Routed, Treatment
 from sidecar.proxy.pool import Destination
-from sidecar.proxy.request_context import context_of, context_of_a_call
+from sidecar.proxy.request_context import context_as_mcp, context_of, context_of_a_call
 
 HEADERS = [(b"x-tenant", b"a"), (b"x-role", b"r"), (b"x-tenant", b"\xe9")]
 HEAD = RequestHead("GET", b"/sse", HEADERS, 0, True, False, False)
@@ -26,7 +27,12 @@ def test_at_the_agents_end_host_and_port_are_those_of_the_destination() -> None:
     context = context_of(HEAD, OUT, NOON)
     assert (context.method, context.host, context.port) == ("GET", "github.tools.svc", 8080)
     assert (context.path, context.time) == ("/sse?a=1", datetime(2026, 11, 23, 12, tzinfo=UTC))
-    assert context.headers == {"x-tenant": "a,é", "x-role": "r"}
+    assert context.headers == {
+        "host": "github.tools.svc:8080",
+        "x-tenant": "a,é",
+        "x-role": "r",
+        "accept-encoding": "identity",
+    }
 
 
 @pytest.mark.parametrize(
@@ -52,3 +58,47 @@ def test_a_list_on_a_stream_is_filtered_for_the_post_that_would_follow() -> None
     assert announced.path == "/messages?s=1"
     plan.context = None
     assert context_of_a_call(plan, NOON) is None
+
+
+SENT = [
+    (b"host", b"spoofed.example"),
+    (b"x-dry-run", b"1"),
+    (b"connection", b"x-dry-run, authorization, keep-alive"),
+    (b"keep-alive", b"1"),
+    (b"te", b"trailers"),
+    (b"proxy-authorization", b"x"),
+    (b"authorization", b"Bearer a"),
+    (b"content-type", b"application/json; charset=utf-8"),
+    (b"content-length", b"2"),
+    (b"expect", b"100-continue"),
+    (b"accept-encoding", b"gzip"),
+    (b"x-forwarded-client-cert", b"By=x"),
+]
+
+
+def posted() -> RequestHead:
+    return RequestHead("POST", b"/sse", SENT, 2, True, False, False, dict(SENT))
+
+
+@pytest.mark.parametrize("routed", [OUT, IN])
+@pytest.mark.parametrize("treatment", list(Treatment))
+def test_fields_are_those_that_the_backend_gets(routed: Routed, treatment: Treatment) -> None:
+    head, routed = posted(), replace(routed, treatment=treatment)
+    told = context_of(head, routed, NOON).headers
+    plan = Plan(head, Principal("agent"), routed, treatment, INBOUND)
+    lines = outgoing(plan, head.headers, 2).decode().split("\r\n")[1:-2]
+    assert told == dict(line.split(": ", 1) for line in lines if not line.startswith("content-length"))
+    assert told is context_of(head, routed, NOON + 1).headers
+
+
+def test_what_turns_out_to_be_mcp_has_the_fields_that_leave_then() -> None:
+    routed = replace(IN, treatment=Treatment.SNIFF)
+    plan = Plan(posted(), Principal("agent"), routed, Treatment.SNIFF, INBOUND)
+    assert context_as_mcp(plan) is None
+    plan.context = context_of(plan.head, routed, NOON)
+    assert (plan.context.headers or {})["content-type"] == "application/json; charset=utf-8"
+    mcp = context_as_mcp(plan)
+    assert mcp is not None
+    assert (mcp.headers or {})["content-type"] == "application/json"
+    plan.routed = replace(routed, treatment=Treatment.MCP)
+    assert context_as_mcp(plan) is plan.context

@@ -543,3 +543,9 @@ def test_an_expression_over_the_tool_that_has_no_answer_is_asked_about_and_grant
         assert decision.allowed
         assert len(decision.checks) == 1
     assert not asked(allow("a", cel(expression)), backend()).call(tool)
+
+
+def test_how_a_body_is_framed_is_not_told(asked: Asking) -> None:
+    short = inline(headers=[{"name": "content-length", "value": "10"}])
+    assert len(asked(allow("a", None), ask("gate", short), backend()).decide("tools/call", "x").checks) == 1
+    assert not asked(allow("a", short), backend()).call("x")
