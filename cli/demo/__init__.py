@@ -8,10 +8,12 @@ To learn how Outrider is put together, read the modules in this order:
   visitor       an ordinary MCP client of the SDK; nothing of Outrider is in it
   admission     what the webhook would make of the agent's pod
   certificates  those of the HTTPS server, and reading what somebody was shown
+  control       the control plane, and how a sidecar proves itself to it
   sidecars      the file that a sidecar reads, and what its log says
   stage         all processes together, started at once
   acts          the story: what is tried
-  judgements    what must come of each of it; tls_judgements: of rotation and of HTTPS
+  judgements    what must come of each of it; change_judgements: of a
+                policy that changes; tls_judgements: of rotation and of HTTPS
   findings      a statement, held against what happened
   screen        how it looks
   processes     starting, listening to and ending processes

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from cli.demo import certificates, judgements, tls_judgements
+from cli.demo import certificates, change_judgements, control, judgements, tls_judgements
 from cli.demo.admission import admit
 from cli.demo.cast import (
     ERAS,
@@ -22,13 +23,14 @@ from cli.demo.cast import (
     url,
 )
 from cli.demo.certificates import Certificate, shown_at
-from cli.demo.documents import pod, write_pods
+from cli.demo.change_judgements import CHANGE_SECONDS, EVERYTHING, LESS, TAKEN, WRITE, Change
+from cli.demo.documents import misspelt, pod, without, write_pods
 from cli.demo.findings import Finding
 from cli.demo.judgements import EVERY_TOOL, PROMPT, REFUSED, RESOURCE, calls
 from cli.demo.screen import Screen
 from cli.demo.stage import Stage
 from cli.demo.tls_judgements import PUBLIC_CALLS, READ, Rotation
-from cli.demo.visits import Visit
+from cli.demo.visits import Sight, Visit, Watching
 from cli.demo.yaml_diff import diff
 from mesh.reasons import Reason
 
@@ -41,7 +43,7 @@ CALLS_BETWEEN = 20
 def pod_gets_a_sidecar(screen: Screen, folder: Path) -> Findings:
     """Admission, without a cluster."""
     screen.heading("The agent's pod, before and after admission")
-    admitted = admit(pod())
+    admitted = admit(pod(), control.roots(folder))
     write_pods(folder, admitted.before, admitted.after)
     screen.diff(diff(admitted.before, admitted.after, width=screen.width - 2, hidden=_HIDDEN))
     return _show(screen, admitted.findings)
@@ -93,6 +95,49 @@ async def both_ends_know_each_other(screen: Screen, stage: Stage) -> Findings:
     # The last call of the last session: when it is logged, all that came before is.
     await stage.notes.logged(len(ERAS), event="decision", name="write_note")
     return _show(screen, judgements.peers(inbound, outbound, decision, stage.notes.log))
+
+
+CHANGES = 2
+"""Of the agent's policy; a mistake is none."""
+
+ROUNDS_SINCE = 10
+"""That the session makes after a mistake."""
+
+
+async def policy_changes(screen: Screen, stage: Stage) -> Findings:
+    """The agent's policy file is saved with less in it, with a mistake, and as it was; its session goes on."""
+    screen.heading("The policy changes, while the agent works")
+    sidecars = {one.role.workload.name: one for one in stage.sidecars}
+    policy = stage.policy()
+    with screen.progress("changing the policy under a session"):
+        given = {name: list(sidecar.configurations) for name, sidecar in sidecars.items()}
+        watching = await stage.agent.watch(url(NOTES_HOST), LEGACY, WRITE)
+        before = await watching.until(EVERYTHING, CHANGE_SECONDS)
+        taken = await _change(stage, watching, without(policy, TAKEN), LESS)
+        stage.change_policy(misspelt(without(policy, TAKEN)))
+        refusal = await stage.control.refused()
+        since = await watching.more(ROUNDS_SINCE)
+        restored = await _change(stage, watching, policy, EVERYTHING)
+        watched = await watching.end()
+        await stage.triage.logged(len(given[TRIAGE.name]) + CHANGES, event="configuration")
+    starts = {name: sum(one["event"] == "ready" for one in sidecar.log) for name, sidecar in sidecars.items()}
+    versions = [str(one["version"]) for one in stage.triage.configurations]
+    found = [
+        change_judgements.distributed(given),
+        *change_judgements.changed(before, taken),
+        *change_judgements.mistaken(refusal, since),
+        change_judgements.restored(restored),
+        *change_judgements.undisturbed(watched, starts, versions),
+    ]
+    return _show(screen, found)
+
+
+async def _change(stage: Stage, watching: Watching, policy: str, awaited: Sight) -> Change:
+    """Save the agent's policy file, and wait until the session sees that, or for too long."""
+    began = time.monotonic()
+    stage.change_policy(policy)
+    sight = await watching.until(awaited, CHANGE_SECONDS)
+    return Change(sight, time.monotonic() - began)
 
 
 async def identities_rotate(screen: Screen, stage: Stage) -> Findings:

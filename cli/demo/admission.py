@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cli.demo.control import SERVICE
 from cli.demo.findings import Finding, equal
+from mesh.settings.installation import CONTROL_PORT
 from mesh.settings.kinds import Kind
 from mesh.settings.table import NAMESPACE_INJECTION, SIDECAR_CONTAINER, of_kind
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace, Outcome
-from webhook.admission.settings import InjectionSettings
-
-POLICY_CONFIG_MAP = "outrider-policies"
+from webhook.admission.settings import ControlPlane, InjectionSettings
 
 _PROXY_VARIABLES = frozenset(setting.name for setting in of_kind(Kind.APP_ENV))
 
@@ -27,19 +27,22 @@ class Admitted:
     findings: tuple[Finding, ...]
 
 
-def admit(pod: dict[str, Any]) -> Admitted:
-    """Create `pod` in a namespace that is labelled for injection."""
-    outcome = _inject(pod)
+def admit(pod: dict[str, Any], roots: str) -> Admitted:
+    """Create `pod` in a namespace that is labelled for injection. `roots` (PEM) vouch for the control plane."""
+    settings = InjectionSettings(control_plane=ControlPlane(f"https://{SERVICE}:{CONTROL_PORT}", roots=roots))
+    outcome = _inject(pod, settings)
     after: dict[str, Any] = dict(outcome.pod) if isinstance(outcome, Injection) else pod
-    return Admitted(pod, after, tuple(_findings(pod, outcome, after)))
+    return Admitted(pod, after, tuple(_findings(pod, outcome, after, settings)))
 
 
-def _inject(pod: dict[str, Any]) -> Outcome:
+def _inject(pod: dict[str, Any], settings: InjectionSettings) -> Outcome:
     namespace = Namespace(pod["metadata"]["namespace"], {NAMESPACE_INJECTION.name: "enabled"})
-    return inject(pod, namespace, InjectionSettings(policy_config_map=POLICY_CONFIG_MAP))
+    return inject(pod, namespace, settings)
 
 
-def _findings(before: dict[str, Any], outcome: Outcome, after: dict[str, Any]) -> Iterator[Finding]:
+def _findings(
+    before: dict[str, Any], outcome: Outcome, after: dict[str, Any], settings: InjectionSettings
+) -> Iterator[Finding]:
     yield equal("Admission takes the pod", expected="injected", seen=outcome.reason)
     yield equal(
         "One container is new, the sidecar; it starts before the agent and stops after it",
@@ -48,7 +51,7 @@ def _findings(before: dict[str, Any], outcome: Outcome, after: dict[str, Any]) -
     )
     changed = tuple(changes(before["spec"]["containers"][0], after["spec"]["containers"][0]))
     yield equal("In the agent's own container only proxy variables are new", expected=(), seen=changed)
-    again = _inject(after)
+    again = _inject(after, settings)
     patch = again.patch if isinstance(again, Injection) else again.reason
     yield equal("A second admission of the same pod changes nothing", expected=[], seen=patch)
 

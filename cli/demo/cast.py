@@ -31,8 +31,8 @@ TRIAGE: Final = Workload("agents", "triage")
 NOTES: Final = Workload("tools", "notes")
 """The MCP server that the agent works with."""
 
-IMPOSTOR: Final = Workload("agents", "impostor")
-"""Another agent, which nobody has granted anything. Its own sidecar lets it do as it likes."""
+IMPOSTOR: Final = Workload("guests", "impostor")
+"""Another agent, which nobody has granted anything. In its namespace it may write what policies it likes."""
 
 FAKE_NOTES: Final = Workload("tools", "fake-notes")
 """Has taken over the address of the spare notes server, and cannot prove to be it."""

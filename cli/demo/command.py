@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cli.demo import acts, cluster, documents
+from cli.demo.cast import WORKLOADS
+from cli.demo.control import make_control
 from cli.demo.findings import Finding
 from cli.demo.processes import PartFailed, Parts
 from cli.demo.screen import Screen
@@ -90,6 +92,7 @@ async def _story(screen: Screen, folder: Path, policies: Mapping[str, str]) -> l
     # Socket paths have at most 104 bytes, so sockets get a short folder of their own.
     with tempfile.TemporaryDirectory(prefix="outrider-") as sockets:
         async with Parts(folder / "logs") as parts:
+            make_control(folder, WORKLOADS)
             found = acts.pod_gets_a_sidecar(screen, folder)
             screen.heading("Starting")
             with screen.progress("starting the parts"):
@@ -98,6 +101,7 @@ async def _story(screen: Screen, folder: Path, policies: Mapping[str, str]) -> l
             found += seen
             found += await acts.agent_may_do_less(screen, stage, sessions)
             found += await acts.both_ends_know_each_other(screen, stage)
+            found += await acts.policy_changes(screen, stage)
             found += await acts.identities_rotate(screen, stage)
             found += await acts.wrong_identities_fail(screen, stage)
             found += await acts.https_is_looked_into(screen, stage)

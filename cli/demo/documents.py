@@ -23,17 +23,42 @@ def pod() -> dict[str, Any]:
     return found
 
 
+def policy_folder(folder: Path) -> Path:
+    """What the control plane serves: in a cluster, what the API server holds."""
+    return folder / "policies"
+
+
 def policy_file(folder: Path, workload: Workload) -> Path:
     """Where the policy file of `workload` lies in the demo's folder."""
-    return folder / "policies" / f"{workload.name}.yaml"
+    return policy_folder(folder) / f"{workload.name}.yaml"
 
 
 def write_policies(folder: Path, texts: Mapping[str, str]) -> None:
     """Write each workload's policy file below `folder`."""
+    policy_folder(folder).mkdir(parents=True, exist_ok=True)
     for workload in WORKLOADS:
-        path = policy_file(folder, workload)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(texts[workload.name], encoding="utf-8")
+        replace_policy(folder, workload, texts[workload.name])
+
+
+def replace_policy(folder: Path, workload: Workload, text: str) -> None:
+    """Have the policy file of `workload` hold `text`, so that nobody ever reads half of it."""
+    path = policy_file(folder, workload)
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
+def without(text: str, tool: str) -> str:
+    """A policy file in which the first list of tools does not hold `tool` any more."""
+    return text.replace(f", {tool}", "", 1)
+
+
+def misspelt(text: str) -> str:
+    """A policy file with a slip of the pen in it."""
+    return text.replace("tools:", MISSPELT, 1)
+
+
+MISSPELT = "tolls:"
 
 
 def write_pods(folder: Path, before: dict[str, Any], after: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import yaml
 
 from cli.demo.cast import Workload
 from cli.demo.certificates import public_root, trust_folder
-from cli.demo.documents import policy_file
+from cli.demo.control import pod_uid, roots, token_file
 from cli.demo.processes import Part, PartFailed, Parts, Record
 
 READY_SECONDS = 5.0
@@ -37,7 +37,20 @@ class Role:
     """Loopback ports that stand for `host:port` names, in place of the cluster's DNS."""
 
 
-def configuration(role: Role, folder: Path, socket: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where sidecars get what they need: the URL of the control plane, and the folder of the identity sockets."""
+
+    control: str
+    sockets: Path
+
+
+def socket_of(sockets: Path, workload: Workload) -> Path:
+    """Where the identity server answers one workload, and nobody else."""
+    return sockets / f"{workload.name}.sock"
+
+
+def configuration(role: Role, folder: Path, sources: Sources) -> dict[str, Any]:
     """The sidecar's file; in a pod the same keys come from variables that admission sets."""
     workload = role.workload
     told: dict[str, Any] = {
@@ -45,15 +58,20 @@ def configuration(role: Role, folder: Path, socket: Path) -> dict[str, Any]:
             "namespace": workload.namespace,
             "name": workload.name,
             "labels": {"app": workload.name},
+            "uid": pod_uid(workload),
         },
-        "identity": {"provider": "workload-api", "socket": f"unix://{socket}"},
+        "identity": {"provider": "workload-api", "socket": f"unix://{socket_of(sources.sockets, workload)}"},
+        "control": {
+            "url": sources.control,
+            "roots": roots(folder),
+            "token": str(token_file(folder, workload)),
+        },
         "listen": {
             "forward": _address(role.forward),
             "inbound": _address(role.inbound),
             "telemetry": "127.0.0.1:0",
         },
         "application": {"ports": [] if role.application is None else [role.application]},
-        "policies": [str(policy_file(folder, workload))],
         "connect": {name: _address(port) for name, port in role.connect.items()},
         "log": {"decisions": "all"},
     }
@@ -76,12 +94,12 @@ class Sidecar:
         self._part = part
 
     @classmethod
-    async def start(cls, parts: Parts, role: Role, folder: Path, socket: Path) -> Sidecar:
+    async def start(cls, parts: Parts, role: Role, folder: Path, sources: Sources) -> Sidecar:
         """Write its file, run it, and return when it is ready by its own word. Raises PartFailed."""
         name = f"sidecar-{role.workload.name}"
         file = folder / f"{name}.yaml"
         file.write_text(
-            yaml.safe_dump(configuration(role, folder, socket), sort_keys=False), encoding="utf-8"
+            yaml.safe_dump(configuration(role, folder, sources), sort_keys=False), encoding="utf-8"
         )
         part = await parts.start(name, "sidecar", "--config", str(file))
         sidecar = cls(role, part, await part.find(lambda record: record.get("event") == "ready"))
@@ -111,6 +129,11 @@ class Sidecar:
     def identities(self) -> list[Record]:
         """The log lines of each SVID that it was given so far."""
         return [record for record in self.log if record.get("event") == "identity"]
+
+    @property
+    def configurations(self) -> list[Record]:
+        """The log lines of each configuration that it has put in force so far."""
+        return [record for record in self.log if record.get("event") == "configuration"]
 
     async def logged(self, times: int = 1, /, **fields: Any) -> Record:
         """The log line, past or to come, that has these fields for the `times`th time; empty if none comes.

@@ -6,11 +6,14 @@
     a client beside the server ----------------------------------------------------> notes
     agent's client --HTTPS_PROXY, TLS--> its sidecar ==its own TLS==> notes.example.com (MCP server, HTTPS)
 
-Each sidecar takes its identity from the embedded identity server, at a Unix socket of its own.
+Each sidecar takes its identity from the embedded identity server, at a Unix socket of its own, as it would from
+SPIRE; and its configuration from the control plane, which serves what the policy files say.
 """
 
 from __future__ import annotations
 
+import contextlib
+import random
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -31,9 +34,10 @@ from cli.demo.cast import (
     WORKLOADS,
 )
 from cli.demo.certificates import bundle, make_public, public_certificate, public_key, public_root
-from cli.demo.documents import write_policies
+from cli.demo.control import ControlPlane
+from cli.demo.documents import policy_file, policy_folder, replace_policy, write_policies
 from cli.demo.processes import Part, Parts, together
-from cli.demo.sidecars import Role, Sidecar
+from cli.demo.sidecars import Role, Sidecar, Sources, socket_of
 from cli.demo.visits import Program, Visitor
 
 Started = Callable[[str], None]
@@ -54,11 +58,21 @@ class Ports:
     @classmethod
     def free(cls) -> Ports:
         """Taken all at once, so that no two are the same."""
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in cls.__dataclass_fields__]
-        ports = [one.getsockname()[1] for one in sockets]
-        for one in sockets:
-            one.close()
-        return cls(*ports)
+        with contextlib.ExitStack() as taken:
+            return cls(*(_free_port(taken) for _ in cls.__dataclass_fields__))
+
+
+_CANDIDATES = range(20000, 32000)
+"""Below the ports that Linux gives to outgoing connections, of which there are many until a part listens."""
+
+
+def _free_port(taken: contextlib.ExitStack) -> int:
+    """One that can be listened at, and is held until `taken` lets go. Raises OSError where there is none."""
+    for port in random.sample(_CANDIDATES, 100):
+        with contextlib.suppress(OSError):
+            taken.enter_context(socket.create_server(("127.0.0.1", port)))
+            return port
+    raise OSError("no loopback port is free")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,7 @@ class Stage:
     ports: Ports
     folder: Path
     identity: Part
+    control: ControlPlane
     triage: Sidecar
     notes: Sidecar
     impostors: Sidecar
@@ -87,6 +102,19 @@ class Stage:
     def public(self) -> str:
         """The public server itself, asked past every sidecar."""
         return f"https://127.0.0.1:{self.ports.public}/mcp"
+
+    def policy(self) -> str:
+        """The agent's policy file."""
+        return policy_file(self.folder, TRIAGE).read_text(encoding="utf-8")
+
+    def change_policy(self, text: str) -> None:
+        """Save the agent's policy file with another text."""
+        replace_policy(self.folder, TRIAGE, text)
+
+    @property
+    def sidecars(self) -> tuple[Sidecar, ...]:
+        """All of them."""
+        return (self.triage, self.notes, self.impostors, self.fake_notes)
 
     def rotate(self) -> None:
         """Have the identity server give everybody a new SVID now, long before the old ones end."""
@@ -115,16 +143,17 @@ async def open_stage(
     ports = Ports.free()
     opening = _Opening(parts, folder, sockets, started)
     async with together() as group:
-        opened = group.create_task(opening.identity_and_sidecars(roles(ports)))
+        opened = group.create_task(opening.sources_and_sidecars(roles(ports)))
         visitor = group.create_task(Visitor.start(parts))
         group.create_task(opening.notes(ports.notes))
         group.create_task(opening.public(ports.public))
-    identity, (triage, notes, impostor, fake_notes) = opened.result()
+    identity, control, (triage, notes, impostor, fake_notes) = opened.result()
     client = visitor.result()
     return Stage(
         ports,
         folder,
         identity,
+        control,
         triage,
         notes,
         impostor,
@@ -144,15 +173,26 @@ class _Opening:
         self._sockets = sockets
         self._started = started
 
-    async def identity_and_sidecars(self, wanted: tuple[Role, ...]) -> tuple[Part, list[Sidecar]]:
-        """First who vouches for identities, then who asks for one."""
-        identity = await self._identity()
+    async def sources_and_sidecars(
+        self, wanted: tuple[Role, ...]
+    ) -> tuple[Part, ControlPlane, list[Sidecar]]:
+        """First who gives identities and configurations, then who asks for them."""
         async with together() as group:
-            tasks = [group.create_task(self._sidecar(role)) for role in wanted]
-        return identity, [task.result() for task in tasks]
+            vouching, serving = group.create_task(self._identity()), group.create_task(self._control())
+        control = serving.result()
+        sources = Sources(control.url, self._sockets)
+        async with together() as group:
+            tasks = [group.create_task(self._sidecar(role, sources)) for role in wanted]
+        control.check_read()
+        return vouching.result(), control, [task.result() for task in tasks]
+
+    async def _control(self) -> ControlPlane:
+        control = await ControlPlane.start(self._parts, self._folder, policy_folder(self._folder))
+        self._started(f"control plane, which serves what the policy files say: {control.url}")
+        return control
 
     async def _identity(self) -> Part:
-        named = [f"{one.spiffe_id}={self._socket(one.name)}" for one in WORKLOADS]
+        named = [f"{one.spiffe_id}={socket_of(self._sockets, one)}" for one in WORKLOADS]
         options = [option for name in named for option in ("--workload", name)]
         part = await self._parts.start(
             "identity", "webhook.identity", "--trust-domain", TRUST_DOMAIN, *options
@@ -161,15 +201,12 @@ class _Opening:
         self._started(f"identity server of the trust domain {TRUST_DOMAIN}: {len(WORKLOADS)} workloads")
         return part
 
-    async def _sidecar(self, role: Role) -> Sidecar:
-        sidecar = await Sidecar.start(self._parts, role, self._folder, self._socket(role.workload.name))
+    async def _sidecar(self, role: Role, sources: Sources) -> Sidecar:
+        sidecar = await Sidecar.start(self._parts, role, self._folder, sources)
         does = "HTTP proxy of its agent" if role.forward else "mutual TLS in front of its server"
         port = role.forward or role.inbound
         self._started(f"sidecar of {role.workload.name}: {does}, 127.0.0.1:{port}, /readyz answers 200")
         return sidecar
-
-    def _socket(self, workload: str) -> Path:
-        return self._sockets / f"{workload}.sock"
 
     async def notes(self, port: int) -> None:
         hosts = [

@@ -5,7 +5,8 @@ workload that makes it. Each line on standard output says what came of it. Wheth
 whom to trust, is for the SDK's HTTP client to find out from HTTP_PROXY, HTTPS_PROXY and SSL_CERT_FILE when a
 session begins, as it does for everybody.
 
-Besides visits there are sessions that work until the next line comes, and looks at the certificate of a server.
+Besides visits there are sessions that work, or watch, until the next line comes, and looks at the certificate of a
+server.
 
 One process makes the visits of every workload, because importing the SDK takes longer than all of them.
 """
@@ -28,6 +29,8 @@ from mcp.types import CallToolResult, TextContent
 
 VISIT_SECONDS = 10.0
 CALLS_TOLD = 5
+WATCH_SECONDS = 0.02
+"""Between two rounds of a session that watches: it must not keep the machine from what it watches for."""
 
 
 async def visit(url: str, mode: str, calls: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:
@@ -57,8 +60,7 @@ async def work(url: str, mode: str, call: tuple[str, dict[str, str]], number: in
     `answers` counts each text, and each error. Every few calls a line says how many there were.
     """
     told: dict[str, Any] = {"version": "", "answers": Counter(), "failed": None}
-    enough = asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin, enough.set)
+    enough = _line_comes()
     try:
         async with Client(url, mode=mode) as client:
             told["version"] = client.protocol_version
@@ -72,6 +74,37 @@ async def work(url: str, mode: str, call: tuple[str, dict[str, str]], number: in
     except* (httpx2.HTTPError, TimeoutError) as group:
         told["failed"] = repr(first_failure(group))
     return {**told, "calls": told["answers"].total()}
+
+
+async def watch(url: str, mode: str, call: tuple[str, dict[str, str]], number: int) -> dict[str, Any]:
+    """Open one session, list the tools and make `call`, round after round, until standard input can be read.
+
+    After each round a line says what was seen.
+    """
+    told: dict[str, Any] = {"version": "", "rounds": 0, "failed": None}
+    enough = _line_comes()
+    try:
+        async with Client(url, mode=mode) as client:
+            told["version"] = client.protocol_version
+            while not enough.is_set():
+                tools = [tool.name for tool in (await client.list_tools()).tools]
+                outcome = await _call(client, *call)
+                told["rounds"] += 1
+                tell("watching", number, {"rounds": told["rounds"], "tools": tools, "outcome": outcome})
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(enough.wait(), WATCH_SECONDS)
+    except* MCPError as group:
+        told["failed"] = str(first_failure(group))
+    except* (httpx2.HTTPError, TimeoutError) as group:
+        told["failed"] = repr(first_failure(group))
+    return told
+
+
+def _line_comes() -> asyncio.Event:
+    """Set once something can be read from standard input."""
+    event = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin, event.set)
+    return event
 
 
 async def look(url: str) -> dict[str, Any]:
@@ -123,14 +156,18 @@ def tell(event: str, number: int, told: Mapping[str, Any]) -> None:
     print(json.dumps({"event": event, "number": number, **told}), flush=True)
 
 
+_UNTIL_ENOUGH = {"work": work, "watch": watch}
+
+
 def answer(asked: Mapping[str, Any]) -> None:
     """Do what one line asks, and tell what came of it."""
     what, number, url = asked["what"], asked["number"], asked["url"]
     with environment(asked["variables"]):
         if what == "visit":
             tell(what, number, asyncio.run(visit(url, asked["mode"], asked["calls"])))
-        elif what == "work":
-            tell(what, number, asyncio.run(work(url, asked["mode"], asked["call"], number)))
+        elif what in _UNTIL_ENOUGH:
+            session = _UNTIL_ENOUGH[what](url, asked["mode"], asked["call"], number)
+            tell(what, number, asyncio.run(session))
             sys.stdin.readline()  # the one that says that it is enough
         else:
             tell(what, number, asyncio.run(look(url)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cli.demo.processes import Part, Parts, Record
+from cli.demo.processes import Part, PartFailed, Parts, Record
 
 VISIT_SECONDS = 15.0
 
@@ -98,6 +99,77 @@ class Working:
         return max((record["calls"] for record in self._part.records if self._ours(record)), default=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a session that watches saw in one round: the tools in the list, and what became of its call."""
+
+    tools: tuple[str, ...]
+    outcome: str
+
+    @classmethod
+    def read(cls, record: Record) -> Sight:
+        """What the client process told of one round."""
+        return cls(tuple(record["tools"]), str(Outcome(**record["outcome"])))
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.tools)}; {self.outcome}"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A session that has watched. `failed` says what ended it before its time."""
+
+    version: str
+    rounds: int
+    failed: str | None
+
+
+class Watching:
+    """A session that lists tools and makes one call, round after round, until it is told that it is enough."""
+
+    def __init__(self, part: Part, number: int) -> None:
+        self._part = part
+        self._number = number
+
+    @property
+    def sights(self) -> list[Sight]:
+        """What it saw so far, a round each."""
+        return [Sight.read(record) for record in self._part.records if self._ours(record, "watching")]
+
+    async def until(self, sight: Sight, within: float) -> Sight | None:
+        """Wait until a round to come sees that; returns what the last round saw, after at most `within` s."""
+        rounds = len(self.sights)
+
+        def seen(record: Record) -> bool:
+            ours = self._ours(record, "watching") and record["rounds"] > rounds
+            return ours and Sight.read(record) == sight
+
+        with contextlib.suppress(PartFailed):
+            await self._part.find(lambda record: seen(record) or self._ours(record, "watch"), within=within)
+        return next(reversed(self.sights), None)
+
+    async def more(self, rounds: int) -> list[Sight]:
+        """What it sees in so many more rounds, or until it ends. Raises PartFailed."""
+        before = len(self.sights)
+        await self._part.find(
+            lambda record: (
+                self._ours(record, "watch")
+                or (self._ours(record, "watching") and record["rounds"] >= before + rounds)
+            ),
+            within=VISIT_SECONDS,
+        )
+        return self.sights[before:]
+
+    async def end(self) -> Watched:
+        """Let the round under way end, and the session with it. Raises PartFailed."""
+        await self._part.tell({"enough": self._number})
+        told = await self._part.find(lambda record: self._ours(record, "watch"), within=VISIT_SECONDS)
+        return Watched(told["version"], told["rounds"], told["failed"])
+
+    def _ours(self, record: Record, event: str) -> bool:
+        return record.get("number") == self._number and record["event"] == event
+
+
 class Visitor:
     """The client process, which makes one visit after the other."""
 
@@ -119,6 +191,10 @@ class Visitor:
     async def work(self, variables: Mapping[str, str], url: str, mode: str, call: Call) -> Working:
         """Begin a session that makes `call` again and again. Nothing else can be asked until it has ended."""
         return Working(self._part, await self._tell("work", variables, url=url, mode=mode, call=call))
+
+    async def watch(self, variables: Mapping[str, str], url: str, mode: str, call: Call) -> Watching:
+        """Begin a session that watches. Nothing else can be asked until it has ended."""
+        return Watching(self._part, await self._tell("watch", variables, url=url, mode=mode, call=call))
 
     async def certificate(self, variables: Mapping[str, str], url: str) -> Record:
         """What a server shows a client that verifies it: `certificate` (PEM), or `failed`. Raises PartFailed."""
@@ -148,6 +224,10 @@ class Program:
     async def work(self, url: str, mode: str, call: Call) -> Working:
         """A session at `url` that makes `call` until it is told that it is enough."""
         return await self.visitor.work(self.variables, url, mode, call)
+
+    async def watch(self, url: str, mode: str, call: Call) -> Watching:
+        """A session at `url` that looks at its tools and makes `call` until it is told that it is enough."""
+        return await self.visitor.watch(self.variables, url, mode, call)
 
     async def certificate(self, url: str) -> str:
         """The certificate of the server at `url` as PEM; empty when there is none that this program trusts."""

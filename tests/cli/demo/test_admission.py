@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cli.demo.admission import admit, changes
+from cli.demo.control import make_control, roots
 from cli.demo.documents import pod
 
 
-def test_everything_that_is_said_of_the_demos_pod_holds() -> None:
-    admitted = admit(pod())
+@pytest.fixture
+def trusted(tmp_path: Path) -> str:
+    make_control(tmp_path, ())
+    return roots(tmp_path)
+
+
+def test_everything_that_is_said_of_the_demos_pod_holds(trusted: str) -> None:
+    admitted = admit(pod(), trusted)
     assert [finding.statement for finding in admitted.findings if not finding.holds] == []
     assert admitted.before == pod()
     assert admitted.after != admitted.before
 
 
-def test_a_pod_that_opts_out_makes_the_statements_fail() -> None:
+def test_a_pod_that_opts_out_makes_the_statements_fail(trusted: str) -> None:
     opted_out = pod()
     opted_out["metadata"]["labels"]["outrider.dev/inject"] = "false"
-    admitted = admit(opted_out)
+    admitted = admit(opted_out, trusted)
     first, second, *_ = admitted.findings
     assert (first.holds, first.seen) == (False, "pod_opted_out")
     assert not second.holds

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import io
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from cli.demo import command
 from cli.demo.command import BAD_INPUT, HELD, INTERRUPTED, NOT_HELD, play
 from cli.demo.documents import policies
 from cli.demo.screen import Screen
+from cli.demo.stage import Ports
 
 
 def outrider(*arguments: str) -> list[str]:
@@ -46,6 +49,10 @@ def test_every_statement_of_the_demo_holds(tmp_path: Path) -> None:
         "reason=peer_not_allowed",
         "The server proved an identity other than the Backend's tls.identity.",
         "a Backend document with this host and port, named under outbound of an AgentPolicy, would allow it.",
+        "✓ The policy file grants it no longer: in that session write_note is gone, and a call is refused",
+        "error -32602: Unknown tool: write_note",
+        "spec.outbound[0].tolls: unknown field, did you mean tools?",
+        "✓ It changes nothing: what was in force before is in force",
         "✓ The agent's session went on calling all the while, and no call failed",
         "✓ The certificate that the agent's program saw and believed is its sidecar's, for that host only",
         "✓ The same URL is refused where no document declares it: the impostor gets no connection",
@@ -83,12 +90,26 @@ async def test_a_host_that_policy_does_not_declare_is_not_looked_into(tmp_path: 
     assert "✗ The certificate that the agent's program saw and believed is its sidecar's" in told
 
 
-async def test_a_sidecar_that_does_not_start_is_shown_with_its_words(tmp_path: Path) -> None:
+async def test_a_sidecar_that_does_not_start_is_shown_with_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown, output = screen()
-    assert await play(shown, tmp_path, {**policies(), "notes": "kind: Nonsense"}) == NOT_HELD
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = replace(Ports.free(), notes_mtls=taken.getsockname()[1])
+        monkeypatch.setattr(Ports, "free", lambda: ports)
+        assert await play(shown, tmp_path, policies()) == NOT_HELD
     told = flat(output.getvalue())
-    assert "✗ sidecar-notes ended with exit code 2" in told
-    assert "notes.yaml:1" in told
+    assert "✗ sidecar-notes ended with exit code" in told
+    assert "address already in use" in told
+
+
+@pytest.mark.parametrize(("text", "said"), [("kind: Nonsense", "Nonsense"), ("a: 3", "metadata.name")])
+async def test_a_policy_file_that_cannot_be_read_is_shown(tmp_path: Path, text: str, said: str) -> None:
+    shown, output = screen()
+    assert await play(shown, tmp_path, {**policies(), "notes": text}) == NOT_HELD
+    told = flat(output.getvalue())
+    assert "✗ control-plane cannot read a policy" in told
+    assert said in told
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from cli.demo.cast import (
@@ -20,11 +21,12 @@ from cli.demo.cast import (
     WORKLOADS,
     Workload,
 )
-from cli.demo.documents import pod, policies, policy_file, write_pods, write_policies
+from cli.demo.documents import misspelt, pod, policies, policy_file, without, write_pods, write_policies
 from cli.demo.judgements import EVERY_TOOL
 from cli.demo.tls_judgements import PUBLIC_GRANTED
 from mesh.policy.compile import compile_policy
 from mesh.policy.documents import TlsMode
+from mesh.policy.errors import PolicyInvalid
 from mesh.policy.load import load_texts
 from mesh.policy.principal import Principal
 from mesh.reasons import Reason
@@ -93,6 +95,19 @@ def test_impostor_and_fake_let_themselves_do_everything() -> None:
     assert fake.decide(Principal(TRIAGE.spiffe_id), fake.inbound("/mcp"), "tools/call", "delete_note").allowed
 
 
+def test_a_tool_is_taken_out_of_the_agents_policy_and_a_slip_put_in() -> None:
+    less = without(policies()[TRIAGE.name], "write_note")
+    policy = compile_policy(load_texts([("a", less)]), labels={"app": TRIAGE.name}, namespace="agents")
+    backend = policy.route(NOTES_HOST, PORT, "/mcp").backend
+    asked = {
+        tool: policy.decide(Principal(TRIAGE.spiffe_id), backend, "tools/call", tool).allowed
+        for tool in EVERY_TOOL
+    }
+    assert asked == {tool: tool in ("list_notes", "read_note") for tool in EVERY_TOOL}
+    with pytest.raises(PolicyInvalid, match="tolls"):
+        load_texts([("a", misspelt(less))])
+
+
 def test_the_pod_knows_nothing_of_outrider() -> None:
     assert "outrider" not in yaml.safe_dump(pod())
 
@@ -101,6 +116,7 @@ def test_files_are_written_where_the_sidecars_look_for_them(tmp_path: Path) -> N
     write_policies(tmp_path, policies())
     for workload in WORKLOADS:
         assert policy_file(tmp_path, workload).read_text(encoding="utf-8") == policies()[workload.name]
+    assert len(list(policy_file(tmp_path, TRIAGE).parent.iterdir())) == len(WORKLOADS)
 
 
 def test_pods_are_written_as_yaml(tmp_path: Path) -> None:

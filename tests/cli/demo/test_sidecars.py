@@ -7,16 +7,19 @@ from pathlib import Path
 
 import yaml
 
-from cli.demo.cast import NOTES, TRIAGE
+from cli.demo.cast import NOTES, TRIAGE, WORKLOADS
 from cli.demo.certificates import make_public, public_root, trust_folder
-from cli.demo.sidecars import Role, configuration, has, http_status
+from cli.demo.control import make_control, pod_uid, token_file
+from cli.demo.sidecars import Role, Sources, configuration, has, http_status
 from cli.demo.stage import Ports, roles
 from sidecar.config import SidecarConfig, load_config
 
 
 def read(role: Role, folder: Path) -> SidecarConfig:
+    make_control(folder, WORKLOADS)
     file = folder / "sidecar.yaml"
-    file.write_text(yaml.safe_dump(configuration(role, folder, folder / "a.sock")), encoding="utf-8")
+    sources = Sources("https://127.0.0.1:7", folder)
+    file.write_text(yaml.safe_dump(configuration(role, folder, sources)), encoding="utf-8")
     return load_config(file, {})
 
 
@@ -25,7 +28,11 @@ def test_every_role_makes_a_file_that_the_sidecar_accepts(tmp_path: Path) -> Non
     for role in roles(Ports(1, 2, 3, 4, 5, 6)):
         config = read(role, tmp_path)
         assert config.agent.name == role.workload.name
-        assert config.identity.socket == f"unix://{tmp_path}/a.sock"
+        assert config.identity.socket == f"unix://{tmp_path}/{role.workload.name}.sock"
+        assert config.control is not None
+        assert config.control.token == token_file(tmp_path, role.workload)
+        assert config.agent.uid == pod_uid(role.workload)
+        assert not config.policies
 
 
 def test_a_sidecar_beside_an_agent_is_a_proxy_that_knows_where_names_lead(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.demo.processes import Parts
-from cli.demo.visits import Outcome, Visit, Visitor, Work
+from cli.demo.visits import Outcome, Sight, Visit, Visitor, Watched, Work
 
 TOLD = {
     "event": "visit",
@@ -77,3 +77,47 @@ async def test_a_session_that_has_broken_off_is_not_waited_for(worker: str, tmp_
 
 def test_an_empty_answer_is_an_answer() -> None:
     assert str(Outcome("read_note", text="")) == ""
+
+
+@pytest.fixture
+def watcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module that tells of rounds as a session that watches does; in the third a tool goes."""
+    module = tmp_path / "watches.py"
+    module.write_text(
+        "import json, sys\n"
+        "def say(event, **told): print(json.dumps({'event': event, 'number': 1, **told}), flush=True)\n"
+        "rounds = int(json.loads(sys.stdin.readline())['url'])\n"
+        "for made in range(1, rounds + 1):\n"
+        "    say('watching', rounds=made, tools=['a', 'b'][: 2 if made < 3 else 1],"
+        " outcome={'tool': 'b', 'text': 'Hello.'})\n"
+        "if rounds: sys.stdin.readline()\n"
+        "say('watch', version='2025-11-25', rounds=rounds, failed=None if rounds else 'no route')\n"
+        "sys.stdin.readline()\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "watches"
+
+
+async def test_a_session_that_watches_is_waited_for_until_it_sees_something(
+    watcher: str, tmp_path: Path
+) -> None:
+    async with Parts(tmp_path / "logs") as parts:
+        visitor = Visitor(await parts.start("client", watcher))
+        watching = await visitor.watch({}, "5", "legacy", ("b", {}))
+        less = Sight(("a",), "Hello.")
+        assert await watching.until(less, 10.0) == less
+        assert str(less) == "a; Hello."
+        assert await watching.until(Sight(("c",), "Hello."), 0.01) == less
+        watched = await watching.end()
+        assert watching.sights == [Sight(("a", "b"), "Hello.")] * 2 + [less] * 3
+    assert watched == Watched("2025-11-25", 5, None)
+
+
+async def test_a_session_that_watches_no_more_is_not_waited_for(watcher: str, tmp_path: Path) -> None:
+    async with Parts(tmp_path / "logs") as parts:
+        visitor = Visitor(await parts.start("client", watcher))
+        watching = await visitor.watch({}, "0", "legacy", ("b", {}))
+        assert await watching.until(Sight((), ""), 30.0) is None
+        assert await watching.more(3) == []
+        assert (await watching.end()).failed == "no route"
