@@ -6,7 +6,7 @@ Backends          every one of its namespace, XBackends resolved among them, bec
                   that its AgentPolicies name (namespace/name), and those for which an accepted XAccessPolicy
                   has a rule that its identity could match
 XAccessPolicies   that are about one of these, about what it stands behind, or about a Gateway of class
-                  `outrider` in the namespace of either
+                  `outrider` in the namespace of either; of what it only calls, without the rules for others
 Standing          what it stands behind: Services that select it, Backends and XBackends that lead to these, and
                   the Gateways of its namespace
 """
@@ -22,10 +22,12 @@ import msgspec
 from mesh.policy.access.documents import CORE_GROUP, TargetRef
 from mesh.policy.documents import OutboundRule
 from webhook.distribution.cohorts import Cohort
+from webhook.distribution.entries import Entry
 from webhook.distribution.kinds import GATEWAY, STANDING, Key
 from webhook.distribution.objects import Document, Labels, Meta, document
 from webhook.distribution.offers import Offer
 from webhook.distribution.shelves import Claims
+from webhook.distribution.tailored import tailored
 from webhook.distribution.world import Topic, World
 
 _STANDING_NAME = "standing"
@@ -110,6 +112,7 @@ class _Work:
     def access(self, offers: list[Offer], standing: list[TargetRef]) -> list[Document]:
         """XAccessPolicies about destinations, and about what the cohort stands behind."""
         targets = dict.fromkeys(standing)
+        stood = frozenset(standing)
         for one in offers:
             targets[one.key.target] = None
             targets.update(dict.fromkeys(self._gateways(one.key.namespace)))
@@ -117,9 +120,18 @@ class _Work:
         for target in targets:
             self.topics.add(("target", target))
             for entry in self._world.access.at(target):
-                if entry.document is not None:
-                    found[entry.key] = entry.document
+                made = None if entry.key in found else self._tailored(entry, stood)
+                if made is not None:
+                    found[entry.key] = made
         return list(found.values())
+
+    def _tailored(self, entry: Entry, stood: frozenset[TargetRef]) -> Document | None:
+        world, cohort = self._world, self._cohort
+        caller = None
+        if stood.isdisjoint(entry.value.targets):
+            caller = world.domains.spiffe_id(cohort.namespace, cohort.account)
+        names = [one.name for one in self._gateways(entry.key.namespace)]
+        return tailored(entry, names, caller, world.access, world.domains)
 
     def _offer(self, namespace: str, name: str) -> Offer | None:
         self.topics.add(("backend", namespace, name))

@@ -10,7 +10,7 @@ refuse.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -37,7 +37,8 @@ class Force(Enum):
 class Entry:
     """A policy object: `meta` and `status` as stored; `value` and `document` as in force, None where nothing is.
 
-    `faults`: what is wrong with it as stored.
+    `faults`: what is wrong with it as stored. `variants`: what has been made of `document` for those whom not all
+    of it concerns.
     """
 
     key: Key
@@ -48,6 +49,7 @@ class Entry:
     faults: tuple[str, ...] = ()
     status: Any = None
     version: str = ""
+    variants: dict[object, Document] = field(default_factory=dict)
 
 
 def nobody(trust_domain: str, namespace: str) -> str:

@@ -40,6 +40,13 @@ OF_GATEWAY = {"kind": "Gateway", "group": "gateway.networking.k8s.io"}
 OF_SERVICE = {"kind": "Service", "group": ""}
 INVALID = {"outbound": 3, "host": 4, "targetRefs": 5}
 
+
+def gateways_policy(*sources: str) -> dict[str, Any]:
+    """About several Gateways at once."""
+    made = access_policy("a", *sources, **OF_GATEWAY)
+    return {**made, "targetRefs": [{**OF_GATEWAY, "name": name} for name in ("a", "b")]}
+
+
 SPECS: dict[Any, st.SearchStrategy[Any]] = {
     AGENT_POLICY: st.one_of(
         st.builds(
@@ -69,6 +76,7 @@ SPECS: dict[Any, st.SearchStrategy[Any]] = {
         st.builds(lambda name, source: access_policy(name, source), NAMES, SOURCES),
         st.builds(lambda name, source: access_policy(name, source, **OF_GATEWAY), NAMES, SOURCES),
         st.builds(lambda name, source: access_policy(name, source, **OF_SERVICE), NAMES, SOURCES),
+        st.builds(lambda *sources: gateways_policy(*sources), SOURCES, SOURCES),
         st.just(INVALID),
     ),
     GATEWAY: st.builds(lambda ours: {"gatewayClassName": ours}, st.sampled_from(["outrider", "other"])),
