@@ -312,6 +312,41 @@ async def test_an_svid_of_its_own_ca_proves_the_sidecar_and_the_token_where_that
         await sidecar.drain()
 
 
+class Asked(Published):
+    """A source that counts how often another SVID was wished for."""
+
+    wishes = 0
+
+    def renew_now(self) -> None:
+        self.wishes += 1
+
+
+@pytest.mark.parametrize("by_tls", [True, False])
+async def test_an_svid_that_the_control_plane_refuses_is_replaced_and_the_token_serves_meanwhile(
+    tmp_path: Path, by_tls: bool
+) -> None:
+    """The server's TLS ends such a connection, often without an alert; or its answer says so."""
+    mesh, provider = new_mesh(), Asked(new_mesh().identity(TRIAGE))
+    async with control_plane(tmp_path, SEARCH) as plane, backend() as server:
+        if by_tls:
+            await plane.stop()
+            plane.authorities = b"".join(mesh.authority.bundle.authorities_der)
+            await plane.start()
+        else:
+            plane.refusal = (403, RefusedAnswer("certificate_refused", "its authority is not ours"))
+        config = replace(config_of(plane, server.port), identity=IdentitySettings(Provider.BUILTIN))
+        sidecar = Sidecar(config, Documents(), provider)
+        starting = asyncio.ensure_future(sidecar.start())
+        await until(lambda: provider.wishes == 1)
+        plane.refusal = None
+        await asyncio.wait_for(starting, 10)
+        assert b"authorization: Bearer a.b.c" in plane.heads[-1]
+        assert provider.wishes == 1
+        assert sidecar.metrics.value(names.CONTROL_FAILURES, ("certificate_refused",)) == 1
+        sidecar.stop()
+        await sidecar.drain()
+
+
 async def test_a_connection_ends_with_the_svid_that_it_was_made_with(tmp_path: Path) -> None:
     mesh = new_mesh()
     provider = Published(mesh.identity(TRIAGE, seconds=1.5))

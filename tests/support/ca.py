@@ -103,11 +103,12 @@ class RunningCa:
     def events(self) -> list[object]:
         return [record["event"] for record in self.audit]
 
-    async def start(self) -> None:
-        """Serve, on the port that it had before if it had one."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_cert_chain(self.folder / CERT_FILE, self.folder / KEY_FILE)
+    async def start(self, context: ssl.SSLContext | None = None) -> None:
+        """Serve, on the port that it had before if it had one. `context`: not one that asks for no certificate."""
+        if context is None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+            context.load_cert_chain(self.folder / CERT_FILE, self.folder / KEY_FILE)
         self.runner = control_runner(self.application())
         await self.runner.setup()
         port = 0 if self.target.port == 1 else self.target.port

@@ -19,18 +19,24 @@ from mesh.identity.issue import new_svid
 from mesh.identity.jwt_svid import issue_jwt_svid, make_jwt_key, validate_jwt_svid
 from mesh.identity.pem import CERTIFICATE, read_certificates, write_pem
 from mesh.identity.spiffe_id import SpiffeId
+from mesh.identity.svid import X509Svid
 from mesh.identity.verify import verify_peer
 from sidecar.control.failed import CallFailed, Cause
+from sidecar.control.saved import SavedState
 from sidecar.control.trust import ControlTrust
 from sidecar.identity.backoff import Backoff
 from sidecar.identity.builtin import BuiltinProvider
 from sidecar.identity.ca_client import CaClient
 from sidecar.identity.holder import IdentityHolder
 from sidecar.identity.jwt_source import JwtSource, JwtUnavailable
+from sidecar.identity.kept_identity import KeptIdentity
 from sidecar.identity.provider import Identity
+from sidecar.settings import AgentSettings
 from sidecar.tasks import spawn
 from tests.support.ca import RunningCa, running_ca
+from webhook.identity.asking_certificate import AskingCertificate
 from webhook.identity.authorities import quick_times
+from webhook.identity.serving_certificate import CERT_FILE, KEY_FILE
 
 TRIAGE = SpiffeId("a.example", "/ns/agents/sa/triage")
 
@@ -38,7 +44,13 @@ TRIAGE = SpiffeId("a.example", "/ns/agents/sa/triage")
 class Watch:
     """A provider whose time passes only when it sleeps, and only as far as the test lets it."""
 
-    def __init__(self, ca: RunningCa, client: Any = None, spiffe_id: str | None = None) -> None:
+    def __init__(
+        self,
+        ca: RunningCa,
+        client: Any = None,
+        spiffe_id: str | None = None,
+        kept: KeptIdentity | None = None,
+    ) -> None:
         self.ca = ca
         self.identities: list[Identity] = []
         self.problems: list[str] = []
@@ -50,6 +62,7 @@ class Watch:
             client or CaClient(ca.target, ControlTrust(ca.root.read_text()), ca.token, 5.0),
             spiffe_id=spiffe_id,
             on_problem=self.problems.append,
+            kept=kept,
             backoff=Backoff(first=1, longest=4, draw=lambda: 1.0),
             clock=ca.clock,
             sleep=self._sleep,
@@ -86,8 +99,10 @@ class Watch:
 
 
 @asynccontextmanager
-async def watching(ca: RunningCa, client: Any = None, spiffe_id: str | None = None) -> AsyncIterator[Watch]:
-    watch = Watch(ca, client, spiffe_id)
+async def watching(
+    ca: RunningCa, client: Any = None, spiffe_id: str | None = None, kept: KeptIdentity | None = None
+) -> AsyncIterator[Watch]:
+    watch = Watch(ca, client, spiffe_id, kept)
     task = spawn(watch.provider.run(watch.publish), name="provider")
     try:
         async with asyncio.timeout(30):
@@ -460,3 +475,119 @@ def replace_bundles(answer: SvidAnswer) -> SvidAnswer:
 
 def other_root() -> bytes:
     return write_pem(CERTIFICATE, make_authority("x", datetime.now(UTC), timedelta(days=1)).der).encode()
+
+
+def kept_in(folder: Path) -> KeptIdentity:
+    """What a process leaves in `folder`, which is taken for memory."""
+    agent = AgentSettings("agents", "triage-1", service_account="triage", uid="2")
+    saved = SavedState(folder, "agents/triage-1/2")
+    return KeptIdentity(saved, agent, unusable=print, not_kept=print, disk=lambda _folder: None)
+
+
+async def test_a_process_that_starts_anew_goes_on_with_the_svid_that_it_had(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    async with running_ca(tmp_path) as ca:
+        async with watching(ca, kept=kept_in(state)) as first:
+            (before,) = first.identities
+        await ca.stop()
+        async with watching(ca, kept=kept_in(state)) as second:
+            assert second.identities == [before]
+            assert "the SVID in force lasts until" in second.problems[0]
+            await ca.start()
+            await second.pass_until(lambda: len(second.identities) == 2)
+            left = before.svid.not_after - ca.clock()
+            assert timedelta(minutes=28) < left < timedelta(minutes=31)
+            assert second.identities[1].svid.key_pkcs8_der != before.svid.key_pkcs8_der
+            restored = await kept_in(state).restore(ca.clock())
+            assert restored == second.identities[1]
+
+
+async def test_a_root_that_was_withdrawn_meanwhile_makes_for_a_new_svid_at_the_start(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    async with running_ca(tmp_path) as ca:
+        async with watching(ca, kept=kept_in(state)) as first:
+            (before,) = first.identities
+        ca.authorities.replace_now()
+        async with watching(ca, kept=kept_in(state)) as second:
+            assert second.identities[0] == before
+            assert second.identities[-1].svid != before.svid
+            assert await kept_in(state).restore(ca.clock()) == second.identities[-1]
+
+
+async def test_nothing_is_kept_of_an_svid_that_ended_or_whose_root_was_withdrawn(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    async with running_ca(tmp_path) as ca, watching(ca, kept=kept_in(state)) as watch:
+        await watch.pass_sleep()
+        (file,) = state.iterdir()
+        await ca.stop()
+        await watch.pass_until(lambda: ca.clock() > watch.identities[0].svid.not_after, 4000)
+        await watch.pass_sleep()
+        assert not file.exists()
+    other = tmp_path / "other"
+    other.mkdir()
+    async with running_ca(tmp_path) as ca:
+        client = WithoutRenewal(ca)
+        async with watching(ca, client, kept=kept_in(other)) as watch:
+            assert any(other.iterdir())
+            client.failure = RATE_LIMITED
+            ca.authorities.replace_now()
+            await watch.pass_until(lambda: len(watch.identities) == 2)
+            assert not any(other.iterdir())
+
+
+async def test_what_was_kept_and_cannot_be_used_is_told(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    async with running_ca(tmp_path) as ca:
+        async with watching(ca, kept=kept_in(state)):
+            pass
+        watch = Watch(ca, kept=kept_in(state))
+        watch.refuse = SvidInvalid("OpenSSL does not take it")
+        task = spawn(watch.provider.run(watch.publish), name="provider")
+        await watch.asleep.wait()
+        task.cancel()
+        assert "the SVID that was kept cannot be used: OpenSSL does not take it" in watch.problems
+
+
+async def test_an_svid_that_somebody_refuses_is_replaced_at_once(tmp_path: Path) -> None:
+    async with running_ca(tmp_path) as ca, watching(ca) as watch:
+        begun = ca.clock()
+        watch.asleep.clear()
+        watch.provider.renew_now()
+        await watch.asleep.wait()
+        assert len(watch.identities) == 2
+        assert ca.clock() == begun
+        await watch.pass_sleep()
+        assert len(watch.identities) == 2
+
+
+async def test_the_svid_proves_us_to_the_ca_and_the_token_where_it_is_refused(tmp_path: Path) -> None:
+    # A connection that is refused for its certificate often ends without an alert, as here.
+    async with running_ca(tmp_path) as ca:
+        certificate = AskingCertificate(
+            tmp_path / CERT_FILE,
+            tmp_path / KEY_FILE,
+            lambda: tuple(ca.authorities.bundle().x509.authorities_der),
+        )
+        await ca.stop()
+        await ca.start(certificate.context)
+        shown: list[X509Svid] = []
+        trust = ControlTrust(ca.root.read_text())
+        client = CaClient(ca.target, trust, ca.token, own=lambda: shown[-1] if shown else None)
+        async with watching(ca, client) as watch:
+            for withdraw in (False, True):
+                shown.append(watch.identities[-1].svid)
+                if withdraw:
+                    ca.authorities.replace_now()
+                else:
+                    ca.token.unlink()
+                watch.asleep.clear()
+                watch.provider.renew_now()
+                await watch.asleep.wait()
+                ca.token.write_text(ca.tokens.token())
+        issued = [record["provedBy"] for record in ca.audit if record["event"] == "svid_issued"]
+        assert issued == ["token", "certificate", "token"]
+        assert watch.problems == []
