@@ -257,6 +257,8 @@ class ApiClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A successful answer. What fails inside the block counts as a failure of the call."""
         what = f"{method} {path}"
+        if body is not None:  # or the API server names the writer after the User-Agent, which says "Python"
+            query = {**(query or {}), "fieldManager": WEBHOOK}
         try:
             headers = {hdrs.AUTHORIZATION: f"Bearer {self._token()}", hdrs.ACCEPT: accept}
             if content_type:

@@ -1,9 +1,9 @@
 """An XAccessPolicy as one sidecar gets it: without what does not concern it.
 
 Targets: a Gateway is one where it stands for its namespace, which sidecars do not see, so those that do not are
-left out. Rules: who else may use a target is nobody's business who only calls it. What stays has to come to the same
-in the sidecar, which judges acceptance itself: a policy that had rules keeps one that matches nobody, because none
-would match everything; one whose expression is none still has such a one; an external authorization stays one.
+left out. Rules: who else may use a target is nobody's business who only calls it. What stays has to come to the
+same in the sidecar, which judges acceptance itself: a policy that had rules keeps one that matches nobody, because
+none would match everything; one whose expression is none still is; an external authorization stays.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def tailored(
 
 
 def _may_be(rule: AccessRule, caller: str, domains: Domains) -> bool:
-    """Could the rule's source be the caller? A name of our trust domain that names no account might be anybody's."""
+    """Could the rule's source be the caller? A name of our trust domain without an account might be anybody's."""
     source = rule.source
     if source is None:
         return True
