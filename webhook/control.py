@@ -76,14 +76,6 @@ def control_plane(
     def roots_changed(roots: str) -> None:
         server.use(server.settings.with_roots(roots))
 
-    identity = mesh_identity(
-        Cluster(plane.client, plane.pace, plane.troubles, plane.log, plane.now),
-        _identity_options(injection, place, trust_domain),
-        leading=lambda: candidate.leading,
-        roots_changed=roots_changed,
-        peers=settings.federation,
-    )
-    plane.led.append(identity.wake)
     made = distribution(
         plane.client,
         place,
@@ -94,6 +86,15 @@ def control_plane(
         plane.troubles,
         lambda: candidate.leading,
     )
+    identity = mesh_identity(
+        Cluster(plane.client, plane.pace, plane.troubles, plane.log, plane.now),
+        _identity_options(injection, place, trust_domain),
+        leading=lambda: candidate.leading,
+        roots_changed=roots_changed,
+        peers=settings.federation,
+        runs=made.runs,
+    )
+    plane.led.append(identity.wake)
     made.streams.add_to(identity.application)
     web = ServingCertificate(*ports.web) if ports.web else None
     more = [lambda: follow_files(web, plane.log)] if web else []

@@ -72,6 +72,11 @@ class Cohorts:
         """The cohort of a pod that is there."""
         return self._cohorts[pod.namespace, pod.account, pod.labels]
 
+    def runs(self, namespace: str, account: str) -> bool:
+        """Is there a pod of this account that is neither over nor about to go?"""
+        cohorts = self._by_namespace.get(namespace, {})
+        return any(cohort.running for cohort in cohorts if cohort.account == account)
+
     def select(self, namespace: str, selector: Labels) -> Iterator[Cohort]:
         """Cohorts of a namespace that a selector matches."""
         candidates = self._by_namespace.get(namespace, {})

@@ -42,6 +42,8 @@ class Distribution:
     streams: ConfigurationStreams
     tasks: tuple[Background, ...]
     problems: Callable[[], list[str]]
+    runs: Callable[[str, str], bool | None]
+    """Does a pod of a namespace and ServiceAccount run? None before all pods have been listed."""
 
 
 def distribution(
@@ -81,9 +83,12 @@ def distribution(
     def problems() -> list[str]:
         return [f"{subject} have not been listed yet" for subject in missing()]
 
+    def runs(namespace: str, account: str) -> bool | None:
+        return world.cohorts.runs(namespace, account) if "pods" not in stores.missing() else None
+
     followers = tuple(_follower(client, one, pace, troubles) for one in followings)
     streams = ConfigurationStreams(hub, log)
-    return Distribution(world, hub, streams, (*followers, hub.run, writer.run), problems)
+    return Distribution(world, hub, streams, (*followers, hub.run, writer.run), problems, runs)
 
 
 def _follower(

@@ -2,6 +2,9 @@
 
 Speaks the protocol of mesh.identity.issuance. What a caller asks for decides nothing: it is proved who calls, the
 certificate request gives a key, the CA chooses identity and lifetime.
+
+An SVID proves its account only as long as pods of that account run: by itself it could be renewed for ever, by
+whoever has stolen it, long after its pods or the account are gone.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from mesh.identity.issue import issue_svid
 from mesh.identity.jwt_svid import issue_jwt_svid
 from webhook.identity.answers import Audit, json_answer
 from webhook.identity.authorities import Authorities, Federated, NotSigning
-from webhook.identity.callers import CallRefused, Proven, who
+from webhook.identity.callers import CallRefused, How, Proven, who
 from webhook.identity.rate_limit import RateLimit
 from webhook.timed_site import BODY_SECONDS
 
@@ -45,6 +48,8 @@ REFRESH_SECONDS = 300
 RETRY_SECONDS = 5
 
 R = TypeVar("R", SvidRequest, JwtSvidRequest)
+Runs = Callable[[str, str], bool | None]
+"""Does a pod of this namespace and ServiceAccount run? None while nobody knows."""
 
 
 class CaServer:
@@ -54,6 +59,7 @@ class CaServer:
     clock      the time, aware
     federated  bundles of other trust domains that callers get beside ours, as they are now
     issuer     `iss` of tokens, for those who verify them as OpenID Connect does
+    runs       whose SVIDs still prove something; without it all that have not expired
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class CaServer:
         federated: Callable[[], Federated] = dict,
         refresh_seconds: int = REFRESH_SECONDS,
         issuer: str | None = None,
+        runs: Runs | None = None,
     ) -> None:
         self._authorities = authorities
         self._limit = limit
@@ -74,6 +81,7 @@ class CaServer:
         self._federated = federated
         self._refresh = refresh_seconds
         self._issuer = issuer
+        self._runs = runs
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """The three calls."""
@@ -129,6 +137,8 @@ class CaServer:
         wait = self._limit.wait(caller.at(request.remote))
         if wait:
             raise CallRefused(Refusal.RATE_LIMITED, f"{caller.spiffe_id} asks too often", math.ceil(wait))
+        if caller.how is How.CERTIFICATE and self._runs is not None:
+            _check_runs(caller, self._runs(caller.namespace, caller.service_account))
         return caller
 
     def _signing(self) -> Authority:
@@ -157,6 +167,15 @@ class CaServer:
             **fields,
         }
         self._audit(record)
+
+
+def _check_runs(caller: Proven, runs: bool | None) -> None:
+    if runs is None:
+        detail = "the pods of the cluster have not been listed yet"
+        raise CallRefused(Refusal.UNAVAILABLE, detail, RETRY_SECONDS)
+    if not runs:
+        detail = f"no pod of {caller.spiffe_id} runs: a token of such a pod is needed"
+        raise CallRefused(Refusal.CERTIFICATE_REFUSED, detail)
 
 
 def _if_known(**fields: str | None) -> Mapping[str, object]:

@@ -22,7 +22,7 @@ from webhook.cluster.watching import Following, follow
 from webhook.identity.answers import Audit
 from webhook.identity.application import control_application
 from webhook.identity.authorities import Federated
-from webhook.identity.ca_server import CaServer
+from webhook.identity.ca_server import CaServer, Runs
 from webhook.identity.callers import Callers
 from webhook.identity.control_tls import ControlCertificate
 from webhook.identity.federation.client import Federation
@@ -113,8 +113,12 @@ def mesh_identity(
     peers: Sequence[Peer] = (),
     times: Times | None = None,
     limit: RateLimit | None = None,
+    runs: Runs | None = None,
 ) -> MeshIdentity:
-    """Put the parts together; nothing runs yet. `roots_changed` gets the roots (PEM) whenever they differ."""
+    """Put the parts together; nothing runs yet. `roots_changed` gets the roots (PEM) whenever they differ.
+
+    `runs` says whose pods run, on which it depends whether an SVID may renew itself.
+    """
     now, log = cluster.now, cluster.log
     told = [""]
 
@@ -147,7 +151,7 @@ def mesh_identity(
     reviewer = TokenReviews(cluster.client, options.audience, cluster.troubles(), now)
     callers = Proofs(force, reviewer, now)
     federation = Federation(options.trust_domain, peers, force.trusted, now, cluster.pace, log)
-    application = _application(options, force, callers, audit, now, federation.bundles, limit)
+    application = _application(options, force, callers, audit, now, federation.bundles, limit, runs)
     followers = _followers(cluster, options, force, roots, changed)
     tasks = (*followers, keeper.run, certificate.run, federation.run)
     served = federation_application(force)
@@ -162,12 +166,13 @@ def _application(
     now: Callable[[], datetime],
     federated: Callable[[], Federated],
     limit: RateLimit | None,
+    runs: Runs | None,
 ) -> web.Application:
     if not options.issues:
         return control_application(callers, audit, clock=now)
     limit = limit or RateLimit(time.monotonic)
     issuer = options.issuer_url
-    ca = CaServer(force, limit=limit, audit=audit, clock=now, federated=federated, issuer=issuer)
+    ca = CaServer(force, limit=limit, audit=audit, clock=now, federated=federated, issuer=issuer, runs=runs)
     return control_application(callers, audit, ca=ca, discovery=Discovery(force, issuer), clock=now)
 
 

@@ -126,6 +126,28 @@ def cluster() -> Cluster:
     return made
 
 
+async def test_whose_pods_run_is_known_once_they_are_listed(cluster, tmp_path) -> None:
+    blind = distribution(
+        None,  # type: ignore[arg-type]
+        Place("outrider-system", "one"),
+        DOMAINS,
+        AdmissionMetrics(),
+        lambda _line: None,
+        Pace(),
+        lambda: Troubles(lambda _line: None, lambda *_: None),
+        lambda: True,
+    )
+    assert blind.runs("agents", "triage") is None
+    async with replica(cluster, tmp_path) as one:
+        assert one.made.runs("agents", "triage") is True
+        assert one.made.runs("agents", "payroll") is False
+        assert one.made.runs("finance", "triage") is False
+        place = PODS.format("agents", "triage-1")
+        metadata = {**cluster.objects[place]["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+        cluster.put(place, {**cluster.objects[place], "metadata": metadata})
+        await until(lambda: one.made.runs("agents", "triage") is False)
+
+
 def connect(one: Replica, name: str = "triage-1", namespace: str = "agents"):
     pod = one.made.world.cohorts.pods[namespace, name]
     return one.made.hub.connect(pod, "")
