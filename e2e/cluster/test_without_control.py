@@ -44,3 +44,22 @@ def test_a_pod_waits_for_policies_and_comes_up_once_they_are_there(
     kube.wait_ready("waiting", namespace)
     identity = str(identities.trust.id(f"ns/{namespace}/sa/default"))
     assert identity in kube.logs("waiting", namespace, SIDECAR_CONTAINER)
+
+
+def test_the_control_plane_can_be_switched_on_while_pods_run(
+    kube: Kube, make_namespace: MakeNamespace, outrider: Installation, identities: SpiffeDriver
+) -> None:
+    """Whoever leads until the rollout is over knows of no CA."""
+    namespace = make_namespace(**ENABLED)
+    policy = document("AgentPolicy", "none", outbound=[])
+    kube.apply(config_map(policy), namespace=namespace)
+    kube.create(pod("before"), namespace=namespace)
+    kube.wait_ready("before", namespace)
+    outrider.upgrade()
+    kube.apply(policy, namespace=namespace)
+    kube.create(pod("after"), namespace=namespace)
+    kube.wait_ready("after", namespace)
+    assert f"spiffe://cluster.local/ns/{namespace}/sa/default" in kube.logs(
+        "after", namespace, SIDECAR_CONTAINER
+    )
+    assert kube.wait_ready("before", namespace)["status"]["initContainerStatuses"][0]["restartCount"] == 0

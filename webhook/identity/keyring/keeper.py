@@ -113,9 +113,16 @@ class CaKeeper:
 
     @property
     def _ours(self) -> bool:
-        """May we write the Secret: do we lead, is it whole, and does nobody else look after it?"""
+        """May we write the Secret: do we lead, is it whole, and does nobody else look after it?
+
+        An empty one is filled by whoever sees it first, and the others take that: during an upgrade from a release
+        without a CA the leader may be a replica that knows of none, and that stays until we are ready.
+        """
         force = self.in_force
-        return self.leading() and force.secret is not None and not force.fault and not force.others_sign
+        first = force.empty and force.keyring is None
+        return (
+            (first or self.leading()) and force.secret is not None and not force.fault and not force.others_sign
+        )
 
     async def _store(self, step: Step, keyring: Keyring) -> None:
         secret = self.in_force.secret or {}
