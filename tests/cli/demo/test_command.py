@@ -103,7 +103,10 @@ async def test_a_sidecar_that_does_not_start_is_shown_with_its_words(
     assert "address already in use" in told
 
 
-@pytest.mark.parametrize(("text", "said"), [("kind: Nonsense", "Nonsense"), ("a: 3", "metadata.name")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("{apiVersion: v1, kind: Nonsense, metadata: {name: a}}", "v1 Nonsense"), ("a: 3", "metadata.name")],
+)
 async def test_a_policy_file_that_cannot_be_read_is_shown(tmp_path: Path, text: str, said: str) -> None:
     shown, output = screen()
     assert await play(shown, tmp_path, {**policies(), "notes": text}) == NOT_HELD
