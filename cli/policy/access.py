@@ -77,7 +77,7 @@ def _sort(
 
 
 def _asked(answer: Answer, facts: Facts) -> Iterator[str]:
-    if answer.check is not None and any(one.conditions.holds(facts) is not False for one in answer.triggers):
+    if answer.check is not None and any(one.conditions.may_hold(facts) for one in answer.triggers):
         yield answer.check.name
 
 

@@ -102,7 +102,7 @@ def _first(group: tuple[Option, ...], facts: Facts) -> Option | None:
 
 def _asks(triggers: tuple[Option, ...], facts: Facts) -> bool:
     """Whether an authorization has to be asked. What cannot be told not to need it does."""
-    return any(option.conditions.holds(facts) is not False for option in triggers)
+    return any(option.conditions.may_hold(facts) for option in triggers)
 
 
 def _refused(answer: Answer, group: tuple[Option, ...]) -> Decision:

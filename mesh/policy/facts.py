@@ -30,6 +30,8 @@ class Question:
     http_method: str | None = None
     transport: bool = False
     """A plain request of MCP's own: the stream that servers push on, and the end of a session."""
+    inbound: bool = False
+    """It is a peer's, so that the host is what that peer says it is."""
 
 
 @dataclass(frozen=True, slots=True)

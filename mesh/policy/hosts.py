@@ -8,6 +8,7 @@ from ipaddress import ip_address
 MAX_PATH = 1024
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_PARAMETERS = re.compile(r";[^/]*")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
 
 
@@ -72,3 +73,9 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def folded_path(path: str) -> str:
+    """A path as a lenient server may read it: without parameters (`;v=1`) and trailing slashes, in lower case."""
+    bare = _PARAMETERS.sub("", path) if ";" in path else path
+    return normal_path(bare.lower())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mesh.policy.ballot import strongest
-from mesh.policy.decision import Decision, HttpRequest, Target
+from mesh.policy.decision import Decision, HttpRequest, Inbound, Target
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.policy.facts import Question
 from mesh.policy.methods import SUBJECT_METHODS, Section
@@ -25,7 +25,9 @@ def question_of(
     mcp = isinstance(target, Backend) and target.protocol is BackendProtocol.MCP
     plain = http is not None or (isinstance(target, Backend) and not mcp)
     http_method = None if http is None else http.method
-    return Question(principal.id, method, name, plain, http_method, mcp and http_method in _MCP_TRANSPORT)
+    transport = mcp and http_method in _MCP_TRANSPORT
+    inbound = isinstance(target, Inbound)
+    return Question(principal.id, method, name, plain, http_method, transport, inbound)
 
 
 def ballot_paper(target: Target, question: Question, http: HttpRequest | None) -> Callable[[Rule], Vote]:

@@ -26,11 +26,12 @@ def context_of(head: RequestHead, routed: Routed, nanoseconds: int) -> RequestCo
     """
     destination = routed.destination
     host = destination.host if routed.direction == "outbound" else _named(routed.authority)
+    query = routed.path[len(routed.path.partition(b"?")[0]) :]
     return RequestContext(
         method=head.method,
         host=host,
         port=destination.port,
-        path=routed.path.decode("latin-1"),
+        path=routed.plain_path + query.decode("latin-1"),
         headers=_fields(head, routed, routed.treatment),
         time=time_of(nanoseconds),
     )

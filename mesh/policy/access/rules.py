@@ -32,6 +32,10 @@ class Conditions:
     def holds(self, facts: Facts) -> bool | None:
         return all_hold(part.holds(facts) for part in self.parts)
 
+    def may_hold(self, facts: Facts) -> bool:
+        """Whether all could, in some reading of the request."""
+        return all(part.may_hold(facts) for part in self.parts)
+
     @property
     def message(self) -> str:
         """What the author has to say where it does not hold."""

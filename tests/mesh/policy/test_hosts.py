@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh.policy.hosts import covers, host_fault, normal_host, normal_path, path_fault
+from mesh.policy.hosts import covers, folded_path, host_fault, normal_host, normal_path, path_fault
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,18 @@ def test_paths_that_could_be_read_otherwise_are_faults(path: str) -> None:
 )
 def test_a_path_covers_itself_and_what_is_below(prefix: str, path: str, covered: bool) -> None:
     assert covers(prefix, path) is covered
+
+
+@pytest.mark.parametrize(
+    ("path", "folded"),
+    [
+        ("/mcp", "/mcp"),
+        ("/MCP/", "/mcp"),
+        ("/mcp;v=1", "/mcp"),
+        ("/a;b;c/D;/e", "/a/d/e"),
+        ("/;x", "/"),
+        ("/", "/"),
+    ],
+)
+def test_a_path_is_folded_to_what_a_lenient_server_reads(path: str, folded: str) -> None:
+    assert folded_path(path) == folded

@@ -102,3 +102,8 @@ def test_what_turns_out_to_be_mcp_has_the_fields_that_leave_then() -> None:
     assert (mcp.headers or {})["content-type"] == "application/json"
     plan.routed = replace(routed, treatment=Treatment.MCP)
     assert context_as_mcp(plan) is plan.context
+
+
+def test_the_path_is_in_its_one_spelling_with_the_query_as_it_came() -> None:
+    routed = replace(OUT, path=b"/caf%c3%a9?a=%c3%a9?b", plain_path="/caf%C3%A9")
+    assert context_of(HEAD, routed, NOON).path == "/caf%C3%A9?a=%c3%a9?b"

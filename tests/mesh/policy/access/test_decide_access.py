@@ -16,6 +16,7 @@ from tests.support.access_policies import (
     CONTEXT,
     SOURCE,
     Asked,
+    Object,
     agent_policy,
     allow,
     ask,
@@ -549,3 +550,29 @@ def test_how_a_body_is_framed_is_not_told(asked: Asking) -> None:
     short = inline(headers=[{"name": "content-length", "value": "10"}])
     assert len(asked(allow("a", None), ask("gate", short), backend()).decide("tools/call", "x").checks) == 1
     assert not asked(allow("a", short), backend()).call("x")
+
+
+EXACT = {"type": "Exact", "value": "/mcp/Admin"}
+PREFIX = {"type": "PathPrefix", "value": "/mcp/caf%C3%A9"}
+REGULAR = {"type": "RegularExpression", "value": "/MCP/a[a-z]*"}
+SPELLINGS = [
+    (inline(paths=[EXACT]), "/mcp/Admin/"),
+    (inline(paths=[EXACT]), "/mcp/admin?x=1"),
+    (inline(paths=[EXACT]), "/mcp;v=1/Admin;v=2"),
+    (inline(paths=[PREFIX]), "/mcp/caf%c3%a9/x"),
+    (inline(paths=[REGULAR]), "/mcp/admin"),
+    (cel('request.url_path == "/mcp/admin"'), "/mcp/admin/"),
+    (cel('request.path == "/mcp/admin?x=1"'), "/mcp/Admin;v=1?x=1"),
+]
+
+
+@pytest.mark.parametrize(("authorization", "path"), SPELLINGS)
+def test_another_spelling_of_a_path_is_asked_about_and_grants_nothing(
+    asked: Asking, authorization: Object, path: str
+) -> None:
+    context = replace(CONTEXT, path=path)
+    one = asked(allow("a", None), ask("gate", authorization), backend())
+    assert len(one.decide("tools/call", "x", context=context).checks) == 1
+    elsewhere = replace(CONTEXT, path="/mcp/other")
+    assert one.decide("tools/call", "x", context=elsewhere).checks == ()
+    assert not asked(allow("a", authorization), backend()).call("x", context=context)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from mesh.policy import INBOUND, HttpRequest, Inbound, Principal
 from mesh.reasons import Reason
 from tests.support.access_policies import (
+    CONTEXT,
     SOURCE,
     Asked,
     Object,
@@ -192,3 +194,32 @@ def test_asking_somebody_opens_no_path(asked: Asking) -> None:
     assert not one.policy.meet(one.principal).allowed
     beside = asked(own_rules("/other"), ask("gate"), STANDING, backend(), namespace="tools")
     assert [may(beside, "tools/call", "x", path) for path in ("/other", "/mcp")] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        inline(hosts=["github.tools.svc"]),
+        inline(hosts=["*.tools.svc"]),
+        inline(headers=[{"name": "host", "value": "github.tools.svc"}]),
+        cel('request.host == "github.tools.svc"'),
+        cel('request.headers["host"] == "github.tools.svc"'),
+    ],
+)
+def test_a_peer_cannot_choose_by_its_host_not_to_be_asked_about(asked: Asking, authorization: Object) -> None:
+    one = asked(allow("a", None), ask("gate", authorization), STANDING, backend(), namespace="tools")
+    place = one.policy.inbound("/mcp")
+    for host in ("github.tools.svc", "anything"):
+        context = replace(CONTEXT, host=host, headers={"host": host})
+        decision = one.policy.decide(one.principal, place, "tools/call", "x", context=context)
+        assert decision.allowed
+        assert len(decision.checks) == 1
+        assert bool(one.decide("tools/call", "x", context=context).checks) == (host != "anything")
+
+
+def test_a_grant_by_host_is_the_peers_word(asked: Asking) -> None:
+    one = asked(allow("a", inline(hosts=["github.tools.svc"])), STANDING, backend(), namespace="tools")
+    place = one.policy.inbound("/mcp")
+    told = [replace(CONTEXT, host=host) for host in ("github.tools.svc", "anything")]
+    found = [one.policy.decide(one.principal, place, "tools/call", "x", context=each) for each in told]
+    assert [decision.allowed for decision in found] == [True, False]
