@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from mesh.distribution.digest import content_version
 from mesh.distribution.messages import MAX_DETAIL, Configuration
 from mesh.policy.decide import Policy
 from mesh.policy.documents import Backend, Documents
@@ -50,6 +51,15 @@ def policy_of(configuration: Configuration, compile_: Compile, before: Iterable[
         return compile_(kept, configuration.labels)
     except PolicyInvalid as invalid:
         raise ConfigurationRefused(Reason.CONFIGURATION_INVALID, tuple(map(str, invalid.errors))) from invalid
+
+
+def policy_of_sent(configuration: Configuration, compile_: Compile, before: Iterable[Backend]) -> Policy:
+    """The same of one that has just come, whose version has to be that of its content."""
+    found = content_version(configuration)
+    if found != configuration.version:
+        sentence = f"it is damaged: it says version {configuration.version}, and its content has {found}"
+        raise ConfigurationRefused(Reason.CONFIGURATION_INVALID, (sentence,))
+    return policy_of(configuration, compile_, before)
 
 
 def _kept(backends: tuple[Backend, ...], before: Iterable[Backend]) -> tuple[Backend, ...]:

@@ -17,7 +17,7 @@ from mesh.policy.decide import Policy
 from mesh.reasons import Reason
 from mesh.settings.table import VERSION
 from sidecar.control.client import ControlClient
-from sidecar.control.compiled import Compile, ConfigurationRefused, policy_of
+from sidecar.control.compiled import Compile, ConfigurationRefused, policy_of, policy_of_sent
 from sidecar.control.conversation import NEVER, Over
 from sidecar.control.failed import CallFailed, Cause
 from sidecar.control.in_force import InForce
@@ -207,7 +207,7 @@ class ControlPlane:
             self._client.say(FromSidecar(applied=configuration.version))
             return
         try:
-            policy = await self._policy(configuration)
+            policy = await self._policy(configuration, sent=True)
         except ConfigurationRefused as refused:
             self._refuse(configuration, refused)
             return
@@ -217,9 +217,10 @@ class ControlPlane:
         if self._saved is not None:
             await self._save(self._saved.save_configuration, configuration)
 
-    async def _policy(self, configuration: Configuration) -> Policy:
+    async def _policy(self, configuration: Configuration, *, sent: bool = False) -> Policy:
         """Compiled in a thread: a thousand documents take longer than traffic should wait."""
-        work = asyncio.to_thread(policy_of, configuration, self._compile, self._current().backends)
+        make = policy_of_sent if sent else policy_of
+        work = asyncio.to_thread(make, configuration, self._compile, self._current().backends)
         (outcome,) = await asyncio.gather(work, return_exceptions=True)
         if isinstance(outcome, Policy):
             return outcome

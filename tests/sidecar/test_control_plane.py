@@ -36,15 +36,16 @@ from tests.support.control_plane import (
     configuration,
     control_plane,
     granting,
+    sealed,
 )
 from tests.support.loopback import Client, answering, call, client_of, json_answer, result, serving
 from tests.support.meshed import TRIAGE, Published, new_mesh
 from tests.support.slow import until
 
 ANY = ("127.0.0.1", 0)
-SEARCH = configuration("v1", granting("search"))
-LIST = configuration("v2", granting("list"))
-BROKEN = configuration("bad", granting("search", mode="perhaps"))
+SEARCH = sealed(configuration("any", granting("search")))
+LIST = sealed(configuration("any", granting("list")))
+BROKEN = sealed(configuration("any", granting("search", mode="perhaps")))
 
 
 def config_of(plane: ControlPlaneServer, backend: int, state: Path | None = None) -> SidecarConfig:
@@ -90,16 +91,27 @@ async def test_a_tool_that_is_revoked_is_refused_from_the_next_request(tmp_path:
             assert await may(client, "search")
             assert not await may(client, "list")
             plane.push(LIST)
-            await plane.applied("v2")
+            await plane.applied(LIST.version)
             assert not await may(client, "search")
             assert await may(client, "list")
             health = sidecar.readiness().configuration
-            assert (health.source, health.version, health.connected) == ("stream", "v2", True)
+            assert (health.source, health.version, health.connected) == ("stream", LIST.version, True)
         hello = plane.heard[0].hello
         assert hello is not None
         assert (hello.namespace, hello.pod, hello.uid, hello.version) == ("agents", "triage-1", "uid", "")
         assert b"authorization: Bearer a.b.c\r\n" in plane.heads[0]
         assert b"POST /v1/configuration HTTP/1.1\r\n" in plane.heads[0]
+
+
+async def test_what_was_damaged_on_its_way_is_refused(tmp_path: Path) -> None:
+    async with control_plane(tmp_path, SEARCH) as plane, backend() as server:
+        async with running(config_of(plane, server.port)) as (_, port), client_of(port) as client:
+            plane.push(configuration("v9", granting("list")))
+            told = (await plane.until(lambda message: message.refused)).refused
+            assert told is not None
+            assert (told.version, told.reason) == ("v9", "configuration_invalid")
+            assert "damaged" in told.detail
+            assert await may(client, "search")
 
 
 async def test_what_cannot_be_compiled_is_refused_and_the_last_good_one_stays(tmp_path: Path) -> None:
@@ -108,18 +120,18 @@ async def test_what_cannot_be_compiled_is_refused_and_the_last_good_one_stays(tm
             plane.push(BROKEN)
             told = (await plane.until(lambda message: message.refused)).refused
             assert told is not None
-            assert (told.version, told.reason) == ("bad", "configuration_invalid")
+            assert (told.version, told.reason) == (BROKEN.version, "configuration_invalid")
             assert "spec.mode" in told.detail
             assert await may(client, "search")
             found = sidecar.readiness()
             assert found.ready
-            assert found.configuration.version == "v1"
+            assert found.configuration.version == SEARCH.version
             assert found.configuration.refusal is not None
-            assert found.configuration.refusal.version == "bad"
+            assert found.configuration.refusal.version == BROKEN.version
             assert sidecar.metrics.value(names.CONFIGURATIONS, ("configuration_invalid",)) == 1
             assert "outrider_control_connected 1" in sidecar.metrics.exposition()
             plane.push(LIST)
-            await plane.applied("v2")
+            await plane.applied(LIST.version)
             assert sidecar.readiness().configuration.refusal is None
 
 
@@ -134,10 +146,10 @@ async def test_a_control_plane_that_goes_takes_nothing_with_it(tmp_path: Path) -
             assert found.configuration.problem
             plane.latest = LIST
             await plane.start()
-            await plane.applied("v2")
+            await plane.applied(LIST.version)
             assert await may(client, "list")
         hellos = [message.hello.version for message in plane.heard if message.hello]
-        assert hellos == ["", "v1"]
+        assert hellos == ["", SEARCH.version]
 
 
 async def test_without_a_configuration_nothing_is_served_and_it_is_said_why(tmp_path: Path) -> None:
@@ -167,10 +179,10 @@ async def test_with_a_saved_configuration_it_serves_before_the_control_plane_ans
         async with running(config) as (sidecar, port), client_of(port) as client:
             assert await may(client, "search")
             health = sidecar.readiness().configuration
-            assert (health.source, health.version) == ("saved", "v1")
+            assert (health.source, health.version) == ("saved", SEARCH.version)
             plane.latest = LIST
             await plane.start()
-            await plane.applied("v2")
+            await plane.applied(LIST.version)
             assert not await may(client, "search")
 
 
@@ -238,7 +250,7 @@ async def test_an_event_stream_that_is_open_meets_the_new_policy_with_its_next_e
             assert b'"search"' in (first := await asyncio.wait_for(anext(chunks), 5))
             assert b'"list"' not in first
             plane.push(LIST)
-            await plane.applied("v2")
+            await plane.applied(LIST.version)
             more.set()
             second = await asyncio.wait_for(anext(chunks), 5)
             assert b'"list"' in second
@@ -255,9 +267,9 @@ async def test_a_tunnel_that_is_revoked_is_cut(tmp_path: Path) -> None:
     del tcp["spec"]["path"]
     rule = granting("search")
     del rule["spec"]["outbound"][0]["tools"]
-    granted = replace_documents("v1", tcp, rule)
-    unrelated = replace_documents("v2", tcp, rule, granting_nothing("other"))
-    revoked = replace_documents("v3", tcp)
+    granted = replace_documents("any", tcp, rule)
+    unrelated = replace_documents("any", tcp, rule, granting_nothing("other"))
+    revoked = replace_documents("any", tcp)
     async with control_plane(tmp_path, granted) as plane, serving(echo) as server:
         async with running(config_of(plane, server.port)) as (sidecar, port), client_of(port) as client:
             await client.send(
@@ -265,11 +277,11 @@ async def test_a_tunnel_that_is_revoked_is_cut(tmp_path: Path) -> None:
             )
             assert (await client.head())[0] == 200
             plane.push(unrelated)
-            await plane.applied("v2")
+            await plane.applied(unrelated.version)
             await client.send(b"still here")
             assert await asyncio.wait_for(client.reader.readexactly(10), 5) == b"still here"
             plane.push(revoked)
-            await plane.applied("v3")
+            await plane.applied(revoked.version)
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
                 await asyncio.wait_for(client.reader.readexactly(1), 5)
             assert sidecar.metrics.value(names.REVOKED_CONNECTIONS, ("outbound",)) == 1
@@ -277,7 +289,7 @@ async def test_a_tunnel_that_is_revoked_is_cut(tmp_path: Path) -> None:
 
 def replace_documents(version: str, *documents: Any) -> Any:
     found = configuration(version)
-    return type(found)(version, [dict(document) for document in documents])
+    return sealed(type(found)(version, [dict(document) for document in documents]))
 
 
 def granting_nothing(name: str) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.control_plane import ControlPlaneServer, configuration, control_plane, granting
+from tests.support.control_plane import ControlPlaneServer, configuration, control_plane, granting, sealed
 from tests.support.loopback import answering, call, client_of, json_answer, result, serving
 
-SEARCH = configuration("v1", granting("search"))
-LIST = configuration("v2", granting("list"))
-BROKEN = configuration("bad", granting("search", mode="perhaps"))
+SEARCH = sealed(configuration("any", granting("search")))
+LIST = sealed(configuration("any", granting("list")))
+BROKEN = sealed(configuration("any", granting("search", mode="perhaps")))
 
 
 def variables(plane: ControlPlaneServer, backend: int, state: Path | None) -> dict[str, str]:
@@ -105,20 +105,20 @@ async def test_a_sidecar_outlives_its_control_plane_and_a_start_of_its_own(tmp_p
         async with started(plane, server.port, state) as first:
             ready = await first.event("ready")
             await plane.stop()
-            assert (await first.event("control_problem"))["in_force"] == "v1"
+            assert (await first.event("control_problem"))["in_force"] == SEARCH.version
             assert await allowed(port(ready), "search")
             assert not await allowed(port(ready), "list")
             status, told = await page(port(ready, "telemetry"), "/readyz")
-            assert (status, json.loads(told)["configuration"]["version"]) == (200, "v1")
+            assert (status, json.loads(told)["configuration"]["version"]) == (200, SEARCH.version)
             assert "outrider_control_connected 0" in (await page(port(ready, "telemetry"), "/metrics"))[1]
         async with started(plane, server.port, state) as second:
             ready = await second.event("ready")
             (restored,) = [line for line in second.seen if line["event"] == "configuration"]
-            assert (restored["source"], restored["version"]) == ("saved", "v1")
+            assert (restored["source"], restored["version"]) == ("saved", SEARCH.version)
             assert await allowed(port(ready), "search")
             plane.latest = LIST
             await plane.start()
-            assert (await second.event("configuration"))["version"] == "v2"
+            assert (await second.event("configuration"))["version"] == LIST.version
             assert not await allowed(port(ready), "search")
 
 
@@ -137,10 +137,10 @@ async def test_a_bad_push_keeps_the_last_good_one_and_says_so(tmp_path: Path) ->
     async with control_plane(tmp_path / "plane", SEARCH) as plane, backend() as server:
         async with started(plane, server.port) as sidecar:
             ready = await sidecar.event("ready")
-            await plane.applied("v1")
+            await plane.applied(SEARCH.version)
             plane.push(BROKEN)
             refused = await sidecar.event("configuration_refused")
-            assert (refused["version"], refused["in_force"]) == ("bad", "v1")
+            assert (refused["version"], refused["in_force"]) == (BROKEN.version, SEARCH.version)
             assert any("spec.mode" in error for error in refused["errors"])
             told = (await plane.until(lambda message: message.refused)).refused
             assert told is not None
@@ -148,7 +148,7 @@ async def test_a_bad_push_keeps_the_last_good_one_and_says_so(tmp_path: Path) ->
             assert await allowed(port(ready), "search")
             health = json.loads((await page(port(ready, "telemetry"), "/readyz"))[1])
             assert health["ready"]
-            assert health["configuration"]["refusal"]["version"] == "bad"
+            assert health["configuration"]["refusal"]["version"] == BROKEN.version
             assert await allowed(port(ready), "search")
 
 

@@ -11,6 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from mesh.distribution.digest import content_version
 from mesh.distribution.messages import (
     Configuration,
     FromControl,
@@ -54,6 +57,11 @@ def configuration(
 ) -> Configuration:
     """A configuration of these documents; `BACKEND` is one of them."""
     return Configuration(version, [dict(BACKEND), *map(dict, documents)], labels or {})
+
+
+def sealed(of: Configuration) -> Configuration:
+    """With the version that its content has."""
+    return msgspec.structs.replace(of, version=content_version(of))
 
 
 @dataclass

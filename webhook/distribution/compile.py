@@ -13,12 +13,10 @@ Standing          what it stands behind: Services that select it, Backends and X
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import msgspec
-
+from mesh.distribution.digest import version_of
 from mesh.policy.access.documents import CORE_GROUP, TargetRef
 from mesh.policy.documents import OutboundRule
 from webhook.distribution.cohorts import Cohort
@@ -187,10 +185,7 @@ def _standing(namespace: str, targets: list[TargetRef]) -> Document:
 
 
 def _compiled(documents: tuple[Document, ...], labels: Labels) -> Compiled:
-    digest = hashlib.sha256(msgspec.json.encode(labels))
-    for one in documents:
-        digest.update(one.digest)
-    return Compiled(digest.hexdigest()[:32], documents, labels)
+    return Compiled(version_of(labels, (one.digest for one in documents)), documents, labels)
 
 
 def _order(one: Document) -> tuple[str, str, str, str]:

@@ -6,7 +6,6 @@ it, as is the encoded form of each policy object with every configuration that h
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from sys import intern
@@ -14,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from mesh.distribution.digest import canonical, digest_of
 from webhook.cluster.client import decode
 from webhook.distribution.kinds import Key, Kind
 
@@ -148,11 +148,6 @@ def read_resource(item: bytes) -> Resource:
     return Resource(resource.metadata, resource.spec, resource.status, version)
 
 
-def digest_of(body: bytes) -> bytes:
-    """By what documents are told apart."""
-    return hashlib.sha256(body).digest()
-
-
 def document(
     key: Key,
     meta: Meta,
@@ -170,5 +165,5 @@ def document(
         metadata["annotations"] = dict(annotations)
     version = api_version or shown.api_version
     value = {"apiVersion": version, "kind": shown.name, "metadata": metadata, "spec": spec}
-    body = msgspec.json.encode(value, order="sorted")
+    body = canonical(value)
     return Document(key, meta.generation, body, digest_of(body))

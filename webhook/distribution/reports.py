@@ -19,10 +19,11 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from mesh.distribution.digest import digest_of
 from webhook.distribution.compile import Compiled
 from webhook.distribution.kinds import KINDS, Key
 from webhook.distribution.mailbox import Mailbox
-from webhook.distribution.objects import Document, digest_of
+from webhook.distribution.objects import Document
 from webhook.distribution.world import Kept
 
 LAST_VALID = "last-valid"

@@ -14,12 +14,13 @@ from typing import Any
 
 import msgspec
 
+from mesh.distribution.digest import canonical, digest_of
 from mesh.policy.access.accept import AcceptedReason
 from mesh.policy.access.documents import AccessPolicy, AccessRule
 from webhook.distribution.access import AccessPolicies
 from webhook.distribution.entries import Entry, nobody
 from webhook.distribution.kinds import GATEWAY
-from webhook.distribution.objects import Document, digest_of
+from webhook.distribution.objects import Document
 from webhook.distribution.offers import Domains
 
 MOST_VARIANTS = 128
@@ -85,7 +86,7 @@ def _made(
     if not all(kept):
         source = {"type": "SPIFFE", "spiffe": nobody(domains.trust_domain, entry.key.namespace)}
         spec["rules"] = _rules(spec["rules"], kept, invalid, source)
-    body = msgspec.json.encode(value, order="sorted")
+    body = canonical(value)
     return Document(entry.key, document.generation, body, digest_of(body))
 
 

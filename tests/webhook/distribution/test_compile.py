@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from mesh.distribution.digest import content_version
 from mesh.policy.load import load_objects
 from tests.support.control_world import (
     access_policy,
@@ -174,7 +175,7 @@ def test_a_line_is_what_the_sidecar_reads(world) -> None:
 
     read = read_from_control(encode(made).rstrip(b"\n")).configuration
     assert read is not None
-    assert read.version == made.version
+    assert read.version == made.version == content_version(read)
     assert read.labels == {"app": "triage"}
     loaded = load_objects(read.documents)
     assert [one.name for one in loaded.policies] == ["mine"]
