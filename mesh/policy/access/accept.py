@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mesh.policy.access.documents import AccessPolicy, TargetRef
+from mesh.policy.access.documents import AccessPolicy, Action, TargetRef
 from mesh.policy.expressions import NoExpression, access_expression
 
 MAX_PER_TARGET = 5
@@ -50,22 +50,33 @@ def about(policies: Iterable[AccessPolicy], target: TargetRef) -> list[AccessPol
 def accept(policies: Iterable[AccessPolicy], target: TargetRef) -> dict[AccessPolicy, Acceptance]:
     """What becomes of each policy that names `target`, by seniority. The order of `policies` does not matter."""
     verdicts: dict[AccessPolicy, Acceptance] = {}
-    seats, asked = MAX_PER_TARGET, ""
+    seats = MAX_PER_TARGET
+    asked: AccessPolicy | None = None
     for policy in _by_age(about(policies, target)):
         fault = cel_fault(policy)
         if fault is not None:
             verdicts[policy] = Acceptance(False, AcceptedReason.INVALID_CEL, fault)
-        elif policy.external_auth is not None and asked:
-            message = f"{target} has an external authorization already, that of {asked}"
+        elif policy.external_auth is not None and asked is not None:
+            message = f"{target} has an external authorization already, that of {asked.label}"
+            message += _closing(policy, asked)
             verdicts[policy] = Acceptance(False, AcceptedReason.LIMIT, message)
         elif not seats:
             message = f"{target} has {MAX_PER_TARGET} older policies already, which is the most"
+            message += _closing(policy, asked)
             verdicts[policy] = Acceptance(False, AcceptedReason.LIMIT, message)
         else:
             verdicts[policy] = _ACCEPTED
             seats -= 1
-            asked = policy.label if policy.external_auth is not None else asked
+            asked = policy if policy.external_auth is not None else asked
     return {policy: verdicts[policy] for policy in sorted(verdicts, key=seniority)}
+
+
+def _closing(policy: AccessPolicy, asked: AccessPolicy | None) -> str:
+    """What else to tell of an authorization that is not accepted, where no other takes its part. One of v0alpha0
+    does not: it is about what its own rules grant."""
+    if policy.action is not Action.EXTERNAL_AUTH or (asked and asked.action is Action.EXTERNAL_AUTH):
+        return ""
+    return "; so nobody is asked, and it is closed until this one finds its place"
 
 
 def _by_age(policies: list[AccessPolicy]) -> list[AccessPolicy]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mesh.policy.access.accept import AcceptedReason, accept
+from mesh.policy.access.accept import Acceptance, AcceptedReason, accept
 from mesh.policy.access.documents import AccessPolicy, AccessRule, Action, AuthService, TargetRef
 from mesh.policy.access.rules import ALWAYS, ANYBODY, CompiledRule, Conditions
 from mesh.policy.decision import ExternalCheck
@@ -118,16 +118,8 @@ class Level:
         compiled = [rule for group in grants for rule in group]
         self._groups = tuple(map(RuleIndex, grants))
         self._label = ", ".join(policy.label for policy in allowing)
-        # An authorization whose expression is none: nobody knows what it would have been asked about.
-        self._closed = next(
-            (
-                policy.label
-                for policy, verdict in verdicts.items()
-                if policy.action is Action.EXTERNAL_AUTH and verdict.reason is AcceptedReason.INVALID_CEL
-            ),
-            None,
-        )
         asking = next((p for p, v in verdicts.items() if v.accepted and p.external_auth is not None), None)
+        self._closed = next((p.label for p, v in verdicts.items() if _closes(p, v, asking)), None)
         self._triggers = () if asking is None else _triggers(asking, trust.trust_domain)
         self._check = None if asking is None else check_of(asking, trust.cluster_domain)
         self.needs_context = any(rule.needs_context for rule in (*compiled, *self._triggers))
@@ -160,6 +152,15 @@ class Level:
         if self._closed is not None or self._check is not None:
             return False
         return all(any(rule.always_all(method) for rule in group.of(principal)) for group in self._groups)
+
+
+def _closes(policy: AccessPolicy, verdict: Acceptance, asking: AccessPolicy | None) -> bool:
+    """Whether somebody would have to be asked and is not: of an expression that is none nobody knows what it is
+    about, and others may have the places. The junior of two authorizations closes nothing: its senior is asked."""
+    if policy.action is not Action.EXTERNAL_AUTH or verdict.accepted:
+        return False
+    senior = asking is not None and asking.action is Action.EXTERNAL_AUTH
+    return verdict.reason is AcceptedReason.INVALID_CEL or not senior
 
 
 _EVERYTHING = AccessRule("")

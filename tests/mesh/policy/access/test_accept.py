@@ -45,6 +45,9 @@ def test_an_external_authorization_counts_and_comes_first() -> None:
     found = reasons(ask("gate"), *(allow(f"p{age}", None, age=age) for age in range(1, 6)))
     assert next(iter(found)) == "gate"
     assert found["gate"] is LIMIT
+    made = read(ask("gate"), *(allow(f"p{age}", None, age=age) for age in range(1, 6)))
+    told = {policy.name: verdict.message for policy, verdict in accept(made, GITHUB).items()}
+    assert told["gate"].endswith("; so nobody is asked, and it is closed until this one finds its place")
     older = reasons(ask("gate", age=9), *(allow(f"p{age}", None, age=age) for age in range(1, 6)))
     assert older["gate"] is ACCEPTED
     assert older["p1"] is LIMIT

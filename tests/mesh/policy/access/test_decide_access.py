@@ -576,3 +576,21 @@ def test_another_spelling_of_a_path_is_asked_about_and_grants_nothing(
     elsewhere = replace(CONTEXT, path="/mcp/other")
     assert one.decide("tools/call", "x", context=elsewhere).checks == ()
     assert not asked(allow("a", authorization), backend()).call("x", context=context)
+
+
+FIVE = [allow(f"p{age}", None, age=age) for age in range(2, 7)]
+
+
+def test_an_authorization_without_a_place_closes_its_target(asked: Asking) -> None:
+    one = asked(*FIVE, ask("gate", age=1), backend())
+    refused = one.decide("tools/call", "x")
+    assert (refused.allowed, refused.rule) == (False, "XAccessPolicy/tools/gate")
+    assert not one.policy.total(one.principal, one.github, "tool")
+    assert asked(*FIVE[1:], ask("gate", age=1), backend()).call("x")
+
+
+def test_a_junior_authorization_closes_nothing(asked: Asking) -> None:
+    one = asked(*FIVE[:3], ask("gate", age=9), ask("junior"), ask("least", inline("tools")), backend())
+    decision = one.decide("tools/call", "x")
+    assert decision.allowed
+    assert [check.name for check in decision.checks] == ["XAccessPolicy/tools/gate"]

@@ -11,7 +11,7 @@ from mesh.policy import PolicyInvalid, read_object_alone
 from mesh.policy.access.documents import AccessRule, Authorization
 from mesh.policy.access.regular import full_match
 from mesh.policy.access.rules import CompiledRule
-from tests.support.access_policies import GROUP, SOURCE, Asked, Object, access_policy, allow, backend
+from tests.support.access_policies import GROUP, SOURCE, Asked, Object, access_policy, allow, ask, backend
 
 Asking = Callable[..., Asked]
 GRPC = {"protocol": "GRPC", "backendRef": {"name": "authz", "port": 50051}, "grpc": {}}
@@ -89,3 +89,9 @@ def test_a_service_account_needs_a_namespace_from_somewhere() -> None:
 
 def test_half_a_surrogate_pair_matches_no_expression() -> None:
     assert not full_match(".*")("\ud800")
+
+
+def test_an_authorization_is_not_replaced_by_one_of_the_older_version(asked: Asking) -> None:
+    senior = older(asked={"type": "ExternalAuth", "externalAuth": GRPC})
+    junior = ask("zz", kind="XBackend", target="gh")
+    assert not asked(senior, junior, made()).call("x")
