@@ -1,6 +1,7 @@
 """What the status of a policy object says: a pure function of what was found and counted.
 
-Ours: conditions Accepted, Applied and, for destinations, Conflicted, and how many sidecars run this generation.
+Ours: conditions Accepted, Applied, for destinations Conflicted, for AgentPolicies ResolvedRefs, and how many
+sidecars run this generation.
 XAccessPolicies and Gateway API's XBackends: one entry of `ancestors` for each object that they are about, and the
 entries of other controllers as they are.
 """
@@ -22,6 +23,7 @@ from webhook.distribution.kinds import (
     Key,
 )
 from webhook.distribution.offers import Offer
+from webhook.distribution.references import absent
 from webhook.distribution.reports import Count
 from webhook.distribution.world import World
 
@@ -61,6 +63,8 @@ def status_of(entry: Entry, world: World, count: Count, now: str) -> Any:
     found = [accepted, applied]
     if key.kind in BACKEND_KINDS:
         found.append(_conflicted(key, world))
+    else:
+        found.append(_resolved(entry, world))
     status = _object(entry.status)
     made = {**status, "conditions": _dated(found, _list(status, "conditions"), entry, now)}
     if key.kind is AGENTIC_BACKEND:
@@ -118,6 +122,18 @@ def _conflicted(key: Key, world: World) -> Found:
         return Found("Conflicted", False, "NoConflict", "nothing else claims its name or its destination")
     message = f"{winner.kind} {winner.name} is older and has the same name, or the same host, port and path"
     return Found("Conflicted", True, "OlderExists", message)
+
+
+def _resolved(entry: Entry, world: World) -> Found:
+    """Are the Backends there that the rules in force name?"""
+    missing = [] if entry.value is None else absent(entry.value, entry.key.namespace, world.entries)
+    if not missing:
+        return Found("ResolvedRefs", True, "ResolvedRefs", "every Backend that it names is there")
+    told = "; ".join(
+        f"{rule} names Backend {namespace}/{name}, which is not there" for rule, (namespace, name) in missing
+    )
+    message = f"{told}. A rule has no effect until its Backend is there."
+    return Found("ResolvedRefs", False, "BackendNotFound", _cut(message))
 
 
 def _verdicts(entry: Entry, world: World) -> list[tuple[Mapping[str, str], list[Found]]]:

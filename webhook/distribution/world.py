@@ -17,6 +17,7 @@ from webhook.distribution.entries import Entry, Read, enter, revived
 from webhook.distribution.kinds import ACCESS_POLICY, AGENT_POLICY, BACKEND_KINDS, GATEWAY, Key, Kind
 from webhook.distribution.objects import Document, Labels, Pod, Resource, Service
 from webhook.distribution.offers import Domains, Offer, Unoffered, offer
+from webhook.distribution.references import References
 from webhook.distribution.selectors import Selectors
 from webhook.distribution.shelves import Shelf, arrange
 
@@ -56,6 +57,7 @@ class World:
         self._shelves: dict[str, Shelf] = {}
         self._by_service: dict[tuple[str, str], dict[Key, None]] = {}
         self._gateways: dict[str, dict[str, None]] = {}
+        self._references = References()
         self._readers: dict[Topic, dict[Cohort, None]] = {}
         self._untidy: set[str] = set()
 
@@ -244,9 +246,12 @@ class World:
             self._gateway(key, after is not None and after.value)
         elif key.kind in BACKEND_KINDS:
             self._backend(key, after)
+            if before is None or after is None:
+                self.stirred.update(self._references.naming(key.namespace, key.name))
 
     def _agent_policy(self, key: Key, entry: Entry | None) -> None:
         before = self.policies.remove(key)
+        self._references.put(key, entry.value if entry is not None else None)
         after = None
         if entry is not None and entry.value is not None:
             after = tuple(sorted(entry.value.match_labels))

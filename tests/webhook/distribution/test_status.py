@@ -80,7 +80,7 @@ def test_a_date_changes_with_the_status_and_with_nothing_else(world) -> None:
     assert status(world, AGENT_POLICY, "mine", now="2027-01-01T00:00:00Z") == before
     after = status(world, AGENT_POLICY, "mine", Count(3, {1: 3}), now="2027-01-01T00:00:00Z")
     dates = {one["type"]: one["lastTransitionTime"] for one in after["conditions"]}
-    assert dates == {"Accepted": NOW, "Applied": "2027-01-01T00:00:00Z"}
+    assert dates == {"Accepted": NOW, "Applied": "2027-01-01T00:00:00Z", "ResolvedRefs": NOW}
 
 
 def test_what_others_wrote_stays(world) -> None:
@@ -133,3 +133,54 @@ def test_a_policy_that_is_not_accepted_says_why(world) -> None:
     assert condition(ancestor, "Accepted") == ("False", "Invalid")
     put(world, ACCESS_POLICY, "nothing", {})
     assert status(world, ACCESS_POLICY, "nothing") is None
+
+
+def test_rules_about_backends_that_are_not_there_are_named(world) -> None:
+    put(world, BACKEND, "github", backend())
+    named = agent_policy({"app": "triage"}, "github", "githb", "*", "tools/jira", "agents/github")
+    put(world, AGENT_POLICY, "mine", named)
+    found = status(world, AGENT_POLICY, "mine")
+    assert condition(found, "Accepted") == ("True", "Accepted")
+    assert condition(found, "ResolvedRefs") == ("False", "BackendNotFound")
+    assert message(found, "ResolvedRefs") == (
+        "outbound[1] names Backend agents/githb, which is not there; "
+        "outbound[3] names Backend tools/jira, which is not there. "
+        "A rule has no effect until its Backend is there."
+    )
+
+
+def message(found, kind: str) -> str:
+    return next(one["message"] for one in found["conditions"] if one["type"] == kind)
+
+
+@pytest.mark.parametrize("kind", [BACKEND, GATEWAY_BACKEND])
+def test_a_backend_that_comes_or_goes_stirs_who_names_it_and_nobody_else(world, kind) -> None:
+    put(world, AGENT_POLICY, "mine", agent_policy({"app": "triage"}, "tools/github"))
+    put(world, AGENT_POLICY, "other", agent_policy({"app": "triage"}, "github"))
+    mine, other = Key(AGENT_POLICY, "agents", "mine"), Key(AGENT_POLICY, "agents", "other")
+    for change, expected in (
+        (lambda: put(world, kind, "github", backend(), "tools"), ("True", "ResolvedRefs")),
+        (lambda: world.remove(kind, "tools", "github"), ("False", "BackendNotFound")),
+    ):
+        world.stirred.clear()
+        change()
+        assert mine in world.stirred
+        assert other not in world.stirred
+        assert condition(status(world, AGENT_POLICY, "mine"), "ResolvedRefs") == expected
+
+
+def test_a_backend_is_told_to_who_names_it_now(world) -> None:
+    put(world, AGENT_POLICY, "mine", agent_policy({"app": "triage"}, "github"))
+    put(world, AGENT_POLICY, "mine", agent_policy({"app": "triage"}, "jira"), generation=2)
+    world.stirred.clear()
+    put(world, BACKEND, "github", backend())
+    assert Key(AGENT_POLICY, "agents", "mine") not in world.stirred
+    world.remove(AGENT_POLICY, "agents", "mine")
+    world.stirred.clear()
+    put(world, BACKEND, "jira", backend())
+    assert Key(AGENT_POLICY, "agents", "mine") not in world.stirred
+
+
+def test_of_a_policy_that_cannot_be_read_nothing_is_missing(world) -> None:
+    put(world, AGENT_POLICY, "mine", {"outbound": 3})
+    assert condition(status(world, AGENT_POLICY, "mine"), "ResolvedRefs") == ("True", "ResolvedRefs")
