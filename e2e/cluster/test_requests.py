@@ -114,7 +114,9 @@ def test_the_audit_log_says_what_was_decided_by_what(
 ) -> None:
     text = kube.the("ConfigMap", names.WEBHOOK_SETTINGS, outrider.namespace)["data"][names.SETTINGS_KEY]
     settings = parse_settings(text, "settings.yaml").injection
-    decided = fingerprint(settings.for_cluster(native_sidecars=True))  # with what `auto` came to
+    roots = kube.the("ConfigMap", names.ROOTS, outrider.namespace)["data"][names.ROOTS_KEY]
+    # With what `auto` came to, and what vouches for the control plane.
+    decided = fingerprint(settings.for_cluster(native_sidecars=True).with_roots(roots))
     version = {"version": VERSION, "config-hash": decided}
     kube.create(pod("plain"), namespace=agents)
     assert audited(kube, plane, agents, "plain") == {"decision": "injected", "reason": "injected", **version}
