@@ -16,7 +16,7 @@ from mesh.protocol.mcp.lists import filter_result
 from mesh.protocol.mcp.methods import METHODS
 from mesh.protocol.mcp.server_requests import input_requests
 from mesh.protocol.mcp.subjects import Subject, subjects
-from mesh.protocol.mcp.tasks import created_task, finished_result, task_ids
+from mesh.protocol.mcp.tasks import created_task, task_ids
 from mesh.protocol.mcp.versions import body_version, era
 from tests.support.fuzzing import examples
 
@@ -92,7 +92,6 @@ def test_results_are_filtered_or_refused(result: dict[str, Any], allowed: set[st
     with suppress(McpRefused):
         assert all(type(asked.method) is str for asked in input_requests(result))
     created_task(result)
-    finished_result(result)
     try:
         filtered = filter_result(result, may, total=lambda kind: False)
     except McpRefused:

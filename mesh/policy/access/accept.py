@@ -7,7 +7,7 @@ after its senior is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -82,16 +82,6 @@ def _closing(policy: AccessPolicy, asked: AccessPolicy | None) -> str:
 def _by_age(policies: list[AccessPolicy]) -> list[AccessPolicy]:
     """Seats go by age alone: an external authorization that comes late puts nobody out."""
     return sorted(policies, key=lambda policy: seniority(policy)[1:])
-
-
-def overall(verdicts: Iterable[Mapping[AccessPolicy, Acceptance]]) -> dict[AccessPolicy, Acceptance]:
-    """One verdict for each policy of several targets: the first that is no acceptance, if there is one."""
-    found: dict[AccessPolicy, Acceptance] = {}
-    for of_target in verdicts:
-        for policy, verdict in of_target.items():
-            if found.get(policy, _ACCEPTED).accepted:
-                found[policy] = verdict
-    return found
 
 
 def cel_fault(policy: AccessPolicy) -> str | None:

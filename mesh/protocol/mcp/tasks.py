@@ -47,14 +47,3 @@ def created_task(result: Any) -> str | None:
         case {"resultType": "task", "taskId": str(task_id)} | {"task": {"taskId": str(task_id)}}:
             return task_id
     return None
-
-
-def finished_result(state: Any) -> dict[str, Any] | None:
-    """The result of the original request inside `state`, a result of tasks/get or params of notifications/tasks.
-
-    None while there is none. The result of tasks/result is the original result itself.
-    """
-    match state:
-        case {"taskId": str(), "result": dict(result)}:
-            return result
-    return None

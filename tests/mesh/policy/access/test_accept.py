@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh.policy import read_object_alone
-from mesh.policy.access.accept import AcceptedReason, accept, overall
+from mesh.policy.access.accept import AcceptedReason, accept
 from mesh.policy.access.documents import OUTRIDER_GROUP, AccessPolicy, TargetRef
 from tests.support.access_policies import Object, allow, ask, cel, inline
 
@@ -69,17 +69,6 @@ def test_an_expression_that_is_none_takes_no_seat_and_is_told() -> None:
 
 def test_policies_of_other_targets_are_none_of_its_business() -> None:
     assert reasons(allow("a", None), allow("b", None, target="jira")) == {"a": ACCEPTED}
-
-
-def test_the_verdict_of_a_policy_is_its_worst() -> None:
-    both = allow("both", None)
-    both["spec"]["targetRefs"].append({"group": OUTRIDER_GROUP, "kind": "Backend", "name": "jira"})
-    policies = read(both, *(allow(f"p{age}", None, age=age, target="jira") for age in range(1, 6)))
-    jira = TargetRef(OUTRIDER_GROUP, "Backend", "tools", "jira")
-    at_each = [accept(policies, target) for target in (GITHUB, jira)]
-    assert at_each[0][policies[0]].accepted
-    assert overall(at_each)[policies[0]].reason is LIMIT
-    assert overall(reversed(at_each))[policies[0]].reason is LIMIT
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mesh.protocol.mcp.errors import McpRefused
-from mesh.protocol.mcp.tasks import created_task, finished_result, task_ids
+from mesh.protocol.mcp.tasks import created_task, task_ids
 
 
 @pytest.mark.parametrize(
@@ -66,15 +66,3 @@ def test_a_created_task_is_told_in_both_shapes() -> None:
 )
 def test_other_results_create_no_task(result: Any) -> None:
     assert created_task(result) is None
-
-
-def test_the_result_of_a_finished_task_is_inside_its_state() -> None:
-    result: dict[str, Any] = {"content": []}
-    assert finished_result({"taskId": "7", "status": "completed", "result": result}) is result
-    for state in (
-        None,
-        {"taskId": "7", "status": "working"},
-        {"result": result},
-        {"taskId": "7", "result": []},
-    ):
-        assert finished_result(state) is None
