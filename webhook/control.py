@@ -13,7 +13,7 @@ from webhook.admission.server import AdmissionServer
 from webhook.admission.serving_tls import ServingCertificate
 from webhook.admission.settings import InjectionSettings
 from webhook.admission.settings_file import SettingsFile
-from webhook.distribution.hub import MOST_HANDSHAKES, MOST_STREAMS
+from webhook.distribution.hub import MOST_HANDSHAKES
 from webhook.distribution.offers import Domains
 from webhook.distribution.plane import Distribution, Place, distribution
 from webhook.identity.application import control_runner
@@ -25,6 +25,10 @@ from webhook.plane import Plane
 _SPREAD = 0.8
 """Of the time to drain, in which sidecars are asked to leave."""
 _MOST_FEDERATED = 64
+_MOST_UNPROVED = 2 * MOST_HANDSHAKES
+"""Connections of which it is not proved yet who has them. Each costs memory, most of which is for streams."""
+_MOST_UNPROVED_EACH = 128
+"""Of one address: it may be a node, whose pods all come at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +121,7 @@ def _identity_options(injection: InjectionSettings, place: Place, trust_domain: 
 def _listeners(identity: MeshIdentity, ports: ControlPorts, web: ServingCertificate | None) -> list[Listener]:
     context = identity.certificate.context
     runner = control_runner(identity.application)
-    most = MOST_STREAMS + MOST_HANDSHAKES
-    listeners = [Listener("control", runner, ports.control, context, most)]
+    listeners = [Listener("control", runner, ports.control, context, _MOST_UNPROVED, _MOST_UNPROVED_EACH)]
     if ports.federation:
         federation, shown = control_runner(identity.federation), web.context if web else context
         listeners.append(Listener("federation", federation, ports.federation, shown, _MOST_FEDERATED))

@@ -23,6 +23,8 @@ LINGER_SECONDS = 0.5
 """How long the rest of a request that was refused is read, so that the caller gets to see the answer."""
 KEEP_ALIVE_SECONDS = 120.0
 """How long a connection may be idle between requests: longer than clients in Go keep one, which is 90 s."""
+CALLS_KEEP_ALIVE_SECONDS = 5.0
+"""The same where each client calls now and then, and there are thousands of them: nobody comes back so soon."""
 
 
 class _Timer(Protocol):
@@ -36,21 +38,25 @@ class Places:
     neither API servers nor the kubelet, which takes a server that does not answer its probe for dead. It is the
     oldest that waits for no answer, or the new one itself where all do.
 
+    `each`: how many one address may have; 0: all. One beyond ends the oldest of the same address in its stead.
+
     Counted once the TLS handshake is over, because a connection that fails in it never says so.
     """
 
-    __slots__ = ("_most", "_taken", "_turned_away")
+    __slots__ = ("_each", "_most", "_taken", "_turned_away")
 
-    def __init__(self, most: int, turned_away: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, most: int, turned_away: Callable[[], object] = lambda: None, each: int = 0) -> None:
         self._most = most
+        self._each = each or most
         self._taken: dict[TimedProtocol, str] = {}
         self._turned_away = turned_away
 
     def take(self, connection: TimedProtocol, peer: str) -> bool:
         """Take a place for a connection from the address `peer`; False where there is none."""
-        if len(self._taken) >= self._most:
+        crowded = self._each < self._most and Counter(self._taken.values())[peer] >= self._each
+        if crowded or len(self._taken) >= self._most:
             self._turned_away()
-            victim = self._dispensable(peer)
+            victim = self._oldest(peer) if crowded else self._dispensable(peer)
             if victim is None:
                 return False
             del self._taken[victim]
@@ -59,8 +65,12 @@ class Places:
         return True
 
     def give_back(self, connection: TimedProtocol) -> None:
-        """A connection is over."""
+        """A connection is over, or needs no place any longer."""
         self._taken.pop(connection, None)
+
+    def _oldest(self, newcomer: str) -> TimedProtocol | None:
+        crowd = (one for one, peer in self._taken.items() if peer == newcomer and one.idle)
+        return next(crowd, None)
 
     def _dispensable(self, newcomer: str) -> TimedProtocol | None:
         held = Counter([newcomer, *self._taken.values()])
@@ -105,6 +115,10 @@ class TimedProtocol(asyncio.Protocol):
     def idle(self) -> bool:
         """Is nobody waiting for an answer?"""
         return not self._answering
+
+    def known(self) -> None:
+        """Who is at the other end is proved, and counted elsewhere: the place is free for strangers."""
+        self._places.give_back(self)
 
     def end(self) -> None:
         """Cut the connection off."""
@@ -169,7 +183,7 @@ class TimedSite(web.BaseSite):
     """A TCP listener of `runner`, whose application needs `head_in_time` as its first middleware.
 
     `seconds`: for a head, and for the TLS handshake. `most`: connections at once; `turned_away` is called for each
-    one beyond, which is closed.
+    one beyond, which is closed; `each`: of one address, 0 for no bound.
     """
 
     __slots__ = ("_host", "_open", "_port", "_seconds")
@@ -184,9 +198,10 @@ class TimedSite(web.BaseSite):
         seconds: float = HEAD_SECONDS,
         most: int = MOST_CONNECTIONS,
         turned_away: Callable[[], object] = lambda: None,
+        each: int = 0,
     ) -> None:
         super().__init__(runner, ssl_context=ssl_context)
-        self._open = Places(most, turned_away)
+        self._open = Places(most, turned_away, each)
         self._host = host
         self._port = port
         self._seconds = seconds
@@ -216,8 +231,20 @@ async def head_in_time(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Tells the connection that a head has arrived."""
-    protocol = None if request.transport is None else request.transport.get_protocol()
-    if not isinstance(protocol, TimedProtocol):
+    protocol = _connection(request)
+    if protocol is None:
         return await handler(request)
     with protocol.answering():
         return await handler(request)
+
+
+def caller_known(request: web.Request) -> None:
+    """Tells the connection that it is proved who has it; the caller bounds how many of those there are."""
+    protocol = _connection(request)
+    if protocol is not None:
+        protocol.known()
+
+
+def _connection(request: web.Request) -> TimedProtocol | None:
+    protocol = None if request.transport is None else request.transport.get_protocol()
+    return protocol if isinstance(protocol, TimedProtocol) else None

@@ -27,6 +27,7 @@ from webhook.admission.server import AdmissionServer
 from webhook.admission.serving_tls import ServingCertificate
 from webhook.admission.settings_file import parse_settings
 from webhook.control import ControlPorts, control_plane
+from webhook.distribution.hub import MOST_STREAMS
 from webhook.distribution.plane import Place
 from webhook.identity.serving_certificate import CERT_FILE, KEY_FILE, make_serving_files
 from webhook.parts import Parts
@@ -122,6 +123,9 @@ async def test_a_sidecar_proves_itself_by_its_token_and_gets_its_configuration(c
             sidecar = Sidecar(running.url, named, "")  # type: ignore[arg-type]
             assert await sidecar.connect("triage-1", "2") == 200
             first = await sidecar.configuration()
+            (port,) = [one for one in running.parts.listeners if one.name == "control"]
+            assert port.connections < MOST_STREAMS / 10, "who is not proved has little room"
+            assert 0 < port.each < port.connections
             assert [one["metadata"]["name"] for one in first.documents] == ["mine"]
             sidecar.applied(first.version)
             other = Sidecar(running.url, named, "")  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from webhook.timed_site import Places, TimedProtocol, TimedSite, head_in_time
+from tests.support.slow import until
+from webhook.timed_site import Places, TimedProtocol, TimedSite, caller_known, head_in_time
 
 HEAD = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -262,6 +263,67 @@ def test_where_everybody_waits_who_comes_last_is_turned_away(opened: Open, turne
             stack.enter_context(timed.answering())
         assert opened("10.0.0.2")[1].aborted
     assert turned_away == [1]
+
+
+def at(places: Places, timers: Timers, peer: str) -> tuple[TimedProtocol, Wire]:
+    wire = Wire({"peername": (peer, 1)})
+    timed = TimedProtocol(Heard(), 10, timers, places)
+    timed.connection_made(wire)
+    return timed, wire
+
+
+def test_one_address_has_only_so_many_places(timers: Timers, turned_away: list[int]) -> None:
+    places = Places(8, lambda: turned_away.append(1), each=2)
+    crowd = [at(places, timers, "10.0.0.1") for _ in range(3)]
+    others = [at(places, timers, f"10.0.1.{one}") for one in range(6)]
+    assert [wire.aborted for _, wire in crowd] == [True, False, False]
+    assert not any(wire.aborted for _, wire in others)
+    with crowd[1][0].answering(), crowd[2][0].answering():
+        assert at(places, timers, "10.0.0.1")[1].aborted
+    assert turned_away == [1, 1]
+
+
+def test_who_is_known_needs_no_place_among_strangers(timers: Timers) -> None:
+    places = Places(2, each=1)
+    known, wire = at(places, timers, "10.0.0.1")
+    known.known()
+    stranger = at(places, timers, "10.0.0.1")[1]
+    other = at(places, timers, "10.0.0.2")[1]
+    assert [one.aborted for one in (wire, stranger, other)] == [False] * 3
+    known.connection_lost(None)
+    assert not stranger.aborted
+
+
+async def test_a_handler_tells_that_it_knows_who_calls() -> None:
+    let_go = asyncio.Event()
+    inside: list[int] = []
+
+    async def stay(request: web.Request) -> web.Response:
+        caller_known(request)
+        inside.append(1)
+        await let_go.wait()
+        return web.Response(text="hello")
+
+    application = web.Application(middlewares=[head_in_time])
+    application.router.add_get("/", stay)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        site = TimedSite(runner, "127.0.0.1", 0, most=2, each=1)
+        await site.start()
+        port = runner.addresses[0][1]
+        async with asyncio.timeout(10):
+            open_ = []
+            for number in range(1, 4):
+                open_.append(await asyncio.open_connection("127.0.0.1", port))
+                open_[-1][1].write(HEAD)
+                await until(lambda number=number: len(inside) == number)
+            let_go.set()
+            for reader, writer in open_:
+                assert b"200 OK" in await reader.readuntil(b"hello")
+                writer.close()
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_listener_has_room_for_so_many() -> None:

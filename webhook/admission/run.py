@@ -48,13 +48,17 @@ Background = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One more port, with TLS: `name` is for the log, `connections` how many there may be at once."""
+    """One more port, with TLS: `name` is for the log, `connections` how many there may be at once.
+
+    `each`: how many of those may be from one address; 0: all.
+    """
 
     name: str
     runner: web.AppRunner
     port: int
     context: ssl.SSLContext
     connections: int = MOST_CONNECTIONS
+    each: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ async def _listen_also(
         seconds=serving.head,
         most=listener.connections,
         turned_away=lambda: server.metrics.add(series.TURNED_AWAY, listener.name),
+        each=listener.each,
     ).start()
     return [_address(one) for one in listener.runner.addresses]
 

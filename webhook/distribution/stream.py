@@ -36,6 +36,7 @@ from webhook.cluster.failures import Log
 from webhook.distribution.hub import Hub
 from webhook.distribution.mailbox import End, Mailbox
 from webhook.identity.callers import CallRefused, Proven, who
+from webhook.timed_site import caller_known
 
 CONTENT_TYPE = "application/x-ndjson"
 LEAVE_SECONDS = 1.0
@@ -93,6 +94,7 @@ class ConfigurationStreams:
         )
         response.force_close()
         mailbox = self._hub.connect(pod, hello.version)
+        caller_known(request)
         why = End.CLOSED
         try:
             with contextlib.suppress(ConnectionError):

@@ -15,7 +15,7 @@ from webhook.identity.answers import Audit, answer_refusals
 from webhook.identity.ca_server import CaServer
 from webhook.identity.callers import CALLERS, Callers
 from webhook.identity.oidc import Discovery
-from webhook.timed_site import KEEP_ALIVE_SECONDS, LINGER_SECONDS, head_in_time
+from webhook.timed_site import CALLS_KEEP_ALIVE_SECONDS, LINGER_SECONDS, head_in_time
 
 NO_ISSUER = (
     "this control plane issues no identities: identity.provider of the platform's settings is not builtin"
@@ -56,7 +56,7 @@ def control_runner(application: web.Application) -> web.AppRunner:
         application,
         access_log=None,
         lingering_time=LINGER_SECONDS,
-        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        keepalive_timeout=CALLS_KEEP_ALIVE_SECONDS,
         handler_cancellation=True,
     )
 
