@@ -181,10 +181,8 @@ def test_status_and_columns_say_how_many_agents_run_a_policy(agents: Agents) -> 
         return status if of_now and status.get("applied") == {"current": 2, "total": 2} else None
 
     status = kube.until(counted, "both run it", NAMESPACE)
-    assert {one["type"]: one["status"] for one in status["conditions"]} == {
-        "Accepted": "True",
-        "Applied": "True",
-    }
+    said = {one["type"]: one["status"] for one in status["conditions"]}
+    assert (said["Accepted"], said["Applied"]) == ("True", "True")
     table = kube.api.request("GET", kube.path("AgentPolicy", NAMESPACE, "clients"), accept=TABLE)
     shown = dict(
         zip((one["name"] for one in table["columnDefinitions"]), table["rows"][0]["cells"], strict=True)
