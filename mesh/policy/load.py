@@ -60,8 +60,10 @@ def load_texts(texts: Iterable[tuple[str, str]]) -> Documents:
 
 
 def load_objects(objects: Iterable[Mapping[str, Any]]) -> Documents:
-    """The documents of objects as an API server has them.
+    """The documents of objects as a control plane sends them.
 
+    It alone says from what it made a Backend (annotation `outrider.dev/origin`): of what others wrote that would
+    take a Backend out of the policies about it.
     What rules name may be missing: such rules have no effect. Raises PolicyInvalid with every fault of every
     object; the file of each is like `AgentPolicy agents/triage`, its line 0.
     """
@@ -70,7 +72,7 @@ def load_objects(objects: Iterable[Mapping[str, Any]]) -> Documents:
     for value in objects:
         log = ErrorLog(_called(value))
         logs.append(log)
-        document = _read_document(from_value(_named(value), log), log)
+        document = _read_document(from_value(_named(value), log), log, made=True)
         if document is not None:
             declared.append(document)
     unique_names(declared)
@@ -132,8 +134,8 @@ def load_alone(file: str, text: str) -> None:
         raise PolicyInvalid(tuple(log.listed()))
 
 
-def _read_document(node: Node, log: ErrorLog) -> Declared | None:
-    """One document, or None when not even its kind and name can be told."""
+def _read_document(node: Node, log: ErrorLog, *, made: bool = False) -> Declared | None:
+    """One document, or None when not even its kind and name can be told. `made`: by a control plane."""
     place = Place(Sheet(log), "")
     values = read_object(node, place, ENVELOPE, ignored=IGNORED)
     if values is None:
@@ -156,13 +158,13 @@ def _read_document(node: Node, log: ErrorLog) -> Declared | None:
     if not isinstance(name, str) or isinstance(namespace, Invalid):
         return None
     called = kind if kind != "XBackend" else f"{kind}.{version.partition('/')[0]}"
-    return Declared(called, name, known_namespace, node.line, place, _dated(value, named))
+    return Declared(called, name, known_namespace, node.line, place, _dated(value, named, made))
 
 
-def _dated(value: Document | Invalid, metadata: dict[str, Any]) -> Document | Invalid:
+def _dated(value: Document | Invalid, metadata: dict[str, Any], made: bool) -> Document | Invalid:
     """The value with what its metadata says of where it comes from."""
     if isinstance(value, Backend):
-        return replace(value, origin=metadata["annotations"]) if metadata["annotations"] else value
+        return replace(value, origin=metadata["annotations"]) if made and metadata["annotations"] else value
     if isinstance(value, AccessPolicy | XBackend):
         return replace(value, created=metadata["creationTimestamp"])
     return value

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
-from mesh.policy import Documents, PolicyInvalid, load_texts
+from mesh.policy import Backend, Documents, PolicyInvalid, load_objects, load_texts, read_object_alone
 from mesh.policy.load import load_alone
+from tests.support.access_policies import backend
 
 BACKEND = """\
 apiVersion: outrider.dev/v1alpha1
@@ -78,3 +80,13 @@ def test_what_is_not_one_document_is_a_fault(text: str) -> None:
 def test_two_documents_are_not_one(agent_policy: Callable[..., str]) -> None:
     with pytest.raises(PolicyInvalid, match="2 documents, exactly one is needed"):
         load_alone("a", agent_policy("{}", "a") + "---\n" + agent_policy("{}", "b"))
+
+
+def test_only_a_control_plane_says_what_a_backend_was_made_from() -> None:
+    made = backend()
+    made["metadata"]["annotations"] = {"outrider.dev/origin": "XBackend.g/tools/other"}
+    (sent,) = load_objects([made]).backends
+    (written,) = load_texts([("a.yaml", json.dumps(made))]).backends
+    alone = read_object_alone(made)
+    assert isinstance(alone, Backend)
+    assert [one.origin for one in (sent, written, alone)] == ["XBackend.g/tools/other", "", ""]
