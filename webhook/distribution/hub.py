@@ -141,12 +141,23 @@ class Hub:
         with self._handshakes.room(caller):
             yield
 
-    def connect(self, pod: Pod, version: str) -> Mailbox:
-        """Take a sidecar on; whoever was connected for the same pod is not any longer."""
-        older = self._mailboxes.get(pod.uid)
+    def connect(self, pod: Pod, version: str, address: str = "", *, certain: bool = True) -> Mailbox:
+        """Take a sidecar on; whoever was connected for the same pod is not any longer.
+
+        Unless it is `certain` that the pod itself comes, as its token proves, and an SVID, which all pods of an
+        account have, does not: then it must come from where the other one is, who otherwise stays. Raises
+        CallRefused.
+        """
+        older, now = self._mailboxes.get(pod.uid), self.clock()
         if older is not None:
+            if not certain and older.may_be_another(address, now):
+                detail = (
+                    f"pod {pod.namespace}/{pod.name} is connected from another address:"
+                    " its token is needed to take its place"
+                )
+                raise CallRefused(Refusal.CALLER_REFUSED, detail)
             self.disconnect(older, End.REPLACED)
-        mailbox = Mailbox(pod, self.world.cohorts.of(pod), version)
+        mailbox = Mailbox(pod, self.world.cohorts.of(pod), version, address, now)
         self._mailboxes[pod.uid] = mailbox
         self._join(mailbox)
         if self.draining:

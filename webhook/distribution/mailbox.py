@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 from enum import StrEnum
 
-from mesh.distribution.messages import Refused
+from mesh.distribution.messages import ALIVE_SECONDS, Refused
 from webhook.distribution.cohorts import Cohort
 from webhook.distribution.compile import Compiled
 from webhook.distribution.objects import Pod
+
+QUIET_SECONDS = 1.5 * ALIVE_SECONDS
+"""Who has said nothing for so long has missed its turn, and may be gone."""
 
 
 class End(StrEnum):
@@ -38,14 +41,18 @@ class End(StrEnum):
 class Mailbox:
     """See the module. `news` is set whenever there is something to say.
 
+    `address` is where the sidecar is, and `heard` when it last said anything, in seconds.
+
     `offered` is what the sidecar is to run, `running` what it runs as far as this replica has ever known it,
     `refusal` what it said of the last one that it does not run.
     """
 
     __slots__ = (
+        "address",
         "changed_at",
         "cohort",
         "end",
+        "heard",
         "in_force",
         "leave",
         "news",
@@ -56,9 +63,13 @@ class Mailbox:
         "running",
     )
 
-    def __init__(self, pod: Pod, cohort: Cohort, in_force: str) -> None:
+    def __init__(
+        self, pod: Pod, cohort: Cohort, in_force: str, address: str = "", heard: float = 0.0
+    ) -> None:
         self.pod = pod
         self.cohort = cohort
+        self.address = address
+        self.heard = heard
         self.news = asyncio.Event()
         self.in_force = in_force
         """The version that the sidecar says it runs."""
@@ -81,6 +92,11 @@ class Mailbox:
             self.pending = True
             self.changed_at = at
             self.news.set()
+
+    def may_be_another(self, address: str, now: float) -> bool:
+        """Could one who comes from `address` now be somebody else than this sidecar?"""
+        elsewhere = not address or address != self.address
+        return elsewhere and self.end is None and now - self.heard < QUIET_SECONDS
 
     def take(self) -> Compiled | None:
         """What is to be sent now."""

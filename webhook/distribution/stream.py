@@ -85,6 +85,8 @@ class ConfigurationStreams:
                 lines = _lines(request)
                 hello = await self._hello(lines)
                 pod = await self._hub.pod_of(hello.namespace, hello.pod, hello.uid, proven)
+            certain, address = proven.uid is not None, request.remote or ""
+            mailbox = self._hub.connect(pod, hello.version, address, certain=certain)
         except CallRefused as refused:
             self._hub.metrics.add(series.STREAMS_REFUSED, refused.refusal.value)
             self._log(_refusal(request, refused))
@@ -93,7 +95,6 @@ class ConfigurationStreams:
             headers={hdrs.CACHE_CONTROL: "no-store", hdrs.CONTENT_TYPE: CONTENT_TYPE}
         )
         response.force_close()
-        mailbox = self._hub.connect(pod, hello.version)
         caller_known(request)
         why = End.CLOSED
         try:
@@ -168,6 +169,7 @@ class ConfigurationStreams:
             while True:
                 async with asyncio.timeout(self._patience.silence):
                     line = await anext(lines)
+                mailbox.heard = self._hub.clock()
                 self._heard(read_from_sidecar(line), mailbox)
         except TimeoutError:
             mailbox.finish(End.SILENT)

@@ -7,15 +7,18 @@ import asyncio
 import pytest
 
 from mesh.distribution.messages import FromControl, FromSidecar
+from mesh.identity.issuance import Refusal
 from tests.support.control_stream import Control, control
 from tests.support.control_world import agent_policy, backend, compiled, empty_world, pod, put
 from tests.support.slow import slow_client_of, until
 from webhook.admission import metrics as series
-from webhook.distribution.hub import Limits
+from webhook.admission.metrics import AdmissionMetrics
+from webhook.distribution.hub import Hub, Limits
 from webhook.distribution.kinds import AGENT_POLICY, BACKEND
-from webhook.distribution.mailbox import End
+from webhook.distribution.mailbox import QUIET_SECONDS, End
 from webhook.distribution.stream import Patience
 from webhook.distribution.world import World
+from webhook.identity.callers import CallRefused
 
 TRIAGE = pod(app="triage")
 UID = TRIAGE.uid
@@ -120,6 +123,47 @@ async def test_the_newest_stream_of_a_pod_is_the_one(world) -> None:
         assert ended(running, End.REPLACED)
         put(world, BACKEND, "github", backend())
         assert len((await newer.configuration()).documents) == 2
+
+
+async def test_a_certificate_takes_no_other_address_its_stream(world) -> None:
+    now = [0.0]
+    hub = Hub(world, AdmissionMetrics(), clock=lambda: now[0])
+    mine = hub.connect(TRIAGE, "", "10.0.0.1", certain=False)
+    for elsewhere in ("10.0.0.2", ""):
+        with pytest.raises(CallRefused) as refused:
+            hub.connect(TRIAGE, "", elsewhere, certain=False)
+        assert refused.value.refusal is Refusal.CALLER_REFUSED
+        assert "its token is needed" in refused.value.detail
+    assert mine.end is None
+    again = hub.connect(TRIAGE, "", "10.0.0.1", certain=False)
+    assert mine.end is End.REPLACED
+    by_token = hub.connect(TRIAGE, "", "10.0.0.2", certain=True)
+    assert again.end is End.REPLACED
+    now[0] += QUIET_SECONDS
+    hub.connect(TRIAGE, "", "10.0.0.3", certain=False)
+    assert by_token.end is End.REPLACED, "it has missed its turn"
+    (over,) = hub.mailboxes()
+    over.finish(End.CLOSED)
+    hub.connect(TRIAGE, "", "10.0.0.4", certain=False)
+
+
+async def test_who_may_be_another_pod_of_the_account_is_refused_and_the_stream_goes_on(world) -> None:
+    async with control(world) as running:
+        mine, other = running.sidecar(), running.sidecar()
+        assert await mine.connect("triage-1", UID) == 200
+        first = await mine.configuration()
+        (mailbox,) = running.hub.mailboxes()
+        assert mailbox.address == "127.0.0.1"
+        mailbox.address, mailbox.heard = "10.0.0.1", 0.0
+        mine.applied(first.version)
+        await until(lambda: mailbox.heard > 0.0)
+        assert await other.connect("triage-1", UID) == 403
+        assert (await other.refusal())["error"] == "caller_refused"
+        assert running.log[-1]["event"] == "stream_refused"
+        put(world, BACKEND, "github", backend())
+        assert len((await mine.configuration()).documents) == 2
+        by_token = running.sidecar(f"agents triage triage-1 {UID}")
+        assert await by_token.connect("triage-1", UID) == 200
 
 
 async def test_a_pod_that_goes_takes_its_stream_along(world) -> None:
