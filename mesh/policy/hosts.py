@@ -9,6 +9,7 @@ MAX_PATH = 1024
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _PARAMETERS = re.compile(r";[^/]*")
+_SLASHES = re.compile(r"/{2,}")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
 
 
@@ -76,6 +77,7 @@ def _is_address(host: str) -> bool:
 
 
 def folded_path(path: str) -> str:
-    """A path as a lenient server may read it: without parameters (`;v=1`) and trailing slashes, in lower case."""
-    bare = _PARAMETERS.sub("", path) if ";" in path else path
+    """A path as a lenient server may read it: without parameters (`;v=1`), then without empty segments and
+    trailing slash, in lower case."""
+    bare = _SLASHES.sub("/", _PARAMETERS.sub("", path)) if ";" in path else path
     return normal_path(bare.lower())

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from mesh.policy.compile import Policy
 from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound
 from mesh.policy.principal import Principal
+from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.target import plain_path
+from mesh.reasons import Reason
 from sidecar.proxy.plan import Routed, Treatment, is_oauth_metadata
 from sidecar.proxy.pool import Destination
 
@@ -34,8 +36,11 @@ def route_inbound(
     authority: bytes,
     learned: InboundEndpoints,
 ) -> Routed:
-    """Route a peer's request. Raises HttpRefused for an ambiguous path."""
+    """Route a peer's request. Raises HttpRefused for an ambiguous path, so also for one that a lenient server may
+    read as one with policies of its own, which would not be asked."""
     plain = plain_path(path) if path != b"*" else "*"
+    if policy.entrances.is_doubtful(plain):
+        raise HttpRefused(Reason.HTTP_BAD_TARGET, "the path could be read as a path with stricter policies")
     declared = policy.inbound(plain)
     target = declared
     if declared is INBOUND:

@@ -100,6 +100,7 @@ def test_a_path_covers_itself_and_what_is_below(prefix: str, path: str, covered:
         ("/mcp;v=1", "/mcp"),
         ("/a;b;c/D;/e", "/a/d/e"),
         ("/;x", "/"),
+        ("/;x/mcp/;y", "/mcp"),
         ("/", "/"),
     ],
 )

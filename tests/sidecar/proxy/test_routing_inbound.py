@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.policy import compile_policy, load_objects
 from mesh.policy.decide import Policy
 from mesh.policy.decision import Inbound
 from mesh.policy.principal import UNAUTHENTICATED, Principal
@@ -14,6 +15,7 @@ from mesh.reasons import Reason
 from sidecar.proxy.plan import Routed, Treatment
 from sidecar.proxy.pool import Destination
 from sidecar.proxy.routing_inbound import InboundEndpoints, endpoint_key, route_inbound
+from tests.support.access_policies import allow, backend, inline, standing
 from tests.support.fakes import policy_of
 
 MCP_ONLY = Principal("spiffe://test.mesh/mcp")
@@ -170,3 +172,15 @@ def test_with_mcp_alone_every_path_outside_is_refused(segments: list[str]) -> No
     inside = path == "/mcp" or path.startswith("/mcp/")
     assert (routed.refusal is None) is inside
     assert (declared(routed.target) == "/mcp") is inside
+
+
+@pytest.mark.parametrize("path", [b"/mcp;v=1", b"/MCP", b"/Mcp/x?y=1"])
+def test_another_spelling_of_a_path_with_policies_of_its_own_is_refused(path: bytes) -> None:
+    stands = standing(("", "Service", "github"), ("outrider.dev", "Backend", "github"))
+    objects = [allow("s", None, kind="Service"), allow("b", inline("tools")), stands, backend()]
+    policy = compile_policy(load_objects(objects), labels={}, namespace="tools")
+    assert declared(route(b"/mcp", BOTH, policy).target) == "/mcp"
+    assert declared(route(b"/other", BOTH, policy).target) == "/"
+    with pytest.raises(HttpRefused) as refused:
+        route(path, BOTH, policy)
+    assert refused.value.reason is Reason.HTTP_BAD_TARGET

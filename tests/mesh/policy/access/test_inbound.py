@@ -223,3 +223,47 @@ def test_a_grant_by_host_is_the_peers_word(asked: Asking) -> None:
     told = [replace(CONTEXT, host=host) for host in ("github.tools.svc", "anything")]
     found = [one.policy.decide(one.principal, place, "tools/call", "x", context=each) for each in told]
     assert [decision.allowed for decision in found] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("path", "doubtful"),
+    [
+        ("/mcp", False),
+        ("/mcp/", False),
+        ("/mcp/deeper;v=1", False),
+        ("/mcpx", False),
+        ("/page;jsessionid=1", False),
+        ("*", False),
+        ("/mcp;v=1", True),
+        ("/MCP", True),
+        ("/Mcp/deeper", True),
+        ("/;x/mcp", True),
+        ("/mcp;/deeper", True),
+    ],
+)
+@pytest.mark.parametrize("backends", [allow("b", inline("tools")), ask("gate")])
+@pytest.mark.parametrize("granting", [allow("s", None, kind="Service"), own_rules("/")])
+def test_another_spelling_of_a_path_with_policies_is_doubtful(
+    asked: Asking, granting: Object, backends: Object, path: str, doubtful: bool
+) -> None:
+    one = asked(granting, backends, STANDING, backend(), namespace="tools")
+    assert one.policy.entrances.is_doubtful(path) is doubtful
+
+
+def test_paths_that_differ_in_case_alone_are_themselves(asked: Asking) -> None:
+    one = asked(
+        allow("s", None, kind="Service"),
+        *(allow(f"p{name}", None, target=name) for name in "ab"),
+        *(backend("a", path="/mcp"), backend("b", path="/MCP")),
+        standing(
+            ("", "Service", "github"), ("outrider.dev", "Backend", "a"), ("outrider.dev", "Backend", "b")
+        ),
+        namespace="tools",
+    )
+    found = [one.policy.entrances.is_doubtful(path) for path in ("/mcp", "/MCP", "/Mcp", "/mcp/x")]
+    assert found == [False, False, True, False]
+
+
+def test_without_access_policies_no_path_is_doubtful(asked: Asking) -> None:
+    one = asked(own_rules("/mcp"), namespace="tools")
+    assert not one.policy.entrances.is_doubtful("/MCP")
