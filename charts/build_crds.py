@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from charts import field_words
-from charts.crd_schemas import object_of
+from charts.crd_schemas import LEFT, object_of
 from charts.crd_status import STATUS
 from mesh.policy import documents
 
@@ -27,8 +27,8 @@ def _column(name: str, path: str, kind: str = "string", wide: bool = False) -> d
     return {"name": name, "type": kind, "jsonPath": path, **({"priority": 1} if wide else {})}
 
 
-def _condition(name: str) -> dict[str, Any]:
-    return _column(name, f'.status.conditions[?(@.type=="{name}")].status')
+def _condition(name: str, head: str = "") -> dict[str, Any]:
+    return _column(head or name, f'.status.conditions[?(@.type=="{name}")].status')
 
 
 class Kind(NamedTuple):
@@ -50,6 +50,7 @@ KINDS = {
             _column("Mode", ".spec.mode"),
             _column("Egress", ".spec.egress"),
             _condition("Accepted"),
+            _condition("ResolvedRefs", "Resolved"),
             _APPLIED,
             _AGE,
         ),
@@ -64,6 +65,8 @@ KINDS = {
             _column("Path", ".spec.path", wide=True),
             _column("TLS", ".spec.tls.mode", wide=True),
             _condition("Accepted"),
+            _condition("Conflicted"),
+            _APPLIED,
             _AGE,
         ),
     ),
@@ -113,10 +116,17 @@ def schema(kind: str) -> dict[str, Any]:
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": {"description": "What is wanted.", **object_of(kind)},
+            "spec": {"description": "What is wanted.", **_checked(object_of(kind))},
             "status": STATUS,
         },
     }
+
+
+def _checked(part: Any) -> Any:
+    """A schema without what is left to the loader."""
+    if isinstance(part, dict):
+        return {key: _checked(below) for key, below in part.items() if key != LEFT}
+    return [_checked(below) for below in part] if isinstance(part, list) else part
 
 
 class _Plain(yaml.SafeDumper):

@@ -21,6 +21,8 @@ from mesh.policy.hosts import MAX_PATH
 
 KEPT: Final = "x-kubernetes-preserve-unknown-fields"
 RULES: Final = "x-kubernetes-validations"
+LEFT: Final = "left to the loader"
+"""Where a schema has the rules of ABSENCES, as RULES has the others; in no CRD."""
 Schema = dict[str, Any]
 
 _NAME = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*"
@@ -85,7 +87,7 @@ _OTHERS: Final[dict[str, Schema]] = {
     },
 }
 
-BETWEEN: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+ABSENCES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "read_names": (
         (
             "has(self.allow)",
@@ -107,6 +109,13 @@ BETWEEN: Final[dict[str, tuple[tuple[str, str], ...]]] = {
             "!has(self.mode) || self.mode != 'Mesh' || has(self.identity)",
             "mode Mesh proves who the server is, so it needs the server's SPIFFE ID as identity",
         ),
+    ),
+}
+"""Rules as in BETWEEN about fields that are not there. They are documented, and in no CRD: an API server that
+refuses an object by its CRD asks no webhook, and of `alow: [...]` all that it could say is: allow is missing."""
+
+BETWEEN: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "read_tls": (
         (
             "!has(self.mode) || self.mode == 'Mesh' || !has(self.identity)",
             "only mode Mesh proves a SPIFFE ID; remove identity",
@@ -177,8 +186,9 @@ def object_of(name: str) -> Schema:
     required = [key for key, field in fields.items() if field.missing]
     if required:
         schema["required"] = required
-    if name in BETWEEN:
-        schema[RULES] = [{"rule": rule, "message": message} for rule, message in BETWEEN[name]]
+    for key, rules in ((LEFT, ABSENCES), (RULES, BETWEEN)):
+        if name in rules:
+            schema[key] = [{"rule": rule, "message": message} for rule, message in rules[name]]
     return schema
 
 

@@ -15,6 +15,7 @@ CONDITIONS: Final = {
     "Accepted": "Whether the document is valid. Where it is not, the last valid one stays in force.",
     "Applied": "Whether every sidecar that it concerns runs it.",
     "Conflicted": "Whether another document takes what this one claims, such as a host and port.",
+    "ResolvedRefs": "Whether every Backend that it names is there.",
 }
 """The types of conditions, and what each says."""
 
@@ -65,7 +66,7 @@ STATUS: Final[dict[str, Any]] = {
             "maxItems": 8,
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["type"],
-            "description": "What is to be said of it: Accepted, Applied, Conflicted.",
+            "description": f"What is to be said of it: {', '.join(CONDITIONS)}.",
             "items": _CONDITION,
         },
         "applied": {

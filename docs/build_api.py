@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from charts import field_words
-from charts.build_crds import KINDS, crd, schema
-from charts.crd_schemas import RULES
+from charts.build_crds import KINDS, crd
+from charts.crd_schemas import LEFT, RULES, object_of
 from charts.crd_status import CONDITIONS, STATUS
 from mesh.cel.access_policy import VARIABLES
 from mesh.cel.cost import MAX_ROUNDS
@@ -78,7 +78,7 @@ def page() -> str:
 
 def _kind(kind: str, examples: list[dict[str, Any]]) -> list[str]:
     names = crd(kind)["spec"]["names"]
-    spec = schema(kind)["properties"]["spec"]
+    spec = object_of(kind)
     rows = [
         (f"`{path}`", _type(field), _default(field, required), _said(field), _example(path, examples))
         for path, field, required in _fields(spec)
@@ -113,7 +113,7 @@ def _fields(spec: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
 
 
 def _needed(spec: dict[str, Any], key: str) -> bool:
-    return any(rule["rule"] == f"has(self.{key})" for rule in spec.get(RULES, ()))
+    return any(rule["rule"] == f"has(self.{key})" for rule in spec.get(LEFT, ()))
 
 
 def _type(field: dict[str, Any]) -> str:
@@ -165,7 +165,8 @@ def _values(value: Any, path: list[str]) -> Iterator[Any]:
 
 
 def _rules(spec: dict[str, Any], path: str = "") -> list[str]:
-    found = [f"- {f'`{path}`: ' if path else ''}{rule['message']}" for rule in spec.get(RULES, ())]
+    rules = [*spec.get(LEFT, ()), *spec.get(RULES, ())]
+    found = [f"- {f'`{path}`: ' if path else ''}{rule['message']}" for rule in rules]
     for key, field in spec.get("properties", {}).items():
         below = f"{path}.{key}" if path else key
         found += _rules(field, below)

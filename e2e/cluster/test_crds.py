@@ -13,7 +13,7 @@ from charts.build_crds import KINDS, crd
 from e2e.cluster.api import ApiError, Json
 from e2e.cluster.kube import DISCOVERY, Kube
 from e2e.processes import ROOT
-from tests.support.refused_documents import REFUSED, refused_document
+from tests.support.refused_documents import LEFT, REFUSED, refused_document
 
 EXAMPLES = list(yaml.safe_load_all((ROOT / "charts" / "examples.yaml").read_text(encoding="utf-8")))
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -74,6 +74,13 @@ def test_the_api_server_refuses_and_says_why(
     assert word in refused.value.message
 
 
+@pytest.mark.parametrize(("kind", "wrong", "spec", "word"), LEFT, ids=[f"{k}-{n}" for k, n, *_ in LEFT])
+def test_what_may_be_misspelt_is_left_to_the_webhook(
+    crds: Kube, kind: str, wrong: str, spec: dict[str, Any], word: str
+) -> None:
+    crds.create(refused_document(kind, spec), namespace="default", dry_run=True)
+
+
 def test_what_a_later_version_says_is_kept(crds: Kube, namespace: str) -> None:
     document = example("AgentPolicy")
     document["spec"]["outbound"][0]["tools"]["later"] = ["x"]
@@ -131,14 +138,16 @@ def _condition(name: str, status: str) -> Json:
 def test_tables_show_what_matters(crds: Kube, namespace: str) -> None:
     for kind in KINDS:
         made = crds.create(example(kind), namespace=namespace)
-        status = {"appliedTo": "3/3", "conditions": [_condition("Accepted", "True")]}
+        states = {"Accepted": "True", "Conflicted": "False", "ResolvedRefs": "False"}
+        conditions = [_condition(name, state) for name, state in states.items()]
+        status = {"appliedTo": "3/3", "conditions": conditions}
         crds.api.patch(_status(crds, made), {"status": status}, "application/merge-patch+json")
     head, row = table(crds, "AgentPolicy", namespace)
-    assert head == ["Name", "Mode", "Egress", "Accepted", "Applied", "Age"]
-    assert row[1:5] == ["enforce", "deny", "True", "3/3"]
+    assert head == ["Name", "Mode", "Egress", "Accepted", "Resolved", "Applied", "Age"]
+    assert row[1:6] == ["enforce", "deny", "True", "False", "3/3"]
     head, row = table(crds, "Backend", namespace)
-    assert head == ["Name", "Protocol", "Host", "Port", "Accepted", "Age"]
-    assert row[1:5] == ["MCP", "github.tools.svc.cluster.local", 8080, "True"]
+    assert head == ["Name", "Protocol", "Host", "Port", "Accepted", "Conflicted", "Applied", "Age"]
+    assert row[1:7] == ["MCP", "github.tools.svc.cluster.local", 8080, "True", "False", "3/3"]
 
 
 def table(kube: Kube, kind: str, namespace: str) -> tuple[list[str], list[Any]]:

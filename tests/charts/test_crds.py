@@ -19,7 +19,7 @@ from charts.crd_status import CONDITIONS, STATUS
 from charts.field_words import WORDS
 from mesh.policy import PolicyInvalid, load_objects, read_object_alone
 from tests.support.crd_checks import faults
-from tests.support.refused_documents import REFUSED, refused_document
+from tests.support.refused_documents import LEFT, REFUSED, refused_document
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -126,6 +126,17 @@ def test_what_the_crd_refuses_the_loader_refuses_too(kind: str, wrong: str, spec
         read_object_alone(document)
 
 
+@pytest.mark.parametrize(("kind", "wrong", "spec", "word"), LEFT, ids=[f"{k}: {n}" for k, n, *_ in LEFT])
+def test_what_may_be_misspelt_is_left_to_the_loader_which_says_everything(
+    kind: str, wrong: str, spec: Any, word: str
+) -> None:
+    document = refused_document(kind, spec)
+    assert faults(document) == [], wrong
+    with pytest.raises(PolicyInvalid) as invalid:
+        read_object_alone(document)
+    assert word in str(invalid.value)
+
+
 # fmt: off
 ODD = st.sampled_from([
     None, True, 0, 1, 65536, 1.5, "", "*", "a", "A", "**", "a*b?", "/", "/a//b", "/./", "/...", "allow", "deny",
@@ -180,10 +191,11 @@ def test_what_a_later_version_says_is_kept_for_the_loader_to_refuse(kind) -> Non
     look({"properties": {"spec": whole["properties"]["spec"]}})
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_rules_between_fields_say_what_is_wrong(kind: str) -> None:
-    rules = [rule for _, field in named(schema(kind)["properties"]["spec"]) for rule in field.get(RULES, ())]
-    rules += [rule for path, field in named(schema(kind)) for rule in field.get("items", {}).get(RULES, ())]
+def test_rules_between_fields_say_what_is_wrong() -> None:
+    parts = [
+        part for kind in KINDS for _, field in named(schema(kind)) for part in (field, field.get("items", {}))
+    ]
+    rules = [rule for part in parts for rule in part.get(RULES, ())]
     assert rules
     assert all(rule["message"] and len(rule["message"]) < 200 for rule in rules)
 

@@ -1,4 +1,4 @@
-"""Documents that are refused by the schema of their CRD, without any webhook: what is wrong, and a word of why."""
+"""Documents that are refused: by the schema of their CRD, without any webhook, or by the loader alone."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ REFUSED: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
     ("Backend", "path with dots", _backend(path="/mcp/../x"), "path"),
     ("Backend", "path with two slashes", _backend(path="/mcp//x"), "path"),
     ("Backend", "TCP with a path", _backend(protocol="TCP", path="/x"), "no paths"),
-    ("Backend", "empty tls", _backend(tls={}), "plain text"),
     ("Backend", "tls mode", _backend(tls={"mode": "Maybe"}), "tls"),
-    ("Backend", "Mesh without identity", _backend(tls={"mode": "Mesh"}), "needs the server's SPIFFE ID"),
     (
         "Backend",
         "Public with identity",
@@ -56,8 +54,6 @@ REFUSED: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
     ("AgentPolicy", "egress", {"egress": True}, "egress"),
     ("AgentPolicy", "no backend", {"outbound": [{"tools": _TOOLS}]}, "backend"),
     ("AgentPolicy", "backend in capitals", {"outbound": [{"backend": "GitHub"}]}, "backend"),
-    ("AgentPolicy", "deny alone", _outbound(tools={"deny": ["x"]}), "deny alone grants nothing"),
-    ("AgentPolicy", "tools without allow", _outbound(tools={}), "allow"),
     ("AgentPolicy", "empty entry", _outbound(tools={"allow": [""]}), "allow"),
     ("AgentPolicy", "two stars", _outbound(tools={"allow": ["a**"]}), "allow"),
     ("AgentPolicy", "nine stars", _outbound(tools={"allow": ["*a" * 9]}), "allow"),
@@ -73,6 +69,22 @@ REFUSED: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
     ("AgentPolicy", "from is no ID", _inbound(**{"from": ["triage"]}), "from"),
     ("AgentPolicy", "pattern in a trust domain", _inbound(**{"from": ["spiffe://*/x"]}), "from"),
     ("AgentPolicy", "inbound path", _inbound(mcp={"path": "mcp"}), "path"),
+    ("AgentPolicy", "http without allow", _inbound(http={}), "allow"),
+    ("AgentPolicy", "http as text", _inbound(http={"allow": "yes"}), "allow"),
+    ("AgentPolicy", "label value", {"selector": {"matchLabels": {"app": "a b"}}}, "matchLabels"),
+    ("AgentPolicy", "selector", {"selector": ["app"]}, "selector"),
+)
+"""Kind, what is wrong with it, its spec, and what the refusal speaks of."""
+
+LEFT: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
+    ("Backend", "empty tls", _backend(tls={}), "plain text"),
+    ("Backend", "typo in tls", _backend(tls={"mod": "None"}), "spec.tls.mod: unknown field"),
+    ("Backend", "Mesh without identity", _backend(tls={"mode": "Mesh"}), "SPIFFE ID"),
+    ("Backend", "typo in identity", _backend(tls={"mode": "Mesh", "identiy": "x"}), "identiy"),
+    ("AgentPolicy", "typo in allow", _outbound(tools={"alow": ["x"]}), "alow"),
+    ("AgentPolicy", "deny alone", _outbound(tools={"deny": ["x"]}), "allow"),
+    ("AgentPolicy", "tools without allow", _outbound(tools={}), "allow"),
+    ("AgentPolicy", "typo in mcp", {"inbound": [{"from": ["*"], "mpc": {}}]}, "mpc"),
     ("AgentPolicy", "grants nothing", {"inbound": [{"from": ["*"]}]}, "grants nothing"),
     (
         "AgentPolicy",
@@ -80,12 +92,9 @@ REFUSED: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
         {"inbound": [{"from": ["*"], "http": {"allow": False}}]},
         "grants nothing",
     ),
-    ("AgentPolicy", "http without allow", _inbound(http={}), "allow"),
-    ("AgentPolicy", "http as text", _inbound(http={"allow": "yes"}), "allow"),
-    ("AgentPolicy", "label value", {"selector": {"matchLabels": {"app": "a b"}}}, "matchLabels"),
-    ("AgentPolicy", "selector", {"selector": ["app"]}, "selector"),
 )
-"""Kind, what is wrong with it, its spec, and what the refusal speaks of."""
+"""The same of documents that only the loader refuses, because what is missing may stand there misspelt, which no
+schema can tell."""
 
 
 def refused_document(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
