@@ -7,7 +7,7 @@ A schema is a table of `Field`s. A reader never raises and never stops at the fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from difflib import get_close_matches
@@ -140,7 +140,7 @@ def choice(kind: type[E], unsupported: tuple[str, ...] = ()) -> Reader:
             return place.error(
                 node, f"{value} is not supported by this version; allowed: {', '.join(allowed)}"
             )
-        meant = "" if place.sheet.log.full else _meant(value, allowed)
+        meant = "" if place.sheet.log.full else suggestion(value, allowed)
         return place.error(node, f"{shown(value)} is not allowed{meant}; allowed: {', '.join(allowed)}")
 
     return read
@@ -220,7 +220,7 @@ def read_object(
                 "not supported by this version; remove it, since it would have no effect", entry.line
             )
         elif entry.key not in ignored:
-            meant = "" if place.sheet.log.full else _meant(entry.key, [*fields, *unsupported])
+            meant = "" if place.sheet.log.full else suggestion(entry.key, [*fields, *unsupported])
             below.report(f"unknown field{meant}; allowed: {', '.join(fields)}", entry.line)
     for key, field in fields.items():
         if key not in values:
@@ -230,7 +230,7 @@ def read_object(
     return values
 
 
-def _meant(word: str, known: list[str]) -> str:
+def suggestion(word: str, known: Iterable[str]) -> str:
     """A suggestion when `word` is close to a known one."""
     lower = {name.lower(): name for name in known}
     close = get_close_matches(word.lower()[:64], list(lower), n=1, cutoff=0.6)

@@ -8,7 +8,7 @@ from typing import Any
 from mesh.policy.access.documents import AGENTIC_GROUP, GATEWAY_X_GROUP
 from mesh.policy.documents import API_VERSION
 from mesh.policy.errors import shown
-from mesh.policy.fields import Field, Place, read_object, text
+from mesh.policy.fields import Field, Place, read_object, suggestion, text
 from mesh.policy.yaml_tree import Mapping, Node, Scalar
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
@@ -70,7 +70,7 @@ _OTHERS = tuple(version for version in KINDS_OF if version != API_VERSION)
 def _kind_check(value: str) -> str | None:
     if value in _KNOWN_KINDS:
         return None
-    return f"{shown(value)} is not known; allowed: {', '.join(KINDS)}"
+    return f"{shown(value)} is not known{suggestion(value, KINDS)}; allowed: {', '.join(KINDS)}"
 
 
 def mismatch(api_version: str, kind: str) -> str | None:

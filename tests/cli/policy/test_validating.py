@@ -78,3 +78,10 @@ def test_policies_in_a_config_map_are_found(outrider, write) -> None:
     code, out, _ = outrider("validate", write("cm.yaml", text), "-o", "json")
     assert code == 1
     assert any(error["line"] == 18 for error in json.loads(out)["errors"])
+
+
+def test_a_misspelt_kind_is_guessed(outrider, write) -> None:
+    path = write("kind.yaml", POLICIES.replace("AgentPolicy", "AgentPolicies"))
+    code, out, _ = outrider("validate", path)
+    assert code == 1
+    assert "did you mean AgentPolicy?; allowed:" in out
