@@ -79,9 +79,10 @@ def laid_out(
 
     agents = {one.title: one for one in (*known, *asked)}
     plane = Plane((*found.policies, *found.others), agents.values(), trust, arguments.namespace)
-    for remark in plane.remarks():
+    remarks = list(plane.remarks())
+    for remark in remarks:
         warn(remark)
-    return World(plane.documents, asked, plane, trust)
+    return World(plane.documents, asked, plane, trust, unaccepted=bool(remarks))
 
 
 def agents_in(found: Read, arguments: argparse.Namespace) -> list[Agent]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cli.analyze.inventory import Item
 from cli.policy.reading import Read
 from cli.policy.symbols import classes_of
 from cli.workloads import texts, workloads_in
@@ -20,8 +21,8 @@ class Suspicion:
     message: str
 
 
-def suspicions(documents: Documents, found: Read) -> Iterator[Suspicion]:
-    """About valid documents."""
+def suspicions(documents: Documents, found: Read, default: str) -> Iterator[Suspicion]:
+    """About valid documents; those without a namespace are of `default`."""
     for policy in documents.policies:
         yield from _of_policy(policy, found)
     named = {rule.backend for policy in documents.policies for rule in policy.outbound}
@@ -30,6 +31,27 @@ def suspicions(documents: Documents, found: Read) -> Iterator[Suspicion]:
         names = {backend.name, f"{backend.namespace}/{backend.name}", EVERY_BACKEND}
         if named.isdisjoint(names) and backend.name not in targeted:
             yield Suspicion(f"Backend/{backend.name}", "no policy names it, so that no agent may use it")
+    yield from _lost_targets(documents, found, default)
+
+
+def _lost_targets(documents: Documents, found: Read, default: str) -> Iterator[Suspicion]:
+    """What XAccessPolicies are about and no file has, as `outrider analyze` tells it (OUT0210)."""
+    items = (*found.policies, *found.others)
+    there = {(_group(item), item.described(default)) for item in items}
+    written = {item.described(default): item for item in found.policies}
+    for policy in documents.access_policies:
+        space = policy.namespace or default
+        label = f"XAccessPolicy {space}/{policy.name}"
+        for index, ref in enumerate(policy.targets):
+            if (ref.group, f"{ref.kind} {space}/{ref.name}") not in there:
+                item, path = written.get(label), f"spec.targetRefs[{index}]"
+                where = f"{item.source}:{item.line('spec', 'targetRefs', index)}" if item else policy.label
+                missing = f"there is no {ref.kind} {ref.name} in namespace {space} of these files"
+                yield Suspicion(where, f"{label} {path}: {missing}")
+
+
+def _group(item: Item) -> str:
+    return str(item.value.get("apiVersion") or "").rpartition("/")[0]
 
 
 def _of_policy(policy: AgentPolicy, found: Read) -> Iterator[Suspicion]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cli.cluster.connect import BAD_INPUT
 from cli.output import write
 from cli.output.blocks import Block, Heading, Line, Row, Table
 from cli.policy import agents
@@ -58,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Test; 0, 1 when an expectation fails, 2 when the input is wrong."""
+    """Test; 0, 1 when an expectation fails, 2 when the input is wrong or not in force as it is written."""
     return guarded(lambda: _run(arguments))
 
 
@@ -67,11 +68,16 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.expect is not None:
         outcomes = check(world, read_expectations(arguments.expect))
         write.write(_told(outcomes), [_outcome_json(one) for one in outcomes], arguments.output)
-        return REFUSED if any(one.failure for one in outcomes) else FINE
+        return _code(world, REFUSED if any(one.failure for one in outcomes) else FINE)
     tools = _tools(world, arguments)
     cells = _cells(world, tools, arguments)
     write.write(blocks(cells), [as_json(cell) for cell in cells], arguments.output)
-    return FINE
+    return _code(world, FINE)
+
+
+def _code(world: World, otherwise: int) -> int:
+    """What a control plane would not accept is a mistake in the files, whatever the rest of them comes to."""
+    return BAD_INPUT if world.unaccepted else otherwise
 
 
 def _cells(world: World, tools: Tools, arguments: argparse.Namespace) -> list[Cell]:

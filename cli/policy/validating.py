@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     errors, documents = validated(found)
     if documents is not None:
         errors = tuple(unaccepted(found, documents, arguments.namespace))
-    warnings = [] if documents is None else list(suspicions(documents, found))
+    warnings = [] if documents is None else list(suspicions(documents, found, arguments.namespace))
     if arguments.output == "text":
         # Not folded, as everything else is: editors look for file and line at the beginning of whole lines.
         sys.stdout.writelines(f"{one}\n" for one in (*found.problems, *errors))
@@ -65,8 +65,17 @@ def unaccepted(found: Read, documents: Documents, namespace: str) -> Iterator[Po
 
         agents = found_in(found.others, found.namespaces, InjectionSettings(), namespace, TRUST_DOMAIN)
         for remark in Plane((*found.policies, *found.others), agents, TRUST_DOMAIN, namespace).remarks():
-            where, _, message = remark.partition(": ")
-            yield PolicyError(where, 0, "", message)
+            yield located(remark, found, namespace)
+
+
+def located(remark: str, found: Read, namespace: str) -> PolicyError:
+    """A remark, which begins with `KIND NAMESPACE/NAME: `, at the lines of the files that it is about."""
+    where, _, message = remark.partition(": ")
+    for item in found.policies:
+        if item.described(namespace) == where:
+            path = ("spec", "rules") if "rules" in item.section("spec") else ("spec",)
+            return PolicyError(item.source, item.line(*path), ".".join(path), remark)
+    return PolicyError(where, 0, "", message)
 
 
 def blocks(found: Read, errors: tuple[PolicyError, ...], warnings: list[Suspicion]) -> Iterator[Block]:

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 @dataclass
 class World:
     """`documents` is everything there is. With a `plane` each agent has those that the control plane sends it;
-    without, all of them, as a sidecar has that reads files."""
+    without, all of them, as a sidecar has that reads files. `unaccepted`: of files, something is not in force as
+    it is written."""
 
     documents: Documents
     agents: list[Agent]
     plane: Plane | None = None
     trust_domain: str = TRUST_DOMAIN
+    unaccepted: bool = False
     _compiled: dict[str, Policy] = field(default_factory=dict)
     _levels: dict[str, Levels] = field(default_factory=dict)
 

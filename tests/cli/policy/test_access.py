@@ -209,3 +209,51 @@ def test_another_rule_about_arguments_may_widen(outrider, write) -> None:
     assert [(one["name"], one["effect"]) for one in json.loads(out)] == [("get_issue", "wider")]
     code, out, _ = outrider("diff", gone, old, "--fail-on-widening", "-o", "json")
     assert code == 0
+
+
+BAD = """\
+---
+apiVersion: agentic.networking.x-k8s.io/v1alpha1
+kind: XAccessPolicy
+metadata: {name: bad, namespace: agents}
+spec:
+  targetRefs: [{group: outrider.dev, kind: Backend, name: github}]
+  action: Allow
+  rules: [{name: none, authorization: {type: CEL, cel: {expression: "request.mcp.tool_name.beginsWith('x')"}}}]
+"""
+
+
+@pytest.mark.parametrize(("option", "shown"), [(None, "github"), ("--expect", "1 of 1 expectations hold")])
+def test_what_is_not_accepted_is_wrong_input_and_the_rest_is_shown(
+    outrider, manifests, write, option, shown
+) -> None:
+    expected = "[{agent: agents/triage, backend: github, tool: get_issue, allowed: false}]"
+    options = (option, write("expect.yaml", expected)) if option else ()
+    code, out, err = outrider("test", manifests, write("bad.yaml", BAD), *options)
+    assert code == 2
+    assert "InvalidCEL" in err
+    assert shown in out
+
+
+def test_what_is_not_accepted_is_told_with_file_and_line(outrider, write) -> None:
+    path = write("bad.yaml", ACCESS.replace("startsWith", "beginsWith"))
+    _, out, _ = outrider("validate", path, "-o", "json")
+    (error,) = [one for one in json.loads(out)["errors"] if "InvalidCEL" in one["message"]]
+    assert (error["file"], error["line"]) == (path, ACCESS[: ACCESS.index("  rules:")].count("\n") + 1)
+    assert error["message"].startswith("XAccessPolicy tools/readers: not accepted")
+
+
+def test_a_target_that_is_nowhere_is_a_warning(outrider, write) -> None:
+    path = write("lost.yaml", ACCESS.replace("kind: XBackend, name: search", "kind: XBackend, name: serach"))
+    code, out, _ = outrider("validate", path, "-o", "json")
+    assert code == 0
+    line = ACCESS[: ACCESS.index("  targetRefs:")].count("\n") + 1
+    assert json.loads(out)["warnings"] == [
+        {
+            "where": f"{path}:{line}",
+            "message": "XAccessPolicy tools/readers spec.targetRefs[0]: there is no XBackend serach in namespace "
+            "tools of these files",
+        }
+    ]
+    assert outrider("validate", path, "--strict")[0] == 1
+    assert outrider("validate", write("access.yaml", ACCESS), "--strict")[0] == 0
