@@ -92,6 +92,7 @@ SENTENCES: Final = {
     ),
     "external_auth_impossible": (
         "An XAccessPolicy wants this request to be authorized by an external service, which cannot be asked "
-        "about what is inside a tunnel; use an http:// URL and let the sidecar make the TLS connection."
+        "about what is inside a tunnel or about several messages at once; use an http:// URL and let the sidecar "
+        "make the TLS connection, and send each message of a batch by itself."
     ),
 }

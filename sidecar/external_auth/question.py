@@ -94,12 +94,9 @@ class Question:
         return -1 if length == CHUNKED else length
 
 
-def said_by(messages: tuple[Message, ...], *, is_batch: bool) -> Mapping[str, Any] | None:
-    """What services are told of an MCP body; of a batch, that it is one, since one question is asked about all."""
-    told = [_said(message) for message in messages if message.method is not None]
-    if is_batch:
-        return {"batch": told}
-    return told[0] if told else None
+def said_by(messages: tuple[Message, ...]) -> Mapping[str, Any] | None:
+    """What services are told of an MCP body of one message, in a batch or not. None where it calls no method."""
+    return next((_said(message) for message in messages if message.method is not None), None)
 
 
 def _said(message: Message) -> dict[str, Any]:

@@ -319,6 +319,9 @@ class Pipeline:
         if isinstance(step, tuple):
             body, headers = step
             return self._leave(plan, headers, len(body)) + body
+        if isinstance(step, Held) and len(step.messages) > 1:
+            # Services judge one method and one name: a batch would show them a question that they do not know.
+            return self.settle(plan, step, Refusal(Reason.EXTERNAL_AUTH_IMPOSSIBLE, "a batch"))
         if isinstance(step, Reply) and plan.provisional:
             # Refused for another message of its batch: no check is asked any more.
             self._record_provisional(plan, None)
@@ -332,7 +335,7 @@ class Pipeline:
 
     def inquire(self, plan: Plan, held: Held, told: Told) -> Inquiry:
         """The questions about a request that waits; `told` is given the answers."""
-        said = said_by(held.messages, is_batch=held.is_batch)
+        said = said_by(held.messages)
         question = Question(plan, held.headers, held.body, self._wall(), said)
         return self.authorizer.inquiry(question, plan.checks, self.policy, told)
 

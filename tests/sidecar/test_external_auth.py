@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from mesh.protocol import jsonrpc
 from mesh.reasons import Reason
 from sidecar.app import Sidecar
+from sidecar.external_auth.question import said_by
 from sidecar.limits import Limits
 from sidecar.telemetry import names
 from tests.support.authorizing import NO, YES, free_port, grpc_service, http_service, messages
@@ -190,20 +192,38 @@ async def test_more_questions_than_the_limit_are_refused_at_once() -> None:
     assert len(service.asked) == 1
 
 
-async def test_a_batch_is_asked_about_once_and_refused_whole() -> None:
+async def test_a_batch_that_would_have_to_be_asked_about_is_refused_whole() -> None:
     batch = [call("search", 1), call("list_all", "two"), {"jsonrpc": "2.0", "method": "notifications/x"}]
     script, seen = answering(json_answer([result({}, 1), result({}, "two")]))
+    async with (
+        serving(script) as backend,
+        http_service(lambda head, body: YES) as service,
+        gated(backend.port, service.port, policy()) as (_, client),
+    ):
+        answer = (await client.rpc(batch))[1]
+    assert [(one["id"], one["error"]["code"]) for one in answer] == [(1, -31013), ("two", -31013)]
+    assert (service.asked, seen) == ([], [])
+
+
+async def test_a_batch_of_one_is_asked_about_like_its_message() -> None:
+    script, seen = answering(json_answer([result({}, 1)]))
     answers = [YES, NO]
     async with (
         serving(script) as backend,
         http_service(lambda head, body: answers.pop(0)) as service,
         gated(backend.port, service.port, policy()) as (_, client),
     ):
-        first = await client.rpc(batch)
-        second = await client.rpc(batch)
-    assert first[1] == [result({}, 1), result({}, "two")]
-    assert [(one["id"], one["error"]["code"]) for one in second[1]] == [(1, -31010), ("two", -31010)]
+        first, second = [(await client.rpc([call("search", 1)]))[1] for _ in range(2)]
+    assert first == [result({}, 1)]
+    assert second[0]["error"]["code"] == -31010
     assert (len(service.asked), len(seen)) == (2, 1)
+
+
+def test_services_are_told_of_the_one_message_of_a_batch() -> None:
+    found, is_batch = jsonrpc.messages([call("danger", 1)])
+    assert is_batch
+    assert said_by(found) == {"method": "tools/call", "params": {"name": "danger"}}
+    assert said_by(jsonrpc.messages([{"jsonrpc": "2.0", "id": 1, "result": {}}])[0]) is None
 
 
 async def test_nothing_is_remembered_of_a_yes() -> None:
