@@ -23,7 +23,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mesh.policy.compile import Policy
-from mesh.policy.decision import INBOUND, Decision, HttpRequest
+from mesh.policy.decision import Decision, HttpRequest
 from mesh.policy.documents import Backend
 from mesh.protocol.ext_authz import Approval
 from mesh.protocol.http1.errors import HttpRefused
@@ -382,6 +382,8 @@ class Pipeline:
     def _learn_inbound(self, plan: Plan, key: str, path: str) -> bool:
         """Only from the stream that a client opens at a declared path; by that path, which outlives policies."""
         owner = self.policy.inbound(plan.routed.plain_path).path
-        if owner is None or plan.head.method != "GET" or self.policy.inbound(path) is not INBOUND:
+        # A path that only what is about every path covers is the stream's, whose policies may be stricter.
+        wide = self.policy.inbound(path).path in (None, "/")
+        if owner in (None, "/") or plan.head.method != "GET" or not wide:
             return False
         return self._inbound_endpoints.learn(key, owner)

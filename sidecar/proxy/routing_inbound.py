@@ -43,8 +43,9 @@ def route_inbound(
         raise HttpRefused(Reason.HTTP_BAD_TARGET, "the path could be read as a path with stricter policies")
     declared = policy.inbound(plain)
     target = declared
-    if declared is INBOUND:
-        owner = learned.get(endpoint_key(application.port, plain))
+    key = endpoint_key(application.port, plain)
+    if declared is INBOUND or (declared.path == "/" and key in learned):
+        owner = learned.get(key)
         target = INBOUND if owner is None else policy.inbound(owner)
     http = policy.decide(principal, target, "http", http=HttpRequest("GET", plain))
     granted = http.allowed and not http.observed

@@ -184,3 +184,14 @@ def test_another_spelling_of_a_path_with_policies_of_its_own_is_refused(path: by
     with pytest.raises(HttpRefused) as refused:
         route(path, BOTH, policy)
     assert refused.value.reason is Reason.HTTP_BAD_TARGET
+
+
+def test_an_announced_endpoint_has_the_policies_of_its_stream_though_every_path_is_granted() -> None:
+    stands = standing(("", "Service", "github"), ("outrider.dev", "Backend", "github"))
+    objects = [allow("s", None, kind="Service"), allow("b", inline("tools")), stands, backend()]
+    policy = compile_policy(load_objects(objects), labels={}, namespace="tools")
+    learned = {endpoint_key(9000, "/messages"): "/mcp", endpoint_key(9000, "/both"): None}
+    routed = route(b"/messages", BOTH, policy, learned)
+    assert declared(routed.target) == declared(routed.neighbour) == "/mcp"
+    assert declared(route(b"/both", BOTH, policy, learned).target) is None
+    assert declared(route(b"/other", BOTH, policy, learned).target) == "/"
