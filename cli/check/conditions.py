@@ -17,8 +17,9 @@ CONTROLLER: Final = "outrider.dev/controller"
 class Verdict:
     """`said`: there is a status of ours. `stale`: it is about an older generation of the object.
 
-    `refused`, `conflict` and `unapplied` (by sidecars that refused it) are empty where there is nothing to say;
-    else reason and message. `current` of `total` sidecars run this generation, None where nobody counts.
+    `refused`, `conflict`, `unresolved` (Backends that are not there) and `unapplied` (by sidecars that refused it)
+    are empty where there is nothing to say; else reason and message. `current` of `total` sidecars run this
+    generation, None where nobody counts.
     """
 
     said: bool = False
@@ -28,6 +29,7 @@ class Verdict:
     current: int | None = None
     total: int | None = None
     unapplied: str = ""
+    unresolved: str = ""
 
     @property
     def behind(self) -> bool:
@@ -47,6 +49,7 @@ def verdict(item: Obj) -> Verdict:
         _count(applied, "current"),
         _count(applied, "total"),
         _told([one for one in conditions if one.get("reason") == "Refused"], "Applied", "False"),
+        _told(conditions, "ResolvedRefs", "False"),
     )
 
 

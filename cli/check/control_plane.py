@@ -8,8 +8,8 @@ from datetime import datetime
 from cli.check.installed import not_installed
 from cli.check.objects import counted, inner, labels_of, name_of
 from cli.check.result import Result, State, failed, judged, ok, skipped, warning
+from cli.check.rollout import replicas_of
 from cli.check.snapshot import Snapshot
-from cli.cluster.answers import Obj
 from cli.selecting.labels import matches
 from mesh.settings import installation
 from mesh.settings.table import NAMESPACE_INJECTION, VERSION
@@ -29,33 +29,19 @@ def installed(snapshot: Snapshot, now: datetime) -> Result:
     return ok(f"Deployment {installation.WEBHOOK} in namespace {snapshot.namespace}")
 
 
-def available(snapshot: Snapshot, now: datetime) -> Result:
-    """Every replica that is wanted is ready."""
-    deployment = snapshot.deployment.one
-    if deployment is None:
-        return skipped("there is no Deployment that can be read")
-    wanted = _replicas(deployment)
-    there = inner(deployment, "status", "availableReplicas") or 0
-    seen = f"{there} of {wanted} replicas are available"
-    if there >= wanted > 0:
-        return ok(seen)
-    told = (seen, *_waiting(snapshot.pods.items))
-    return failed(*told) if there == 0 else warning(*told)
-
-
 def replicas(snapshot: Snapshot, now: datetime) -> Result:
     """One replica that goes away must not stop opted-in pods from being created."""
     deployment = snapshot.deployment.one
     if deployment is None:
         return skipped("there is no Deployment that can be read")
-    wanted = _replicas(deployment)
+    wanted = replicas_of(deployment)
     return ok(f"{wanted} replicas") if wanted >= 2 else warning(counted(wanted, "replica", "replicas"))
 
 
 def disruption_budget(snapshot: Snapshot, now: datetime) -> Result:
     """Draining nodes must leave a replica."""
     deployment = snapshot.deployment.one
-    if deployment is None or _replicas(deployment) < 2:
+    if deployment is None or replicas_of(deployment) < 2:
         return skipped("there are not two replicas")
     if snapshot.disruption_budget.unread:
         return skipped(f"it cannot be read: {snapshot.disruption_budget.unread}")
@@ -109,21 +95,3 @@ def _asking(snapshot: Snapshot) -> Iterator[str]:
     if names:
         asking = counted(len(names), "namespace asks", "namespaces ask")
         yield f"{asking} for sidecars, and new pods come up without: {', '.join(names)}"
-
-
-def _replicas(deployment: Obj) -> int:
-    wanted = inner(deployment, "spec", "replicas")
-    return 1 if wanted is None else int(wanted)
-
-
-def _waiting(pods: tuple[Obj, ...]) -> Iterator[str]:
-    """Why pods of the control plane are not ready, in the kubelet's own words."""
-    for pod in pods:
-        for status in inner(pod, "status", "containerStatuses") or ():
-            waiting = inner(status, "state", "waiting")
-            if waiting:
-                message = waiting.get("message") or "no message"
-                yield f"pod {name_of(pod)}: {waiting.get('reason')}: {message}"
-        for condition in inner(pod, "status", "conditions") or ():
-            if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-                yield f"pod {name_of(pod)}: {condition.get('reason')}: {condition.get('message')}"

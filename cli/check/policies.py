@@ -6,7 +6,7 @@ told, and nothing fails, where there are XAccessPolicies.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cli.check.conditions import verdict
 from cli.check.data_documents import POLICIES_LABEL, policy_texts
@@ -15,6 +15,12 @@ from cli.check.objects import counted, inner, labels_of, name_of
 from cli.check.result import Result, State, failed, judged, ok, skipped, warning
 from cli.cluster.answers import Obj
 from mesh.policy import PolicyInvalid, load_texts, read_object_alone
+
+_KEEP_ONE = "Of Backends in conflict keep one of the two; the younger is given to nobody."
+_WRITE_BACKEND = "Write the Backends that are not there, or correct their names in the rules."
+_CORRECT = (
+    "Correct the others with `outrider policy validate FILE`; what was in force stays in force meanwhile."
+)
 
 
 @settled
@@ -103,12 +109,27 @@ def _valid_resources(agents: Agents) -> Result:
     problems = [problem for item in items for problem in _problems(item)]
     said = counted(len(policies.items), "AgentPolicy", "AgentPolicies")
     fine = f"{said} and {counted(len(backends.items), 'Backend', 'Backends')}"
-    return judged(problems, fine) if items else skipped("there are none")
+    if not items:
+        return skipped("there are none")
+    unresolved = [f"{_what(item)}: {told}" for item in policies.items if (told := verdict(item).unresolved)]
+    worst = State.FAILED if problems else State.WARNING
+    return judged([*problems, *unresolved], fine, worst, _next_steps(items, problems, unresolved))
+
+
+def _next_steps(items: Iterable[Obj], problems: list[str], unresolved: list[str]) -> str:
+    """What to do; "" where the table's one sentence says it."""
+    conflicts = sum(bool(verdict(item).conflict) for item in items)
+    steps = [
+        *([_KEEP_ONE] if conflicts else ()),
+        *([_WRITE_BACKEND] if unresolved else ()),
+        *([_CORRECT] if len(problems) > conflicts else ()),
+    ]
+    return " ".join(steps) if conflicts or unresolved else ""
 
 
 def _problems(item: Obj) -> Iterator[str]:
     """What is wrong with one object: as it is written, else as the control plane has found it."""
-    what = f"{item.get('kind')} {name_of(item)}"
+    what = _what(item)
     wrong, said = faults(item), verdict(item)
     for fault in wrong:
         yield f"{what}: {fault}"
@@ -116,6 +137,10 @@ def _problems(item: Obj) -> Iterator[str]:
         yield f"{what} is not accepted: {said.refused}"
     if said.conflict:
         yield f"{what} is in conflict: {said.conflict}"
+
+
+def _what(item: Obj) -> str:
+    return f"{item.get('kind')} {name_of(item)}"
 
 
 def _valid_texts(agents: Agents) -> Result:

@@ -13,6 +13,7 @@ from cli.check.certificates import our_entries
 from cli.check.installed import settings_of
 from cli.check.objects import ended, inner, name_of, sidecar_status
 from cli.check.permissions import needed_by_control_plane, needed_by_distribution, needed_to_install
+from cli.check.rollout import read_unready
 from cli.check.sidecar_state import NO_STATES, read_states
 from cli.check.snapshot import Access, DataPlane, Snapshot
 from cli.check.stuck import FAILED_CREATE, SUCCESSFUL_CREATE
@@ -103,10 +104,12 @@ def _control_plane(api: Reading, snapshot: Snapshot) -> Snapshot:
         return read_list(lambda: api.items(path, labelSelector=f"kubernetes.io/service-name={service}"))
 
     secret = f"/api/v1/namespaces/{space}/secrets/{installation.CA_SECRET}"
+    pods = read_list(lambda: api.items(f"/api/v1/namespaces/{space}/pods", labelSelector=_SELECTOR))
     return replace(
         snapshot,
         deployment=one("/apis/apps/v1", "deployments"),
-        pods=read_list(lambda: api.items(f"/api/v1/namespaces/{space}/pods", labelSelector=_SELECTOR)),
+        pods=pods,
+        unready=read_unready(api, space, pods.items),
         disruption_budget=one("/apis/policy/v1", "poddisruptionbudgets"),
         settings=one("/api/v1", "configmaps", installation.WEBHOOK_SETTINGS),
         service=one("/api/v1", "services"),

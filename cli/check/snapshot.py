@@ -64,8 +64,9 @@ class Snapshot:
     """All of it. `namespace` is where Outrider is installed, or is to be.
 
     `known_settings` are the platform's settings where they were read already; else `settings` has their ConfigMap.
-    `authority` is the Secret of the mesh's own CA without what it holds. `may` answers, for each Access that was
-    asked about, whether it is granted; what could not be asked is absent.
+    `unready` is what replicas of the control plane say of why they are not ready, by pod; `authority` the Secret
+    of the mesh's own CA without what it holds. `may` answers, for each Access that was asked about, whether it is
+    granted; what could not be asked is absent.
     """
 
     namespace: str = installation.NAMESPACE
@@ -74,6 +75,7 @@ class Snapshot:
     namespaces: Part = NOT_ASKED
     deployment: Part = NOT_ASKED
     pods: Part = NOT_ASKED
+    unready: Mapping[str, str] = field(default_factory=dict)
     disruption_budget: Part = NOT_ASKED
     settings: Part = NOT_ASKED
     service: Part = NOT_ASKED

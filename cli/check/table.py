@@ -355,7 +355,7 @@ TABLE: Final = (
         (
             "policies-current",
             "sidecars run the policies of today",
-            "Wait a second and check again; after that look at sidecars-connected, and at what `outrider "
+            "Wait ten seconds and check again; after that look at sidecars-connected, and at what `outrider "
             "describe pod POD` says of the configuration.",
         ),
         (

@@ -200,7 +200,7 @@ def deployment(**status: Any) -> Obj:
                 "spec": {"containers": [{"name": "webhook", "args": ["--certificates", "self"]}]},
             },
         },
-        "status": {"availableReplicas": 2, **status},
+        "status": {"availableReplicas": 2, "updatedReplicas": 2, "readyReplicas": 2, **status},
     }
 
 
@@ -290,7 +290,12 @@ def condition(kind: str, status: str = "True", reason: str = "", message: str = 
 def policy_objects(text: str = POLICIES, namespace: str = "agents", **status: Any) -> list[Obj]:
     """The documents of a text as the API server has them, run by one sidecar of one."""
     told = {
-        "conditions": [condition("Accepted"), condition("Applied"), condition("Conflicted", "False")],
+        "conditions": [
+            condition("Accepted"),
+            condition("Applied"),
+            condition("Conflicted", "False"),
+            condition("ResolvedRefs"),
+        ],
         "applied": {"current": 1, "total": 1},
     }
     documents = [one for one in yaml.safe_load_all(text) if one]

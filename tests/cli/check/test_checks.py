@@ -171,6 +171,21 @@ WAITING = {
         ],
     },
 }
+UNREADY = {
+    "metadata": {"name": "new"},
+    "status": {
+        "containerStatuses": [{"name": "webhook", "state": {"running": {}}}],
+        "conditions": [
+            {"type": "Ready", "status": "False", "message": "containers with unready status: [webhook]"}
+        ],
+    },
+}
+STUCK = {
+    "type": "Progressing",
+    "status": "False",
+    "reason": "ProgressDeadlineExceeded",
+    "message": "it has timed out progressing.",
+}
 FILES = changed(DEPLOYMENT, "spec/template/spec/containers/0/args", ["--certificates=files"])
 MOVED = cluster.injected_pod(settings=InjectionSettings(ports=Ports(inbound=16443)))
 KEPT = {"meta.helm.sh/release-name": "mesh", "meta.helm.sh/release-namespace": "old"}
@@ -256,6 +271,46 @@ DEVIATIONS = [
         "Unschedulable: no node",
     ),
     ("control-plane-available", beside(deployment=NONE), SKIPPED, "no Deployment"),
+    (
+        "control-plane-available",
+        beside(deployment=part(changed(DEPLOYMENT, "spec/replicas", 0))),
+        FAILED,
+        "it is scaled to 0",
+    ),
+    (
+        "control-plane-available",
+        beside(deployment=part(cluster.deployment(updatedReplicas=1))),
+        WARNING,
+        "2 of 2 replicas are available\n1 of 2 replicas are of the newest version of the Deployment",
+    ),
+    (
+        "control-plane-available",
+        beside(deployment=part(cluster.deployment(updatedReplicas=None))),
+        WARNING,
+        "0 of 2 replicas are of the newest version",
+    ),
+    (
+        "control-plane-available",
+        beside(deployment=part(cluster.deployment(readyReplicas=1)), pods=part(UNREADY)),
+        WARNING,
+        "1 of 2 replicas are ready\npod new: not ready: containers with unready status: [webhook]",
+    ),
+    (
+        "control-plane-available",
+        beside(
+            deployment=part(cluster.deployment(updatedReplicas=1)),
+            pods=part(UNREADY),
+            unready={"new": "no certificate yet; not synced"},
+        ),
+        WARNING,
+        "pod new: not ready: no certificate yet; not synced",
+    ),
+    (
+        "control-plane-available",
+        beside(deployment=part(cluster.deployment(updatedReplicas=1, conditions=[STUCK]))),
+        WARNING,
+        "the rollout is stuck: ProgressDeadlineExceeded: it has timed out progressing",
+    ),
     (
         "control-plane-replicas",
         beside(deployment=part(changed(DEPLOYMENT, "spec/replicas", 1))),
@@ -711,6 +766,14 @@ DEVIATIONS = [
         "AgentPolicy triage is in conflict: SameDestination",
     ),
     (
+        "policies-valid",
+        policy(
+            **condition("ResolvedRefs", "False", "BackendNotFound", "outbound[0] names Backend agents/x.")
+        ),
+        WARNING,
+        "AgentPolicy triage: BackendNotFound: outbound[0] names Backend agents/x",
+    ),
+    (
         "policies-current",
         rewritten("2026-06-01T11:00:00Z"),
         WARNING,
@@ -1086,6 +1149,28 @@ def test_a_secret_that_was_deleted_is_made_by_helm_and_by_nobody_else() -> None:
     assert "helm upgrade" in RUNS["serving-secret"](beside(secret=NONE), cluster.NOW).hint
     elsewhere = beside(secret=NONE, deployment=part(FILES))
     assert RUNS["serving-secret"](elsewhere, cluster.NOW).hint == ""
+
+
+def test_the_next_step_is_about_what_was_found() -> None:
+    conflict = condition("Conflicted", "True", "OlderExists")["conditions"]
+    unresolved = condition("ResolvedRefs", "False", "BackendNotFound")["conditions"]
+    refused = condition("Accepted", "False", "Invalid")["conditions"]
+
+    def step(*conditions: dict) -> str:
+        return RUNS["policies-valid"](policy(conditions=list(conditions)), cluster.NOW).hint
+
+    keep, write, correct = "keep one of the two; the younger is given to nobody.", "Write the", "Correct"
+    assert step(*refused) == step() == ""  # the table's says it
+    assert keep in step(*conflict)
+    assert not [one for one in (write, correct) if one in step(*conflict)]
+    assert write in step(*unresolved)
+    assert all(one in step(*conflict, *unresolved, *refused) for one in (keep, write, correct))
+
+
+def test_who_is_scaled_to_nothing_is_told_how_to_come_back() -> None:
+    none = beside(deployment=part(changed(DEPLOYMENT, "spec/replicas", 0)))
+    scale = "`kubectl -n outrider-system scale deployment outrider-webhook --replicas=2`."
+    assert RUNS["control-plane-available"](none, cluster.NOW).hint == scale
 
 
 def test_hints_about_pods_name_them() -> None:
