@@ -78,6 +78,7 @@ def distribution(
         pace,
         troubles(),
         lambda: not missing(),
+        log,
     )
 
     def problems() -> list[str]:

@@ -4,7 +4,7 @@ All in one ConfigMap, compressed, because it is of the size of the policies, and
 
     a replica's name    for each document: how many of its sidecars are to run it, how many run which generation,
                         and how many refused it, with one reason
-    `last-valid`        the last valid version of each object that is not valid as stored
+    `last-valid`        the last valid version of each object that is not valid as stored: see last_valid
 
 A replica is live while what it says changes, as seen on our own clock: it says it anew now and then with a number.
 """
@@ -15,16 +15,13 @@ import base64
 import binascii
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
-from mesh.distribution.digest import digest_of
 from webhook.distribution.compile import Compiled
-from webhook.distribution.kinds import KINDS, Key
 from webhook.distribution.mailbox import Mailbox
 from webhook.distribution.objects import Document
-from webhook.distribution.world import Kept
 
 LAST_VALID = "last-valid"
 MOST_BYTES = 16 * 1024 * 1024
@@ -45,15 +42,6 @@ class Report(msgspec.Struct):
 
     beat: int = 0
     counts: dict[str, Count] = {}
-
-
-class _Valid(msgspec.Struct, array_like=True):
-    kind: str
-    namespace: str
-    name: str
-    uid: str
-    generation: int
-    body: str
 
 
 def tally(mailboxes: Iterable[Mailbox]) -> dict[str, Count]:
@@ -110,43 +98,24 @@ def add_up(reports: Iterable[Report]) -> dict[str, Count]:
 
 def pack(value: object) -> str:
     """As a value of `binaryData`."""
-    return base64.b64encode(zlib.compress(msgspec.json.encode(value), 6)).decode()
+    return pack_encoded(msgspec.json.encode(value))
+
+
+def pack_encoded(document: bytes) -> str:
+    """The same for JSON."""
+    return base64.b64encode(zlib.compress(document, 6)).decode()
 
 
 def unpack_report(text: str) -> Report | None:
     """What a replica said; None where nobody can read it."""
     try:
-        return msgspec.json.decode(_unpacked(text), type=Report)
+        return msgspec.json.decode(unpacked(text), type=Report)
     except (ValueError, zlib.error, msgspec.MsgspecError):
         return None
 
 
-def pack_valid(kept: Mapping[tuple[Key, str], Document]) -> str:
-    """Last valid versions as a value of `binaryData`."""
-    listed = [
-        _Valid(str(key.kind), key.namespace, key.name, uid, one.generation, one.body.decode())
-        for (key, uid), one in sorted(kept.items(), key=lambda item: str(item[0]))
-    ]
-    return pack(listed)
-
-
-def unpack_valid(text: str) -> Kept:
-    """The inverse; what nobody can read is left out."""
-    try:
-        listed = msgspec.json.decode(_unpacked(text), type=list[_Valid])
-    except (ValueError, zlib.error, msgspec.MsgspecError):
-        return {}
-    kinds = {str(kind): kind for kind in KINDS}
-    kept: Kept = {}
-    for one in listed:
-        if one.kind in kinds:
-            key, body = Key(kinds[one.kind], one.namespace, one.name), one.body.encode()
-            kept[key, one.uid] = Document(key, one.generation, body, digest_of(body))
-    return kept
-
-
-def _unpacked(text: str) -> bytes:
-    """Raises ValueError and zlib.error; more than `MOST_BYTES` is cut off, and so is no JSON."""
+def unpacked(text: str) -> bytes:
+    """What was packed, JSON; of more than `MOST_BYTES` the rest is missing. Raises ValueError and zlib.error."""
     try:
         packed = base64.b64decode(text, validate=True)
     except binascii.Error as error:

@@ -14,11 +14,12 @@ from typing import Any
 from mesh.settings.installation import APPLIED
 from webhook.admission import metrics as series
 from webhook.cluster.client import ApiClient, Collection, decode
-from webhook.cluster.failures import ApiFailed, Failure, Troubles
+from webhook.cluster.failures import ApiFailed, Failure, Log, Troubles
 from webhook.cluster.pace import Pace
 from webhook.distribution.entries import Entry, Force
 from webhook.distribution.hub import Hub
 from webhook.distribution.kinds import GATEWAY, Key
+from webhook.distribution.last_valid import Packed, pack_valid, unpack_valid
 from webhook.distribution.objects import read_resource
 from webhook.distribution.reports import (
     LAST_VALID,
@@ -26,10 +27,8 @@ from webhook.distribution.reports import (
     Report,
     add_up,
     pack,
-    pack_valid,
     tally,
     unpack_report,
-    unpack_valid,
 )
 from webhook.distribution.status import status_of
 from webhook.distribution.world import Kept, World
@@ -42,6 +41,8 @@ COUNT_SECONDS = 10.0
 """How long a status in which only counts are other waits since the last."""
 MOST_WRITES = 40
 """Per cycle."""
+_MOST_NAMED = 20
+"""Documents in one line of the log."""
 
 
 @dataclass(slots=True)
@@ -103,6 +104,7 @@ class StatusWriter:
     pace: Pace
     troubles: Troubles
     synced: Callable[[], bool]
+    log: Log
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _counts: dict[str, Count] = field(default_factory=dict)
     _sums: dict[str, Count] = field(default_factory=dict)
@@ -112,6 +114,8 @@ class StatusWriter:
     _due: set[Key] = field(default_factory=set)
     _written: dict[Key, float] = field(default_factory=dict)
     _answered: bool = True
+    _packed: Packed = field(default_factory=Packed)
+    _packed_of: frozenset[tuple[Key, str, bytes]] = frozenset()
 
     def __post_init__(self) -> None:
         self.hub.answered = self._mark
@@ -175,17 +179,48 @@ class StatusWriter:
 
     async def _write_down(self) -> None:
         """The last valid versions of what is not valid now; and that replicas are gone."""
-        change: dict[str, str | None] = dict.fromkeys(self.said.dead())
+        if dead := self.said.dead():
+            await self._patch(dict.fromkeys(dead))
+        text = self._last_valid()
+        if text == self.said.valid:
+            return
+        try:
+            await self._patch({LAST_VALID: text or None})
+        except ApiFailed as error:
+            if error.failure not in (Failure.REFUSED, Failure.CONFLICT):  # 413, 422
+                raise
+            # Too large, say. Status and what replicas say must not wait for it.
+            self.troubles.failed(LAST_VALID, error)
+        else:
+            self.troubles.well(LAST_VALID)
+
+    def _last_valid(self) -> str:
         kept: Kept = {
             (entry.key, entry.meta.uid): entry.document
             for entry in self.hub.world.entries.values()
             if entry.force is Force.LAST_VALID and entry.document is not None
         }
-        text = pack_valid(kept) if kept else ""
-        if text != self.said.valid:
-            change[LAST_VALID] = text or None
-        if change:
-            await self._patch(change)
+        of = frozenset((key, uid, document.digest) for (key, uid), document in kept.items())
+        if of != self._packed_of:
+            before, self._packed, self._packed_of = self._packed, pack_valid(kept), of
+            if self._packed.left_out != before.left_out:
+                self._tell_left_out(self._packed.left_out)
+        return self._packed.text
+
+    def _tell_left_out(self, left_out: tuple[str, ...]) -> None:
+        what = (
+            "there is no room to write down their last valid versions: replicas that start later know none,"
+            " and something closed stands in for them until they are valid again"
+        )
+        error = {"error": what} if left_out else {}
+        self.log(
+            {
+                "event": "last_valid_left_out",
+                "number": len(left_out),
+                "objects": list(left_out[:_MOST_NAMED]),
+                **error,
+            }
+        )
 
     async def _write_due(self) -> None:
         world, writes = self.hub.world, 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.support.api_server import FakeApiServer, serving
 from tests.support.control_world import DOMAINS, access_policy, agent_policy, agentic_backend, backend
@@ -219,6 +220,37 @@ async def test_an_invalid_version_is_told_and_the_last_valid_one_survives_a_rest
         cluster.make(POLICIES, "agents", "mine", agent_policy({"app": "triage"}))
         await until(lambda: cluster.condition(place, "Accepted") == ("True", "Accepted"))
         await until(lambda: "last-valid" not in cluster.objects[APPLIED]["binaryData"])
+
+
+async def test_what_has_no_room_to_be_written_down_is_told_and_hinders_nothing(
+    cluster, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr("webhook.distribution.last_valid.MOST_PACKED", 100)
+    place = cluster.make(POLICIES, "agents", "mine", agent_policy({"app": "triage"}, "github"))
+    async with replica(cluster, tmp_path) as one:
+        cluster.make(POLICIES, "agents", "mine", {"outbound": "nonsense"})
+        await until(lambda: cluster.condition(place, "Accepted") == ("False", "Invalid"))
+        await until(lambda: any(line["event"] == "last_valid_left_out" for line in one.log))
+        (line,) = [line for line in one.log if line["event"] == "last_valid_left_out"]
+        assert line["objects"] == ["AgentPolicy.outrider.dev/agents/mine"]
+        assert "something closed stands in" in str(line["error"])
+        assert "last-valid" not in cluster.objects[APPLIED]["binaryData"]
+        cluster.make(POLICIES, "agents", "mine", agent_policy({"app": "triage"}))
+        await until(lambda: cluster.condition(place, "Accepted") == ("True", "Accepted"))
+        await until(lambda: [line for line in one.log if line.get("number") == 0])
+
+
+async def test_last_valid_versions_that_the_api_server_refuses_hinder_nothing(cluster, tmp_path) -> None:
+    async def refused(request: web.Request) -> web.StreamResponse | None:
+        said = await request.text() if request.method == "PATCH" else ""
+        return web.json_response({"message": "Too long"}, status=422) if "last-valid" in said else None
+
+    cluster.faults.append(refused)
+    place = cluster.make(POLICIES, "agents", "mine", agent_policy({"app": "triage"}, "github"))
+    async with replica(cluster, tmp_path) as one:
+        cluster.make(POLICIES, "agents", "mine", {"outbound": "nonsense"})
+        await until(lambda: any(line.get("subject") == "last-valid" for line in one.log))
+        await until(lambda: cluster.condition(place, "Accepted") == ("False", "Invalid"))
 
 
 async def test_conflicts_and_closed_destinations_are_told(cluster, tmp_path) -> None:
