@@ -14,7 +14,7 @@ _HASH = "pod-template-hash"
 
 def restarting(namespace: str, pods: Iterable[Obj]) -> str:
     """What to run so that pods are made anew."""
-    owners = dict.fromkeys(map(_owner, pods))
+    owners = dict.fromkeys(map(maker_of, pods))
     rolled = [f"{kind.lower()}/{name}" for kind, name in owners if kind in _ROLLED_OUT]
     others = [f"{kind} {name}" for kind, name in owners if kind not in _ROLLED_OUT]
     told = []
@@ -31,7 +31,7 @@ def _more(names: list[str]) -> str:
     return f", and the same for {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
 
 
-def _owner(pod: Obj) -> tuple[str, str]:
+def maker_of(pod: Obj) -> tuple[str, str]:
     """Kind and name of what makes the pod anew; the pod itself where nothing does."""
     for owner in inner(pod, "metadata", "ownerReferences") or ():
         if owner.get("controller"):

@@ -16,6 +16,7 @@ from cli.analyze.inventory import Item
 from cli.cluster.answers import Obj
 from cli.describe.policies import narrowing_of
 from cli.inject import label_list
+from cli.policy.naming import agent_named
 from cli.workloads import texts, workloads_in
 from mesh.policy import Documents, Narrowing, Principal
 from mesh.settings.table import NAMESPACE_INJECTION, POD_INJECT, PREFIX
@@ -30,7 +31,11 @@ _UNNARROWED = Narrowing()
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One agent. `narrowing` is what annotations take away; `problems` say why it would not be admitted."""
+    """One agent. `narrowing` is what annotations take away; `problems` say why it would not be admitted.
+
+    Of a pod in a cluster `made_by` is what makes it anew, like `deployment/triage`, and `meshed` whether it has a
+    sidecar; elsewhere they are "" and None.
+    """
 
     namespace: str
     name: str
@@ -40,6 +45,8 @@ class Agent:
     narrowing: Narrowing = _UNNARROWED
     pod: Obj | None = None
     problems: tuple[str, ...] = ()
+    made_by: str = ""
+    meshed: bool | None = None
 
     @property
     def title(self) -> str:
@@ -78,10 +85,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class NoSuchAgent(Exception):
-    """Whoever names an agent is at fault: neither the files nor the options say what it is."""
-
-
 def chosen(found: list[Agent], documents: Documents, arguments: argparse.Namespace) -> list[Agent]:
     """The agents to look at: those that `--agent` names, all that were found, or those that selectors describe.
 
@@ -94,17 +97,10 @@ def chosen(found: list[Agent], documents: Documents, arguments: argparse.Namespa
 
 
 def _named(text: str, found: list[Agent], arguments: argparse.Namespace) -> Agent:
+    if arguments.labels is None and arguments.service_account is None:
+        return agent_named(text, found, arguments.namespace)
     space, _, name = text.rpartition("/")
     space = space or arguments.namespace
-    if arguments.labels is None and arguments.service_account is None:
-        for agent in found:
-            if (agent.namespace, agent.name) == (space, name):
-                return agent
-        listed = ", ".join(one.title for one in found[:10])
-        raise NoSuchAgent(
-            f"there is no workload {space}/{name} here; known: {listed or 'none'}. "
-            "Add its manifest, or --labels KEY=VALUE,… to say what it is"
-        )
     account = arguments.service_account or "default"
     return Agent(space, name, dict(arguments.labels or {}), account, arguments.trust_domain)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cli.analyze.inventory import Item, laid_over
-from cli.check.objects import containers_of, inner
-from cli.cluster.answers import Reading
+from cli.check.objects import containers_of, ended, inner
+from cli.check.restart import maker_of
+from cli.cluster.answers import Obj, Reading
 from cli.cluster.connect import Connection
 from cli.cluster.failures import ClusterUnavailable
 from cli.cluster.parts import read_list, read_one
@@ -20,10 +23,12 @@ from cli.policy.reading import SIG_GROUP, read, warn
 from cli.policy.world import World
 from mesh.policy.documents import API_VERSION
 from mesh.settings.installation import WEBHOOK
+from mesh.settings.table import POD_INJECTED
 from webhook.admission.outcome import Namespace
 from webhook.admission.settings import InjectionSettings
 
 _OPTION = "--trust-domain"
+_TIMED = re.compile(r"(.+)-[0-9]{7,}")
 _KINDS = (
     ("/api/v1", "namespaces"),
     ("/api/v1", "pods"),
@@ -99,4 +104,13 @@ def _agents(
         if item.kind == "Pod":
             space = item.namespace(arguments.namespace)
             known = namespaces.get(space, Namespace(space))
-            yield agent_of(item.name, item.value, known, settings, arguments.trust_domain)
+            agent = agent_of(item.name, item.value, known, settings, arguments.trust_domain)
+            yield agent if item.manifest is not None else _live(agent, item.value)
+
+
+def _live(agent: Agent, pod: Obj) -> Agent:
+    kind, name = maker_of(pod)
+    if kind == "Job" and (timed := _TIMED.fullmatch(name)):
+        kind, name = "CronJob", timed[1]
+    injected = agent.labels.get(POD_INJECTED.name) == "true"
+    return replace(agent, made_by=f"{kind.lower()}/{name}", meshed=injected and not ended(pod))

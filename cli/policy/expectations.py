@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.manifests import Manifest, ManifestInvalid, read_manifests
-from cli.policy.agents import Agent
+from cli.policy.naming import NoSuchAgent, agent_named
 from cli.policy.questions import MCP_PATH, NoSuchBackend, Question, ask
 from cli.policy.world import World
 
@@ -115,17 +115,14 @@ def read_time(text: str) -> datetime | None:
 
 def check(world: World, expectations: list[Expectation]) -> list[Outcome]:
     """Ask each of the agents that it names."""
-    agents = {one.title: one for one in world.agents}
-    return [_check(world, agents, one) for one in expectations]
+    return [_check(world, one) for one in expectations]
 
 
-def _check(world: World, agents: Mapping[str, Agent], one: Expectation) -> Outcome:
-    agent = agents.get(one.question.agent)
-    if agent is None:
-        return Outcome(one, f"there is no agent {one.question.agent}; known: {', '.join(agents) or 'none'}")
+def _check(world: World, one: Expectation) -> Outcome:
     try:
+        agent = agent_named(one.question.agent, world.agents, "default")
         decision = ask(world, agent, one.question)
-    except NoSuchBackend as error:
+    except (NoSuchAgent, NoSuchBackend) as error:
         return Outcome(one, str(error))
     reason, rule = str(decision.reason), decision.rule
     by = f"{rule} ({reason})"

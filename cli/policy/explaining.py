@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +14,10 @@ from cli.output import write
 from cli.output.blocks import Block, Heading, Line, Row, Table
 from cli.policy import agents
 from cli.policy.advice import advice
-from cli.policy.agents import NoSuchAgent
 from cli.policy.conditions import Condition, conditions
 from cli.policy.expectations import read_time
 from cli.policy.loading import FINE, REFUSED, Misused, configure_settings, guarded, with_cluster, world_of
+from cli.policy.naming import agent_named
 from cli.policy.questions import Question, ask
 from cli.policy.testing import pair_of
 from cli.policy.voted import Voted
@@ -30,7 +30,7 @@ _INBOUND = "-"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("agent_name", metavar="AGENT", help="NAMESPACE/NAME of a workload")
+    parser.add_argument("agent_name", metavar="AGENT", help="NAMESPACE/NAME of a workload, or of a pod")
     parser.add_argument("backend", metavar="BACKEND", help="a Backend; - with --from")
     parser.add_argument("tool", metavar="TOOL", help="a tool; with --kind something else")
     parser.add_argument(
@@ -102,7 +102,7 @@ class Explanation:
 
 def _explain(world: World, arguments: argparse.Namespace) -> int:
     question = question_of(arguments)
-    found = explain(world, question)
+    found = explain(world, question, arguments.namespace)
     write.write(blocks(found), as_json(found), arguments.output)
     return REFUSED if arguments.fail_if_refused and not found.decision.allowed else FINE
 
@@ -129,15 +129,10 @@ def question_of(arguments: argparse.Namespace) -> Question:
     )
 
 
-def explain(world: World, question: Question) -> Explanation:
+def explain(world: World, question: Question, namespace: str = "default") -> Explanation:
     """Raises NoSuchAgent and NoSuchBackend."""
-    agent = next((one for one in world.agents if one.title == question.agent), None)
-    if agent is None:
-        known = ", ".join(one.title for one in world.agents[:10])
-        raise NoSuchAgent(
-            f"there is no agent {question.agent}; known: {known or 'none'}. "
-            "Add its manifest, or --labels KEY=VALUE,… to say what it is"
-        )
+    agent = agent_named(question.agent, world.agents, namespace)
+    question = replace(question, agent=agent.title)
     decision = ask(world, agent, question)
     found = votes(world, agent, question)
     return Explanation(

@@ -10,8 +10,9 @@ from cli.cluster import connect
 from cli.cluster.connect import BAD_INPUT
 from cli.manifests import ManifestInvalid
 from cli.platform_settings import read_settings
-from cli.policy.agents import Agent, NoSuchAgent, chosen, found_in
+from cli.policy.agents import Agent, chosen, found_in
 from cli.policy.live_tools import ServerFailed
+from cli.policy.naming import NoSuchAgent
 from cli.policy.questions import NoSuchBackend
 from cli.policy.reading import Read, read, warn
 from cli.policy.world import World
@@ -50,7 +51,7 @@ def configure_settings(parser: argparse.ArgumentParser) -> None:
 def documents_of(paths: list[str]) -> tuple[Read, Documents]:
     """What files hold. Raises ManifestInvalid and PolicyInvalid."""
     if not paths:
-        raise Misused("name files with policies, a folder, or - for standard input")
+        raise Misused("name files with policies, a folder, - for standard input, or --live-cluster")
     found = read(paths)
     if not found.texts:
         raise Misused(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cli.cluster import connect
 from cli.cluster.connect import BAD_INPUT
 from cli.output import write
 from cli.output.blocks import Block, Heading, Line, Row, Table
@@ -14,7 +16,7 @@ from cli.policy import agents
 from cli.policy.expectations import Outcome, check, read_expectations
 from cli.policy.inventory import Tools, read_tools
 from cli.policy.live_tools import ServerFailed, list_tools
-from cli.policy.loading import FINE, REFUSED, Misused, configure_settings, guarded, world_of
+from cli.policy.loading import FINE, REFUSED, Misused, configure_settings, guarded, with_cluster, world_of
 from cli.policy.matrix import Cell, as_json, blocks, callers, inbound, outbound
 from cli.policy.reading import warn
 from cli.policy.world import World
@@ -26,7 +28,10 @@ _OWN = "backends"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="policies and manifests; folders; - for stdin"
+        "files", nargs="*", metavar="FILE", help="policies and manifests; folders; - for stdin"
+    )
+    parser.add_argument(
+        "--live-cluster", action="store_true", help="take what is in the cluster, files laid over it"
     )
     parser.add_argument(
         "--tools",
@@ -56,15 +61,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     agents.configure(parser)
     configure_settings(parser)
     write.configure(parser)
+    connect.configure(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Test; 0, 1 when an expectation fails, 2 when the input is wrong or not in force as it is written."""
-    return guarded(lambda: _run(arguments))
+    if arguments.live_cluster:
+        return guarded(
+            lambda: with_cluster(arguments, lambda world: _run(_shown(world, arguments), arguments))
+        )
+    return guarded(lambda: _run(world_of(arguments.files, arguments), arguments))
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    world = world_of(arguments.files, arguments)
+def _shown(world: World, arguments: argparse.Namespace) -> World:
+    """Of a cluster, unless agents are named: one pod with a sidecar of each workload, which has one template."""
+    if arguments.agent:
+        return world
+    meshed = [one for one in world.agents if one.meshed is not False]
+    first = {(one.namespace, one.made_by or one.name): one for one in reversed(meshed)}
+    return replace(world, agents=list(reversed(first.values())))
+
+
+def _run(world: World, arguments: argparse.Namespace) -> int:
     if arguments.expect is not None:
         outcomes = check(world, read_expectations(arguments.expect))
         write.write(_told(outcomes), [_outcome_json(one) for one in outcomes], arguments.output)

@@ -67,7 +67,7 @@ def test_without_agents_there_is_one_for_each_set_of_selectors(outrider, policie
 def test_an_unknown_agent_is_an_error_with_a_hint(outrider, manifests) -> None:
     code, _, err = outrider("test", manifests, "--agent", "agents/nobody")
     assert code == 2
-    assert "there is no workload agents/nobody here; known: agents/triage" in err
+    assert "there is no agent agents/nobody; known: agents/triage" in err
     assert "--labels" in err
 
 
