@@ -40,6 +40,7 @@ from webhook.timed_site import TimedSite
 
 RELOAD_SECONDS = 30.0
 SERVING_LIFETIME = timedelta(days=365)
+_GET_KEYS = "Those of a cluster: kubectl get --raw /openid/v1/jwks > FILE"
 
 Extend = Callable[[web.Application], contextlib.AbstractAsyncContextManager[None]]
 """Adds routes to the application, and runs what they need."""
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace, extend: Extend = lambda _application: conte
         JsonRefused,
         CertificateUnusable,
     ) as refused:  # IdentityInvalid is a ValueError
-        print(f"webhook.identity.ca: {refused}", file=sys.stderr)
+        print(f"{options.program}: {refused}", file=sys.stderr)
         return 1
     return 0
 
@@ -86,7 +87,10 @@ async def _serve(options: argparse.Namespace, extend: Extend) -> None:
         federated=lambda: federated,
         refresh_seconds=options.refresh_seconds,
     )
-    certificate = _serving_certificate(options.serving, options.name, authorities)
+    try:
+        certificate = _serving_certificate(options.serving, options.name, authorities)
+    except (OSError, CertificateUnusable) as unusable:
+        raise ValueError(f"--serving: {unusable}") from unusable
     application = control_application(Proofs(authorities, reviewer, _now), _audit, ca=server)
     runner = control_runner(application)
     async with contextlib.AsyncExitStack() as stack:
@@ -94,8 +98,11 @@ async def _serve(options: argparse.Namespace, extend: Extend) -> None:
         await stack.enter_async_context(extend(application))
         await runner.setup()
         host, _, port = options.listen.rpartition(":")
-        site = TimedSite(runner, host, int(port), ssl_context=certificate.context)
-        await site.start()
+        try:
+            site = TimedSite(runner, host, int(port), ssl_context=certificate.context)
+            await site.start()
+        except (OSError, ValueError) as unusable:
+            raise ValueError(f"--listen {options.listen}: {unusable}") from unusable
         _announce(options.trust_domain, host, runner)
         await _until_signal(authorities, certificate)
 
@@ -134,11 +141,16 @@ def _serving_certificate(folder: Path, names: list[str], authorities: InMemory) 
 
 
 def _issuer_keys(path: Path) -> Mapping[str, PublicKey]:
-    value = parse(path.read_bytes()).value
+    try:
+        value = parse(path.read_bytes()).value
+    except (OSError, JsonRefused) as unusable:
+        raise ValueError(f"--issuer-keys: {path} cannot be read: {unusable}. {_GET_KEYS}") from unusable
     keys = value.get("keys") if isinstance(value, dict) else None
     found = jwt_keys_of(keys) if isinstance(keys, list) else {}
     if not found:
-        raise ValueError(f"{path} holds no keys of an issuer (a JWKS document with kid, RSA or EC)")
+        raise ValueError(
+            f"--issuer-keys: {path} holds no keys of an issuer (a JWKS document with kid, RSA or EC). {_GET_KEYS}"
+        )
     return found
 
 
@@ -161,6 +173,7 @@ def _now() -> datetime:
 def make_parser(program: str, description: str) -> argparse.ArgumentParser:
     """The options of a CA by itself."""
     parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.set_defaults(program=program)
     add = parser.add_argument
     add("--trust-domain", required=True, type=_trust_domain, metavar="NAME")
     add("--listen", default="127.0.0.1:8444", metavar="HOST:PORT", help="default: %(default)s")

@@ -20,6 +20,7 @@ import pytest
 from mesh.identity.bundle_document import BundleDocument, bundle_to_object, jwk_of
 from mesh.identity.ca import make_authority
 from tests.support.ca import AUDIENCE, ISSUER, TokenIssuer, WallClock
+from webhook.distribution.__main__ import main as distribution
 from webhook.identity.ca import main
 
 SECONDS = 20
@@ -120,6 +121,27 @@ def test_what_it_needs_and_cannot_have_ends_it(
     spoil(tmp_path)
     assert main(arguments(tmp_path)) == 1
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [None, "{}", "{"])
+def test_whose_keys_are_missing_is_told_with_the_option_and_where_to_get_them(
+    tmp_path: Path, tokens: TokenIssuer, capsys: pytest.CaptureFixture[str], content: str | None
+) -> None:
+    keys = tmp_path / "issuer.json"
+    keys.unlink() if content is None else keys.write_text(content)
+    (tmp_path / "documents").mkdir()
+    assert distribution(arguments(tmp_path, f"--documents={tmp_path / 'documents'}")) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"python -m webhook.distribution: --issuer-keys: {keys} ")
+    assert "kubectl get --raw /openid/v1/jwks" in err
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:http", "203.0.113.1:1"])
+def test_where_it_cannot_listen_is_told_with_the_option(
+    tmp_path: Path, tokens: TokenIssuer, capsys: pytest.CaptureFixture[str], listen: str
+) -> None:
+    assert main(arguments(tmp_path, f"--listen={listen}")) == 1
+    assert f"python -m webhook.identity.ca: --listen {listen}: " in capsys.readouterr().err
 
 
 def spoiled_certificate(folder: Path) -> None:
