@@ -121,7 +121,10 @@ class CaKeeper:
         force = self.in_force
         first = force.empty and force.keyring is None
         return (
-            (first or self.leading()) and force.secret is not None and not force.fault and not force.others_sign
+            (first or self.leading())
+            and force.secret is not None
+            and not force.fault
+            and not force.others_sign
         )
 
     async def _store(self, step: Step, keyring: Keyring) -> None:
