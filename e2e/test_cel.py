@@ -219,6 +219,6 @@ def test_made_up_expressions_have_the_answers_of_cel_go(cel_go: Path, made: list
 
 
 def unlike(line: str) -> bool:
-    """Ours refuses to compare a literal with a number of another kind, such as 2u with size(l), when it compiles."""
+    """Ours refuses to compile comparisons of a literal with a number of another kind, as of 2u with size(l)."""
     expression, _, verdicts = line.rpartition(" with {")
     return ": invalid, cel-go says" in verdicts and re.search(r"\d(u|\.\d)", expression) is not None
