@@ -212,7 +212,9 @@ def test_changes_around_a_restart_of_the_api_server_arrive_and_sidecars_stay_con
     grant_through_outage(kube, "after-the-restart")
     arrived = sidecars.until_granted("after-the-restart")
     print(f"API server restarted: in force everywhere {arrived[-1] - began:.2f} s after it was ready")
-    assert {one.name: one.plane.health().since for one in sidecars.clients} == since
+    # Nobody is sent away; one may still be on its way from the replica that it was asked to leave before.
+    anew = [one for one in sidecars.clients if one.plane.health().since != since[one.name]]
+    assert len(anew) <= len(since) // 50, [(one.name, one.plane.health()) for one in anew]
     path = kube.path("AgentPolicy", NAMESPACE)
     assert gone(kube, path, version), "whoever watched from before had to list anew"
     outrider.ready()
