@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "control-plane.md").read_text(encoding="utf-8")
-SECONDS = 30
+SECONDS = 90
 
 
 def script(plane: int, forward: int) -> str:
