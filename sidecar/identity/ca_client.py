@@ -30,10 +30,11 @@ from mesh.identity.svid import X509Svid
 from mesh.protocol.http1.heads import Headers
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.target import Target
+from mesh.protocol.http1.whole import AnswerTruncatable
 from sidecar.control.failed import CallFailed, Cause, explained, place, refused
 from sidecar.control.proof import Proof
 from sidecar.control.trust import ControlTrust
-from sidecar.identity.https_call import AnswerTruncatable, HttpsAnswer, HttpsCall, https_call
+from sidecar.identity.https_call import HttpsAnswer, HttpsCall, https_call
 
 CALL_SECONDS = 10.0
 _OF_THE_SVID = (Cause.CERTIFICATE_REFUSED, Cause.CALLER_REFUSED, Cause.TOKEN_MISSING, Cause.MALFORMED)

@@ -10,17 +10,14 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 
-from mesh.protocol.http1.heads import UNTIL_CLOSE, Headers, ResponseHead
+from mesh.protocol.http1.heads import Headers
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.reader import ResponseReader
 from mesh.protocol.http1.target import Target
+from mesh.protocol.http1.whole import WholeAnswer
 from mesh.protocol.http1.write import encode_request_head
 
 READ_BYTES = 64 * 1024
-
-
-class AnswerTruncatable(Exception):
-    """The answer has no declared length, so nobody could tell whether it is whole; the server is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ def _encoded(server: Target, call: HttpsCall) -> bytes:
 
 
 async def _answer(stream: asyncio.StreamReader, method: str, limits: HttpLimits) -> HttpsAnswer:
-    sink = _Whole()
+    sink = WholeAnswer()
     reader = ResponseReader(sink, limits)
     reader.expect(method)
     while not sink.complete:
@@ -78,28 +75,4 @@ async def _answer(stream: asyncio.StreamReader, method: str, limits: HttpLimits)
             reader.feed(data)
         else:
             reader.eof()
-    return HttpsAnswer(sink.status, sink.headers, b"".join(sink.parts))
-
-
-class _Whole:
-    """Collects one answer."""
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.headers: Headers = []
-        self.parts: list[bytes] = []
-        self.complete = False
-
-    def on_interim(self, head: ResponseHead) -> None:
-        """100 Continue and its like say nothing of the answer."""
-
-    def on_response(self, head: ResponseHead) -> None:
-        if head.body_length == UNTIL_CLOSE:
-            raise AnswerTruncatable("the answer has neither Content-Length nor chunks")
-        self.status, self.headers = head.status, head.headers
-
-    def on_body(self, data: bytes) -> None:
-        self.parts.append(data)
-
-    def on_response_end(self) -> None:
-        self.complete = True
+    return HttpsAnswer(sink.status, sink.headers, sink.body)

@@ -15,10 +15,11 @@ from typing import Final
 from urllib.parse import urljoin
 
 from mesh.protocol.http1.errors import HttpRefused
-from mesh.protocol.http1.heads import Headers, ResponseHead, header
+from mesh.protocol.http1.heads import header
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.protocol.http1.reader import ResponseReader
 from mesh.protocol.http1.target import Target, absolute_form
+from mesh.protocol.http1.whole import AnswerTruncatable, WholeAnswer
 from mesh.protocol.http1.write import encode_request_head
 from webhook.identity.tls_chain import peer_chain
 
@@ -43,14 +44,16 @@ async def fetch(url: str, context: ssl.SSLContext, check: Check, seconds: float 
             for _ in range(MOST_REDIRECTS + 1):
                 answer = await _get(_target(url), context, check)
                 if answer.status == 200:
-                    return b"".join(answer.parts)
+                    return answer.body
                 url = _followed(url, answer)
     except HttpRefused as malformed:
         raise FetchFailed(f"{url}: no answer that can be read: {malformed.detail}") from malformed
+    except AnswerTruncatable as malformed:
+        raise FetchFailed(f"{url}: {malformed}") from malformed
     raise FetchFailed(f"{url}: more than {MOST_REDIRECTS} redirects")
 
 
-def _followed(url: str, answer: _Answer) -> str:
+def _followed(url: str, answer: WholeAnswer) -> str:
     location = header(answer.headers, b"location")
     if answer.status not in _TEMPORARY or location is None:
         where = "" if location is None else f" to {location.decode('ascii', 'replace')[:200]}"
@@ -65,7 +68,7 @@ def _target(url: str) -> Target:
     return target
 
 
-async def _get(target: Target, context: ssl.SSLContext, check: Check) -> _Answer:
+async def _get(target: Target, context: ssl.SSLContext, check: Check) -> WholeAnswer:
     stream, writer = await asyncio.open_connection(
         target.host, target.port, ssl=context, server_hostname=target.host
     )
@@ -74,7 +77,7 @@ async def _get(target: Target, context: ssl.SSLContext, check: Check) -> _Answer
         host = f"[{target.host}]" if ":" in target.host else target.host
         headers = [(b"host", f"{host}:{target.port}".encode("ascii")), (b"connection", b"close")]
         writer.write(encode_request_head("GET", target.path, headers))
-        answer = _Answer()
+        answer = WholeAnswer()
         reader = ResponseReader(answer, HttpLimits(body_bytes=MOST_BYTES))
         reader.expect("GET")
         while not answer.complete:
@@ -85,25 +88,3 @@ async def _get(target: Target, context: ssl.SSLContext, check: Check) -> _Answer
         return answer
     finally:
         writer.transport.abort()
-
-
-class _Answer:
-    """Collects one answer."""
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.headers: Headers = []
-        self.parts: list[bytes] = []
-        self.complete = False
-
-    def on_interim(self, head: ResponseHead) -> None:
-        """Says nothing of the answer."""
-
-    def on_response(self, head: ResponseHead) -> None:
-        self.status, self.headers = head.status, head.headers
-
-    def on_body(self, data: bytes) -> None:
-        self.parts.append(data)
-
-    def on_response_end(self) -> None:
-        self.complete = True
