@@ -50,6 +50,12 @@ class Plane:
     led: list[Callable[[], None]] = field(default_factory=list)
     """Called whenever this replica may have begun or ceased to lead."""
 
+    def tell_who_leads(self, candidate: Candidate) -> None:
+        """This replica may have begun or ceased to lead."""
+        self.metrics.set(series.LEADER, candidate.leading)
+        for tell in self.led:
+            tell()
+
     def troubles(self) -> Troubles:
         """Counts failures of calls, and logs each change."""
 
@@ -111,7 +117,7 @@ def self_certificates(
     terms: Terms | None = None,
 ) -> SelfCertificates:
     """Put the parts together; nothing runs yet."""
-    terms, troubles, metrics = terms or Terms(), plane.troubles(), plane.metrics
+    metrics = plane.metrics
     places = Places(names.namespace, names.secret, {names.mutating: MUTATING, names.validating: VALIDATING})
     wake = asyncio.Event()
 
@@ -120,10 +126,8 @@ def self_certificates(
         authority = observed.found.material.authority
         expiry = 0.0 if authority is None else authority.certificate.not_valid_after_utc.timestamp()
         metrics.set(series.AUTHORITY_EXPIRY, expiry)
-        metrics.set(series.LEADER, candidate.leading)
         wake.set()
-        for tell in plane.led:
-            tell()
+        plane.tell_who_leads(candidate)
 
     def faulty(entry: dict[str, object]) -> None:
         if "error" in entry or "faults" in entry:
@@ -138,18 +142,7 @@ def self_certificates(
         faulty,
         changed,
     )
-    candidate = Candidate(
-        plane.client,
-        names.namespace,
-        names.lease,
-        Election(names.identity, terms),
-        terms,
-        plane.pace,
-        troubles,
-        plane.log,
-        plane.now,
-        changed,
-    )
+    candidate = _candidate(plane, names, terms, changed)
     keeper = Keeper(
         plane.client,
         places,
@@ -157,7 +150,7 @@ def self_certificates(
         lambda: candidate.leading,
         lifetimes,
         plane.pace,
-        troubles,
+        plane.troubles(),
         plane.log,
         plane.now,
         lambda act: metrics.add(series.CERTIFICATE_ACTS, str(act)),
@@ -168,14 +161,13 @@ def self_certificates(
 
 def lone_candidate(plane: Plane, names: Names, terms: Terms | None = None) -> Candidate:
     """Who leads, where the webhook has no authority of its own to look after."""
+    candidate = _candidate(plane, names, terms, lambda: plane.tell_who_leads(candidate))
+    return candidate
+
+
+def _candidate(plane: Plane, names: Names, terms: Terms | None, changed: Callable[[], None]) -> Candidate:
     terms = terms or Terms()
-
-    def changed() -> None:
-        plane.metrics.set(series.LEADER, candidate.leading)
-        for tell in plane.led:
-            tell()
-
-    candidate = Candidate(
+    return Candidate(
         plane.client,
         names.namespace,
         names.lease,
@@ -187,7 +179,6 @@ def lone_candidate(plane: Plane, names: Names, terms: Terms | None = None) -> Ca
         plane.now,
         changed,
     )
-    return candidate
 
 
 def _tasks(

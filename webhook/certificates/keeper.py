@@ -7,7 +7,6 @@ made anew. Whether we still lead is asked before every single write.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +18,7 @@ from webhook.certificates.observed import Observed
 from webhook.certificates.plan import Act, Step, next_step, perform
 from webhook.cluster.client import ApiClient, Collection
 from webhook.cluster.failures import ApiFailed, Failure, Log, Troubles
-from webhook.cluster.pace import Pace
+from webhook.cluster.pace import Pace, work_when_woken
 
 MUTATING = Collection(PREFIX, "mutatingwebhookconfigurations")
 VALIDATING = Collection(PREFIX, "validatingwebhookconfigurations")
@@ -61,13 +60,7 @@ class Keeper:
 
     async def run(self) -> None:
         """Work whenever something changes or is due, until cancelled."""
-        while True:
-            self.changed.clear()
-            seconds = await self.work()
-            with contextlib.suppress(TimeoutError):
-                # Not wait_for, which loses a cancellation that comes together with the event (Python 3.11).
-                async with asyncio.timeout(seconds):
-                    await self.changed.wait()
+        await work_when_woken(self.changed, self.work)
 
     async def work(self) -> float:
         """Do what can be done now; in how many seconds to look again, if nothing changes before."""

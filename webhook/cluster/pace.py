@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -27,3 +28,14 @@ class Pace:
         """Seconds to wait after the failure number `attempt` (from 0) in a row, and at least `retry_after`."""
         longest = min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** min(attempt, 10))
         return float(max(retry_after, longest * (0.5 + self.chance() / 2)))
+
+
+async def work_when_woken(woken: asyncio.Event, work: Callable[[], Awaitable[float]]) -> None:
+    """Do `work` whenever it is woken, and after as many seconds as it says, until cancelled."""
+    while True:
+        woken.clear()
+        seconds = await work()
+        with contextlib.suppress(TimeoutError):
+            # Not wait_for, which loses a cancellation that comes together with the event (Python 3.11).
+            async with asyncio.timeout(seconds):
+                await woken.wait()

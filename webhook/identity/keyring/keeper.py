@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +20,7 @@ from mesh.settings.installation import ROOTS, ROOTS_KEY
 from webhook.certificates.observed import One
 from webhook.cluster.client import ApiClient, Collection, Document, decode
 from webhook.cluster.failures import ApiFailed, Failure, Log, Troubles
-from webhook.cluster.pace import Pace
+from webhook.cluster.pace import Pace, work_when_woken
 from webhook.identity.keyring.in_force import InForce
 from webhook.identity.keyring.plan import Act, Step, next_step, perform
 from webhook.identity.keyring.stored import KEYRING_KEY, write_keyring
@@ -75,13 +74,7 @@ class CaKeeper:
 
     async def run(self) -> None:
         """Work whenever something changes or is due, until cancelled."""
-        while True:
-            self.changed.clear()
-            seconds = await self.work()
-            with contextlib.suppress(TimeoutError):
-                # Not wait_for, which loses a cancellation that comes together with the event (Python 3.11).
-                async with asyncio.timeout(seconds):
-                    await self.changed.wait()
+        await work_when_woken(self.changed, self.work)
 
     async def work(self) -> float:
         """Do what can be done now; in how many seconds to look again, if nothing changes before."""
