@@ -15,11 +15,12 @@ import uvloop
 
 from mesh.policy.documents import Documents
 from mesh.policy.errors import PolicyInvalid
-from sidecar.app import Sidecar, bind_error
+from sidecar.app import Sidecar
 from sidecar.config import SidecarConfig, load_config
 from sidecar.environment import CONFIG_VARIABLE
 from sidecar.interception.declared import TrustNotWritten
 from sidecar.policies import load_files
+from sidecar.proxy.listener import bind_error
 
 INVALID = 2
 

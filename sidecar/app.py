@@ -167,7 +167,7 @@ class Sidecar:
         listener = kind(name, make, self._ticker, most, crowded)
         await listener.start(*address)
         self._listeners[name] = listener
-        self._own.add(address, _split(listener.address))
+        self._own.add(address, listener.bound)
 
     async def _first_configuration(self) -> None:
         if self._control is not None and not self._stop.is_set():
@@ -391,13 +391,3 @@ def _tick_seconds(config: SidecarConfig) -> float:
     limits = config.limits
     used = [s for s in (limits.idle_seconds, limits.head_seconds, limits.upstream_idle_seconds) if s]
     return min([1.0, *(seconds / 4 for seconds in used)])
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def bind_error(error: OSError) -> str:
-    """A sentence for an address that cannot be bound."""
-    return f"cannot listen: {error.strerror or error}; is another process on that port?"

@@ -7,7 +7,7 @@ import errno
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from sidecar.addresses import EVERY_ADDRESS
+from sidecar.addresses import EVERY_ADDRESS, Address, spelled
 from sidecar.proxy.dial import keep_alive
 from sidecar.proxy.ticker import Ticker, Watched
 
@@ -76,9 +76,14 @@ class Listener:
     @property
     def address(self) -> str:
         """The bound `host:port`, once started."""
+        return spelled(self.bound)
+
+    @property
+    def bound(self) -> Address:
+        """The same as host and port."""
         assert self._server is not None  # noqa: S101 - asked only after start
         host, port = self._server.sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return str(host), int(port)
 
     @property
     def connections(self) -> tuple[Connection, ...]:
@@ -131,3 +136,8 @@ class Listener:
                 connection.transport.abort()
             return False
         return True
+
+
+def bind_error(error: OSError) -> str:
+    """A sentence for an address that cannot be bound."""
+    return f"cannot listen: {error.strerror or error}; is another process on that port?"

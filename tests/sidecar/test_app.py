@@ -14,7 +14,7 @@ import pytest
 
 from mesh.policy.load import load_texts
 from mesh.reasons import Reason
-from sidecar.app import Sidecar, bind_error
+from sidecar.app import Sidecar
 from sidecar.config import (
     AgentSettings,
     ApplicationSettings,
@@ -25,6 +25,7 @@ from sidecar.config import (
     SidecarConfig,
 )
 from sidecar.limits import Limits
+from sidecar.proxy.listener import bind_error
 from sidecar.telemetry import names
 from tests.support.loopback import (
     POLICY,
