@@ -20,6 +20,7 @@ from e2e.cluster.installation import Installation
 from e2e.cluster.kube import Kube, workload
 from e2e.cluster.node import Node
 from e2e.cluster.test_agents import PORT, program
+from e2e.cluster.tools_server import of_image, server, service
 from e2e.pods import document
 from mesh.settings.table import SIDECAR_CONTAINER
 from webhook.distribution.status import CONTROLLER
@@ -124,7 +125,7 @@ def readers(outrider: Installation, kube: Kube, kubelet: Node, python_v2: Path) 
         began = time.monotonic()
         kube.until(lambda: create(kube, BACKENDS, backend()), "the kinds are served")
         kube.until(lambda: create(kube, POLICIES, policy("granted")), "both of them")
-        kube.apply(workload("Deployment", "tools", server(str(python_v2))), namespace=NAMESPACE)
+        kube.apply(workload("Deployment", "tools", server(str(python_v2), IMAGE)), namespace=NAMESPACE)
         kube.wait_rollout("tools", NAMESPACE)
         made = Readers(kube, began)
         kube.until(made.ours, "the kinds are picked up", outrider.namespace, LOOKED_FOR_SECONDS)
@@ -152,35 +153,10 @@ def backend() -> Json:
     return {"apiVersion": f"{AGENTIC}/v0alpha0", "kind": "XBackend", "metadata": meta, "spec": spec}
 
 
-def service() -> Json:
-    spec = {"selector": {"app": "tools"}, "ports": [{"port": PORT}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "tools"}, "spec": spec}
-
-
-def server(python: str) -> Json:
-    command = [
-        python,
-        "-m",
-        "e2e.servers.backwards",
-        "--port",
-        str(PORT),
-        "--host",
-        "0.0.0.0",
-        "--host",
-        "::",
-    ]
-    return of_image(program("tools", command, "transparent", ports=[{"containerPort": PORT}]))
-
-
 def client(python: str) -> Json:
     url = f"http://{HOST}:{PORT}/mcp"
     command = [python, "-m", "e2e.cluster.standing_client", url, "forbidden_there", "granted"]
-    return of_image(program(CLIENT, command, "transparent"))
-
-
-def of_image(made: Json) -> Json:
-    made["spec"]["containers"][0]["image"] = IMAGE
-    return made
+    return of_image(program(CLIENT, command, "transparent"), IMAGE)
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ from e2e.cluster.kube import Kube, pod, workload
 from e2e.cluster.node import Node
 from e2e.cluster.readyz import readyz, sidecar_restarts, wait_restarted
 from e2e.cluster.test_agents import PORT, program
+from e2e.cluster.tools_server import of_image, server, service
 from e2e.pods import document
 from mesh.settings import installation as names
 from mesh.settings.table import SIDECAR_CONTAINER
@@ -93,7 +94,7 @@ def agents(outrider: Installation, kube: Kube, kubelet: Node, python_v2: Path) -
         stack.callback(remove_namespace, kube, NAMESPACE)
         kube.until(lambda: kube.get("ServiceAccount", "default", NAMESPACE), "the account is there")
         kube.apply(*policies(), service(), namespace=NAMESPACE)
-        kube.apply(workload("Deployment", "tools", server(str(python_v2))), namespace=NAMESPACE)
+        kube.apply(workload("Deployment", "tools", server(str(python_v2), IMAGE)), namespace=NAMESPACE)
         kube.wait_rollout("tools", NAMESPACE)
         for name, capture in CLIENTS.items():
             kube.create(client(name, capture, str(python_v2)), namespace=NAMESPACE)
@@ -113,34 +114,9 @@ def policies() -> list[Json]:
     return [backend, clients, document("AgentPolicy", "tools", selector=served, **inbound(TOOLS))]
 
 
-def service() -> Json:
-    spec = {"selector": {"app": "tools"}, "ports": [{"port": PORT}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "tools"}, "spec": spec}
-
-
-def server(python: str) -> Json:
-    command = [
-        python,
-        "-m",
-        "e2e.servers.backwards",
-        "--port",
-        str(PORT),
-        "--host",
-        "0.0.0.0",
-        "--host",
-        "::",
-    ]
-    return of_image(program("tools", command, "transparent", ports=[{"containerPort": PORT}]))
-
-
 def client(name: str, capture: str, python: str) -> Json:
     command = [python, "-m", "e2e.cluster.standing_client", f"http://{HOST}:{PORT}/mcp", *TOOLS]
-    return of_image(program(name, command, capture, labels=ROLE, restartPolicy="Never"))
-
-
-def of_image(made: Json) -> Json:
-    made["spec"]["containers"][0]["image"] = IMAGE
-    return made
+    return of_image(program(name, command, capture, labels=ROLE, restartPolicy="Never"), IMAGE)
 
 
 @pytest.fixture(autouse=True)
