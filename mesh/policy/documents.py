@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mesh.policy.access.documents import AccessPolicy, TargetRef, XBackend
+    from mesh.policy.credentials import Credential
+    from mesh.policy.user_auth import UserAuth
 
 API_VERSION = "outrider.dev/v1alpha1"
 EVERY_BACKEND = "*"
@@ -86,6 +88,8 @@ class Backend:
     port: int
     path: str
     tls: BackendTls
+    credential: Credential | None = None
+    """What the sidecar puts into each request in the agent's place; None: the agent sees to that itself."""
     origin: str = ""
     """What the control plane made it from, like `XBackend.gateway.networking.x-k8s.io/tools/github`."""
 
@@ -162,6 +166,7 @@ class AgentPolicy:
     egress: Egress = Egress.DENY
     outbound: tuple[OutboundRule, ...] = ()
     inbound: tuple[InboundRule, ...] | None = None
+    users: UserAuth | None = None
 
 
 @dataclass(frozen=True, slots=True)

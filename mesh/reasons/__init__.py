@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from mesh.reasons import admission, connections, messages, policy
+from mesh.reasons import admission, connections, credentials, messages, policy
 
-_BY_CODE = {**policy.SENTENCES, **messages.SENTENCES, **connections.SENTENCES, **admission.SENTENCES}
+_BY_CODE = {
+    **policy.SENTENCES,
+    **credentials.SENTENCES,
+    **messages.SENTENCES,
+    **connections.SENTENCES,
+    **admission.SENTENCES,
+}
 
 
 class Reason(StrEnum):
@@ -49,6 +55,39 @@ class Reason(StrEnum):
     EXTERNAL_AUTH_FAILED = "external_auth_failed"
     EXTERNAL_AUTH_GRPC_MISSING = "external_auth_grpc_missing"
     EXTERNAL_AUTH_IMPOSSIBLE = "external_auth_impossible"
+
+    # Tokens of users, and what belongs to them.
+    TOKEN_MISSING = "token_missing"  # noqa: S105 - codes, not tokens
+    TOKEN_MALFORMED = "token_malformed"  # noqa: S105
+    TOKEN_TOO_LARGE = "token_too_large"  # noqa: S105
+    TOKEN_REPEATED = "token_repeated"  # noqa: S105
+    TOKEN_ALGORITHM = "token_algorithm"  # noqa: S105
+    TOKEN_ISSUER = "token_issuer"  # noqa: S105
+    TOKEN_AUDIENCE = "token_audience"  # noqa: S105
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105
+    TOKEN_NOT_YET_VALID = "token_not_yet_valid"  # noqa: S105
+    TOKEN_KEY_UNKNOWN = "token_key_unknown"  # noqa: S105
+    TOKEN_SIGNATURE = "token_signature"  # noqa: S105
+    TOKEN_INACTIVE = "token_inactive"  # noqa: S105
+    TOKEN_BOUND = "token_bound"  # noqa: S105
+    SCOPE_MISSING = "scope_missing"
+    ISSUER_UNAVAILABLE = "issuer_unavailable"
+    HANDLE_UNKNOWN = "handle_unknown"
+    HANDLE_EXPIRED = "handle_expired"
+    HANDLE_STRIPPED = "handle_stripped"
+    SUBJECT_MISSING = "subject_missing"
+    SUBJECT_AMBIGUOUS = "subject_ambiguous"
+    SESSION_OF_ANOTHER = "session_of_another"
+
+    # Credentials that the sidecar puts in.
+    CREDENTIAL_UNAVAILABLE = "credential_unavailable"
+    CREDENTIAL_REFUSED = "credential_refused"
+    CREDENTIAL_ANSWER_INVALID = "credential_answer_invalid"
+    CREDENTIAL_SECRET_MISSING = "credential_secret_missing"  # noqa: S105
+    CREDENTIAL_NOT_ACCEPTED = "credential_not_accepted"
+    CREDENTIAL_PLAIN_TEXT = "credential_plain_text"
+    PLACEHOLDER_STOPPED = "placeholder_stopped"
+    PLACEHOLDER_UNREADABLE = "placeholder_unreadable"
 
     # HTTP that cannot be passed on safely.
     HTTP_MALFORMED = "http_malformed"

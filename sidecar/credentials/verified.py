@@ -1,0 +1,34 @@
+"""A user's token that was verified, and why one was not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mesh.policy.principal import User
+from mesh.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A token that a caller brought. `expires`: seconds since 1970, of the token, without leeway.
+
+    `token` never leaves the sidecar but for an authorization server, and is in no text of this value.
+    """
+
+    user: User
+    token: str = field(repr=False)
+    expires: float
+    key: bytes = field(repr=False)
+    """SHA-256 of the token: what caches are keyed on, so that no right of one token is lent to another."""
+
+
+class TokenRefused(Exception):
+    """A token cannot be accepted: its bearer is at fault, or with ISSUER_UNAVAILABLE nobody who is here.
+
+    `detail` holds nothing of the token but names, kinds and dates.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
