@@ -1,7 +1,7 @@
 """Which credential a Backend gets: its section `credential`, as values.
 
-None of them holds a secret. A `SecretKey` names one that only the sidecar mounts; whoever writes a Backend can name
-no other file of the sidecar.
+None of them holds a secret. A `SecretKey` names one that only the sidecar mounts; whoever writes a Backend can
+name no other file of the sidecar.
 """
 
 from __future__ import annotations
