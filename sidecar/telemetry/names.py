@@ -75,6 +75,24 @@ CALLER_TOKENS_STRIPPED = Metric(
     ("backend",),
     "Headers of the agent's requests that were removed, because they carried a caller's token elsewhere.",
 )
+CREDENTIALS = Metric(
+    "outrider_credentials_total",
+    "counter",
+    ("backend", "kind", "outcome"),
+    "Credentials of Backends that were asked for, by outcome: issued, or the reason of the refusal.",
+)
+CREDENTIAL_SECONDS = Metric(
+    "outrider_credential_seconds",
+    "histogram",
+    ("backend",),
+    "Time that it took to get a credential from those who issue it, in seconds.",
+)
+CREDENTIAL_CACHE = Metric(
+    "outrider_credential_cache_total",
+    "counter",
+    ("backend", "outcome"),
+    "Credentials that were not simply there: miss, refresh (ahead of the end), negative (refused a moment ago).",
+)
 HANDSHAKES = Metric(
     "outrider_tls_handshakes_total",
     "counter",
@@ -164,6 +182,9 @@ METRICS: tuple[Metric, ...] = (
     EXTERNAL_AUTH,
     EXTERNAL_AUTH_SECONDS,
     CALLER_TOKENS_STRIPPED,
+    CREDENTIALS,
+    CREDENTIAL_SECONDS,
+    CREDENTIAL_CACHE,
     HANDSHAKES,
     CONNECTIONS,
     UPSTREAM_CONNECTIONS,

@@ -1,0 +1,332 @@
+"""What is put into requests to each Backend: looked up where it is there, obtained where it is not.
+
+What one user's token was exchanged for is kept under that token and no other, and what belongs to the agent alone
+under none. Nothing is kept of a Backend whose credential the policy in force does not name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from mesh.policy.credentials import Credential, Exchange, Hidden, IdJag, StaticSecret, WithoutUser
+from mesh.policy.documents import Backend
+from mesh.protocol.http1.heads import ResponseHead
+from mesh.reasons import Reason
+from sidecar.credentials.cache import TokenCache
+from sidecar.credentials.issued import CredentialRefused, Issued
+from sidecar.credentials.mint.secret import Held
+from sidecar.credentials.rejections import Rejections
+from sidecar.credentials.secret_files import SecretFiles
+from sidecar.credentials.step_up import FORBIDDEN, more_scopes
+from sidecar.credentials.verified import Verified
+
+UNAUTHORIZED = 401
+NONE: frozenset[str] = frozenset()
+
+
+class Minting(Protocol):
+    """How each kind of credential is had: sidecar.credentials.kinds, but for tests."""
+
+    def kind(self, credential: Credential) -> str:
+        """As users write it: `exchange`, `githubApp`."""
+        ...
+
+    def server(self, credential: Credential) -> str:
+        """Who is asked for it; empty for what needs nobody."""
+        ...
+
+    async def mint(self, backend: Backend, subject: Verified | None, scopes: frozenset[str]) -> Issued:
+        """A new one with `scopes` besides the credential's own; raises CredentialRefused."""
+        ...
+
+
+class Backends(Protocol):
+    """A policy, as far as it matters here."""
+
+    backends: tuple[Backend, ...]
+
+
+class Tell(Protocol):
+    """Who writes down what became of it: sidecar.telemetry.credential_record."""
+
+    def credential(
+        self,
+        backend: str,
+        kind: str,
+        server: str,
+        outcome: str,
+        seconds: float,
+        *,
+        expires_in: float | None = None,
+        scopes: frozenset[str] = NONE,
+        user: str | None = None,
+        actor: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """A server was asked; `outcome` is `issued` or the reason of the refusal."""
+        ...
+
+    def credential_cache(self, backend: str, outcome: str) -> None:
+        """Something was not there, is renewed, or was refused a moment ago: `miss`, `refresh`, `negative`."""
+        ...
+
+
+class _Source:
+    """The credential of one Backend; it lives as long as the policies name the same."""
+
+    __slots__ = ("backend", "credential", "gate", "held", "kind", "of_user", "server")
+
+    def __init__(
+        self, backend: Backend, credential: Credential, kind: str, server: str, gate: asyncio.Semaphore
+    ) -> None:
+        self.backend = backend
+        self.credential = credential
+        self.kind = kind
+        self.server = server
+        self.gate = gate
+        self.of_user = isinstance(credential, Exchange | IdJag)
+        self.held: Held | None = None
+
+    @property
+    def needs_user(self) -> bool:
+        """Without one there is nothing that could be exchanged."""
+        credential = self.credential
+        return self.of_user and not (
+            isinstance(credential, Exchange) and credential.without_user is WithoutUser.CLIENT_CREDENTIALS
+        )
+
+
+_Value = tuple[object, ...]
+_Key = tuple[_Source, bytes | None, frozenset[str], str | None]
+"""The source, the SHA-256 of the user's token where it is for one, the additional scopes, our SPIFFE ID."""
+
+
+class Sources:
+    """The credentials of all Backends of the policy in force, given by `use`.
+
+    `own` gives our SPIFFE ID: what was issued to one identity is not used by another. `at_once`: so many questions
+    to one server, others wait their turn. `now`: seconds since 1970; `clock`: seconds that never go back.
+    """
+
+    __slots__ = (
+        "_at_once",
+        "_by_value",
+        "_cache",
+        "_clock",
+        "_gates",
+        "_kinds",
+        "_now",
+        "_own",
+        "_rejections",
+        "_secrets",
+        "_sources",
+        "_tell",
+    )
+
+    def __init__(
+        self,
+        kinds: Minting,
+        secrets: SecretFiles,
+        tell: Tell,
+        *,
+        own: Callable[[], str | None] = lambda: None,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+        limit: int = 4096,
+        at_once: int = 64,
+    ) -> None:
+        self._kinds = kinds
+        self._secrets = secrets
+        self._tell = tell
+        self._own = own
+        self._now = now
+        self._clock = clock
+        self._at_once = at_once
+        self._cache: TokenCache[_Key] = TokenCache(limit=limit, now=now, draw=draw, counted=self._counted)
+        self._rejections: Rejections[_Key] = Rejections(limit, now)
+        self._sources: dict[Backend, _Source] = {}
+        self._by_value: dict[_Value, _Source] = {}
+        self._gates: dict[str, asyncio.Semaphore] = {}
+
+    def use(self, policy: Backends) -> None:
+        """This is the policy from now on; what belongs to Backends that it does not have like this is gone."""
+        by_value: dict[_Value, _Source] = {}
+        sources: dict[Backend, _Source] = {}
+        for backend in policy.backends:
+            credential = backend.credential
+            if credential is None or isinstance(credential, Hidden):
+                continue
+            value = _value_of(backend)
+            source = self._by_value.get(value) or self._source(backend, credential)
+            by_value[value] = sources[backend] = source
+        self._sources, self._by_value = sources, by_value
+        left = frozenset(by_value.values())
+        servers = {source.server for source in left}
+        self._gates = {server: gate for server, gate in self._gates.items() if server in servers}
+        self._cache.forget_where(lambda key: key[0] not in left)
+        self._rejections.forget_where(lambda key: key[0] not in left)
+
+    def _source(self, backend: Backend, credential: Credential) -> _Source:
+        server = self._kinds.server(credential)
+        gate = self._gates.setdefault(server, asyncio.Semaphore(self._at_once))
+        source = _Source(backend, credential, self._kinds.kind(credential), server, gate)
+        if isinstance(credential, StaticSecret):
+            source.held = Held(credential, self._secrets)
+        return source
+
+    def ready(
+        self, backend: Backend, subject: Verified | None, scopes: frozenset[str] = NONE
+    ) -> Issued | None:
+        """What is there for a request to `backend` on behalf of `subject`; None: it has to be obtained.
+
+        `scopes`: those that `rejected` gave. Hot path: a few look-ups.
+        """
+        source = self._sources.get(backend)
+        if source is None:
+            source = self._by_value.get(_value_of(backend))
+            if source is None:
+                return None
+        if source.held is not None:
+            return source.held.ready()
+        of = subject.key if subject is not None and source.of_user else None
+        return self._cache.ready((source, of, scopes, self._own()))
+
+    async def obtain(
+        self, backend: Backend, subject: Verified | None, scopes: frozenset[str] = NONE
+    ) -> Issued:
+        """The same, asked for where it is not there; raises CredentialRefused. All who wait share one question."""
+        source = self._source_of(backend)
+        if source.held is not None:
+            return self._read(source, source.held)
+        whose = subject if source.of_user else None
+        until = float("inf")
+        if whose is not None:
+            until = whose.expires
+            if until <= self._now():
+                raise CredentialRefused(Reason.TOKEN_EXPIRED, f"the token of {whose.user} has expired")
+        elif source.needs_user:
+            raise CredentialRefused(
+                Reason.SUBJECT_MISSING, f"the credential of {_name(backend)} is exchanged for a user's token"
+            )
+        mint = partial(self._mint, source, whose, scopes)
+        return await self._cache.obtain(self._key(source, whose, scopes), mint, until=until)
+
+    def rejected(
+        self,
+        backend: Backend,
+        subject: Verified | None,
+        issued: Issued,
+        head: ResponseHead,
+        scopes: frozenset[str] = NONE,
+    ) -> frozenset[str] | None:
+        """The server answered a request with this credential with 401 or 403; `scopes` as it was asked for.
+
+        None: pass the answer on. Else obtain again with these scopes and send the request once more. No more than
+        one credential in ten seconds is thrown away for a 401, however often the server says so.
+        """
+        source = self._sources.get(backend) or self._by_value.get(_value_of(backend))
+        if source is None:
+            return None
+        if head.status == FORBIDDEN:
+            return more_scopes(source.credential, scopes, head)
+        if head.status != UNAUTHORIZED:
+            return None
+        if source.held is not None:
+            return scopes if source.held.another(issued) else None
+        key = self._key(source, subject if source.of_user else None, scopes)
+        current = self._cache.ready(key)
+        if current is not None and current is not issued:
+            # Renewed while the request was under way.
+            return scopes
+        if not self._rejections.may_renew(key, issued):
+            return None
+        self._cache.forget(key, issued)
+        return scopes
+
+    def _source_of(self, backend: Backend) -> _Source:
+        source = self._sources.get(backend) or self._by_value.get(_value_of(backend))
+        if source is None:
+            raise CredentialRefused(
+                Reason.CREDENTIAL_UNAVAILABLE,
+                f"{_name(backend)} has another credential by now, or none; send the request again",
+            )
+        return source
+
+    def _key(self, source: _Source, whose: Verified | None, scopes: frozenset[str]) -> _Key:
+        return source, None if whose is None else whose.key, scopes, self._own()
+
+    def _read(self, source: _Source, held: Held) -> Issued:
+        known = held.ready()
+        if known is not None:
+            return known
+        try:
+            issued = held.obtain()
+        except CredentialRefused as refused:
+            self._told(source, None, refused.reason, 0.0, NONE, detail=refused.detail)
+            raise
+        self._told(source, None, "issued", 0.0, NONE)
+        return issued
+
+    async def _mint(self, source: _Source, whose: Verified | None, scopes: frozenset[str]) -> Issued:
+        async with source.gate:
+            began = self._clock()
+            try:
+                issued = await self._kinds.mint(source.backend, whose, scopes)
+            except CredentialRefused as refused:
+                took = self._clock() - began
+                self._told(source, whose, refused.reason, took, scopes, detail=refused.detail)
+                raise
+        lives = None if issued.expires == float("inf") else issued.expires - self._now()
+        self._told(source, whose, "issued", self._clock() - began, issued.scopes or scopes, expires_in=lives)
+        return issued
+
+    def _told(
+        self,
+        source: _Source,
+        whose: Verified | None,
+        outcome: str,
+        seconds: float,
+        scopes: frozenset[str],
+        *,
+        expires_in: float | None = None,
+        detail: str | None = None,
+    ) -> None:
+        acts = isinstance(source.credential, Exchange) and source.credential.actor and whose is not None
+        self._tell.credential(
+            _name(source.backend),
+            source.kind,
+            source.server,
+            outcome,
+            seconds,
+            expires_in=expires_in,
+            scopes=scopes,
+            user=None if whose is None else str(whose.user),
+            actor=self._own() if acts else None,
+            detail=detail,
+        )
+
+    def _counted(self, key: _Key, outcome: str) -> None:
+        self._tell.credential_cache(_name(key[0].backend), outcome)
+
+
+def _name(backend: Backend) -> str:
+    return backend.name
+
+
+def _value_of(backend: Backend) -> _Value:
+    """What a credential belongs to: a Backend that was moved elsewhere does not inherit it."""
+    return (
+        backend.namespace,
+        backend.name,
+        backend.host,
+        backend.port,
+        backend.path,
+        backend.tls,
+        backend.credential,
+    )
