@@ -39,6 +39,7 @@ from sidecar.contradictions import (
 )
 from sidecar.control_section import read_control
 from sidecar.environment import ENVIRONMENT, blamed, environment_faults, overlay
+from sidecar.hidden.variables import hidden_variables
 from sidecar.identity.endpoint import ENDPOINT_VARIABLE
 from sidecar.identity_section import read_identity
 from sidecar.limits import Limits
@@ -140,6 +141,8 @@ def _read(tree: Node, folder: Path, environment: Mapping[str, str], log: ErrorLo
         values["narrow"],
         control and control.below(folder),
         values["denials"],
+        folder / values["credentials"] if values["credentials"] else None,
+        {key: one.below(folder) for key, one in values["hiddenSecrets"].items()},
     )
 
 
@@ -227,6 +230,7 @@ _LISTEN = {
 _INBOUND = {"mode": Field(choice(InboundMode), InboundMode.STRICT), "ports": Field(port_modes, {})}
 _INTERCEPTION = {"directory": Field(text(_anything), missing="a folder that the application reads")}
 _EGRESS = {"privateAddresses": Field(choice(PrivateAddresses), PrivateAddresses.REFUSE)}
+_CREDENTIALS = {"directory": Field(text(_anything), missing="the folder with the Secrets")}
 _APPLICATION = {
     "host": Field(text(host_fault), "127.0.0.1"),
     "ports": Field(list_of(integer(1, 65535)), ()),
@@ -252,4 +256,6 @@ _FIELDS = {
         section(_EGRESS, lambda privateAddresses: EgressSettings(privateAddresses)), EgressSettings()
     ),
     "narrow": Field(read_narrowing, Narrowing()),
+    "credentials": Field(section(_CREDENTIALS, lambda directory: directory)),
+    "hiddenSecrets": Field(hidden_variables, {}),
 }

@@ -33,6 +33,7 @@ _JSON_KEYS = frozenset(
         "inbound.ports",
         "identity.files.federated",
         "identity.files.jwtSvids",
+        "hiddenSecrets",
         "narrow.policies",
         "narrow.toolsAllow",
         "narrow.toolsDeny",

@@ -11,6 +11,7 @@ from mesh.policy.narrowing import Narrowing
 from mesh.protocol.http1.target import Target
 from sidecar.addresses import Address
 from sidecar.app_probes import AppProbe
+from sidecar.hidden.variables import HiddenVariable
 from sidecar.limits import Limits
 
 
@@ -191,3 +192,7 @@ class SidecarConfig:
     control: ControlSettings | None = None
     """Where the configuration comes from while it runs; None: from the files of `policies`."""
     denials: Denials = Denials.HIDDEN
+    credentials: Path | None = None
+    """Folder of the Secrets that credentials of Backends name: a folder for each, a file for each key."""
+    hidden_secrets: Mapping[str, HiddenVariable] = field(default_factory=dict)
+    """What the agent holds placeholders for, by placeholder."""

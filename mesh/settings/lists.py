@@ -1,4 +1,4 @@
-"""Settings that hold several values, separated by commas: ports, blocks of addresses, names of variables.
+"""Settings that hold several values, separated by commas: ports, blocks of addresses, names.
 
 Read here once, so that admission refuses what the step that installs redirection would refuse: a pod that is
 turned away says why to its author, one that never starts only to its log.
@@ -15,6 +15,9 @@ from mesh.settings.values import Port
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # What every version of Kubernetes takes for the name of an environment variable.
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+# A DNS subdomain (RFC 1123), which never holds a slash, nor two dots in a row.
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SECRET = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,24 @@ class VariableList:
     def problem(self, text: str) -> str | None:
         wrong = [item for item in items(text) if not _VARIABLE.fullmatch(item)]
         return f"has what is no name of an environment variable: {', '.join(wrong)}" if wrong else None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretList:
+    """Names of Secrets, at most `most` of them."""
+
+    most: int
+
+    @property
+    def allowed(self) -> str:
+        return f"names of Secrets, comma separated, at most {self.most}"
+
+    def problem(self, text: str) -> str | None:
+        named = list(dict.fromkeys(items(text)))
+        wrong = [item for item in named if not _SECRET.fullmatch(item)]
+        if wrong:
+            return f"has what is no name of a Secret: {', '.join(wrong)}"
+        return f"names {len(named)} Secrets" if len(named) > self.most else None
 
 
 def items(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mesh.settings.kinds import ANY, Kind, Owner, Setting
-from mesh.settings.lists import CidrList, PortList, VariableList
+from mesh.settings.lists import CidrList, PortList, SecretList, VariableList
 from mesh.settings.narrow_values import PolicyNames, ToolGlobs
 from mesh.settings.values import Choice, Port, Quantity, Text, ValueType
 
@@ -24,8 +24,20 @@ TRUST_VOLUME: Final = "outrider-trust"
 TOKEN_VOLUME: Final = "outrider-token"  # noqa: S105 - the name of a volume
 HIDDEN_VOLUME: Final = "outrider-hidden-secrets"
 STATE_VOLUME: Final = "outrider-state"
+MOST_CREDENTIAL_SECRETS: Final = 16
+CREDENTIAL_VOLUMES: Final = tuple(f"outrider-credentials-{place}" for place in range(MOST_CREDENTIAL_SECRETS))
+"""One for each Secret of `credential-secrets`: a name of a Secret may be longer than that of a volume."""
 RESERVED_VOLUMES: Final = frozenset(
-    {IDENTITY_VOLUME, POLICY_VOLUME, TMP_VOLUME, TRUST_VOLUME, TOKEN_VOLUME, HIDDEN_VOLUME, STATE_VOLUME}
+    {
+        IDENTITY_VOLUME,
+        POLICY_VOLUME,
+        TMP_VOLUME,
+        TRUST_VOLUME,
+        TOKEN_VOLUME,
+        HIDDEN_VOLUME,
+        STATE_VOLUME,
+        *CREDENTIAL_VOLUMES,
+    }
 )
 
 APP_HEALTH_PATH: Final = "/app-health/"
@@ -183,6 +195,12 @@ HIDE_SECRETS = _annotation(
     "Variables whose secret the agent must never hold: it gets placeholders. What the pod, its namespace and the "
     "platform name adds up.",
 )
+CREDENTIAL_SECRETS = _annotation(
+    "credential-secrets",
+    SecretList(MOST_CREDENTIAL_SECRETS),
+    "",
+    "Secrets of the pod's namespace that only the sidecar mounts: what credentials of Backends are read from.",
+)
 EXCLUDE_INBOUND_PORTS = _annotation(
     "exclude-inbound-ports",
     PortList(),
@@ -310,11 +328,18 @@ ENV_IDENTITY_FILES_JWT_SVIDS = _env(
 )
 ENV_HIDDEN_SECRETS = _env(
     "HIDDEN_SECRETS",
-    "",
+    "hiddenSecrets",
     Text("a JSON object"),
     "{}",
     "By placeholder: the container and the variable that hold it, the files with the secret (of those that are "
-    "there the last one counts), and what stood there before. This version of the sidecar does not read it yet.",
+    "there the last one counts), and what stood there before.",
+)
+ENV_CREDENTIALS = _env(
+    "CREDENTIALS",
+    "credentials.directory",
+    Text("a path"),
+    "",
+    "Folder with one folder for each Secret that credentials of Backends name, and in it a file for each key.",
 )
 ENV_LISTEN_FORWARD = _env(
     "LISTEN_FORWARD", "listen.forward", Text("host:port, or off"), "127.0.0.1:15002", "The forward proxy."

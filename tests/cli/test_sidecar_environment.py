@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.settings.placeholders import placeholder
 from mesh.settings.trust import TRUST_DIRECTORY
 from sidecar.app_probes import GrpcProbe, HttpProbe, TcpProbe
 from sidecar.config import Decisions, InboundMode, Provider, load_config
+from sidecar.hidden.variables import HiddenVariable
 from sidecar.redirect.settings import SettingsInvalid, read_settings
 from tests.support.pods import IDENTITIES
 from webhook.admission.inject import inject
@@ -246,3 +248,25 @@ def test_what_yaml_and_the_kubelet_would_read_otherwise_arrives_as_it_was(path: 
     read = load_config(None, env).application.probes["agent/liveness"]
     assert isinstance(read, HttpProbe)
     assert unquote(read.path) == path
+
+
+def test_the_sidecar_reads_where_secrets_are_and_what_is_hidden() -> None:
+    spec = {
+        "containers": [
+            {
+                "name": "agent",
+                "env": [
+                    {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "api", "key": "token"}}},
+                    {"name": "TOKEN", "value": "$(HOME) é \U0001f600"},
+                ],
+            }
+        ]
+    }
+    annotations = {"outrider.dev/hide-secrets": "TOKEN", "outrider.dev/credential-secrets": "idp"}
+    became = inject({"metadata": {"annotations": annotations}, "spec": spec}, NAMESPACE, InjectionSettings())
+    config = load_config(None, environment_of(became, "outrider-sidecar"))
+    fake = placeholder("agent", "TOKEN")
+    assert config.credentials == Path("/run/outrider/credentials")
+    assert config.hidden_secrets == {
+        fake: HiddenVariable("agent", "TOKEN", (Path(f"/run/outrider/hidden-secrets/{fake}"),))
+    }

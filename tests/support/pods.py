@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from mesh.settings.placeholders import placeholder
 from webhook.admission.control_settings import ControlPlane
-from webhook.admission.hidden_secrets import placeholder
 from webhook.admission.identity_settings import (
     CsiVolume,
     Files,
@@ -64,6 +64,7 @@ RESERVED_MOUNTS = [
     {"name": "outrider-identity", "mountPath": "/outrider-identity"},
     {"name": "outrider-token", "mountPath": "/t"},
     {"name": "outrider-hidden-secrets", "mountPath": "/h"},
+    {"name": "outrider-credentials-0", "mountPath": "/c"},
     {"name": "outrider-trust", "mountPath": "/run/outrider/trust", "readOnly": True},
     {"name": "outrider-trust", "mountPath": "/mine"},
 ]
@@ -162,6 +163,7 @@ FORGED_VOLUMES = [
     {"name": "outrider-token", "emptyDir": {}},
     {"name": "outrider-state", "hostPath": {"path": "/"}},
     {"name": "outrider-hidden-secrets", "secret": {"secretName": "s"}},
+    {"name": "outrider-credentials-3", "hostPath": {"path": "/"}},
 ]
 ANNOTATIONS: dict[str, st.SearchStrategy[str]] = {
     "a/b": st.just("70m"),
@@ -170,6 +172,7 @@ ANNOTATIONS: dict[str, st.SearchStrategy[str]] = {
     "outrider.dev/interception": st.sampled_from(["on", "off"]),
     "outrider.dev/mtls": st.sampled_from(["strict", "permissive"]),
     "outrider.dev/hide-secrets": st.sampled_from(["TOKEN", "KEY, TOKEN", ""]),
+    "outrider.dev/credential-secrets": st.sampled_from(["idp", "s, idp", ""]),
     "outrider.dev/exclude-inbound-ports": st.sampled_from(["", "9000", "1, 2"]),
     "outrider.dev/exclude-outbound-cidrs": st.sampled_from(["", "10.0.0.0/8"]),
     "outrider.dev/tools-deny": st.just("github/delete_*"),

@@ -15,6 +15,11 @@ from mesh.settings import table
 from mesh.settings.trust import TRUST_DIRECTORY
 from webhook.admission import narrowing
 from webhook.admission.control import STATE_PATH, TOKEN_PATH, control_variables, control_volumes
+from webhook.admission.credential_secrets import (
+    credential_paths,
+    credential_variables,
+    credential_volumes,
+)
 from webhook.admission.documents import Container, EnvVar, Handler, Pod, SecurityContext, Volume, VolumeMount
 from webhook.admission.hidden_secrets import HIDDEN_PATH, hidden_volume, told_to_sidecar
 from webhook.admission.identity import identity_path, identity_variables, identity_volume
@@ -62,6 +67,7 @@ def volumes(plan: Plan, settings: InjectionSettings) -> list[Volume]:
     added: list[Volume] = [] if identity is None else [identity]
     if plan.hidden:
         added.append(hidden_volume(plan.hidden))
+    added.extend(credential_volumes(plan.credential_secrets))
     if settings.mounted_policies:
         added.append({"name": table.POLICY_VOLUME, "configMap": {"name": settings.mounted_policies}})
     added.extend(control_volumes(settings.control_plane))
@@ -81,6 +87,7 @@ def _mounts(plan: Plan, settings: InjectionSettings) -> list[VolumeMount]:
         table.POLICY_VOLUME: POLICY_PATH,
         table.TMP_VOLUME: "/tmp",  # noqa: S108 - the mount point inside the container
         table.TRUST_VOLUME: TRUST_DIRECTORY,
+        **credential_paths(plan.credential_secrets),
     }
     mounts: list[VolumeMount] = []
     for volume in volumes(plan, settings):
@@ -117,6 +124,7 @@ def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvV
     if plan.interception:
         values[table.ENV_INTERCEPTION_DIRECTORY] = TRUST_DIRECTORY
     values[table.ENV_HIDDEN_SECRETS] = told_to_sidecar(plan.hidden)
+    values |= credential_variables(plan.credential_secrets)
     if settings.denials is not Denials.HIDDEN:
         values[table.ENV_DENIALS] = settings.denials
     if settings.egress != Egress():

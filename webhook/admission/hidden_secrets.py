@@ -10,7 +10,6 @@ A secret that the application still gets in another way is not hidden, so that i
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -18,6 +17,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from mesh.reasons import Reason
+from mesh.settings.placeholders import placeholder
 from mesh.settings.table import ENV_HIDDEN_SECRETS, HIDDEN_VOLUME, HIDE_SECRETS
 from webhook.admission.documents import Container, EnvVar, Pod, Volume
 from webhook.admission.outcome import Problem
@@ -26,8 +26,6 @@ from webhook.admission.stored import encoded, stored
 from webhook.admission.trust import application_containers, keep_environment
 
 HIDDEN_PATH = "/run/outrider/hidden-secrets"
-PLACEHOLDER = "outrider-hidden-"
-"""How every placeholder begins; 32 hexadecimal digits follow."""
 
 
 class Kept(TypedDict):
@@ -63,11 +61,6 @@ class Hidden:
         """The name of the file for each of `keys`."""
         first = self.placeholder
         return tuple(f"{first}.{place}" if place else first for place in range(len(self.keys)))
-
-
-def placeholder(container: str, variable: str) -> str:
-    """The placeholder of one variable in one container."""
-    return PLACEHOLDER + hashlib.sha256(f"{container}\0{variable}".encode()).hexdigest()[:32]
 
 
 def hide(pod: Pod, variables: Iterable[str], asked: frozenset[str]) -> tuple[list[Hidden], list[Problem]]:

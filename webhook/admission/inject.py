@@ -19,6 +19,7 @@ from mesh.settings import table
 from mesh.settings.lists import PortList, items
 from webhook.admission.boundary import slack, undoing
 from webhook.admission.container import sidecar, volumes
+from webhook.admission.credential_secrets import credentials_shared
 from webhook.admission.documents import LocalReference, Pod
 from webhook.admission.hidden_secrets import hide
 from webhook.admission.node import reaching_node
@@ -100,7 +101,7 @@ def _inject(
     hidden, exposed = hide(pod, *_to_hide(pod, plan))
     if hidden:
         plan = replace(plan, hidden=tuple(hidden))
-        said.append("hidden secrets are not put in again by this version: calls that need them fail")
+    said += credentials_shared(pod, plan.credential_secrets)
     problems += [*exposed, *invalid]
     if problems:
         return Refusal.of(problems)

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from mesh.reasons import Reason
 from mesh.settings import table
+from webhook.admission.credential_secrets import credential_secrets
 from webhook.admission.hidden_secrets import Hidden
 from webhook.admission.outcome import Namespace, Problem
 from webhook.admission.parameters import Parameters
@@ -53,6 +54,11 @@ class Plan:
     def interception(self) -> bool:
         """Whether the application is to trust the sidecar's CA."""
         return self[table.INTERCEPTION.name] == "on"
+
+    @property
+    def credential_secrets(self) -> tuple[str, ...]:
+        """The Secrets that only the sidecar mounts."""
+        return credential_secrets(self[table.CREDENTIAL_SECRETS.name])
 
     def __getitem__(self, name: str) -> str:
         """The value of an annotation, by its full name."""

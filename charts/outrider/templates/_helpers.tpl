@@ -103,7 +103,7 @@ app.kubernetes.io/part-of: outrider
 
 {{/* Volumes that only the sidecar mounts. */}}
 {{- define "outrider.reservedVolumes" -}}
-["outrider-hidden-secrets", "outrider-identity", "outrider-policy", "outrider-state", "outrider-tmp", "outrider-token", "outrider-trust"]
+["outrider-hidden-secrets", "outrider-identity", "outrider-policy", "outrider-state", "outrider-tmp", "outrider-token", "outrider-trust"{{ range until 16 }}, "outrider-credentials-{{ . }}"{{ end }}]
 {{- end }}
 
 {{/* CEL: capabilities that undo transparent capture, as webhook/admission/boundary.py has them. */}}

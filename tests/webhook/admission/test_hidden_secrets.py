@@ -7,8 +7,8 @@ import json
 import pytest
 
 from mesh.reasons import Reason
+from mesh.settings.placeholders import placeholder
 from webhook.admission.ephemeral import admit_ephemeral
-from webhook.admission.hidden_secrets import placeholder
 from webhook.admission.inject import inject, unshared
 from webhook.admission.outcome import Injection, Namespace, Refusal, Skipped
 from webhook.admission.settings import InjectionSettings
@@ -69,13 +69,6 @@ def test_a_placeholder_stands_where_the_secret_was_and_only_the_sidecar_has_the_
         if any(mount["name"] == "outrider-hidden-secrets" for mount in one.get("volumeMounts") or [])
     }
     assert mounting == {"outrider-sidecar"}
-
-
-def test_it_is_said_that_this_version_does_not_put_the_secret_in_again(pod, enabled) -> None:
-    became = hidden(pod, enabled, containers=[agent(secret("TOKEN"))])
-    assert became.warnings == (
-        "hidden secrets are not put in again by this version: calls that need them fail",
-    )
 
 
 def test_a_placeholder_is_told_by_its_looks_and_differs_between_containers_and_variables() -> None:

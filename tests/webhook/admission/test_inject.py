@@ -10,11 +10,11 @@ import jsonpatch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mesh.settings.placeholders import PLACEHOLDER
 from mesh.settings.table import RESERVED_CONTAINERS, RESERVED_VOLUMES, SIDECAR_CONTAINER
 from tests.support import json_patch
 from tests.support.pods import PROXY, clean_pods, pods
 from tests.support.pods import settings as settings_of_platforms
-from webhook.admission.hidden_secrets import PLACEHOLDER
 from webhook.admission.inject import inject
 from webhook.admission.outcome import Injection, Namespace, Refusal, Skipped
 from webhook.admission.settings import InjectionSettings
