@@ -19,11 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from mesh.identity.errors import JwtInvalid
+from mesh.protocol.strict_json import JsonRefused, parse
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 MAX_TOKEN_BYTES = 16 * 1024
 MIN_RSA_BITS = 2048
+MOST_LEVELS = 64
+"""Of objects and lists in a header or in claims."""
 
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "256": hashes.SHA256(),
@@ -141,9 +144,10 @@ def _encoded(value: Mapping[str, Any]) -> str:
 
 def _object(data: bytes, what: str) -> dict[str, Any]:
     try:
-        value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as malformed:
-        raise JwtInvalid(f"the {what} of the token is no JSON: {malformed}") from malformed
+        # Strictly: where a key stands twice, readers disagree on which one counts (RFC 8725, section 2.4).
+        value = parse(data, max_depth=MOST_LEVELS).value
+    except JsonRefused as refused:
+        raise JwtInvalid(f"the {what} of the token is no JSON ({refused.reason})") from refused
     if not isinstance(value, dict):
         raise JwtInvalid(f"the {what} of the token is no JSON object")
     return value
