@@ -1,0 +1,1 @@
+"""One module for each kind of credential: how it is had from whoever issues it."""
