@@ -24,6 +24,9 @@ from pathlib import Path
 MCP_V1 = "1.30.0"
 MCP_V2 = "2.3.0"
 NODE = "24.19.0"
+AUTHLIB = "1.9.9"
+JOSERFC = "1.8.0"
+A2A = "1.3.0"
 NPM_PACKAGES = {
     "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
     "@modelcontextprotocol/server-everything": "2026.8.31",
@@ -75,6 +78,19 @@ def python_with_mcp_v2() -> Path:
     except metadata.PackageNotFoundError:
         pass
     return _venv_python(_venv(f"mcp-{MCP_V2}", [f"mcp=={MCP_V2}"]))
+
+
+@functools.cache
+def python_with_authlib() -> Path:
+    """An interpreter with Authlib, on which the second authorization server stands."""
+    return _venv_python(_venv(f"authlib-{AUTHLIB}-{JOSERFC}", [f"Authlib=={AUTHLIB}", f"joserfc=={JOSERFC}"]))
+
+
+@functools.cache
+def python_with_a2a() -> Path:
+    """An interpreter with the A2A SDK and what serves it."""
+    packages = [f"a2a-sdk[http-server]=={A2A}", "uvicorn==0.54.0"]
+    return _venv_python(_venv(f"a2a-{A2A}", packages))
 
 
 @functools.cache
@@ -176,5 +192,5 @@ def run(
 
 
 if __name__ == "__main__":
-    for part in (python_with_mcp_v1, python_with_mcp_v2, node):
+    for part in (python_with_mcp_v1, python_with_mcp_v2, python_with_authlib, node):
         print(f"{part.__name__}: {part()}")
