@@ -187,11 +187,9 @@ class Sources:
 
         `scopes`: those that `rejected` gave. Hot path: a few look-ups.
         """
-        source = self._sources.get(backend)
+        source = self._sources.get(backend) or self._find(backend)
         if source is None:
-            source = self._by_value.get(_value_of(backend))
-            if source is None:
-                return None
+            return None
         if source.held is not None:
             return source.held.ready()
         of = subject.key if subject is not None and source.of_user else None
@@ -209,10 +207,13 @@ class Sources:
         if whose is not None:
             until = whose.expires
             if until <= self._now():
-                raise CredentialRefused(Reason.TOKEN_EXPIRED, f"the token of {whose.user} has expired")
+                raise CredentialRefused(
+                    Reason.TOKEN_EXPIRED, f"Backend {backend.name}: the token of {whose.user} has expired"
+                )
         elif source.needs_user:
             raise CredentialRefused(
-                Reason.SUBJECT_MISSING, f"the credential of {_name(backend)} is exchanged for a user's token"
+                Reason.SUBJECT_MISSING,
+                f"Backend {backend.name}: its credential is exchanged for a user's token",
             )
         mint = partial(self._mint, source, whose, scopes)
         return await self._cache.obtain(self._key(source, whose, scopes), mint, until=until)
@@ -230,7 +231,7 @@ class Sources:
         None: pass the answer on. Else obtain again with these scopes and send the request once more. No more than
         one credential in ten seconds is thrown away for a 401, however often the server says so.
         """
-        source = self._sources.get(backend) or self._by_value.get(_value_of(backend))
+        source = self._find(backend)
         if source is None:
             return None
         if head.status == FORBIDDEN:
@@ -249,12 +250,16 @@ class Sources:
         self._cache.forget(key, issued)
         return scopes
 
+    def _find(self, backend: Backend) -> _Source | None:
+        """Also for a Backend of the policy before, whose requests are still under way: by what it says."""
+        return self._sources.get(backend) or self._by_value.get(_value_of(backend))
+
     def _source_of(self, backend: Backend) -> _Source:
-        source = self._sources.get(backend) or self._by_value.get(_value_of(backend))
+        source = self._find(backend)
         if source is None:
             raise CredentialRefused(
                 Reason.CREDENTIAL_UNAVAILABLE,
-                f"{_name(backend)} has another credential by now, or none; send the request again",
+                f"Backend {backend.name} has another credential by now, or none; send the request again",
             )
         return source
 
@@ -299,7 +304,7 @@ class Sources:
     ) -> None:
         acts = isinstance(source.credential, Exchange) and source.credential.actor and whose is not None
         self._tell.credential(
-            _name(source.backend),
+            source.backend.name,
             source.kind,
             source.server,
             outcome,
@@ -312,11 +317,7 @@ class Sources:
         )
 
     def _counted(self, key: _Key, outcome: str) -> None:
-        self._tell.credential_cache(_name(key[0].backend), outcome)
-
-
-def _name(backend: Backend) -> str:
-    return backend.name
+        self._tell.credential_cache(key[0].backend.name, outcome)
 
 
 def _value_of(backend: Backend) -> _Value:
