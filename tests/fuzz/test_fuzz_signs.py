@@ -16,8 +16,25 @@ from tests.support.fuzzing import examples
 
 TRACEPARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 KEYS = st.sampled_from(
-    "params result message task tasks method kind status id contextId taskId context_id task_id statusUpdate "
-    "artifact_update _meta traceparent".split()
+    [
+        "params",
+        "result",
+        "message",
+        "task",
+        "tasks",
+        "method",
+        "kind",
+        "status",
+        "id",
+        "contextId",
+        "taskId",
+        "context_id",
+        "task_id",
+        "statusUpdate",
+        "artifact_update",
+        "_meta",
+        "traceparent",
+    ]
 )
 LEAVES = (
     st.none()
