@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mesh.policy.credentials import ClientCredentials, Credential, Exchange, JwtBearer
 from mesh.protocol.http1.heads import ResponseHead, all_values
+from mesh.protocol.oauth.challenge import parse_challenges
 
 FORBIDDEN = 403
 
@@ -17,8 +18,6 @@ def challenged(head: ResponseHead) -> frozenset[str]:
     """The scopes of an `insufficient_scope` challenge; empty where there is none."""
     if head.status != FORBIDDEN:
         return frozenset()
-    from mesh.protocol.oauth.challenge import parse_challenges  # type: ignore[import-untyped]
-
     scopes: set[str] = set()
     for challenge in parse_challenges(all_values(head.headers, b"www-authenticate")):
         if challenge.scheme.lower() == "bearer" and challenge.params.get("error") == "insufficient_scope":

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import Any
 
+from mesh.policy.credentials import Credential, StaticSecret
+from mesh.policy.documents import Backend, BackendProtocol, BackendTls, TlsMode
+from mesh.policy.principal import User
 from mesh.reasons import Reason
 from sidecar.credentials.issued import CredentialRefused, Issued
+from sidecar.credentials.kinds import NAMES
+from sidecar.credentials.verified import Verified
 
 
 class Clock:
@@ -72,3 +80,67 @@ class Issuing:
             if not self.stubborn:
                 raise
             await self._free.wait()
+
+
+def verified(name: str = "alice", *, expires: float = float("inf"), token: str | None = None) -> Verified:
+    """The token of a user of idp.example, verified."""
+    text = token or f"token-of-{name}"
+    user = User("https://idp.example", name, frozenset({"orders.read"}))
+    return Verified(user, text, expires, hashlib.sha256(text.encode()).digest())
+
+
+def backend(credential: Credential | None, name: str = "crm", **fields: Any) -> Backend:
+    """A Backend with this credential."""
+    tls = BackendTls(TlsMode.PUBLIC)
+    values: dict[str, Any] = {
+        "namespace": "agents",
+        "protocol": BackendProtocol.MCP,
+        "host": f"{name}.example",
+        "port": 443,
+        "path": "/",
+        "tls": tls,
+        "credential": credential,
+    }
+    return Backend(name=name, **{**values, **fields})
+
+
+@dataclass
+class Policied:
+    """A policy, as far as Sources look at it."""
+
+    backends: tuple[Backend, ...]
+
+
+class ByName:
+    """Mints by the Backend's name what `Issuing` gives; remembers what was asked."""
+
+    def __init__(self, issuing: Issuing) -> None:
+        self.issuing = issuing
+        self.asked: list[tuple[str, str | None, frozenset[str]]] = []
+
+    def kind(self, credential: Credential) -> str:
+        return NAMES[type(credential)]
+
+    def server(self, credential: Credential) -> str:
+        return "" if isinstance(credential, StaticSecret) else "https://idp.example"
+
+    async def mint(self, backend: Backend, subject: Verified | None, scopes: frozenset[str]) -> Issued:
+        self.asked.append((backend.name, None if subject is None else subject.user.subject, scopes))
+        return await self.issuing.mint()
+
+
+class Told:
+    """What was written down: outcomes and counts."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.counted: list[tuple[str, str]] = []
+
+    def credential(
+        self, backend: str, kind: str, server: str, outcome: str, seconds: float, **fields: Any
+    ) -> None:
+        line = {"backend": backend, "kind": kind, "server": server, "outcome": outcome, "seconds": seconds}
+        self.lines.append({**line, **fields})
+
+    def credential_cache(self, backend: str, outcome: str) -> None:
+        self.counted.append((backend, outcome))
