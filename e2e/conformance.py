@@ -74,6 +74,12 @@ def client_suite(
     return Outcome(checks, output)
 
 
+def client_scenario(parts: NodeParts, command: str, scenario: str, revision: str, folder: Path) -> Outcome:
+    """One scenario, also one of an extension, which is on no revision's list."""
+    arguments = ["client", "--command", command, "--timeout", "120000", "--scenario", scenario, "--force"]
+    return _run(parts, arguments, revision, folder, environment())
+
+
 def _run(parts: NodeParts, arguments: list[str], revision: str, folder: Path, env: dict[str, str]) -> Outcome:
     entry = parts.package("@modelcontextprotocol/conformance", "dist", "index.js")
     chosen = ["--spec-version", revision, "--output-dir", str(folder)]

@@ -1,0 +1,38 @@
+"""The conformance suite's OAuth extensions are satisfied by the sidecar, with a client that knows nothing of OAuth."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from e2e import conformance
+from e2e.conformance import LEGACY, MODERN
+from e2e.conftest import skip
+from e2e.environments import NodeParts
+from e2e.oauth.ready import missing
+
+DRIVER = f"{sys.executable} -m e2e.oauth.owner_client"
+# What has to have succeeded: a scenario without these has not looked.
+PROOFS = {
+    "auth/client-credentials-basic": ["client-credentials-basic-auth"],
+    "auth/client-credentials-jwt": ["client-credentials-jwt-verified"],
+    "auth/wif-jwt-bearer": ["wif-assertion-verified"],
+    "auth/enterprise-managed-authorization": ["complete-flow-token-exchange", "complete-flow-jwt-bearer"],
+}
+
+
+@pytest.mark.parametrize("revision", [LEGACY, MODERN])
+@pytest.mark.parametrize("scenario", PROOFS)
+def test_the_sidecar_is_the_oauth_client(
+    scenario: str, revision: str, node: NodeParts, tmp_path: Path
+) -> None:
+    if reason := missing():
+        skip("the sidecar as OAuth client", reason)
+    outcome = conformance.client_scenario(node, DRIVER, scenario, revision, tmp_path)
+    assert not outcome.failures, outcome.output[-6000:]
+    assert not outcome.counted("WARNING"), outcome.output[-6000:]
+    for proof in PROOFS[scenario]:
+        assert outcome.checks[(scenario, proof, "SUCCESS")], outcome.output[-6000:]
+    assert "CLIENT EXITED WITH ERROR" not in outcome.output, outcome.output[-6000:]
