@@ -1,4 +1,4 @@
-"""The conformance suite's OAuth extensions are satisfied by the sidecar, with a client that knows nothing of OAuth."""
+"""The conformance suite's OAuth extensions find a client in the sidecar; the one behind it knows no OAuth."""
 
 from __future__ import annotations
 
