@@ -6,8 +6,9 @@ and an outbound request that says the same belongs to that user. The rules err t
 - A sign that two users were seen with belongs to nobody from then on, and so does a request whose signs name two
   users. Signs are chosen by callers, so a caller who copies another one's gets both refused, and never becomes
   the other one.
-- Such a sign stays contested as long as anybody uses it. It is not forgotten for want of room, and neither is one
-  whose request is under way: nobody can push a sign out of the table and take it over.
+- Such a sign stays contested as long as anybody uses it. It never gives way for want of room, and neither does one
+  whose request is under way; and a user can fill a share of the table only. So nobody can flood the table to push
+  out what refuses a request.
 - A sign brings the newest token that came with it, and no other token of the same user, which might hold more
   scopes.
 

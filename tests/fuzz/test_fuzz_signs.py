@@ -15,27 +15,21 @@ from mesh.protocol.traceparent import trace_id
 from tests.support.fuzzing import examples
 
 TRACEPARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-KEYS = st.sampled_from(
-    [
-        "params",
-        "result",
-        "message",
-        "task",
-        "tasks",
-        "method",
-        "kind",
-        "status",
-        "id",
-        "contextId",
-        "taskId",
-        "context_id",
-        "task_id",
-        "statusUpdate",
-        "artifact_update",
-        "_meta",
-        "traceparent",
-    ]
-)
+MEMBERS = [
+    "params",
+    "result",
+    "message",
+    "task",
+    "tasks",
+    "method",
+    "kind",
+    "status",
+    "id",
+    "_meta",
+    "traceparent",
+]
+SPELLINGS = ["contextId", "taskId", "context_id", "task_id", "statusUpdate", "artifact_update"]
+KEYS = st.sampled_from([*MEMBERS, *SPELLINGS])
 LEAVES = (
     st.none()
     | st.booleans()
