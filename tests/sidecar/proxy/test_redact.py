@@ -1,0 +1,168 @@
+"""No spelling of a secret comes back to the agent, and nothing is held up for it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import itertools
+import json
+import re
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from sidecar.proxy.redact import CREDENTIAL, LEAST_BYTES, Redactor
+
+FAKE = b"outrider-hidden-0123456789abcdef0123456789abcdef"
+SECRET = b"s3cr\"t/+&<'>= \xc3\xa9\\%x"
+TOKEN = b"ghp_16C7e42F292c6912E7710c838347Ae178B4a"
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        SECRET,
+        json.dumps(SECRET.decode()).encode(),
+        json.dumps(SECRET.decode(), ensure_ascii=False).encode(),
+        json.dumps(SECRET.decode()).replace("/", "\\/").encode(),
+        json.dumps(SECRET.decode(), ensure_ascii=False)
+        .replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+        .replace("&", "\\u0026")
+        .encode(),
+        quote(SECRET).encode(),
+        quote(SECRET, safe="").encode(),
+        quote_plus(SECRET).encode(),
+        re.sub("%..", lambda code: code[0].lower(), quote(SECRET, safe="")).encode(),
+        quote(SECRET, safe="!'()*").encode(),
+        html.escape(SECRET.decode()).encode(),
+        html.escape(SECRET.decode(), quote=False).encode(),
+        base64.b64encode(SECRET),
+        base64.urlsafe_b64encode(SECRET),
+        base64.b64encode(b"user:" + SECRET),
+        base64.b64encode(b"me:" + SECRET + b"\n"),
+        base64.b64encode(b"x:" + SECRET),
+    ],
+)
+def test_every_spelling_is_replaced(spelled) -> None:
+    redactor = Redactor({SECRET: FAKE})
+    became = redactor.apply(b'{"echo": "' + spelled + b'"}')
+    assert FAKE in became
+    assert spelled not in became
+    stream = redactor.stream()
+    assert b"".join(map(stream.feed, (spelled[:3], spelled[3:]))) + stream.end() == redactor.apply(spelled)
+
+
+def test_a_body_without_a_secret_is_the_very_same() -> None:
+    redactor = Redactor({TOKEN: CREDENTIAL})
+    body = b'{"nothing": "here"}'
+    assert redactor.apply(body) is body
+    assert redactor.stream().feed(body) is body
+
+
+def test_what_replaces_it_may_stand_in_json() -> None:
+    body = json.dumps({"headers": {"authorization": f"Bearer {TOKEN.decode()}"}}).encode()
+    became = Redactor({TOKEN: CREDENTIAL}).apply(body)
+    assert json.loads(became) == {"headers": {"authorization": "Bearer [outrider:credential]"}}
+
+
+@pytest.mark.parametrize("length", [0, 1, LEAST_BYTES - 1])
+def test_secrets_of_a_few_characters_stay(length) -> None:
+    redactor = Redactor({b"a" * length: FAKE})
+    assert not redactor
+    assert redactor.apply(b"banana " * 9) == b"banana " * 9
+    assert redactor.headers([(b"a", b"aaaaaaaaaa")]) == [(b"a", b"aaaaaaaaaa")]
+
+
+def test_a_secret_that_begins_another_leaves_nothing_of_the_longer_one() -> None:
+    redactor = Redactor({b"abcdefgh": b"[short]", b"abcdefghijkl": b"[long]"})
+    assert redactor.apply(b"abcdefghijkl abcdefgh") == b"[long] [short]"
+    stream = redactor.stream()
+    pieces = [stream.feed(b"abcdefgh"), stream.feed(b"ij"), stream.feed(b"kl abcdefgh"), stream.end()]
+    assert b"".join(pieces) == b"[long] [short]"
+
+
+def test_values_of_fields_are_cleaned_and_fields_named_by_a_secret_dropped() -> None:
+    redactor = Redactor({TOKEN: FAKE})
+    location = b"https://x.example/?t=" + TOKEN
+    headers = [(b"location", location), (b"x-" + TOKEN, b"1"), (b"etag", b"abc")]
+    assert redactor.headers(headers) == [(b"location", b"https://x.example/?t=" + FAKE), (b"etag", b"abc")]
+    clean = [(b"etag", b"abc")]
+    assert redactor.headers(clean) is clean
+
+
+def test_an_event_leaves_at_once() -> None:
+    stream = Redactor({TOKEN: FAKE, SECRET: FAKE}).stream()
+    event = b'event: message\ndata: {"token": "ghp_"}\n\n'
+    assert stream.feed(event) == event
+    assert stream.end() == b""
+
+
+def test_only_an_end_that_could_begin_a_secret_waits() -> None:
+    stream = Redactor({TOKEN: FAKE}).stream()
+    assert stream.feed(b"data: ghp_16C7") == b"data: "
+    assert stream.feed(b"x\n\n") == b"ghp_16C7x\n\n"
+    assert stream.feed(b"data: " + TOKEN[:-1]) == b"data: "
+    assert stream.feed(TOKEN[-1:]) == FAKE
+    assert stream.feed(TOKEN[:5]) == b""
+    assert stream.end() == TOKEN[:5]
+
+
+def test_no_more_is_held_than_a_secret_has() -> None:
+    redactor = Redactor({TOKEN: FAKE})
+    stream = redactor.stream()
+    fed = passed = 0
+    for _ in range(50):
+        fed += 39
+        passed += len(stream.feed(TOKEN[:39]))
+        assert fed - passed < 60
+
+
+LETTERS = "ab/+\"\\<&'%é ="
+secrets = st.text(LETTERS, min_size=6, max_size=12).map(str.encode)
+
+
+@st.composite
+def texts(draw, found):
+    parts = st.sampled_from(found).flatmap(_spelled) | st.text(LETTERS, max_size=4).map(str.encode)
+    return b"".join(draw(st.lists(parts, max_size=8)))
+
+
+def _spelled(secret):
+    text = secret.decode()
+    whole = [
+        secret,
+        json.dumps(text)[1:-1].encode(),
+        quote(secret).encode(),
+        base64.b64encode(secret),
+        base64.b64encode(b"a:" + secret),
+        html.escape(text).encode(),
+    ]
+    parts = st.sampled_from(whole)
+    return parts | st.tuples(parts, st.integers(1, 9)).map(lambda pair: pair[0][: -pair[1]])
+
+
+@given(st.data(), st.lists(secrets, min_size=1, max_size=3))
+def test_a_stream_equals_the_whole_however_it_is_divided(data, found) -> None:
+    redactor = Redactor({secret: b"[%d]" % place for place, secret in enumerate(found)})
+    text = data.draw(texts(found))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
+    stream = redactor.stream()
+    edges = [0, *cuts, len(text)]
+    pieces = [stream.feed(text[begin:end]) for begin, end in itertools.pairwise(edges)]
+    assert b"".join(pieces) + stream.end() == redactor.apply(text)
+
+
+@given(st.data(), st.lists(secrets, min_size=1, max_size=3))
+def test_no_spelling_of_a_secret_is_ever_left(data, found) -> None:
+    found = [secret for secret in found if len(secret) >= LEAST_BYTES]
+    assume(found)
+    text = data.draw(texts(found))
+    became = Redactor(dict.fromkeys(found, b"[x]")).apply(text)
+    for secret in found:
+        assert secret not in became
+        assert quote(secret, safe="").encode() not in became
+        assert json.dumps(secret.decode())[1:-1].encode() not in became
+        assert base64.b64encode(secret) not in became
