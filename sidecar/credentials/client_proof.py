@@ -99,12 +99,14 @@ class ClientProof:
             case ClientMethod.PRIVATE_KEY:
                 return await self._by_key(client, audience)
             case ClientMethod.SECRET_BASIC:
-                name, secret = await self._id(client, audience), self._secret(client)
+                secret = self._secret(client)
+                name = await self._id(client, audience)
                 value = basic(name, secret)
                 encoded = value.removeprefix(b"Basic ").decode("ascii")
                 return Proof(headers=[(b"authorization", value)], secrets=(secret, encoded))
             case ClientMethod.SECRET_POST:
-                name, secret = await self._id(client, audience), self._secret(client)
+                secret = self._secret(client)
+                name = await self._id(client, audience)
                 return Proof(params=by_secret(name, secret), secrets=(secret,))
             case ClientMethod.NONE:
                 return Proof(params=by_id(client.id))
@@ -166,7 +168,12 @@ class ClientProof:
 
     async def _id(self, client: ClientAuth, audience: str) -> str:
         """Our name there: the one configured, else our SPIFFE ID."""
-        return client.id or str((await self.svid(audience)).spiffe_id)
+        if client.id:
+            return client.id
+        try:
+            return str((await self.svid(audience)).spiffe_id)
+        except CredentialRefused as no:
+            raise CredentialRefused(no.reason, f"client.id is not set, and {no.detail}") from no
 
     def _secret(self, client: ClientAuth) -> str:
         secret, data = self._read(client)
