@@ -180,7 +180,7 @@ class Users:
 
 
 def _is_signed_jwt(text: str) -> bool:
-    """Three parts, the first of which begins as the base64 of `{` does; one of five is encrypted and not for us."""
+    """Three parts, the first of which begins as the base64 of `{` does; five would be an encrypted one."""
     return text.startswith("e") and text.count(".") == 2
 
 
