@@ -166,6 +166,7 @@ class Server(AuthorizationServer):
             "token_type": "Bearer",
             "expires_in": seconds,
         }
+        self.records.token(answer["access_token"])
         return {**answer, **({"scope": claims["scope"]} if scopes else {})}
 
     def sign_in(self, wanted: dict[str, Any]) -> str:

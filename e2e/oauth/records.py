@@ -44,6 +44,7 @@ class Records:
             self._violations: list[str] = []
             self._refusals: list[str] = []
             self._granted: list[dict[str, Any]] = []
+            self._tokens: list[str] = []
 
     def count(self, what: str) -> None:
         with self._lock:
@@ -61,6 +62,11 @@ class Records:
         """Something was issued; `what` holds no token."""
         with self._lock:
             self._granted.append(what)
+
+    def token(self, *values: str | None) -> None:
+        """Tokens and assertions that were seen or made, for tests that look where they are."""
+        with self._lock:
+            self._tokens += [value for value in values if value]
 
     def first_use(self, of: str, jti: str) -> bool:
         """Whether an assertion of `of` is seen for the first time."""
@@ -86,11 +92,12 @@ class Records:
             return now
 
     def read(self, name: str) -> Any:
-        """One of counts, violations, refusals, granted."""
+        """One of counts, violations, refusals, granted, tokens."""
         with self._lock:
             return {
                 "counts": dict(self._counts),
                 "violations": list(self._violations),
                 "refusals": list(self._refusals),
                 "granted": list(self._granted),
+                "tokens": list(self._tokens),
             }[name]

@@ -85,6 +85,11 @@ class OAuthServer:
         """What was issued, without the tokens: client_id, sub, aud, scope, act."""
         return list(self._ask("granted"))
 
+    @property
+    def tokens(self) -> list[str]:
+        """Every token and assertion that was issued or brought: what must be nowhere else."""
+        return list(self._ask("tokens"))
+
     def sign_in(self, **wanted: Any) -> str:
         """A user's token; see Server.sign_in."""
         return str(self._ask("sign-in", wanted)["token"])

@@ -24,6 +24,7 @@ from e2e.oauth.strict import Form, Violation, check_introspection, check_token_r
 
 HANDSHAKE_SECONDS = 10
 LIMIT = 64 * 1024
+BEARERS = ("subject_token", "actor_token", "client_assertion", "assertion")
 
 
 class Site(ThreadingHTTPServer):
@@ -129,6 +130,7 @@ class PublicHandler(Handler):
             self._violation(violation)
             return
         oauth.records.count(grant)
+        oauth.records.token(*(form.one(name) for name in BEARERS))
         self._granted(grant, form)
 
     def _kind(self) -> str:

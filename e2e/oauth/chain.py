@@ -1,0 +1,292 @@
+"""A chain of agents with their sidecars: user -> orchestrator -> worker -> crm, and an authorization server.
+
+    user --token--> [sidecar] orchestrator --handle--> [sidecar] ==mTLS== [sidecar] worker --handle--> [sidecar]
+                                                                                         ==mTLS== [sidecar] crm
+
+Everything is on loopback: agents reach their sidecar through HTTP_PROXY, sidecars find each other by `connect`,
+and the trust domain's Workload API is in the test's own process. The agents are programs of the MCP SDK and hold
+nothing; `crm` is one that verifies the tokens that it gets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from e2e import environments, sidecars
+from e2e.authority import TrustDomain, trust_domain
+from e2e.oauth.agent import Forward
+from e2e.oauth.running import OAuthServer, WebAuthority, oauth_server, web_authority
+from e2e.oauth.strict import TOKEN_EXCHANGE
+from e2e.processes import announced_port, environment, spawn
+from e2e.sidecars import NAMESPACE, VERSION, Sidecar
+from mesh.identity.bundle_document import write_jwks
+
+DOMAIN = "mesh.test"
+PORT = 9000
+AGENTS = ("orchestrator", "worker")
+SCOPES = ("crm.read", "crm.write")
+ALL_TOOLS = {"tools": {"allow": ["*"]}}
+
+
+def resource(name: str) -> str:
+    """What a workload is called in tokens: its URL."""
+    return f"http://{name}.test:{PORT}/mcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One place in the chain: its sidecar, and the application's process id where it is an agent."""
+
+    name: str
+    sidecar: Sidecar
+    inbound: int
+    pid: int | None = None
+
+    @property
+    def url(self) -> str:
+        """Where somebody without a sidecar reaches it, if its ports are permissive."""
+        return f"http://127.0.0.1:{self.inbound}/mcp"
+
+    def decisions(self, direction: str) -> list[dict[str, Any]]:
+        """The audit lines of one direction."""
+        return [
+            line
+            for line in self.sidecar.lines()
+            if line.get("event") == "decision" and line.get("direction") == direction
+        ]
+
+
+@dataclass(slots=True)
+class Chain:
+    """Everything that runs. `workloads` by name."""
+
+    oauth: OAuthServer
+    domain: TrustDomain
+    authority: WebAuthority
+    folder: Path
+    workloads: dict[str, Workload] = field(default_factory=dict)
+
+    def sign_in(self, subject: str = "alice", **wanted: Any) -> str:
+        """A user's token for the orchestrator."""
+        usual = {"aud": resource("orchestrator"), "scope": " ".join(SCOPES), "client_id": "web"}
+        return self.oauth.sign_in(**{"sub": subject, **usual, **wanted})
+
+    def spiffe_id(self, name: str) -> str:
+        return str(self.domain.id(f"ns/{NAMESPACE}/sa/{name}"))
+
+    def agents(self) -> dict[str, int]:
+        """The process ids of those that must hold no token."""
+        return {name: each.pid for name, each in self.workloads.items() if each.pid is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How one workload of the chain is set up. `next_one`: whom it calls, with an exchanged token."""
+
+    name: str
+    callers: tuple[str, ...]
+    application: str
+    next_one: str | None = None
+    tool: str = "ask"
+    permissive: bool = False
+    actor: bool = True
+
+
+PLACES = (
+    Place("crm", ("worker",), "token"),
+    Place("worker", ("orchestrator",), "handle", "crm", "whoami"),
+    Place("orchestrator", (), "handle", "worker", "ask", permissive=True),
+)
+"""From the end, because a sidecar has to know where the next one listens."""
+
+
+def clients(spiffe_id: Callable[[str], str]) -> list[dict[str, Any]]:
+    """The agents at the authorization server: each may exchange tokens for itself into ones for the next."""
+    return [
+        {
+            "id": place.name,
+            "methods": ["svid_jwt_spiffe", "svid_jwt_bearer"],
+            "spiffe_id": spiffe_id(place.name),
+            "grants": [TOKEN_EXCHANGE],
+            "scopes": list(SCOPES),
+            "audiences": [resource(place.name)],
+            "targets": [resource(place.next_one)],
+            "needs_actor": place.actor,
+        }
+        for place in PLACES
+        if place.next_one
+    ]
+
+
+def documents(chain: Chain, place: Place, changed: dict[str, Any]) -> list[dict[str, Any]]:
+    """The policy of a workload, and its Backend. `changed`: members of `users` or `credential` instead of ours."""
+    issuer = {
+        "issuer": chain.oauth.issuer,
+        "audiences": [resource(place.name)],
+        "algorithms": ["ES256", "RS256"],
+    }
+    users = {
+        "issuers": [issuer],
+        "required": True,
+        "resource": resource(place.name),
+        "application": place.application,
+        **changed.get("users", {}),
+    }
+    callers = ["unauthenticated"] if place.permissive else [chain.spiffe_id(name) for name in place.callers]
+    inbound = {"from": callers, "users": [f"{chain.oauth.issuer}#*"], "mcp": ALL_TOOLS}
+    spec: dict[str, Any] = {
+        "selector": {"matchLabels": {"app": place.name}},
+        "users": users,
+        "inbound": [inbound],
+        "egress": "deny",
+    }
+    found: list[dict[str, Any]] = []
+    if place.next_one:
+        spec["outbound"] = [{"backend": place.next_one, **ALL_TOOLS}]
+        found.append(_backend(chain, place, place.next_one, changed.get("credential")))
+    return [_document("AgentPolicy", place.name, spec), *found]
+
+
+def _backend(chain: Chain, place: Place, name: str, credential: dict[str, Any] | None) -> dict[str, Any]:
+    exchange = {
+        "issuer": chain.oauth.issuer,
+        "client": {"method": "jwt-spiffe"},
+        "resource": resource(name),
+        "actor": place.actor,
+    }
+    spec = {
+        "protocol": "MCP",
+        "host": f"{name}.test",
+        "port": PORT,
+        "path": "/mcp",
+        "tls": {"mode": "Mesh", "identity": chain.spiffe_id(name)},
+        "credential": credential or {"exchange": exchange},
+    }
+    return _document("Backend", name, spec)
+
+
+def _document(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": NAMESPACE}
+    return {"apiVersion": VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+@contextlib.contextmanager
+def chain(
+    folder: Path,
+    *,
+    forward: Forward = Forward.AUTHORIZATION,
+    changed: dict[str, dict[str, Any]] | None = None,
+    application: Callable[[Place, str, Forward], list[str | Path]] | None = None,
+) -> Iterator[Chain]:
+    """Run all of it.
+
+    `forward`: what agents send on. `changed`: per workload, members of `users`, or `credential`, instead of ours.
+    `application`: other programs for the agents, from the place, the URL of the next one, and `forward`.
+    Raises Unavailable or DidNotStart.
+    """
+    authority = web_authority(folder)
+    with contextlib.ExitStack() as stack:
+        domain = stack.enter_context(trust_domain(DOMAIN))
+        bundle = folder / "bundle.json"
+        bundle.write_bytes(write_jwks({key.key_id: key.public for key in domain.registry.jwt_keys}))
+        known = clients(lambda name: str(domain.id(f"ns/{NAMESPACE}/sa/{name}")))
+        described = {"clients": known, "bundles": {DOMAIN: str(bundle)}}
+        oauth = stack.enter_context(oauth_server(folder / "oauth", authority, **described))
+        made = Chain(oauth, domain, authority, folder)
+        for place in PLACES:
+            command = None
+            if place.next_one:
+                command = (application or agent)(place, resource(place.next_one), forward)
+            stack.enter_context(_workload(made, place, command, (changed or {}).get(place.name, {})))
+        yield made
+
+
+def agent(place: Place, next_one: str, forward: Forward) -> list[str | Path]:
+    """The agent of the MCP SDK."""
+    python = environments.python_with_mcp_v2()
+    options = ["--name", place.name, "--next", next_one, "--tool", place.tool, "--forward", forward.value]
+    return [python, "-m", "e2e.oauth.agent", *options]
+
+
+def _crm(made: Chain) -> list[str | Path]:
+    options = ["--resource", resource("crm"), "--issuer", made.oauth.issuer, "--jwks", made.oauth.jwks_uri]
+    python = environments.python_with_mcp_v2()
+    return [python, "-m", "e2e.oauth.whoami_server", *options, "--roots", made.authority.roots]
+
+
+@contextlib.contextmanager
+def _workload(
+    made: Chain, place: Place, command: list[str | Path] | None, changed: dict[str, Any]
+) -> Iterator[None]:
+    """The sidecar first, because an agent has to know it when it starts; its application's port is held for it."""
+    port = _free_port()
+    with contextlib.ExitStack() as stack:
+        sidecar = stack.enter_context(_sidecar(made, place, port, changed))
+        workload = Workload(place.name, sidecar, _inbound(sidecar))
+        if command is None:
+            stack.enter_context(spawn([*_crm(made), "--port", str(port)], announced_port))
+        else:
+            env = environment(HTTP_PROXY=sidecar.proxy)
+            pid, _ = stack.enter_context(spawn([*command, "--port", str(port)], _agent_ready(), env=env))
+            workload = replace(workload, pid=pid)
+        made.workloads[place.name] = workload
+        yield
+
+
+@contextlib.contextmanager
+def _sidecar(made: Chain, place: Place, port: int, changed: dict[str, Any]) -> Iterator[Sidecar]:
+    folder = made.folder / place.name
+    folder.mkdir()
+    endpoint = folder / "agent.sock"
+    made.domain.serve(endpoint, f"ns/{NAMESPACE}/sa/{place.name}", os.getuid())
+    connect = {f"{name}.test:{PORT}": f"127.0.0.1:{each.inbound}" for name, each in made.workloads.items()}
+    with sidecars.running(
+        folder,
+        documents(made, place, changed),
+        agent={"namespace": NAMESPACE, "name": place.name, "labels": {"app": place.name}},
+        identity={"provider": "workload-api", "socket": f"unix://{endpoint}"},
+        listen={"forward": "127.0.0.1:0", "inbound": "127.0.0.1:0", "telemetry": None},
+        inbound={"mode": "permissive" if place.permissive else "strict"},
+        application={"host": "127.0.0.1", "ports": [port]},
+        authorities=str(made.authority.roots),
+        connect=connect,
+        log={"decisions": "all"},
+    ) as sidecar:
+        yield sidecar
+
+
+def _inbound(sidecar: Sidecar) -> int:
+    ready = next(line for line in sidecar.lines() if line.get("event") == "ready")
+    return int(ready["inbound"].rpartition(":")[2])
+
+
+def _agent_ready() -> Callable[[str], tuple[int, int] | None]:
+    """Of the two lines of an agent, its process id and its port."""
+    pids: list[int] = []
+
+    def ready(line: str) -> tuple[int, int] | None:
+        with contextlib.suppress(json.JSONDecodeError):
+            value = json.loads(line)
+            if isinstance(value, dict) and "pid" in value:
+                pids.append(value["pid"])
+        port = announced_port(line)
+        return None if port is None else (pids[0], port)
+
+    return ready
+
+
+def _free_port() -> int:
+    """A port that was free a moment ago, and that no ephemeral connection gets: below their range."""
+    while True:
+        port = random.randint(20000, 30000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
