@@ -70,6 +70,16 @@ class Caching(RuleBasedStateMachine):
         self.run()
         self.collect()
 
+    @rule(user=users, life=st.sampled_from([300.0, 5000.0, float("inf")]))
+    def get(self, user: str, life: float) -> None:
+        """Ask, and have it answered at once: so the cache fills."""
+        self.want(user)
+        for other, answer in list(self.under_way):
+            if other == user:
+                answer.set_result(Issued([], (user.encode(),), self.clock.now + life))
+        self.run()
+        self.collect()
+
     @rule(user=users)
     def look(self, user: str) -> None:
         async def look() -> Issued | None:
