@@ -41,18 +41,8 @@ _TASK_BY_ID = frozenset(
     }
 )
 _UPDATES = ("message", "statusUpdate", "artifactUpdate", "status_update", "artifact_update")
-# One of these stands in every body that holds a sign; the last one is how a letter of them could be escaped.
-_MARKS = (
-    b"traceparent",
-    b"contextId",
-    b"taskId",
-    b"context_id",
-    b"task_id",
-    b'"tasks',
-    b'Task"',
-    b'"task"',
-    b"\\u00",
-)
+# One of these stands in every text that holds a sign; the last one is how a letter of them could be escaped.
+_MARKS = (b'"traceparent', b'"context', b'"task', b'Task"', b"\\u00")
 
 
 class Signs(msgspec.Struct, frozen=True, gc=False):
@@ -103,13 +93,21 @@ def signs_of_raw(head_fields: Mapping[bytes, bytes], body: bytes) -> Signs:
 
     Costs a search for each of a few words where none of them is in the body.
     """
-    if body.lstrip(b" \t\r\n")[:1] not in (b"{", b"[") or not any(mark in body for mark in _MARKS):
-        return signs_of(head_fields)
-    try:
-        value = parse(body).value
-    except JsonRefused:
-        return signs_of(head_fields)
-    return signs_of(head_fields, value)
+    if _may_hold(body):
+        try:
+            return signs_of(head_fields, parse(body).value)
+        except JsonRefused:
+            pass
+    return signs_of(head_fields)
+
+
+def _may_hold(body: bytes) -> bool:
+    if body.lstrip(b" \t\r\n")[:1] not in (b"{", b"["):
+        return False
+    for mark in _MARKS:  # noqa: SIM110 - any() costs more than the searches
+        if mark in body:
+            return True
+    return False
 
 
 def _session(value: bytes) -> str | None:

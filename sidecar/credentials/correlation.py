@@ -34,9 +34,11 @@ MOST_OF_ONE: Final = 1024
 
 _SWEEP_SECONDS = 1.0
 _TWO_USERS = "two users were seen with the same"
+# Kinds of signs, as texts: enums cost more to look up. The last one is any kind's.
+_TRACE, _CONTEXT, _SESSION = Correlation.TRACE.value, Correlation.CONTEXT.value, Correlation.SESSION.value
 _CONTESTED = "contested"
 
-_Key = tuple[Correlation, str]
+_Key = tuple[str, str]
 
 
 class _User:
@@ -106,9 +108,9 @@ class Belongings:
         traces: OrderedDict[_Sign, None] = OrderedDict()
         others: OrderedDict[_Sign, None] = OrderedDict()
         self._resting: dict[str, tuple[OrderedDict[_Sign, None], float]] = {
-            Correlation.TRACE: (traces, trace_seconds),
-            Correlation.SESSION: (others, seconds),
-            Correlation.CONTEXT: (others, seconds),
+            _TRACE: (traces, trace_seconds),
+            _SESSION: (others, seconds),
+            _CONTEXT: (others, seconds),
             _CONTESTED: (OrderedDict(), max(trace_seconds, seconds)),
         }
         self._queues = [traces, others, self._resting[_CONTESTED][0]]
@@ -169,6 +171,7 @@ class Belongings:
             else:
                 sign = self._seen(key, user, verified, now)
                 if sign is not None and not sign.under_way:
+                    self._rests_no_more(sign)
                     self._rests(sign, now)
         self._leaves(user)
 
@@ -226,13 +229,13 @@ class Belongings:
         """By how closely a sign tells a request from others: the trace first, the session last."""
         keys: list[_Key] = []
         if self._traces and signs.trace is not None:
-            keys.append((Correlation.TRACE, signs.trace))
+            keys.append((_TRACE, signs.trace))
             if signs.other_traces:
-                keys += [(Correlation.TRACE, trace) for trace in signs.other_traces]
+                keys += [(_TRACE, trace) for trace in signs.other_traces]
         if self._contexts and signs.contexts:
-            keys += [(Correlation.CONTEXT, context) for context in signs.contexts]
+            keys += [(_CONTEXT, context) for context in signs.contexts]
         if self._sessions and signs.session is not None:
-            keys.append((Correlation.SESSION, signs.session))
+            keys.append((_SESSION, signs.session))
         return keys
 
     def _user(self, verified: Verified) -> _User:
@@ -263,7 +266,7 @@ class Belongings:
             self._forget(sign)
             sign = None
         if sign is None:
-            if not self._has_room(user, now):
+            if not self._has_room(user):
                 self.unrecorded += 1
                 return None
             sign = self._signs[key] = _Sign(key, user, verified)
@@ -279,10 +282,7 @@ class Belongings:
                 self._rests(sign, now)
         return sign
 
-    def _has_room(self, user: _User, now: float) -> bool:
-        if user.signs < self._share and len(self._signs) < self._limit:
-            return True
-        self._sweep(now)
+    def _has_room(self, user: _User) -> bool:
         if user.signs >= self._share:
             if not user.resting:
                 return False
@@ -295,14 +295,12 @@ class Belongings:
         return True
 
     def _rests(self, sign: _Sign, now: float) -> None:
+        """From now on, at the end of its queues."""
         queue, seconds = self._resting[_CONTESTED if sign.contested else sign.key[0]]
         sign.ends = now + seconds
         queue[sign] = None
-        queue.move_to_end(sign)
         if not sign.contested:
-            resting = sign.owner.resting
-            resting[sign] = None
-            resting.move_to_end(sign)
+            sign.owner.resting[sign] = None
 
     def _rests_no_more(self, sign: _Sign) -> None:
         self._resting[_CONTESTED if sign.contested else sign.key[0]][0].pop(sign, None)

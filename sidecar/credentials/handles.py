@@ -30,6 +30,7 @@ MOST_OF_ONE: Final = 256
 
 # Looks ahead, so that a handle is found wherever it begins: right after what only looks like one, too.
 _HANDLE = re.compile(rb"(?=(orh_[A-Za-z0-9_-]{43}))")
+_BA = frozenset({b"Ba", b"ba", b"BA", b"bA"})
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
@@ -147,13 +148,13 @@ class Handles:
 def handles_in(value: bytes) -> list[bytes]:
     """Every handle in a field's value: after a scheme, in a cookie, as user or password of Basic (RFC 7617).
 
-    Without one it costs a search for the prefix and a look at the first letter.
+    Without one it costs a search for the prefix and a look at the first two letters.
     """
     if PREFIX in value:
         found: list[bytes] = _HANDLE.findall(value)
         if found:
             return found
-    if value[:1] in (b"B", b"b") and value[:5].lower() == b"basic" and value[5:6] in (b" ", b"\t"):
+    if value[:2] in _BA and value[:5].lower() == b"basic" and value[5:6] in (b" ", b"\t"):
         return _HANDLE.findall(_decoded(value[6:].strip()))
     return []
 
