@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import uvloop
@@ -18,6 +19,7 @@ from mesh.policy.errors import PolicyInvalid
 from sidecar.app import Sidecar
 from sidecar.config import SidecarConfig, load_config
 from sidecar.environment import CONFIG_VARIABLE
+from sidecar.hardening import harden
 from sidecar.interception.declared import TrustNotWritten
 from sidecar.policies import load_files
 from sidecar.proxy.listener import bind_error
@@ -25,10 +27,12 @@ from sidecar.proxy.listener import bind_error
 INVALID = 2
 
 
-async def run(config: SidecarConfig, documents: Documents) -> int:
-    """Start, serve, drain."""
+async def run(config: SidecarConfig, documents: Documents, soft: Iterable[str] = ()) -> int:
+    """Start, serve, drain. `soft`: sentences on what could not be hardened."""
     sidecar = Sidecar(config, documents)
     sidecar.handle_signals()
+    for told in soft:
+        sidecar.log.write("not_hardened", detail=told)
     try:
         await sidecar.start()
     except TrustNotWritten as error:
@@ -49,6 +53,8 @@ async def run(config: SidecarConfig, documents: Documents) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run."""
+    soft: list[str] = []
+    harden(soft.append)  # before anything secret is read
     parser = argparse.ArgumentParser(prog="python -m sidecar", description="Run one Outrider sidecar.")
     default = os.environ.get(CONFIG_VARIABLE)
     parser.add_argument(
@@ -68,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, UnicodeDecodeError) as error:
         print(f"{path}: cannot be read: {error}", file=sys.stderr)
         return INVALID
-    return uvloop.run(run(config, documents))
+    return uvloop.run(run(config, documents, soft))
 
 
 if __name__ == "__main__":
