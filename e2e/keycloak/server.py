@@ -33,7 +33,8 @@ from e2e.spire.daemon import free_port
 
 REALM: Final = "acme"
 ADMIN: Final = "admin"
-START_SECONDS = 90.0
+SIGNING: Final = ("RS256", "ES256")
+START_SECONDS = 180.0
 STOP_SECONDS = 15.0
 CALL_SECONDS = 20.0
 POLL_SECONDS = 0.2
@@ -152,7 +153,7 @@ class Keycloak:
     def admin(self, method: str, path: str, document: Any = None) -> Answer:
         """A call of the admin API below the realm, such as ("GET", "/keys")."""
         body = None if document is None else json.dumps(document).encode()
-        headers = {"content-type": "application/json", "authorization": f"Bearer {self._admin_token()}"}
+        headers = {"content-type": "application/json", "authorization": f"Bearer {self.admin_token()}"}
         return call(f"{self.base}/admin/realms/{REALM}{path}", body, method=method, **headers)
 
     def rotate_keys(self, algorithm: str = "RS256") -> str:
@@ -163,14 +164,15 @@ class Keycloak:
         keys = self.admin("GET", "/keys").json()
         active: str = keys["active"][algorithm]
         assert active not in known, keys
+        assert self.admin("PUT", "", {"defaultSignatureAlgorithm": algorithm}).status == 204
         return active
 
-    def retire_keys(self) -> None:
-        """Withdraw every key that signs tokens but the one that does so now."""
+    def retire_keys(self, algorithm: str = "RS256") -> None:
+        """Withdraw every key that signs access tokens but the one of `algorithm` that does so now."""
         keys = self.admin("GET", "/keys").json()
-        active = keys["active"]["RS256"]
+        active = keys["active"][algorithm]
         for key in keys["keys"]:
-            if key["use"] == "SIG" and key.get("algorithm") == "RS256" and key["kid"] != active:
+            if key["use"] == "SIG" and key.get("algorithm") in SIGNING and key["kid"] != active:
                 assert self.admin("DELETE", f"/components/{key['providerId']}").status == 204
 
     def disable(self, client: str) -> None:
@@ -185,7 +187,8 @@ class Keycloak:
         (found,) = self.admin("GET", f"/clients?clientId={urllib.parse.quote(client)}").json()
         assert self.admin("PUT", f"/clients/{found['id']}", {**found, **values}).status == 204
 
-    def _admin_token(self) -> str:
+    def admin_token(self) -> str:
+        """An access token of another realm."""
         if self._admin is None or self._admin[1] < time.monotonic():
             form = {"grant_type": "password", "client_id": "admin-cli", "username": ADMIN, "password": ADMIN}
             answer = self.ask(form, endpoint=f"{self.base}/realms/master/protocol/openid-connect/token")

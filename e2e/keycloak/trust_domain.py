@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -86,7 +87,8 @@ class TrustDomain:
 
     def jwt_svid(self, account: str, *audience: str) -> str:
         """A JWT-SVID that the control plane issues to the workload."""
-        return asyncio.run(self.source(account).jwt_svid(audience)).token
+        with ThreadPoolExecutor(1) as own_loop:  # the caller may have one of its own
+            return own_loop.submit(asyncio.run, self.source(account).jwt_svid(audience)).result().token
 
     def run(self) -> contextlib.AbstractContextManager[int]:
         keys = self.folder / "issuer.json"
