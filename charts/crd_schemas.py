@@ -15,9 +15,21 @@ from typing import Any, Final
 
 from charts.field_words import WORDS
 from mesh.cel import MAX_EXPRESSION
-from mesh.policy import arguments_schema, backend_schema, documents, policy_schema
+from mesh.identity.jws import ALGORITHMS
+from mesh.policy import (
+    arguments_schema,
+    backend_schema,
+    credential_schema,
+    documents,
+    durations,
+    grants_schema,
+    oauth_schema,
+    policy_schema,
+    user_schema,
+)
 from mesh.policy.fields import Field, Reader, boolean, choice, integer, list_of, read_text, text
 from mesh.policy.hosts import MAX_PATH
+from mesh.policy.urls import MAX_URL
 
 KEPT: Final = "x-kubernetes-preserve-unknown-fields"
 RULES: Final = "x-kubernetes-validations"
@@ -61,6 +73,21 @@ TEXTS: Final[dict[str, Schema]] = {
     "_label_value_fault": _matching(_LABEL_VALUE, 63, 0),
     "expression_fault": {"minLength": 1, "maxLength": MAX_EXPRESSION},
     "_message_fault": {"maxLength": 1024},
+    "user_fault": {"pattern": "^[^#]+#(.|\n)+$", "minLength": 3, "maxLength": 1025},
+    "url_fault": _matching(r"https?://[^?#@/]+(/[^?#]*)?", MAX_URL),
+    "scope_fault": _matching(r"[!#-\[\]-~]+", 256),
+    "word_fault": _matching(r"[ -~]+", oauth_schema.MAX_TEXT),
+    "secret_name_fault": _matching(_NAME, 253),
+    "secret_key_fault": _matching(r"(\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)", 253),
+    "header_fault": _matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", 128),
+    "scheme_fault": _matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]*", 128, 0),
+    "_app_fault": _matching(r"[A-Za-z0-9._-]+", 64),
+    "_installation_fault": _matching(r"[0-9]+", 20),
+    "_repository_fault": _matching(r"[A-Za-z0-9._-]+", 100),
+    "vault_path_fault": _matching(rf"{_SEGMENT}(/{_SEGMENT})*", 8192),
+    "_variable_fault": _matching(r"[-._a-zA-Z][-._a-zA-Z0-9]*", 255),
+    "algorithm_fault": {"enum": [*ALGORITHMS]},
+    "bypass_fault": _matching(rf"(/{_SEGMENT})*(/|/\*)?", MAX_PATH + 2),
 }
 """Strings by what checks them."""
 
@@ -77,6 +104,22 @@ OBJECTS: Final[dict[str, Mapping[str, Field]]] = {
     "read_names": _NAMES,
     "_read_rule": arguments_schema.ARGUMENT_FIELDS,
     "read_tls": backend_schema.TLS_FIELDS,
+    "read_credential": credential_schema.CREDENTIAL_FIELDS,
+    "read_exchange": grants_schema.EXCHANGE_FIELDS,
+    "read_client_credentials": grants_schema.CLIENT_CREDENTIALS_FIELDS,
+    "read_jwt_bearer": grants_schema.JWT_BEARER_FIELDS,
+    "read_id_jag": grants_schema.ID_JAG_FIELDS,
+    "read_server": oauth_schema.SERVER_FIELDS,
+    "read_client": oauth_schema.CLIENT_FIELDS,
+    "read_secret_key": oauth_schema.SECRET_KEY_FIELDS,
+    "read_svid": credential_schema.SVID_FIELDS,
+    "read_secret": credential_schema.SECRET_FIELDS,
+    "read_github_app": credential_schema.GITHUB_APP_FIELDS,
+    "read_vault": credential_schema.VAULT_FIELDS,
+    "read_hidden": credential_schema.HIDDEN_FIELDS,
+    "read_users": user_schema.USERS_FIELDS,
+    "read_issuer": user_schema.ISSUER_FIELDS,
+    "read_introspection": user_schema.INTROSPECTION_FIELDS,
 }
 _OTHERS: Final[dict[str, Schema]] = {
     "boolean": {"type": "boolean"},
@@ -85,7 +128,21 @@ _OTHERS: Final[dict[str, Schema]] = {
         "type": "object",
         "additionalProperties": {"type": "string", **TEXTS["_label_value_fault"]},
     },
+    "read_permissions": {
+        "type": "object",
+        "maxProperties": credential_schema.MAX_PERMISSIONS,
+        "additionalProperties": {"type": "string", "enum": [one.value for one in credential_schema.Access]},
+    },
 }
+
+_WRITTEN = (
+    f"[{', '.join(f'has(self.{key})' for key in credential_schema.CREDENTIAL_FIELDS)}].filter(x, x).size()"
+)
+_HAS_SERVER = (
+    "has(self.issuer) || has(self.tokenEndpoint)",
+    "write issuer, whose metadata name the token endpoint, or tokenEndpoint",
+)
+_CONFIDENTIAL = "['private-key', 'secret-basic', 'secret-post']"
 
 ABSENCES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "read_names": (
@@ -110,6 +167,18 @@ ABSENCES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
             "mode Mesh proves who the server is, so it needs the server's SPIFFE ID as identity",
         ),
     ),
+    "read_credential": (
+        (f"{_WRITTEN} > 0", f"write one of {', '.join(credential_schema.CREDENTIAL_FIELDS)}"),
+    ),
+    **dict.fromkeys(
+        ("read_exchange", "read_client_credentials", "read_jwt_bearer", "read_server"), (_HAS_SERVER,)
+    ),
+    "read_client": (
+        (
+            f"!(has(self.method) && self.method in {_CONFIDENTIAL}) || has(self.id) && has(self.secret)",
+            "private-key, secret-basic and secret-post need id and secret",
+        ),
+    ),
 }
 """Rules as in BETWEEN about fields that are not there. They are documented, and in no CRD: an API server that
 refuses an object by its CRD asks no webhook, and of `alow: [...]` all that it could say is: allow is missing."""
@@ -130,12 +199,31 @@ BETWEEN: Final[dict[str, tuple[tuple[str, str], ...]]] = {
             "self.protocol != 'TCP' || !has(self.path) || self.path == '/'",
             "protocol TCP has no paths; remove path",
         ),
+        (
+            "!has(self.credential) || self.protocol != 'TCP' && !self.host.startsWith('*.')",
+            "a credential is for one exact host, and for MCP and HTTP only",
+        ),
+    ),
+    "read_credential": ((f"{_WRITTEN} < 2", "a Backend has one credential; keep one of them"),),
+    "read_client": (
+        (
+            f"!has(self.secret) || has(self.method) && self.method in {_CONFIDENTIAL}",
+            "only private-key, secret-basic and secret-post have a secret; remove it",
+        ),
+    ),
+    "read_exchange": (
+        (
+            "!has(self.preset) || self.preset == 'rfc8693' || "
+            "!has(self.resource) && !(has(self.actor) && self.actor)",
+            "keycloak and entra know neither resource nor actor; remove them",
+        ),
     ),
 }
 """Rules between fields, by the object that has them: what must hold (CEL), and what is wrong where it does not."""
 
 _FROM = {factory(*arguments).__qualname__: factory.__name__ for factory, *arguments in (
     (choice, documents.Mode), (integer, 0, 1), (text, lambda _: None), (list_of, read_text),
+    (durations.duration, "0s", "1h"),
 )}  # fmt: skip
 
 
@@ -171,6 +259,8 @@ def _made(factory: str, given: Mapping[str, Any]) -> Schema:
         case "list_of":
             items = {"type": "array", "maxItems": given["at_most"], "items": schema_of(given["read_item"])}
             return {**items, "minItems": given["at_least"]} if given["at_least"] else items
+        case "duration":
+            return {"type": "string", **_matching(r"[0-9]{1,6}(ms|s|m|h)", 8)}
         case _:
             return {"type": "string", **TEXTS.get(given["check"].__name__, {})}
 

@@ -8,22 +8,34 @@ from __future__ import annotations
 
 from typing import Final
 
+from charts import credential_words
+
+_USERS: Final = {
+    "users": "The users on whose behalf the rule grants: ISSUER#SUBJECT, exact or with * and ?. Absent: "
+    "everybody, and "
+    "requests without a user. What the rule denies is denied to all.",
+    "scopes": "What a user's token has to hold for the rule to grant, all of them. Absent: nothing.",
+}
 _MCP: Final = {
     "tools": "Tools that are granted, by the names that tools/list gives. Absent: none.",
     "prompts": "Prompts that are granted, by name. Absent: none.",
     "resources": "Resources and resource templates that are granted, by URI. Absent: none.",
     "unknownMethods": "Whether methods pass that this version knows nothing of, and so cannot inspect.",
-    "arguments": "What the arguments of granted tools have to be. Every entry whose tool matches has to hold.",
+    "arguments": "What the arguments of granted tools have to be. Every entry whose tool matches has to "
+    "hold.",
 }
 
 WORDS: Final[dict[str, dict[str, str]]] = {
     "AgentPolicy": {
         "selector": "The agents that the policy is for: pods of its namespace. Absent or empty: all of them.",
-        "mode": "enforce refuses what is not granted; observe lets it pass and records that it would be refused.",
+        "mode": "enforce refuses what is not granted; observe lets it pass and records that it would be "
+        "refused.",
         "egress": "What happens to destinations that are no Backend.",
         "outbound": "What the agents may use, a Backend each.",
         "inbound": "Who may call the agents, and what. Absent: this policy says nothing of callers; where no "
         "policy does, nobody may call. Empty: nobody may call, as far as this policy is asked.",
+        "users": "Whose tokens callers bring, and how they are verified. Absent: this policy says nothing "
+        "of users.",
     },
     "read_selector": {
         "matchLabels": "Labels that a pod has, each with this value.",
@@ -31,13 +43,16 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     "read_outbound": {
         "backend": 'The name of a Backend of the policy\'s namespace, or "*" for every one of them; of another '
         "namespace as namespace/name.",
+        **_USERS,
         **_MCP,
         "serverRequests": "What the server may ask of the agent. Absent: anything; empty: nothing.",
     },
     "read_inbound": {
-        "from": "Callers: SPIFFE IDs, exact or with * and ? within a segment of the path (a last segment * stands "
+        "from": "Callers: SPIFFE IDs, exact or with * and ? within a segment of the path (a last segment * "
+        "stands "
         'for everything below), "*" for every authenticated peer, or unauthenticated for those without '
         "mutual TLS.",
+        **_USERS,
         "mcp": "What the callers may use of the MCP server of this workload. Absent: nothing of MCP.",
         "http": "Plain HTTP that is not MCP. Absent: none.",
     },
@@ -55,22 +70,29 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     },
     "_read_rule": {
         "tool": "The tools that the entry is about: a name or a pattern, as in tools.allow.",
-        "require": "A CEL expression over args, the arguments as a map. It has to be true; an error is a refusal.",
+        "require": "A CEL expression over args, the arguments as a map. It has to be true; an error is a "
+        "refusal.",
         "message": "What the agent is told when it is refused, so that it can do better.",
     },
     "Backend": {
-        "protocol": "What the Backend speaks. MCP is inspected by message, HTTP by request, TCP by connection.",
-        "host": "The DNS name or IP address that agents connect to; *.name stands for every host one label below, "
+        "protocol": "What the Backend speaks. MCP is inspected by message, HTTP by request, TCP by "
+        "connection.",
+        "host": "The DNS name or IP address that agents connect to; *.name stands for every host one label "
+        "below, "
         "for HTTP and TCP.",
         "port": "The port that agents connect to.",
         "path": "Requests with this prefix of the path, up to a slash, belong to the Backend.",
         "tls": "How sidecars connect to it.",
+        "credential": "What the sidecar puts into requests in the agent's place. Absent: the agent sees to "
+        "that itself.",
     },
     "read_tls": {
-        "mode": "Mesh: mutual TLS with a workload of the mesh. Public: TLS with a server of public name. None: "
+        "mode": "Mesh: mutual TLS with a workload of the mesh. Public: TLS with a server of public name. "
+        "None: "
         "plain text. Where an identity is given, Mesh is meant.",
         "identity": "The SPIFFE ID that the server has to prove; with mode Mesh, and with no other.",
     },
+    **credential_words.WORDS,
 }
 
 KINDS: Final = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from mesh.policy.credential_schema import read_credential
 from mesh.policy.documents import Backend, BackendProtocol, BackendTls, TlsMode
 from mesh.policy.errors import shown
 from mesh.policy.fields import INVALID, Field, Invalid, Place, choice, integer, read_object, text
-from mesh.policy.hosts import host_fault, normal_host, normal_path, path_fault
+from mesh.policy.hosts import host_fault, is_loopback, normal_host, normal_path, path_fault
 from mesh.policy.spiffe_pattern import id_fault
 from mesh.policy.yaml_tree import Node
 
@@ -49,8 +51,9 @@ BACKEND_FIELDS = {
     "port": Field(integer(1, 65535), missing="the port that agents connect to, 1 to 65535"),
     "path": Field(text(path_fault), default="/"),
     "tls": Field(read_tls, missing=_WRITE_TLS),
+    "credential": Field(read_credential),
 }
-UNSUPPORTED = ("credential", "pin")
+UNSUPPORTED = ("pin",)
 
 
 def read_backend(name: str, namespace: str | None, node: Node, place: Place) -> Backend | Invalid:
@@ -79,4 +82,24 @@ def _agrees(values: dict[str, Any], node: Node, place: Place) -> bool:
     if protocol is BackendProtocol.TCP and isinstance(path, str) and path != "/":
         place.child("path").report("protocol TCP has no paths; remove it", node.line)
         agrees = False
+    if values["credential"] is not None:
+        for message in _not_for_credentials(values):
+            place.child("credential").report(message, node.line)
+            agrees = False
     return agrees
+
+
+def _not_for_credentials(values: dict[str, Any]) -> Iterator[str]:
+    """Why a Backend like this may have no credential."""
+    host, tls = values["host"], values["tls"]
+    if values["protocol"] is BackendProtocol.TCP:
+        yield "protocol TCP is not looked into, so nothing can be put into its requests; remove it"
+    if isinstance(host, str) and host.startswith("*."):
+        yield f"{shown(host)}: a credential belongs to one host; write a Backend for each host that gets it"
+    if (
+        isinstance(tls, BackendTls)
+        and tls.mode is TlsMode.NONE
+        and isinstance(host, str)
+        and not is_loopback(host)
+    ):
+        yield "a credential would leave in plain text (tls.mode None); use Mesh or Public"

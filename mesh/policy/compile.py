@@ -16,6 +16,8 @@ from mesh.policy.documents import AgentPolicy, Documents, Egress, InboundRule, M
 from mesh.policy.narrowing import Narrowing
 from mesh.policy.rules import AgentRules, InboundGrant, McpRule, OutboundGrant, Rule
 from mesh.policy.spiffe_pattern import is_pattern, pattern_regex
+from mesh.policy.united_users import united
+from mesh.policy.user_conditions import condition_of
 from mesh.policy.visible import visible
 
 __all__ = ["INBOUND", "Decision", "HttpRequest", "Inbound", "Policy", "Route", "compile_policy"]
@@ -43,7 +45,8 @@ def compile_policy(
     agents = tuple(_narrowed(compile_rules(policy), policy.name, narrowing) for policy in selected)
     backends = visible(documents.backends, namespace, selected)
     levels = Levels(documents.access_policies, backends, documents.standing, trust or Trust())
-    return Policy(backends, agents, boundary, narrowing, levels=levels, namespace=namespace)
+    users = united((agent.enforce, policy.users) for agent, policy in zip(agents, selected, strict=True))
+    return Policy(backends, agents, boundary, narrowing, levels=levels, namespace=namespace, users=users)
 
 
 def _narrowed(rules: AgentRules, name: str, narrowing: Narrowing) -> AgentRules:
@@ -73,7 +76,8 @@ def compile_rules(policy: AgentPolicy) -> AgentRules:
 def _outbound(rule: OutboundRule, label: str) -> OutboundGrant:
     arguments = required(rule.mcp.arguments, label)
     mcp = McpRule(rule.mcp, label, rule.server_requests)
-    return OutboundGrant(rule.backend, Rule(label, mcp, arguments=arguments))
+    users = condition_of(rule.users, rule.scopes)
+    return OutboundGrant(rule.backend, Rule(label, mcp, arguments=arguments, users=users))
 
 
 def _inbound(rule: InboundRule, label: str) -> InboundGrant:
@@ -82,7 +86,8 @@ def _inbound(rule: InboundRule, label: str) -> InboundGrant:
     arguments = () if rule.mcp is None else required(rule.mcp.arguments, f"{label} mcp")
     exact = None if any(map(is_pattern, rule.sources)) else frozenset(rule.sources)
     admits = _admits(rule.sources) if exact is None else exact.__contains__
-    return InboundGrant(admits, Rule(label, mcp, rule.http, arguments=arguments), path, exact)
+    users = condition_of(rule.users, rule.scopes)
+    return InboundGrant(admits, Rule(label, mcp, rule.http, arguments=arguments, users=users), path, exact)
 
 
 def _admits(sources: tuple[str, ...]) -> Callable[[str], bool]:

@@ -33,6 +33,8 @@ from mesh.policy.principal import Principal
 from mesh.policy.questions import ballot_of, ballot_paper, narrowed, question_of
 from mesh.policy.routes import RouteTable
 from mesh.policy.rules import AgentRules, Rule, Verdict, Vote
+from mesh.policy.user_auth import UserAuth
+from mesh.policy.user_conditions import POSSIBLE
 from mesh.reasons import Reason
 
 T = TypeVar("T")
@@ -44,7 +46,8 @@ ACCESS_POLICIES = "XAccessPolicies of the target"
 NO_VOTES: Final[Mapping[int, Vote]] = MappingProxyType({})
 
 # A decision's key has five parts, that of a server's request three: they cannot be taken for one another.
-_Key = tuple[str, Target, str, str | None, str | None] | tuple[str, Target, str]
+_Who = str | tuple[str, int]
+_Key = tuple[_Who, Target, str, str | None, str | None] | tuple[_Who, Target, str]
 
 
 class Policy:
@@ -59,11 +62,13 @@ class Policy:
         "_levels",
         "_panel",
         "_routes",
+        "_standings",
         "_tools",
         "backends",
         "entrances",
         "narrowing",
         "needs_context",
+        "users",
     )
 
     def __init__(
@@ -75,12 +80,16 @@ class Policy:
         *,
         levels: Levels | None = None,
         namespace: str | None = None,
+        users: UserAuth | None = None,
     ) -> None:
         self.backends = backends
+        self.users = users
+        """How users' tokens are verified; None where no policy speaks of users."""
         self.narrowing = narrowing or Narrowing()
         self._boundary = boundary or Boundary()
         self._agents = agents
         self._panel = Panel(backends, agents, namespace)
+        self._standings = self._panel.standings or None
         self._levels = levels or Levels((), (), (), Trust())
         self._routes = RouteTable(backends)
         everywhere = {"/"} if self._panel.speaks_of(INBOUND) else set()
@@ -138,7 +147,9 @@ class Policy:
         request that it came with, for lists that of the list; what is not known of it is taken for what no rule
         matches.
         """
-        key = (principal.id, target, method, name, None if http is None else http.method)
+        standings = self._standings
+        who = principal.id if standings is None else (principal.id, standings.of(principal.user))
+        key = (who, target, method, name, None if http is None else http.method)
         decision = self._cache.get(key)
         if decision is None:
             conditional = self._conditional.get(key)
@@ -200,7 +211,7 @@ class Policy:
 
         With an Inbound the server is this workload and `principal` the peer it asks.
         """
-        key = (principal.id, target, kind)
+        key = (self._who(principal), target, kind)
         decision = self._cache.get(key)
         if decision is None:
             if self._alone(target):
@@ -209,6 +220,17 @@ class Policy:
                 decision = self._poll(principal, target, lambda rule: rule.vote_server_request(kind))
             self._remember(self._cache, key, len(kind), decision)
         return decision
+
+    def _who(self, principal: Principal) -> _Who:
+        """What of a principal its answers are remembered by: of its user no more than rules ask about."""
+        if self._standings is None:
+            return principal.id
+        return principal.id, self._standings.of(principal.user)
+
+    @property
+    def asks_about_users(self) -> bool:
+        """Whether some rule grants on behalf of some users only."""
+        return self._standings is not None
 
     def _alone(self, target: Target) -> bool:
         """Whether access policies decide about a target without AgentPolicies."""
@@ -227,12 +249,16 @@ class Policy:
         return Decision(True, Reason.ALLOWED_BASE_PROTOCOL, ACCESS_POLICIES) if known else refused
 
     def meet(self, principal: Principal) -> Decision:
-        """May this peer connect at all? Asked once a connection, before it is asked what it wants."""
+        """May this peer connect at all? Asked once a connection, before it is asked what it wants and on whose
+        behalf: it may, if it may for some user."""
         places = (*self.entrances.declared, INBOUND)
         if any(self._alone(place) for place in places):
             return self._meet_alone(principal, places)
         return self._poll(
-            principal, INBOUND, lambda rule: Vote(Verdict.GRANT, Reason.ALLOWED_BASE_PROTOCOL, rule.label)
+            principal,
+            INBOUND,
+            lambda rule: Vote(Verdict.GRANT, Reason.ALLOWED_BASE_PROTOCOL, rule.label),
+            standing=POSSIBLE,
         )
 
     def _meet_alone(self, principal: Principal, places: Iterable[Inbound]) -> Decision:
@@ -292,11 +318,11 @@ class Policy:
         kept = [rule for speaker in speakers if not speaker.left_out for rule in speaker.rules]
         if isinstance(target, Backend):
             if target.protocol is not BackendProtocol.MCP:
-                return bool(kept)
+                return any(not rule.withheld for rule in kept)
             if self._tools is not None and section is Section.TOOLS and not self._tools.total(target.name):
                 return False
-        granted = any(rule.mcp.grants_all(section) for rule in kept if rule.mcp is not None)
-        return granted and not any(rule.mcp.denies_some(section) for rule in rules if rule.mcp is not None)
+        granted = any(rule.grants_all(section) for rule in kept)
+        return granted and not any(rule.denies_some(section) for rule in rules)
 
     def _poll(
         self,
@@ -305,10 +331,12 @@ class Policy:
         ask: Callable[[Rule], Vote],
         question: Question | None = None,
         instead: Mapping[int, Vote] = NO_VOTES,
+        *,
+        standing: int | None = None,
     ) -> Decision:
         """Ask every policy that speaks of the target, settle, and take away what is left out. `instead` has the
-        votes of some of them, by their index."""
-        speakers = self._panel.speakers(principal, target)
+        votes of some of them, by their index; `standing` is as for Panel.speakers."""
+        speakers = self._panel.speakers(principal, target, standing)
         votes = [
             (speaker.enforce, instead.get(index) or ballot_of(speaker, ask, question))
             for index, speaker in enumerate(speakers)

@@ -130,25 +130,31 @@ class OutboundRule:
 
     `backend` is a name, or `namespace/name` for a Backend of another namespace.
 
-    `server_requests` is None when the rule does not limit what the server may ask.
+    `server_requests` is None when the rule does not limit what the server may ask. The rule grants to `users`
+    alone (globs over `ISSUER#SUBJECT`; empty: to all) whose tokens hold every one of `scopes`.
     """
 
     backend: str
     mcp: McpGrant = field(default_factory=McpGrant)
     server_requests: frozenset[ServerRequest] | None = None
+    users: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class InboundRule:
     """Who may call this workload and what: `sources` are SPIFFE IDs, SPIFFE ID globs, or `*`.
 
-    `mcp` is granted at `mcp_path`, a prefix on segment boundaries; `http` on every path.
+    `mcp` is granted at `mcp_path`, a prefix on segment boundaries; `http` on every path. `users` and `scopes`
+    are as in OutboundRule.
     """
 
     sources: tuple[str, ...]
     mcp: McpGrant | None = None
     http: bool = False
     mcp_path: str = MCP_PATH
+    users: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,13 @@ def read_object(
     return values
 
 
+def sound(values: Mapping[str, Any]) -> bool:
+    """Whether nothing in the values of `read_object` was reported, nor in lists among them."""
+    return not any(
+        value is INVALID or (isinstance(value, tuple) and INVALID in value) for value in values.values()
+    )
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """A suggestion when `word` is close to a known one."""
     lower = {name.lower(): name for name in known}

@@ -46,6 +46,11 @@ def host_fault(value: str) -> str | None:
     return None
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host in its normal form never leaves the machine: localhost, 127.0.0.0/8, ::1."""
+    return host == "localhost" or (_is_address(host) and ip_address(host).is_loopback)
+
+
 def path_fault(value: str) -> str | None:
     """What is wrong with a Backend's path, or None: a plain prefix that can be read in one way only."""
     if not _PATH.fullmatch(value) or len(value) > MAX_PATH:

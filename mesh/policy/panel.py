@@ -7,8 +7,8 @@ What a rule grants of MCP counts at and below its own path alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from mesh.policy.arguments import Required
 from mesh.policy.decision import Inbound, Target
@@ -17,6 +17,7 @@ from mesh.policy.facts import Question
 from mesh.policy.principal import Principal
 from mesh.policy.rule_index import WORTH_IT, RuleIndex
 from mesh.policy.rules import AgentRules, Rule
+from mesh.policy.user_conditions import POSSIBLE, Standings
 from mesh.policy.visible import names_of
 
 
@@ -37,6 +38,10 @@ class Speaker:
         index = RuleIndex(rules) if len(rules) >= WORTH_IT else None
         required = tuple(required for rule in rules for required in rule.arguments)
         return Speaker(agent.label, agent.enforce, rules, agent.left_out, required, index)
+
+    def with_rules(self, rules: tuple[Rule, ...]) -> Speaker:
+        """The same policy with these in the place of its rules, one for each."""
+        return replace(self, rules=rules, index=None if self.index is None else RuleIndex(rules))
 
     def about(self, question: Question | None) -> tuple[Rule, ...]:
         """The rules to ask; all of them where nothing is known of the question."""
@@ -88,22 +93,31 @@ class _Agent:
 class Panel:
     """The selecting policies of one agent, arranged by whom to ask."""
 
-    __slots__ = ("_agents", "_namespace", "_outbound", "_peers", "_speaks_inbound")
+    __slots__ = ("_agents", "_namespace", "_outbound", "_peers", "_speaks_inbound", "_users", "standings")
 
     def __init__(
         self, backends: Sequence[Backend], agents: Sequence[AgentRules], namespace: str | None = None
     ) -> None:
         self._agents = tuple(map(_Agent, agents))
         self._namespace = namespace
+        self.standings = Standings(rule.users for agent in agents for rule in _rules_of(agent))
+        """What rules ask about users."""
+        self._users: dict[tuple[_BackendKey, int], tuple[Speaker, ...]] = {}
         self._outbound = {_key(backend): self._speakers_of(backend) for backend in backends}
-        self._peers: dict[tuple[str, str | None], tuple[Speaker, ...]] = {}
+        self._peers: dict[tuple[str, str | None, int], tuple[Speaker, ...]] = {}
         self._speaks_inbound = any(agent.inbound is not None for agent in agents)
 
-    def speakers(self, principal: Principal, target: Target) -> tuple[Speaker, ...]:
-        """Who speaks of `principal` using `target`; empty when nobody does, which refuses."""
+    def speakers(
+        self, principal: Principal, target: Target, standing: int | None = None
+    ) -> tuple[Speaker, ...]:
+        """Who speaks of `principal` using `target`; empty when nobody does, which refuses. Whoever the user is,
+        the same policies speak; rules about others grant nothing. `standing`: what holds for the user, where that
+        is not to be looked up."""
+        if standing is None:
+            standing = self.standings.of(principal.user)
         if isinstance(target, Inbound):
-            return self._inbound(principal.id, target.path)
-        return self._outbound.get(_key(target), ())
+            return self._inbound(principal.id, target.path, standing)
+        return self._of_backend(_key(target), standing)
 
     def speaks_of(self, target: Target) -> bool:
         """Whether AgentPolicies say anything about the direction, so that their silence refuses: outbound they do
@@ -118,17 +132,49 @@ class Panel:
                 speakers.append(Speaker.of(agent.rules, rules))
         return tuple(speakers)
 
-    def _inbound(self, principal: str, path: str | None) -> tuple[Speaker, ...]:
-        found = self._peers.get((principal, path))
+    def _of_backend(self, key: _BackendKey, standing: int) -> tuple[Speaker, ...]:
+        if not self.standings or standing == POSSIBLE:
+            return self._outbound.get(key, ())
+        found = self._users.get((key, standing))
+        if found is None:
+            given = self._outbound.get(key, ())
+            found = tuple(self._for_user(speaker, standing) for speaker in given)
+            if len(self._users) >= MAX_PEERS:
+                self._users.clear()
+            self._users[key, standing] = found
+        return found
+
+    def _for_user(self, speaker: Speaker, standing: int) -> Speaker:
+        if all(rule.users is None for rule in speaker.rules):
+            return speaker
+        return speaker.with_rules(self._held(speaker.rules, standing))
+
+    def _held(self, rules: tuple[Rule, ...], standing: int) -> tuple[Rule, ...]:
+        """The rules as they are for a user."""
+        return tuple(rule.for_others(self.standings.lacking(rule.users, standing)) for rule in rules)
+
+    def _inbound(self, principal: str, path: str | None, standing: int) -> tuple[Speaker, ...]:
+        found = self._peers.get((principal, path, standing))
         if found is None:
             speaking = [agent for agent in self._agents if agent.rules.inbound is not None]
-            found = tuple(Speaker.of(agent.rules, agent.inbound(principal, path)) for agent in speaking)
+            found = tuple(
+                Speaker.of(agent.rules, self._held(agent.inbound(principal, path), standing))
+                for agent in speaking
+            )
             if len(self._peers) >= MAX_PEERS:
                 self._peers.clear()
-            self._peers[principal, path] = found
+            self._peers[principal, path, standing] = found
         return found
 
 
-def _key(backend: Backend) -> tuple[str | None, str]:
+_BackendKey = tuple[str | None, str]
+
+
+def _rules_of(agent: AgentRules) -> Iterator[Rule]:
+    yield from (grant.rule for grant in agent.outbound)
+    yield from (grant.rule for grant in agent.inbound or ())
+
+
+def _key(backend: Backend) -> _BackendKey:
     """By name, not by object: a connection routed under older documents meets today's rules."""
     return backend.namespace, backend.name

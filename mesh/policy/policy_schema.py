@@ -34,11 +34,15 @@ from mesh.policy.fields import (
     describe,
     list_of,
     read_object,
+    sound,
     text,
 )
 from mesh.policy.hosts import normal_path, path_fault
 from mesh.policy.metadata import name_check, namespace_check
+from mesh.policy.oauth_schema import read_needed_scopes
 from mesh.policy.spiffe_pattern import source_fault
+from mesh.policy.user_entries import user_fault
+from mesh.policy.user_schema import read_users
 from mesh.policy.yaml_tree import Node
 
 # Parts of a rule that this version does not act on: refused, since a reader of the policy would rely on them.
@@ -111,8 +115,13 @@ def _backend_name(value: str) -> str | None:
     return name_check(name) or (namespace_check(namespace) if slash else None)
 
 
+_USER_FIELDS = {
+    "users": Field(list_of(text(user_fault), at_least=1), default=()),
+    "scopes": Field(read_needed_scopes, default=()),
+}
 OUTBOUND_FIELDS = {
     "backend": Field(text(_backend_name), missing='the name of a Backend, or "*" for every Backend'),
+    **_USER_FIELDS,
     **MCP_FIELDS,
     "serverRequests": Field(list_of(choice(ServerRequest))),
 }
@@ -129,12 +138,12 @@ def read_outbound(node: Node, place: Place) -> OutboundRule | Invalid:
     if isinstance(values["backend"], str) and values["backend"] != EVERY_BACKEND:
         mcp_fields = tuple(key for key in _keys(node) if key in _ONLY_MCP)
         place.sheet.mentions.append(Mention(place.path, values["backend"], mcp_fields))
-    if INVALID in values.values():
+    if not sound(values):
         return INVALID
     asked = values["serverRequests"]
-    if asked is not None and INVALID in asked:
-        return INVALID
-    return OutboundRule(values["backend"], _grant(values), None if asked is None else frozenset(asked))
+    server_requests = None if asked is None else frozenset(asked)
+    users, scopes = values["users"], frozenset(values["scopes"])
+    return OutboundRule(values["backend"], _grant(values), server_requests, users, scopes)
 
 
 INBOUND_MCP_FIELDS = {"path": Field(text(path_fault), default=MCP_PATH), **MCP_FIELDS}
@@ -159,6 +168,7 @@ INBOUND_FIELDS = {
         list_of(text(source_fault), at_least=1),
         missing='write the SPIFFE IDs of the callers, or ["*"] for every authenticated peer',
     ),
+    **_USER_FIELDS,
     "mcp": Field(read_mcp),
     "http": Field(read_http, default=False),
 }
@@ -173,10 +183,11 @@ def read_inbound(node: Node, place: Place) -> InboundRule | Invalid:
         return place.error(
             node, "the rule grants nothing; add mcp: {tools: {allow: [...]}} or http: {allow: true}"
         )
-    if INVALID in values.values() or INVALID in values["from"]:
+    if not sound(values):
         return INVALID
     grant, path = values["mcp"] or (None, MCP_PATH)
-    return InboundRule(values["from"], grant, values["http"], path)
+    users, scopes = values["users"], frozenset(values["scopes"])
+    return InboundRule(values["from"], grant, values["http"], path, users, scopes)
 
 
 def read_labels(node: Node, place: Place) -> tuple[tuple[str, str], ...] | Invalid:
@@ -216,6 +227,7 @@ POLICY_FIELDS = {
     "egress": Field(choice(Egress), default=Egress.DENY),
     "outbound": Field(list_of(read_outbound), default=()),
     "inbound": Field(list_of(read_inbound)),
+    "users": Field(read_users),
 }
 UNSUPPORTED = ("behaviour",)
 
@@ -223,9 +235,7 @@ UNSUPPORTED = ("behaviour",)
 def read_policy(name: str, namespace: str | None, node: Node, place: Place) -> AgentPolicy | Invalid:
     """The AgentPolicy that `spec` describes, INVALID when a fault was reported."""
     values = read_object(node, place, POLICY_FIELDS, unsupported=UNSUPPORTED)
-    if values is None or INVALID in values.values():
-        return INVALID
-    if INVALID in values["outbound"] or INVALID in (values["inbound"] or ()):
+    if values is None or not sound(values):
         return INVALID
     return AgentPolicy(
         name=name,
@@ -235,4 +245,5 @@ def read_policy(name: str, namespace: str | None, node: Node, place: Place) -> A
         egress=values["egress"],
         outbound=values["outbound"],
         inbound=values["inbound"],
+        users=values["users"],
     )

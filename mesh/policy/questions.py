@@ -33,10 +33,10 @@ def question_of(
 def ballot_paper(target: Target, question: Question, http: HttpRequest | None) -> Callable[[Rule], Vote]:
     """What to ask each rule of an AgentPolicy."""
     if isinstance(target, Backend) and target.protocol is not BackendProtocol.MCP:
-        return lambda rule: Vote(Verdict.GRANT, Reason.ALLOWED, rule.label)
+        return lambda rule: rule.held(Vote(Verdict.GRANT, Reason.ALLOWED, rule.label))
     if question.transport:
         # The stream that servers push on, and the end of a session (Streamable HTTP, up to 2025-11-25).
-        return lambda rule: Vote(Verdict.GRANT, Reason.ALLOWED_BASE_PROTOCOL, rule.label)
+        return lambda rule: rule.held(Vote(Verdict.GRANT, Reason.ALLOWED_BASE_PROTOCOL, rule.label))
     if http is not None:
         return Rule.vote_http
     method, name = question.method, question.name

@@ -24,7 +24,8 @@ class RuleIndex:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
-        self._first = next((i for i, rule in enumerate(rules) if rule.mcp is not None), 0)
+        speaking = [i for i, rule in enumerate(rules) if rule.mcp is not None]
+        self._first = next((i for i in speaking if not rules[i].withheld), next(iter(speaking), 0))
         self._exact: dict[Section, dict[str, list[int]]] = {section: {} for section in _INDEXED}
         self._others: dict[Section, list[int]] = {section: [] for section in _INDEXED}
         for index, rule in enumerate(rules):

@@ -6,7 +6,7 @@ A rule gives a `Vote`: it grants, denies, or is silent. How votes become a decis
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from mesh.reasons import Reason
 
 if TYPE_CHECKING:
     from mesh.policy.arguments import Required
+    from mesh.policy.user_conditions import UserCondition
 
 
 class Verdict(Enum):
@@ -177,6 +178,8 @@ class Rule:
     """One compiled rule: what it grants of MCP, if anything, and whether it grants plain HTTP.
 
     `closed` is why it says nothing where it grants neither. `arguments` is what calls of tools have to be like.
+    `users`: on whose behalf it grants; None: on anybody's, or nobody's. `withheld`: which part of that does not
+    hold for who asks now, so that it grants nothing; empty where it holds.
     """
 
     label: str
@@ -184,21 +187,56 @@ class Rule:
     http: bool = False
     closed: Reason = Reason.PROTOCOL_NOT_ALLOWED
     arguments: tuple[Required, ...] = ()
+    users: UserCondition | None = None
+    withheld: str = ""
 
     def vote(self, method: str, name: str | None) -> Vote:
         """What the rule says of an MCP method."""
-        return self._closed() if self.mcp is None else self.mcp.vote(method, name)
+        if self.mcp is None:
+            return self._closed()
+        vote = self.mcp.vote(method, name)
+        return self.held(vote, _ungranted(method, name)) if self.withheld else vote
 
     def vote_http(self) -> Vote:
         """What the rule says of a request that carries no MCP message."""
-        return Vote(Verdict.GRANT, Reason.ALLOWED, f"{self.label} http") if self.http else self._closed()
+        if not self.http:
+            return self._closed()
+        return self.held(Vote(Verdict.GRANT, Reason.ALLOWED, f"{self.label} http"))
 
     def vote_server_request(self, method: str) -> Vote:
         """What the rule says of a request from an MCP server to its client."""
-        return self._closed() if self.mcp is None else self.mcp.vote_server_request(method)
+        if self.mcp is None:
+            return self._closed()
+        return self.held(self.mcp.vote_server_request(method), Reason.SERVER_REQUEST_REFUSED)
+
+    def held(self, vote: Vote, otherwise: Reason = Reason.USER_NOT_GRANTED) -> Vote:
+        """The vote; in place of a grant that is for other users, silence for the reason `otherwise`."""
+        if not self.withheld or vote.verdict is not Verdict.GRANT:
+            return vote
+        return Vote(Verdict.SILENT, otherwise, f"{self.label} {self.withheld}")
+
+    def for_others(self, lacking: str) -> Rule:
+        """What is left of the rule for those whom the part `lacking` of it is not about; all where that is ""."""
+        return replace(self, withheld=lacking) if lacking else self
+
+    def grants_all(self, section: Section) -> bool:
+        """True when every well-formed name of the section is allowed by this rule."""
+        return self.mcp is not None and not self.withheld and self.mcp.grants_all(section)
+
+    def denies_some(self, section: Section) -> bool:
+        """True when some name of the section is denied by this rule."""
+        return self.mcp is not None and self.mcp.denies_some(section)
 
     def _closed(self) -> Vote:
         return Vote(Verdict.SILENT, self.closed, self.label)
+
+
+def _ungranted(method: str, name: str | None) -> Reason:
+    """Why a method is refused that nobody grants to this user. What has a name is refused as unknown names are."""
+    section = SUBJECT_METHODS.get(method)
+    if section is not None and name is not None:
+        return _NOT_GRANTED[section]
+    return Reason.USER_NOT_GRANTED if is_base(method) else Reason.UNKNOWN_METHOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +265,8 @@ class InboundGrant:
         that is no server.
         """
         if path is None or (self.mcp_path is not None and not covers(self.mcp_path, path)):
-            return Rule(self.rule.label, None, self.rule.http, Reason.INBOUND_PATH_NOT_DECLARED)
+            closed = Reason.INBOUND_PATH_NOT_DECLARED
+            return Rule(self.rule.label, None, self.rule.http, closed, users=self.rule.users)
         return self.rule
 
 

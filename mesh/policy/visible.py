@@ -6,11 +6,15 @@ one for it. Of another namespace there count
     those that an AgentPolicy of the agent's names, as `namespace/name`
     where no AgentPolicy selects the agent: those that lead to a Service of their own namespace, for access
     policies there to grant; unless the agent's own namespace has a Backend with the same host and port
+
+without their `credential`: it names Secrets, users' tokens and identities of the agent's own namespace, and is nothing
+that somebody elsewhere decides on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from mesh.policy.documents import EVERY_BACKEND, AgentPolicy, Backend
 
@@ -31,7 +35,10 @@ def visible(
     if not selected:
         taken = {(backend.host, backend.port) for backend in own}
         found = [b for b in others if is_service_of_its_own(b) and (b.host, b.port) not in taken]
-    return (*own, *found)
+    return (
+        *own,
+        *(backend if backend.credential is None else replace(backend, credential=None) for backend in found),
+    )
 
 
 def is_service_of_its_own(backend: Backend) -> bool:

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     INBOUND_PATH_NOT_DECLARED = "inbound_path_not_declared"
     PEER_NOT_ALLOWED = "peer_not_allowed"
     NO_INBOUND_RULE = "no_inbound_rule"
+    USER_NOT_GRANTED = "user_not_granted"
     CONNECT_REFUSED = "connect_refused"
     SERVER_REQUEST_REFUSED = "server_request_refused"
     SERVER_REQUEST_UNANSWERED = "server_request_unanswered"

@@ -67,6 +67,10 @@ SENTENCES: Final = {
         "No AgentPolicy of this workload has an inbound section, so nobody may call it; "
         "an inbound rule with from and mcp would open it."
     ),
+    "user_not_granted": (
+        "The rules that would grant this are for other users, or for tokens that hold other scopes; look at "
+        "users and scopes of the rule."
+    ),
     "connect_refused": (
         "A CONNECT tunnel cannot be inspected, and this destination is subject to a policy that must be; "
         "use an http:// URL and let the sidecar make the TLS connection, or declare the "

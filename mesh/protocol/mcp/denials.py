@@ -40,6 +40,7 @@ POLICY_CODES: Final = {
     Reason.EXTERNAL_AUTH_FAILED: -31011,
     Reason.EXTERNAL_AUTH_GRPC_MISSING: -31012,
     Reason.EXTERNAL_AUTH_IMPOSSIBLE: -31013,
+    Reason.USER_NOT_GRANTED: -31014,
 }
 """Codes of ours for refusals that no code of the specification describes."""
 OTHER_POLICY_CODE: Final = -31000

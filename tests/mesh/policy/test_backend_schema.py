@@ -36,7 +36,7 @@ def test_protocols_to_come_are_refused_with_that_sentence(
     ]
 
 
-@pytest.mark.parametrize("field", ["credential: {exchange: {}}", "pin: {mode: FirstUse}"])
+@pytest.mark.parametrize("field", ["pin: {mode: FirstUse}"])
 def test_fields_to_come_are_refused_by_name(faults: Faults, backend: Make, field: str) -> None:
     spec = f"{{protocol: MCP, host: a.b, port: 1, tls: {{mode: None}}, {field}}}"
     (fault,) = faults(backend(spec=spec))
