@@ -39,13 +39,26 @@ _BY_DESCRIPTION: Final = tuple(
             "the server takes each assertion once, and saw ours before: use the method jwt-spiffe or private-key",
         ),
         (
-            r"invalid token audience|audience (is )?invalid|wrong audience|AADSTS700212|aud(ience)? claim",
+            r"^invalid token\.?$",
+            "the server no longer accepts the user's token: it has expired, or the user's session there has ended",
+        ),
+        (
+            r"client_id parameter does not match",
+            "client.id is not the name of the client whose proof this is: remove it, or correct it",
+        ),
+        (
+            r"token is not active|issued in the future|too far in the past",
+            "the dates of our assertion are not accepted: compare the clocks",
+        ),
+        (
+            r"invalid token audience|multiple audiences|audience (is )?invalid|wrong audience|aud(ience)? claim"
+            r"|AADSTS700212",
             "the assertion is made for another audience than the server wants: set client.audience "
             "(Keycloak: the issuer's URL of the realm; Entra: api://AzureADTokenExchange)",
         ),
         # Microsoft Entra.
         (
-            r"AADSTS65001|AADSTS500113\b|consent",
+            r"AADSTS65001|consent",
             "nobody consented to this for our application: an administrator has to grant the API permission",
         ),
         (

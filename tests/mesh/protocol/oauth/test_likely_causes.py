@@ -24,6 +24,11 @@ from mesh.protocol.oauth.likely_causes import likely_cause
         ("invalid_request", "requested_token_type unsupported", "another preset"),
         ("invalid_client", "Token reuse detected", "takes each assertion once"),
         ("invalid_client", "Invalid token audience", "client.audience"),
+        ("invalid_client", "Multiple audiences not allowed", "client.audience"),
+        ("invalid_request", "Invalid token", "session there has ended"),
+        ("invalid_client", "client_id parameter does not match authenticated client", "remove it"),
+        ("invalid_client", "Token is not active", "clocks"),
+        ("invalid_client", "Token was issued too far in the past to be used now", "clocks"),
         ("invalid_scope", "Invalid scopes: crm.write", "scope is unknown"),
         # Entra.
         ("invalid_grant", "AADSTS50013: Assertion failed signature validation.", "its aud has to be"),
