@@ -96,8 +96,8 @@ class UserSessions:
         self._now = now
         self._sessions: OrderedDict[_Name, _AgentSession] = OrderedDict()
         """By backend and the id that the agent sees, the least recently used first."""
-        self._taken: dict[_Name, _AgentSession] = {}
-        """By backend and the id upstream."""
+        self._taken: dict[_Name, tuple[_AgentSession, _Owner]] = {}
+        """By backend and the id upstream: whose each is."""
         self._bytes = 0
 
     def began(
@@ -110,7 +110,7 @@ class UserSessions:
         name = (backend, session)
         before = self._sessions.get(name)
         taken = self._taken.get(name)
-        if taken is not None and (taken is not before or self._user_of(taken, session) != _owner(user)):
+        if taken is not None and taken != (before, _owner(user)):
             raise _given_twice()
         if before is not None:
             self._drop(before)
@@ -198,8 +198,9 @@ class UserSessions:
         return len(self._taken)
 
     def _keep(self, agents: _AgentSession, user: Verified | None, session: bytes) -> None:
-        agents.users[_owner(user)] = _Upstream(session, user)
-        self._taken[agents.name[0], session] = agents
+        owner = _owner(user)
+        agents.users[owner] = _Upstream(session, user)
+        self._taken[agents.name[0], session] = (agents, owner)
 
     def _release(self, agents: _AgentSession, owner: _Owner) -> None:
         upstream = agents.users.pop(owner)
@@ -225,13 +226,6 @@ class UserSessions:
             self._drop(oldest)
         while len(used.users) > MOST_USERS or len(self._taken) > 4 * self._limit:
             self._release(used, next(iter(used.users)))
-
-    @staticmethod
-    def _user_of(agents: _AgentSession, session: bytes) -> _Owner | None:
-        for owner, upstream in agents.users.items():
-            if upstream.passing.session == session:
-                return owner
-        return None
 
 
 def _owner(user: Verified | None) -> _Owner:

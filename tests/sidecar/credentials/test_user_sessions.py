@@ -310,7 +310,7 @@ class Sessions(RuleBasedStateMachine):
             for owner, upstream in agents.users.items():
                 name = (backend, upstream.passing.session)
                 assert used.setdefault(name, owner) == owner
-                assert self.sessions._taken[name] is agents
+                assert self.sessions._taken[name] == (agents, owner)
         assert len(used) == len(self.sessions._taken) == len(self.sessions)
 
     @invariant()
