@@ -15,6 +15,7 @@ import json
 import os
 import random
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from typing import Any
 from e2e import environments, sidecars
 from e2e.authority import TrustDomain, trust_domain
 from e2e.oauth.agent import Forward
+from e2e.oauth.mesh_client import mesh_context
+from e2e.oauth.ready import inbound_port
 from e2e.oauth.running import OAuthServer, WebAuthority, oauth_server, web_authority
 from e2e.oauth.strict import TOKEN_EXCHANGE
 from e2e.processes import announced_port, environment, spawn
@@ -32,8 +35,9 @@ from mesh.identity.bundle_document import write_jwks
 DOMAIN = "mesh.test"
 PORT = 9000
 AGENTS = ("orchestrator", "worker")
+GATEWAY = "gateway"
+"""What users call through: a workload of the mesh."""
 SCOPES = ("crm.read", "crm.write")
-ALL_TOOLS = {"tools": {"allow": ["*"]}}
 
 
 def resource(name: str) -> str:
@@ -52,8 +56,8 @@ class Workload:
 
     @property
     def url(self) -> str:
-        """Where somebody without a sidecar reaches it, if its ports are permissive."""
-        return f"http://127.0.0.1:{self.inbound}/mcp"
+        """Where somebody without a sidecar reaches it by mutual TLS."""
+        return f"https://127.0.0.1:{self.inbound}/mcp"
 
     def decisions(self, direction: str) -> list[dict[str, Any]]:
         """The audit lines of one direction."""
@@ -82,6 +86,10 @@ class Chain:
     def spiffe_id(self, name: str) -> str:
         return str(self.domain.id(f"ns/{NAMESPACE}/sa/{name}"))
 
+    def gateway(self) -> ssl.SSLContext:
+        """For the users' client."""
+        return mesh_context(self.domain, f"ns/{NAMESPACE}/sa/{GATEWAY}", self.folder)
+
     def agents(self) -> dict[str, int]:
         """The process ids of those that must hold no token."""
         return {name: each.pid for name, each in self.workloads.items() if each.pid is not None}
@@ -96,14 +104,13 @@ class Place:
     application: str
     next_one: str | None = None
     tool: str = "ask"
-    permissive: bool = False
     actor: bool = True
 
 
 PLACES = (
     Place("crm", ("worker",), "token"),
     Place("worker", ("orchestrator",), "handle", "crm", "whoami"),
-    Place("orchestrator", (), "handle", "worker", "ask", permissive=True),
+    Place("orchestrator", (GATEWAY,), "handle", "worker"),
 )
 """From the end, because a sidecar has to know where the next one listens."""
 
@@ -140,8 +147,8 @@ def documents(chain: Chain, place: Place, changed: dict[str, Any]) -> list[dict[
         "application": place.application,
         **changed.get("users", {}),
     }
-    callers = ["unauthenticated"] if place.permissive else [chain.spiffe_id(name) for name in place.callers]
-    inbound = {"from": callers, "users": [f"{chain.oauth.issuer}#*"], "mcp": ALL_TOOLS}
+    callers = [chain.spiffe_id(name) for name in place.callers]
+    inbound = {"from": callers, "users": [f"{chain.oauth.issuer}#*"], "mcp": _all_tools()}
     spec: dict[str, Any] = {
         "selector": {"matchLabels": {"app": place.name}},
         "users": users,
@@ -150,7 +157,7 @@ def documents(chain: Chain, place: Place, changed: dict[str, Any]) -> list[dict[
     }
     found: list[dict[str, Any]] = []
     if place.next_one:
-        spec["outbound"] = [{"backend": place.next_one, **ALL_TOOLS}]
+        spec["outbound"] = [{"backend": place.next_one, **_all_tools()}]
         found.append(_backend(chain, place, place.next_one, changed.get("credential")))
     return [_document("AgentPolicy", place.name, spec), *found]
 
@@ -171,6 +178,10 @@ def _backend(chain: Chain, place: Place, name: str, credential: dict[str, Any] |
         "credential": credential or {"exchange": exchange},
     }
     return _document("Backend", name, spec)
+
+
+def _all_tools() -> dict[str, Any]:
+    return {"tools": {"allow": ["*"]}}  # made anew: policies have no YAML aliases
 
 
 def _document(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -230,7 +241,7 @@ def _workload(
     port = _free_port()
     with contextlib.ExitStack() as stack:
         sidecar = stack.enter_context(_sidecar(made, place, port, changed))
-        workload = Workload(place.name, sidecar, _inbound(sidecar))
+        workload = Workload(place.name, sidecar, inbound_port(sidecar))
         if command is None:
             stack.enter_context(spawn([*_crm(made), "--port", str(port)], announced_port))
         else:
@@ -254,18 +265,12 @@ def _sidecar(made: Chain, place: Place, port: int, changed: dict[str, Any]) -> I
         agent={"namespace": NAMESPACE, "name": place.name, "labels": {"app": place.name}},
         identity={"provider": "workload-api", "socket": f"unix://{endpoint}"},
         listen={"forward": "127.0.0.1:0", "inbound": "127.0.0.1:0", "telemetry": None},
-        inbound={"mode": "permissive" if place.permissive else "strict"},
         application={"host": "127.0.0.1", "ports": [port]},
         authorities=str(made.authority.roots),
         connect=connect,
         log={"decisions": "all"},
     ) as sidecar:
         yield sidecar
-
-
-def _inbound(sidecar: Sidecar) -> int:
-    ready = next(line for line in sidecar.lines() if line.get("event") == "ready")
-    return int(ready["inbound"].rpartition(":")[2])
 
 
 def _agent_ready() -> Callable[[str], tuple[int, int] | None]:

@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,9 @@ from urllib.parse import urlsplit
 
 from e2e import sidecars
 from e2e.authority import trust_domain
+from e2e.oauth.mesh_client import mesh_context
 from e2e.oauth.plain_client import FORWARDED
+from e2e.oauth.ready import inbound_port
 from e2e.oauth.recovered_key import key_that_verifies
 from e2e.processes import environment
 from e2e.sidecars import Sidecar
@@ -109,7 +112,7 @@ def documents(url: str, play: Play, users: dict[str, Any] | None) -> list[Any]:
     policy = sidecars.policy(sidecars.allow_all("subject"))
     if users is not None:
         policy["spec"]["users"] = users
-        policy["spec"]["inbound"] = [{"from": ["unauthenticated"], "http": {"allow": True}}]
+        policy["spec"]["inbound"] = [{"from": ["*"], "http": {"allow": True}}]
     return [backend, policy]
 
 
@@ -160,11 +163,11 @@ def for_a_user(folder: Path, url: str, play: Play) -> int:
             users={"issuers": [issuer], "required": True, "application": "handle"},
             identity={"provider": "workload-api", "socket": f"unix://{socket}"},
             listen={"forward": "127.0.0.1:0", "inbound": "127.0.0.1:0", "telemetry": None},
-            inbound={"mode": "permissive"},
             application={"host": "127.0.0.1", "ports": [application.server_port]},
         ) as sidecar:
             agent.proxy = sidecar.proxy
-            status = _call(_inbound(sidecar), application.server_port, play.user)
+            gateway = mesh_context(domain, "ns/agents/sa/gateway", folder)
+            status = _call(inbound_port(sidecar), gateway, play.user)
             _explain(sidecar, 0 if status == 200 else status)
             return 0 if status == 200 else 1
 
@@ -215,16 +218,10 @@ def _serve(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
     return server
 
 
-def _inbound(sidecar: Sidecar) -> int:
-    ready = next(line for line in sidecar.lines() if line.get("event") == "ready")
-    return int(ready["inbound"].rpartition(":")[2])
-
-
-def _call(port: int, application: int, token: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+def _call(port: int, context: ssl.SSLContext, token: str) -> int:
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=context)
     try:
-        headers = {"Authorization": f"Bearer {token}", "Host": f"localhost:{application}"}
-        connection.request("POST", "/", b"", headers)
+        connection.request("POST", "/", b"", {"Authorization": f"Bearer {token}"})
         return connection.getresponse().status
     finally:
         connection.close()

@@ -59,7 +59,7 @@ async def ask(made: Chain, token: str, *, mode: str = "auto", trace: str | None 
     """Call the orchestrator as the user's client does."""
     headers = {"Authorization": f"Bearer {token}", **({"traceparent": trace} if trace else {})}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(SECONDS), trust_env=False) as http,
+        httpx2.AsyncClient(headers=headers, timeout=SECONDS, verify=made.gateway(), trust_env=False) as http,
         Client(
             streamable_http_client(made.workloads["orchestrator"].url, http_client=http), mode=mode
         ) as client,
