@@ -266,6 +266,20 @@ def test_a_kind_of_sign_that_is_not_enabled_says_nothing(kind: Correlation) -> N
     assert not belongings._signs
 
 
+def test_a_request_may_end_after_its_signs_were_forgotten() -> None:
+    belongings, clock = table()
+    old = belongings.begins(ALICE, SESSION)
+    belongings.use(frozenset())
+    belongings.use(DEFAULT_CORRELATION)
+    new = belongings.begins(BOB, SESSION)
+    belongings.ends(old)
+    assert outcome(belongings, SESSION) == "bob"
+    clock.now += 10_000
+    belongings.ends(new)
+    assert outcome(belongings, SESSION) == "bob"
+    assert len(belongings._signs) == sum(map(len, belongings._queues)) == 1
+
+
 def test_sole_counts_only_where_it_is_enabled() -> None:
     belongings, _ = table()
     belongings.begins(ALICE, TRACE)
@@ -371,6 +385,17 @@ def test_where_the_table_is_full_the_oldest_that_rests_gives_way_traces_first() 
     assert outcome(belongings, Signs(trace="j")) is None
     assert (len(belongings._signs), belongings.unrecorded) == (4, 1)
     belongings.ends(held)
+
+
+def test_a_contested_sign_gives_way_to_nobody_in_a_full_table() -> None:
+    belongings, _ = table(limit=4)
+    for number in range(4):
+        belongings.learns(token(f"u{number}"), Signs(trace=f"t{number}"))
+        belongings.learns(token(f"v{number}"), Signs(trace=f"t{number}"))
+    belongings.learns(ALICE, TRACE)
+    assert outcome(belongings, TRACE) is None
+    assert [outcome(belongings, Signs(trace=f"t{number}")) for number in range(4)] == ["ambiguous"] * 4
+    assert belongings.unrecorded == 1
 
 
 def test_nothing_is_left_of_users_whose_time_is_over() -> None:
