@@ -131,17 +131,23 @@ def _claims(value: str) -> Mapping[str, Any]:
     parts = value.split(".")
     if len(parts) != 3:
         return {}
-    try:
-        payload = from_base64url(parts[1])
-    except JwtInvalid:
-        return {}
-    if payload.lstrip()[:1] != b"{":
+    header, payload = _decoded(parts[0]), _decoded(parts[1])
+    if b'"alg"' not in header and payload.lstrip()[:1] != b"{":
         return {}
     try:
         claims = parse(payload, max_depth=32).value
     except JsonRefused as refused:
         raise invalid(f"the claims of the token cannot be read in one way only ({refused.reason})") from None
-    return claims if isinstance(claims, dict) else {}
+    if not isinstance(claims, dict):
+        raise invalid("the claims of the token are no JSON object")
+    return claims
+
+
+def _decoded(part: str) -> bytes:
+    try:
+        return from_base64url(part)
+    except JwtInvalid:
+        return b""
 
 
 def _check_audience(claims: Mapping[str, Any], wanted: Wanted) -> None:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mesh.identity.jws import read_jws, verify
+from mesh.identity.jwt_svid import JwtSvid
 from mesh.policy.credentials import ClientAuth, ClientMethod
 from mesh.reasons import Reason
 from sidecar.credentials.client_proof import MOST_AUDIENCES, ClientProof, Proof
@@ -127,6 +128,12 @@ async def test_a_public_client_says_its_name() -> None:
     ("auth", "secret", "reason", "said"),
     [
         (client(ClientMethod.JWT_SPIFFE), b"", Reason.CREDENTIAL_UNAVAILABLE, "identity.provider none"),
+        (
+            client(ClientMethod.SECRET_BASIC, secret=SECRET),
+            b"x",
+            Reason.CREDENTIAL_UNAVAILABLE,
+            "client.id is not set",
+        ),
         (client(ClientMethod.SECRET_POST), b"x", Reason.CREDENTIAL_SECRET_MISSING, "needs client.secret"),
         (
             client(ClientMethod.SECRET_POST, id="t", secret=SECRET),
@@ -162,6 +169,21 @@ def test_a_proof_is_in_no_text() -> None:
 
 
 # JWT-SVIDs.
+
+
+async def test_one_that_cannot_be_read_is_not_kept() -> None:
+    clock = Clock()
+    source = FakeSource(clock)
+    give = source.jwt_svid
+
+    async def odd(audience: tuple[str, ...]) -> JwtSvid:
+        return dataclasses.replace(await give(audience), token="opaque")
+
+    source.jwt_svid = odd  # type: ignore[method-assign]
+    proofs = proof(source, clock)
+    await proofs.svid("a")
+    await proofs.svid("a")
+    assert len(source.asked) == 2
 
 
 async def test_a_jwt_svid_is_kept_for_two_thirds_of_its_life() -> None:

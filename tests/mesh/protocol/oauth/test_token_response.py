@@ -213,6 +213,21 @@ def test_claims_that_two_readers_read_differently_are_refused(claims: bytes) -> 
     assert "one way" in refused(body(access_token=f"aGk.{payload}.c"), FOR_CRM)
 
 
+@pytest.mark.parametrize(
+    "payload", ["eyJhdWQiOiJldmlsIn0=", "77u_eyJhdWQiOiJldmlsIn0", "W10", "MQ", "", "!!!!"]
+)
+def test_a_jwt_whose_claims_cannot_be_read_is_refused(payload: str) -> None:
+    header = jwt().partition(".")[0]
+    assert "claims of the token" in refused(body(access_token=f"{header}.{payload}.c2ln"), FOR_CRM)
+
+
+@pytest.mark.parametrize(
+    "value", ["YQ.Yg.Yw", "eyJ1c2VyIjoxfQ.ZvJ3Yw.c2ln", "a.b.c.d.e", "..", "v2.local.abc"]
+)
+def test_what_only_looks_like_a_jwt_is_any_token(value: str) -> None:
+    assert read(body(access_token=value), FOR_CRM).value == value
+
+
 USERS = jwt(sub="alice", aud="crm")
 SPELT = USERS.rpartition(".")[0]
 

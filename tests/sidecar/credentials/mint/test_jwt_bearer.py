@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from mesh.identity.jws import read_jws
 from mesh.policy.credentials import ClientAuth, ClientMethod, JwtBearer
 from sidecar.credentials.issued import CredentialRefused
 from sidecar.credentials.mint.jwt_bearer import mint
-from tests.support.token_endpoint import ENDPOINT, ISSUER, ME, FakeFetch, given, parts, server
+from tests.support.token_endpoint import ENDPOINT, ISSUER, ME, FakeFetch, given, parts, proof, server
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,14 @@ async def test_the_grant(written: str | None, issuer: str | None, audience: str)
         "scope": "a",
         "resource": "https://mcp.example/mcp",
     }
+
+
+async def test_without_jwt_svids_there_is_no_grant() -> None:
+    fetch = FakeFetch([given()])
+    used = dataclasses.replace(parts(fetch), proof=proof(None, fetch.clock))
+    with pytest.raises(CredentialRefused, match="Backend crm: our provider of identity has no JWT-SVIDs"):
+        await mint(JwtBearer(server()), None, frozenset(), parts=used)
+    assert fetch.requests == []
 
 
 async def test_the_grant_given_back_is_no_token() -> None:
