@@ -58,7 +58,7 @@ def check(data: bytes) -> None:
         key = read_signing_key(data)
     except KeyInvalid as invalid:
         told = f"{invalid!r} {invalid.__cause__!r}"
-        assert not any(secret in told for secret in SECRETS)  # noqa: PT017 - of its text
+        assert not any(secret in told for secret in SECRETS)
         return
     jws = read_jws(key.sign({"sub": "x"}))
     verify(jws, key.key.public_key())
@@ -69,10 +69,9 @@ def check(data: bytes) -> None:
 @example(EC_JWK, {}, set())
 @example(RSA_JWK, {"alg": "PS256"}, set())
 @example(RSA_JWK, {"p": "AQ", "q": RSA_JWK["n"]}, set())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_jwks(seed: dict[str, Any], changed: dict[str, Any], removed: set[str]) -> None:
-    # Without its primes they would be searched for, which takes seconds where there are none.
-    left = {name: value for name, value in (seed | changed).items() if name not in removed - {"p", "q"}}
+    left = {name: value for name, value in (seed | changed).items() if name not in removed}
     check(json.dumps(left).encode())
 
 

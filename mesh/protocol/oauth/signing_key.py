@@ -124,9 +124,13 @@ def _from_jwk(data: bytes) -> SigningKey:
 def _rsa(jwk: Mapping[str, Any]) -> rsa.RSAPrivateKey:
     """RFC 7518, section 6.3. The primes are found again where they are left out."""
     n, e, d = (_number(jwk, name) for name in ("n", "e", "d"))
-    p, q = (
-        (_number(jwk, name) for name in ("p", "q")) if "p" in jwk else rsa.rsa_recover_prime_factors(n, e, d)
-    )
+    if "p" in jwk:
+        p, q = _number(jwk, "p"), _number(jwk, "q")
+    elif pow(pow(2, e, n), d, n) == 2:
+        p, q = rsa.rsa_recover_prime_factors(n, e, d)
+    else:
+        # The search for primes that are not there would take seconds.
+        raise KeyInvalid("a JWK whose numbers make no private key")
     numbers = rsa.RSAPrivateNumbers(
         p,
         q,
