@@ -88,9 +88,9 @@ def python_with_authlib() -> Path:
 
 @functools.cache
 def python_with_a2a() -> Path:
-    """An interpreter with the A2A SDK and what serves it."""
-    packages = [f"a2a-sdk[http-server]=={A2A}", "uvicorn==0.54.0"]
-    return _venv_python(_venv(f"a2a-{A2A}", packages))
+    """An interpreter with the A2A SDK beside the MCP SDK: an agent speaks both."""
+    packages = [f"a2a-sdk[http-server]=={A2A}", f"mcp=={MCP_V2}"]
+    return _venv_python(_venv(f"a2a-{A2A}-{MCP_V2}", packages))
 
 
 @functools.cache
