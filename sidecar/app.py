@@ -22,11 +22,15 @@ from sidecar.capture.mesh import accept_mesh
 from sidecar.capture.original_destination import original_destination
 from sidecar.capture.outbound_redirect import OutboundRedirect
 from sidecar.config import Address, Denials, PrivateAddresses, Provider, SidecarConfig
+from sidecar.credentials.assembly import assembled
+from sidecar.credentials.desk import Desk
 from sidecar.descriptors import raise_limit, shortage
 from sidecar.external_auth.authorizer import Authorizer
 from sidecar.external_auth.grpc_channels import GrpcChannels
+from sidecar.hidden.secrets import HiddenSecrets
 from sidecar.identity.chosen import chosen_provider
 from sidecar.identity.holder import IdentityHolder, utc_now
+from sidecar.identity.jwt_source import jwt_source_of
 from sidecar.identity.keeper import IdentityKeeper
 from sidecar.identity.provider import IdentityProvider, Renewable
 from sidecar.proxy.channel import Channel
@@ -44,6 +48,7 @@ from sidecar.readiness import FROM_FILES, Readiness, assess, bound, identity_hea
 from sidecar.tasks import spawn
 from sidecar.telemetry import names
 from sidecar.telemetry.app_health import AppHealth
+from sidecar.telemetry.credential_record import CredentialRecord
 from sidecar.telemetry.health import Health, HealthConnection
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.metrics import Metrics
@@ -90,6 +95,7 @@ class Sidecar:
             config.application.ports,
             redirected=config.listen.redirect_inbound is not None,
         )
+        self._credentials = CredentialRecord(self.metrics, self.log, agent=_agent_name(config))
         self.pipeline = Pipeline(
             self._compiled(documents, config.agent.labels),
             limits=config.limits,
@@ -99,6 +105,7 @@ class Sidecar:
             clock=self._clock,
             application=self._application,
             authorizer=self._authorizer(),
+            desk=self._desk(),
             forbidden=config.denials is Denials.FORBIDDEN,
         )
         self._app_health = AppHealth(
@@ -193,6 +200,26 @@ class Sidecar:
             self._pool, self.config.limits, self.recorder, self._clock, address=address, channels=channels
         )
 
+    def _desk(self) -> Desk:
+        config = self.config
+        hidden = HiddenSecrets(
+            config.hidden_secrets,
+            on_problem=lambda sentence: self.log.write("hidden_secret", detail=sentence),
+        )
+        return assembled(
+            self._pool,
+            lambda: self.pipeline.policy,
+            self._credentials,
+            secrets=config.credentials,
+            hidden=hidden or None,
+            jwt_source=lambda: jwt_source_of(self._source),
+            own=self._own_id,
+        )
+
+    def _own_id(self) -> str | None:
+        current = self.identity.current
+        return None if current is None else str(current.svid.spiffe_id)
+
     def _compiled(self, documents: Documents, labels: Mapping[str, str]) -> Policy:
         config = self.config
         private = config.egress.private_addresses is PrivateAddresses.ALLOW
@@ -258,8 +285,7 @@ class Sidecar:
     # Connections.
 
     def _agent(self) -> Principal:
-        current = self.identity.current
-        return Principal(str(current.svid.spiffe_id) if current else AGENT)
+        return Principal(self._own_id() or AGENT)
 
     def _outbound_connection(self, listener: Listener) -> asyncio.Protocol:
         return Downstream(self.pipeline, listener, Channel("outbound", self._agent(), AGENT))

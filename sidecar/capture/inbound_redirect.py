@@ -133,7 +133,7 @@ class _Redirected(Peek):
             pipeline.policy.decide(UNAUTHENTICATED, INBOUND, "connect", http=HttpRequest("CONNECT", "*"))
         )
         where = f"port {self._port}"
-        pipeline.recorder.decision("inbound", NOBODY, "application", "connect", where, decision)
+        pipeline.recorder.decision("inbound", UNAUTHENTICATED, "application", "connect", where, decision)
         if not decision.allowed:
             self.refuse(decision.reason, decision.rule, alert.refusal(decision.reason) if tls else b"")
             return

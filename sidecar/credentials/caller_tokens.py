@@ -14,8 +14,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from msgspec import structs
-
 from mesh.protocol.caller_token import carried, claims, given, may_carry
 from mesh.protocol.http1.heads import Headers, RequestHead
 from sidecar.credentials.audience import is_for
@@ -121,12 +119,3 @@ class CallerTokens:
 
     def _hash(self, token: bytes) -> bytes:
         return hashlib.sha256(self._salt + token).digest()
-
-
-def without(head: RequestHead, removed: Headers) -> RequestHead:
-    """The head without these fields."""
-    headers = [field for field in head.headers if field not in removed]
-    left = dict(headers)
-    # Connection is joined where it is repeated.
-    fields = {name: head.fields[name] if name == b"connection" else value for name, value in left.items()}
-    return structs.replace(head, headers=headers, fields=fields, memo={})

@@ -127,6 +127,11 @@ class Belongings:
         for sign in [sign for key, sign in self._signs.items() if key[0] not in correlation]:
             self._forget(sign)
 
+    def clear(self) -> None:
+        """Nobody's request is known any longer."""
+        for sign in list(self._signs.values()):
+            self._forget(sign)
+
     def begins(self, verified: Verified, signs: Signs) -> Ticket:
         """A request of this user was let through. The ticket is for `ends`, whatever becomes of the request."""
         now = self._now()

@@ -107,6 +107,11 @@ class Handles:
         if held is not None:
             self._end(held, self._now())
 
+    def clear(self) -> None:
+        """No token counts any longer."""
+        for held in list(self._by_token.values()):
+            self._end(held, self._now())
+
     def __len__(self) -> int:
         return len(self._by_token)
 

@@ -28,12 +28,20 @@ class AnswerRefused(Exception):
 class Answer(Protocol):
     """Backend's bytes in, client's bytes out. Each method may raise AnswerRefused."""
 
-    endless: bool
-    """An event stream: no idle limit, and ended politely on drain."""
-    closes: bool
-    """The client's connection ends with this answer."""
-    begun: bool
-    """The client has been sent something, so an error can no longer be answered."""
+    @property
+    def endless(self) -> bool:
+        """An event stream: no idle limit, and ended politely on drain."""
+        ...
+
+    @property
+    def closes(self) -> bool:
+        """The client's connection ends with this answer."""
+        ...
+
+    @property
+    def begun(self) -> bool:
+        """The client has been sent something, so an error can no longer be answered."""
+        ...
 
     def begin(self) -> bytes: ...
     def body(self, data: bytes) -> bytes: ...

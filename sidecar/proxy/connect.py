@@ -76,7 +76,7 @@ def decide_tunnel(
     decided, backend, decision = judge_tunnel(host, port, channel.principal, policy, intercepts, unable)
     if decision is not None:
         where = f"{host}:{port}"
-        recorder.decision(channel.direction, channel.principal.id, backend, "connect", where, decision)
+        recorder.decision(channel.direction, channel.principal, backend, "connect", where, decision)
     elif isinstance(decided, TunnelRefused):
         recorder.refused_message("client", channel.peer, decided.reason, decided.where)
     return decided

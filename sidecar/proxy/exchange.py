@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING
 from mesh.protocol.http1.heads import RequestHead, ResponseHead
 from mesh.protocol.http1.write import LAST_CHUNK, chunk
 from mesh.reasons import Reason
+from sidecar.credentials.issued import CredentialRefused
+from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.proxy import replies
 from sidecar.proxy.answers import Answer, AnswerRefused
-from sidecar.proxy.plan import Held, Plan, Reply, Treatment, Tunnel
+from sidecar.proxy.asking import Asking
+from sidecar.proxy.plan import Held, Owing, Plan, Reply, Treatment, Tunnel, Unverified
 from sidecar.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from mesh.protocol.ext_authz import Approval
     from sidecar.external_auth.answer import Refusal
-    from sidecar.external_auth.authorizer import Inquiry
     from sidecar.proxy.downstream import Downstream
     from sidecar.proxy.pipeline import Pipeline
 
@@ -31,6 +33,9 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that may be sent twice (RFC 9110, section 9.2.1)."""
+
+_NOT_WITH_THIS = frozenset({401, 403})
+"""Statuses of answers that another credential may change."""
 
 HIGH_WATER = 64 * 1024
 """Bytes of a streamed request body that may wait for a backend's connection."""
@@ -43,10 +48,11 @@ class Exchange:
     """A request under way. Made by the client's connection, ended by `finish` or `client_gone`."""
 
     __slots__ = (
+        "_again",
         "_answer",
+        "_asking",
         "_client",
         "_connecting",
-        "_inquiry",
         "_out",
         "_parts",
         "_pipeline",
@@ -71,7 +77,8 @@ class Exchange:
         self._answer: Answer | None = None
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._inquiry: Inquiry | None = None
+        self._asking: Asking | None = None
+        self._again = False
         self._request_done = False
         self._replied = False
         self._retry: bytes | None = None
@@ -81,35 +88,108 @@ class Exchange:
 
     def begin(self) -> None:
         """The head is here: decide where it goes, and start at once what need not wait for the body."""
-        step = self._pipeline.admit(self.head, self._client.channel)
-        if isinstance(step, Reply):
-            if self.head.method == "CONNECT":
-                self._client.close_after_answer()
-            if self.head.expects_continue:
-                # The client holds its body back and may never send it, so no other request can follow.
-                self._client.close_after_answer()
-                self._reply(step)
-                self._client.hang_up()
-                return
-            self._reply(step)
-            return
-        if isinstance(step, Tunnel):
+        self._admitted(self._pipeline.admit(self.head, self._client.channel))
+
+    def _admitted(self, step: Plan | Tunnel | Reply | Unverified) -> None:
+        if isinstance(step, Plan):
+            self._begin(step)
+        elif isinstance(step, Tunnel):
             self._client.open_tunnel(step)
+        elif isinstance(step, Unverified):
+            self._verify(step)
+        else:
+            self._turn_away(step)
+
+    def _turn_away(self, reply: Reply) -> None:
+        """The head alone was enough to say no."""
+        if self.head.method == "CONNECT":
+            self._client.close_after_answer()
+        self._parts.clear()
+        if self.head.expects_continue:
+            # The client holds its body back and may never send it, so no other request can follow.
+            self._client.close_after_answer()
+            self._reply(reply)
+            self._client.hang_up()
             return
-        self._plan = step
+        self._reply(reply)
+
+    def _begin(self, plan: Plan) -> None:
+        self._plan = plan
         if self.head.expects_continue:
             self._client.write(CONTINUE)
-        if step.treatment is Treatment.HTTP:
-            if not step.checks:
-                self._parts.append(self._pipeline.stream(step))
-                self._connect(step)
-            elif not step.shown_bytes:
-                self._authorize(step, Held(self.head.headers, None))
+        if plan.treatment is Treatment.HTTP:
+            if not plan.checks:
+                self._leave(plan, self._pipeline.stream(plan))
+            elif not plan.shown_bytes:
+                self._authorize(plan, Held(plan.head.headers, None))
+
+    # What has to be asked of others first.
+
+    def _asks(self) -> Asking:
+        if self._asking is None:
+            self._asking = Asking(self._pipeline)
+        return self._asking
+
+    def _verify(self, unverified: Unverified) -> None:
+        """Wait until it is known who calls; what has come of the body is kept, and no more of it is read."""
+        self._client.read_on(False)
+        self._asks().verify(unverified, self._verified)
+
+    def _verified(self, outcome: Verified | TokenRefused) -> None:
+        came, self._parts, self._size = self._parts, [], 0
+        self._client.read_on(True)
+        self._admitted(self._pipeline.admit(self.head, self._client.channel, outcome))
+        for data in came:
+            self.request_body(data)
+        if self._request_done:
+            self.request_end()
+
+    def _authorize(self, plan: Plan, held: Held) -> None:
+        """Wait for every external check; what comes of the body meanwhile is kept, and then no more is read."""
+        self._asks().authorize(plan, held, partial(self._authorized, plan, held))
+
+    def _authorized(self, plan: Plan, held: Held, outcome: tuple[Approval, ...] | Refusal) -> None:
+        step = self._pipeline.settle(plan, held, outcome)
+        self._leave(plan, step)
+
+    def _provided(self, plan: Plan, owing: Owing, refused: CredentialRefused | None) -> None:
+        """The credential is there, or it never will be."""
+        if refused is None:
+            step = self._pipeline.leave(plan, owing.headers, owing.body)
+            if not isinstance(step, Owing):
+                self._leave(plan, step)
+                return
+            refused = CredentialRefused(Reason.CREDENTIAL_UNAVAILABLE, "it expired at once")
+        self._pipeline.recorder.upstream_failure(
+            plan.routed.backend, str(plan.routed.destination), refused.reason, refused.detail
+        )
+        self._refuse(replies.no_credential(plan, refused))
+
+    def _refuse(self, reply: Reply) -> None:
+        """Nothing of the request leaves."""
+        self._parts.clear()
+        self._reply(reply)
+        if self._request_done:
+            self._client.exchange_done(self)
+
+    def _leave(self, plan: Plan, step: bytes | Owing | Reply) -> None:
+        """Send what is here, or get what it lacks. Pieces of the body that came meanwhile follow the head."""
+        if isinstance(step, Reply):
+            self._refuse(step)
+            return
+        if isinstance(step, Owing):
+            self._asks().obtain(plan, partial(self._provided, plan, step))
+            return
+        self._parts.insert(0, step)
+        self._connect(plan)
 
     def request_body(self, data: bytes) -> None:
         """Another piece of the body; framing is already taken off."""
         self._size += len(data)
         plan = self._plan
+        if plan is None and self._asking is not None and self._asking.waits:
+            self._parts.append(data)
+            return
         if self._replied or plan is None:
             # The answer is given; what is left of the body is read and dropped, within its limit.
             if self._size > self._pipeline.limits.body_bytes + MOST_DROPPED:
@@ -119,6 +199,9 @@ class Exchange:
         if plan.treatment is Treatment.HTTP:
             shown = plan.shown_bytes if plan.checks else 0
             if not shown:
+                if plan.watch is not None and plan.watch.feed(data):
+                    self._stop(plan)
+                    return
                 self._send(chunk(data) if self.head.body_length < 0 else data)
                 return
             limit = min(limit, shown)
@@ -127,6 +210,17 @@ class Exchange:
             self._reply(replies.refused_body(Reason.HTTP_BODY_TOO_LARGE, plan, limit))
             return
         self._parts.append(data)
+
+    def _stop(self, plan: Plan) -> None:
+        """The body holds what must not go there: the backend never sees its end."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abandon()
+        self._client.close_after_answer()
+        self._give_up(self._pipeline.departure.stopped(plan))
 
     def request_end(self) -> None:
         """The request is complete."""
@@ -137,7 +231,7 @@ class Exchange:
         elif plan is not None and plan.treatment is Treatment.HTTP:
             if plan.checks and plan.shown_bytes:
                 body, self._parts = b"".join(self._parts), []
-                self._authorize(plan, Held(self.head.headers, body))
+                self._authorize(plan, Held(plan.head.headers, body))
             elif self.head.body_length < 0:
                 self._send(LAST_CHUNK)
         elif plan is not None:
@@ -146,32 +240,11 @@ class Exchange:
     def _inspect(self, plan: Plan) -> None:
         parts = self._parts
         step = self._pipeline.inspect(plan, parts[0] if len(parts) == 1 else b"".join(parts))
-        if isinstance(step, bytes):
-            self._parts = [step]
-            self._connect(plan)
-        elif isinstance(step, Held):
-            self._parts = []
+        self._parts = []
+        if isinstance(step, Held):
             self._authorize(plan, step)
         else:
-            self._reply(step)
-            self._client.exchange_done(self)
-
-    def _authorize(self, plan: Plan, held: Held) -> None:
-        """Wait for every external check; what comes of the body meanwhile is kept, and then no more is read."""
-        self._inquiry = inquiry = self._pipeline.inquire(plan, held, partial(self._authorized, plan, held))
-        inquiry.start()
-
-    def _authorized(self, plan: Plan, held: Held, outcome: tuple[Approval, ...] | Refusal) -> None:
-        self._inquiry = None
-        step = self._pipeline.settle(plan, held, outcome)
-        if isinstance(step, bytes):
-            self._parts.insert(0, step)
-            self._connect(plan)
-            return
-        self._parts.clear()
-        self._reply(step)
-        if self._request_done:
-            self._client.exchange_done(self)
+            self._leave(plan, step)
 
     def _connect(self, plan: Plan) -> None:
         self._connecting = self._pipeline.pool.acquire(plan.routed.destination, self)
@@ -213,6 +286,8 @@ class Exchange:
         if plan is None or self._upstream is None:
             return
         self._retry = None
+        if plan.sent is not None and self._ask_again(plan, plan.sent, head):
+            return
         try:
             self._answer = self._pipeline.answer(plan, head)
         except AnswerRefused as refused:
@@ -221,6 +296,19 @@ class Exchange:
         if self._answer.endless:
             self._upstream.wait_for_ever()
         self._out.append(self._answer.begin())
+
+    def _ask_again(self, plan: Plan, sent: Owing, head: ResponseHead) -> bool:
+        """Send a request once more, with another credential, where the server's answer says that this may help."""
+        owners, upstream = self._pipeline.owners, self._upstream
+        if self._again or head.status not in _NOT_WITH_THIS or owners is None or upstream is None:
+            return False
+        if not owners.rejected(plan, head):
+            return False
+        self._again = True
+        self._upstream = None
+        upstream.abandon()
+        self._leave(plan, sent)
+        return True
 
     def answer_body(self, data: bytes) -> None:
         if self._answer is None:
@@ -257,7 +345,13 @@ class Exchange:
         if self._upstream is not None:
             self._upstream.read_on(writable)
 
+    def _over(self) -> None:
+        """There is no more to come for the client."""
+        if self._plan is not None:
+            self._pipeline.departure.over(self._plan)
+
     def _finish(self) -> None:
+        self._over()
         self.flush()
         self._upstream = None
         plan = self._plan
@@ -318,6 +412,7 @@ class Exchange:
         begun = answer is not None and answer.begun
         self._out.clear()
         if begun:
+            self._over()
             self._client.abort()
             return
         self._reply(reply)
@@ -325,6 +420,7 @@ class Exchange:
             self._client.exchange_done(self)
 
     def _reply(self, reply: Reply) -> None:
+        self._over()
         self._replied = True
         self._client.write(replies.encode(reply, self.head, closing=self._client.closing))
         if not self._request_done:
@@ -335,9 +431,9 @@ class Exchange:
 
     def client_gone(self) -> None:
         """The client closed: tell the backend at once, and ask nobody any more."""
-        if self._inquiry is not None:
-            self._inquiry.cancel()
-            self._inquiry = None
+        self._over()
+        if self._asking is not None:
+            self._asking.cancel()
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
@@ -364,6 +460,7 @@ class Exchange:
 
         The client sees a complete answer and may resume on another connection.
         """
+        self._over()
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abandon()

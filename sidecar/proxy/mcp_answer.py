@@ -188,7 +188,7 @@ class McpAnswers:
             return True
         decision = self.policy.server_request(plan.principal, plan.target, method)
         self._recorder.decision(
-            plan.routed.direction, plan.principal.id, plan.routed.backend, method, None, decision
+            plan.routed.direction, plan.principal, plan.routed.backend, method, None, decision
         )
         return decision.allowed
 

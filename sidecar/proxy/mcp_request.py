@@ -207,7 +207,7 @@ def _decide(
         if decision.checks:
             plan.wait_for(decision)
         if not decision.allowed:
-            recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)
+            recorder.decision(routed.direction, plan.principal, routed.backend, method, None, decision)
             return decision, None
     if not asked or asked[0].method != method:
         # What is asked about under another method, a completion or a stream, is one of its own as well.
@@ -215,7 +215,7 @@ def _decide(
         if decision.checks:
             plan.checked(method, None, decision)
         elif not asked or not decision.allowed:
-            recorder.decision(routed.direction, plan.principal.id, routed.backend, method, None, decision)
+            recorder.decision(routed.direction, plan.principal, routed.backend, method, None, decision)
         if not asked or not decision.allowed:
             return None if decision.allowed else (decision, None)
     for subject in asked:
@@ -226,7 +226,7 @@ def _decide(
             plan.checked(method, subject.name, decision)
         else:
             recorder.decision(
-                routed.direction, plan.principal.id, routed.backend, method, subject.name, decision
+                routed.direction, plan.principal, routed.backend, method, subject.name, decision
             )
         if not decision.allowed:
             return decision, subject

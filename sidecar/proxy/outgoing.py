@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mesh.protocol.http1.heads import CHUNKED, Headers
 from mesh.protocol.http1.lines import LeavingLines
 from mesh.protocol.http1.write import end_to_end
@@ -18,17 +20,33 @@ _INSPECTED = _SNIFFED | {b"content-type"}
 _SPOOFABLE = frozenset({b"x-forwarded-client-cert"})
 """Headers by which applications learn the peer's identity; a peer must not set them itself."""
 
-_DROPPED = {Treatment.HTTP: _REPLACED, Treatment.SNIFF: _SNIFFED, Treatment.MCP: _INSPECTED}
+_GIVEN_BY_US = frozenset({b"authorization", b"cookie"})
+"""What the agent says of itself, where we say it: a session of its own there is none of its business."""
+
+_DROPPED = {
+    Treatment.HTTP: _REPLACED,
+    Treatment.WHOLE: _SNIFFED,
+    Treatment.SNIFF: _SNIFFED,
+    Treatment.MCP: _INSPECTED,
+}
 _LEFT_OUT = {
     (direction, treatment): dropped | (_SPOOFABLE if direction == "inbound" else frozenset())
     for direction in ("outbound", "inbound")
     for treatment, dropped in _DROPPED.items()
 }
-_LINES = {key: LeavingLines(dropped) for key, dropped in _LEFT_OUT.items()}
+_NOTHING: frozenset[bytes] = frozenset()
+_Key = tuple[str, Treatment, frozenset[bytes]]
+_LINES: dict[_Key, LeavingLines] = {
+    (*key, _NOTHING): LeavingLines(dropped) for key, dropped in _LEFT_OUT.items()
+}
+_MOST_LINES = 64
+"""Headers that credentials of Backends stand in are few; after more of them than this the memo begins anew."""
+_IDENTITY = b"accept-encoding: identity\r\n"
 _ASKED = {
     Treatment.HTTP: b"",
-    Treatment.SNIFF: b"accept-encoding: identity\r\n",
-    Treatment.MCP: b"accept-encoding: identity\r\n",
+    Treatment.WHOLE: _IDENTITY,
+    Treatment.SNIFF: _IDENTITY,
+    Treatment.MCP: _IDENTITY,
 }
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
@@ -44,19 +62,23 @@ def leaving(headers: Headers, direction: str, treatment: Treatment, authority: b
     return [(b"host", authority), *kept]
 
 
-def outgoing(plan: Plan, headers: Headers, body_length: int) -> bytes:
-    """Request line and headers: end-to-end fields kept, Host and framing made here.
+def outgoing(plan: Plan, headers: Headers, body_length: int, path: bytes | None = None) -> bytes:
+    """Request line and headers: end-to-end fields kept, Host, framing and credentials made here.
 
-    `body_length`: bytes, or CHUNKED for a body that is streamed.
+    `body_length`: bytes, or CHUNKED for a body that is streamed. `path`: instead of the request's own.
     """
     head, routed, treatment = plan.head, plan.routed, plan.treatment
-    key = (routed.direction, treatment)
+    asked = _ASKED[treatment]
+    replaced = _NOTHING
+    if plan.issued is not None or plan.session is not None:
+        replaced, given = _given(plan)
+        asked += given
+    key = (routed.direction, treatment, replaced)
     lines = head.memo.get(key) if headers is head.headers else None
     if lines is None:
-        lines = _LINES[key].encode(headers, head.fields.get(b"connection"))
+        lines = (_LINES.get(key) or _lines(key)).encode(headers, head.fields.get(b"connection"))
         if headers is head.headers:
             head.memo[key] = lines
-    asked = _ASKED[treatment]
     if treatment is Treatment.MCP and body_length:
         asked += b"content-type: application/json\r\n"
     if body_length == CHUNKED:
@@ -67,9 +89,43 @@ def outgoing(plan: Plan, headers: Headers, body_length: int) -> bytes:
         framing = b""
     return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b%b\r\n" % (
         head.method.encode(),
-        routed.path,
+        routed.path if path is None else path,
         routed.authority,
         lines,
         asked,
         framing,
     )
+
+
+def _given(plan: Plan) -> tuple[frozenset[bytes], bytes]:
+    """Names of fields that the agent does not fill in, and the lines with what we put there.
+
+    A credential holds no line break: whoever made it has seen to that.
+    """
+    names, lines = _NOTHING, b""
+    if plan.issued is not None:
+        fields = plan.issued.fields
+        names = _names(tuple([name for name, _ in fields]))
+        lines = b"".join([b"%b: %b\r\n" % field for field in fields])
+    if plan.session is not None:
+        names |= _SESSION
+        lines += b"mcp-session-id: %b\r\n" % plan.session
+    return names, lines
+
+
+_SESSION = frozenset({b"mcp-session-id"})
+
+
+@lru_cache(maxsize=64)
+def _names(fields: tuple[bytes, ...]) -> frozenset[bytes]:
+    return _GIVEN_BY_US.union(fields)
+
+
+def _lines(key: _Key) -> LeavingLines:
+    """The memo for requests in which some fields are replaced."""
+    direction, treatment, replaced = key
+    if len(_LINES) >= _MOST_LINES:
+        for known in [known for known in _LINES if known[2]]:
+            del _LINES[known]
+    made = _LINES[key] = LeavingLines(_LEFT_OUT[direction, treatment] | replaced)
+    return made

@@ -1,13 +1,16 @@
 """The stages of a request, composed in one place.
 
     accept        a listener made a Channel: which direction, and who is at the other end (mutual TLS)
-    where to      the proxy target, or the application beside us            `_route`
     who           the agent itself, or the peer's SPIFFE ID                 channel.principal
+                  and the user whose token it brings                        `callers`
+    where to      the proxy target, or the application beside us            `_route`
     route         to a Backend or an MCP path, and how traffic is treated   `routing`, `routing_inbound`
+    whose         the user whom an outbound request belongs to              `owners`
     parse         strictly, where the treatment looks inside                `inspect` -> `mcp_request`
     decide        one function for calls and for items of lists             Policy.decide
     authorize     by the services that the decision names, if any           `authorizer`
-    credentials   a caller's token goes on to its audience only             `callers`
+    credentials   a caller's token goes on to its audience only             `departure`
+                  a Backend gets the one that its document says             `departure`
     forward       re-serialised, over a pooled connection                   `outgoing`, `pool`
     the answer    parsed, lists filtered, event by event                    `answer` -> `mcp_answer`
     record        a counter and a log line for each decision                `recorder`
@@ -25,6 +28,7 @@ from typing import TYPE_CHECKING
 from mesh.policy.compile import Policy
 from mesh.policy.decision import Decision, HttpRequest
 from mesh.policy.documents import Backend
+from mesh.policy.principal import Principal
 from mesh.protocol.ext_authz import Approval
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import Headers, RequestHead, ResponseHead, all_values
@@ -33,20 +37,24 @@ from mesh.reasons import Reason
 from sidecar.capture import forward_proxy
 from sidecar.capture import inbound as inbound_capture
 from sidecar.capture.forward_proxy import captured_to
-from sidecar.credentials.caller_tokens import CallerTokens, without
+from sidecar.credentials.caller_tokens import CallerTokens
+from sidecar.credentials.desk import Desk
+from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.external_auth.answer import Refusal
 from sidecar.external_auth.authorizer import Authorizer, Inquiry, Told
 from sidecar.external_auth.question import Question, said_by
 from sidecar.limits import Limits
 from sidecar.proxy import replies
 from sidecar.proxy.answers import Answer
+from sidecar.proxy.callers import Caller, Callers
 from sidecar.proxy.choose_answer import choose_answer
 from sidecar.proxy.connect import tunnel_to
+from sidecar.proxy.departure import Departure
 from sidecar.proxy.endpoint import Endpoints
 from sidecar.proxy.mcp_answer import McpAnswers
 from sidecar.proxy.mcp_request import inspect_post, unauthorized
-from sidecar.proxy.outgoing import outgoing
-from sidecar.proxy.plan import Held, Plan, Reply, Routed, Treatment, Tunnel
+from sidecar.proxy.own_answer import own_answer
+from sidecar.proxy.plan import Held, Owing, Plan, Reply, Routed, Treatment, Tunnel, Unverified
 from sidecar.proxy.pool import Dialer, Pool, TlsMode
 from sidecar.proxy.request_context import context_as_mcp, context_of
 from sidecar.proxy.routing import route_outbound
@@ -92,11 +100,15 @@ class Pipeline:
         clock: Callable[[], float],
         application: inbound_capture.Application,
         authorizer: Authorizer | None = None,
+        desk: Desk | None = None,
         forbidden: bool = False,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`authorizer` asks external services, `forbidden` is how refusals of MCP messages read (`denial`), and
-        `wall` tells the time of day, in nanoseconds since 1970."""
+        """`authorizer` asks external services, `desk` knows of users and credentials.
+
+        `forbidden` is how refusals of MCP messages read (`denial`), `wall` tells the time of day, in nanoseconds since
+        1970.
+        """
         self.policy = policy
         self.limits = limits
         self.http_limits = HttpLimits(head_bytes=limits.head_bytes, headers=limits.headers, body_bytes=0)
@@ -105,17 +117,23 @@ class Pipeline:
         self.recorder = recorder
         self.clock = clock
         self.authorizer = authorizer or Authorizer(pool, limits, recorder, clock)
+        self._desk = desk
+        self.callers = None if desk is None else Callers(desk, recorder)
+        tokens = CallerTokens(limit=limits.caller_tokens, seconds=limits.caller_token_seconds)
+        self.departure = Departure(tokens, recorder, desk)
+        self.owners = self.departure.owners
         self.forbidden = forbidden
         self._wall = wall
         self.draining = False
         self.interception: Interception | None = None
         """Ends the application's own TLS; None: it is refused where it would have to be inspected."""
         self.answers = McpAnswers(policy, limits, recorder, pool, wall)
-        self.callers = CallerTokens(limit=limits.caller_tokens, seconds=limits.caller_token_seconds)
         self._application = application
         self._routes: dict[tuple[object, ...], Routed] = {}
         self._endpoints: Endpoints[Backend] = Endpoints()
         self._inbound_endpoints: Endpoints[str] = Endpoints()
+        if desk is not None:
+            desk.use(policy)
 
     def use(self, policy: Policy) -> None:
         """Put another policy in force, for everything that is asked from now on.
@@ -125,15 +143,28 @@ class Pipeline:
         self.policy = self.answers.policy = policy
         self._routes.clear()
         self._endpoints.keep(policy.backends)
+        if self._desk is not None:
+            self._desk.use(policy)
 
     # The head of a request.
 
-    def admit(self, head: RequestHead, channel: Channel) -> Plan | Tunnel | Reply:
-        """Where to, who, route: what can be decided before the body is here."""
+    def admit(
+        self, head: RequestHead, channel: Channel, verified: Verified | TokenRefused | None = None
+    ) -> Plan | Tunnel | Reply | Unverified:
+        """Who, where to, route: what can be decided before the body is here.
+
+        `verified`: what became of the Unverified that this request was before.
+        """
         try:
             if head.method == "CONNECT" and channel.may_tunnel:
                 return tunnel_to(head, channel, self.policy, self.recorder, self.intercepts, self.unable)
-            routed = self._route(head, channel)
+            principal, subject = channel.principal, None
+            if self.callers is not None and self.policy.users is not None and channel.direction == "inbound":
+                caller = self.callers.settle(head, channel, verified)
+                if not isinstance(caller, Caller):
+                    return caller
+                head, principal, subject = caller.head, caller.principal, caller.verified
+            routed = self._route(head, channel, principal)
         except HttpRefused as refused:
             self.recorder.refused_message("client", channel.peer, refused.reason, refused.detail)
             return replies.problem(refused.status, refused.reason, refused.detail)
@@ -141,23 +172,22 @@ class Pipeline:
             reason, where = Reason.WOULD_BE_PLAIN_TEXT, str(routed.destination)
             self.recorder.refused_message("client", channel.peer, reason, where)
             return replies.problem(403, reason, where)
-        if self.callers.known and routed.direction == "outbound":
-            head = self._without_callers_tokens(head, routed)
-        plan = Plan(head, channel.principal, routed, routed.treatment, routed.target)
+        claim = None
+        if routed.direction == "outbound":
+            head, claim = self.departure.strip(head, routed)
+        plan = Plan(head, principal, routed, routed.treatment, routed.target, subject=subject)
+        if claim is not None:
+            plan.claimed(claim)
         if self.policy.needs_context:
             plan.context = context_of(head, routed, self._wall())
         if routed.refusal is not None:
             return self._refuse_destination(plan, routed.refusal)
+        if routed.is_metadata and plan.minted:
+            # Where to get a token there is none of the agent's business.
+            return replies.problem(
+                404, Reason.PATH_NOT_DECLARED, "the sidecar sees to this Backend's credential"
+            )
         return self._admit_routed(plan)
-
-    def _without_callers_tokens(self, head: RequestHead, routed: Routed) -> RequestHead:
-        """What a caller gave to the agent goes on to its audience only."""
-        foreign = self.callers.foreign(head, routed)
-        if not foreign or routed.refusal is not None:
-            return head
-        headers = sorted({name.decode("latin-1") for name, _ in foreign})
-        self.recorder.caller_token(routed.backend, str(routed.destination), headers)
-        return without(head, foreign)
 
     def intercepts(self, host: str, port: int) -> bool:
         """Whether the application's TLS to this host and port can be ended here, and goes on as TLS."""
@@ -178,14 +208,14 @@ class Pipeline:
     def _goes_on_as_tls(self, host: str, port: int) -> bool:
         return any(b.tls.mode.value != TlsMode.NONE for b in self.policy.backends_at(host, port))
 
-    def _route(self, head: RequestHead, channel: Channel) -> Routed:
+    def _route(self, head: RequestHead, channel: Channel, principal: Principal) -> Routed:
         """The remembered route, or a new one."""
         inbound = channel.direction == "inbound"
         if inbound:
             key: tuple[object, ...] = (
                 head.target,
                 head.fields.get(b"host"),
-                channel.principal.id,
+                principal.id if principal.user is None else principal,
                 channel.arrived,
             )
         else:
@@ -194,7 +224,10 @@ class Pipeline:
                 key = (*key, channel.captured, head.fields.get(b"host"))
         routed = self._routes.get(key)
         if routed is None:
-            routed = self._route_inbound(head, channel) if inbound else self._route_outbound(head, channel)
+            if inbound:
+                routed = self._route_inbound(head, channel, principal)
+            else:
+                routed = self._route_outbound(head, channel)
             if len(self._routes) >= MAX_REMEMBERED:
                 self._routes.clear()
             if len(head.target) + len(head.fields.get(b"host", b"")) <= MAX_REMEMBERED_BYTES:
@@ -208,11 +241,11 @@ class Pipeline:
             target = forward_proxy.where_to(head, channel.tunnel, secure=channel.secure)
         return route_outbound(self.policy, target, self._endpoints.owners)
 
-    def _route_inbound(self, head: RequestHead, channel: Channel) -> Routed:
+    def _route_inbound(self, head: RequestHead, channel: Channel, principal: Principal) -> Routed:
         application, path = inbound_capture.where_to(head, self._application, channel.arrived)
         authority = head.fields.get(b"host", b"")
         learned = self._inbound_endpoints.owners
-        return route_inbound(self.policy, channel.principal, application, path, authority, learned)
+        return route_inbound(self.policy, principal, application, path, authority, learned)
 
     def _admit_routed(self, plan: Plan) -> Plan | Reply:
         """What the head alone decides; a request with a body that is looked into is decided when it is here."""
@@ -229,6 +262,8 @@ class Pipeline:
 
     def _decide_head(self, plan: Plan) -> Plan | Reply:
         """Decide by the head alone, and say so."""
+        if self.owners is not None and plan.routed.direction == "outbound":
+            self.owners.belong(plan)
         routed = plan.routed
         decision = self._ask(plan)
         method = "stream" if routed.transport else "http"
@@ -259,7 +294,7 @@ class Pipeline:
     def _record(self, plan: Plan, method: str, decision: Decision) -> None:
         routed = plan.routed
         self.recorder.decision(
-            routed.direction, plan.principal.id, routed.backend, method, routed.plain_path, decision
+            routed.direction, plan.principal, routed.backend, method, routed.plain_path, decision
         )
 
     def _refuse_destination(self, plan: Plan, refusal: tuple[Reason, str]) -> Plan | Reply:
@@ -273,22 +308,24 @@ class Pipeline:
 
     # The body of a request.
 
-    def stream(self, plan: Plan) -> bytes:
+    def stream(self, plan: Plan) -> bytes | Owing | Reply:
         """The head of a request whose body is passed on as it comes."""
-        return self._leave(plan, plan.head.headers, plan.head.body_length)
+        return self.leave(plan, plan.head.headers, None)
 
-    def _leave(self, plan: Plan, headers: Headers, body_length: int) -> bytes:
-        """The head as it leaves, for a backend or for the application."""
-        if plan.routed.direction == "inbound":
-            self.callers.remember(plan.head, plan.principal.id)
-        return outgoing(plan, headers, body_length)
+    def leave(self, plan: Plan, headers: Headers, body: bytes | None) -> bytes | Owing | Reply:
+        """A decided request as it leaves; see `Departure.leave`."""
+        return self.departure.leave(plan, headers, body)
 
-    def inspect(self, plan: Plan, body: bytes) -> bytes | Held | Reply:
+    def inspect(self, plan: Plan, body: bytes) -> bytes | Held | Owing | Reply:
         """The whole request as it leaves, from one whose body is here as a whole."""
         head = plan.head
+        if self.owners is not None and plan.routed.direction == "outbound":
+            self.owners.belong(plan, body)
         if plan.refusal is not None:
             pending = pending_ids(body, self.limits)
             return replies.refused_destination(*plan.refusal, pending, forbidden=self.forbidden)
+        if plan.treatment is Treatment.WHOLE:
+            return self._whole(plan, head.headers, body)
         if plan.treatment is Treatment.SNIFF:
             if not speaks_json_rpc(head, body):
                 # Where the head had no body it was decided already.
@@ -318,7 +355,7 @@ class Pipeline:
         )
         if isinstance(step, tuple):
             body, headers = step
-            return self._leave(plan, headers, len(body)) + body
+            return self.leave(plan, headers, body)
         if isinstance(step, Held) and len(step.messages) > 1:
             # Services judge one method and one name: a batch would show them a question that they do not know.
             return self.settle(plan, step, Refusal(Reason.EXTERNAL_AUTH_IMPOSSIBLE, "a batch"))
@@ -327,9 +364,9 @@ class Pipeline:
             self._record_provisional(plan, None)
         return step
 
-    def _whole(self, plan: Plan, headers: Headers, body: bytes) -> bytes | Held:
+    def _whole(self, plan: Plan, headers: Headers, body: bytes) -> bytes | Held | Owing | Reply:
         """What leaves as it came, or waits for its checks."""
-        return Held(headers, body) if plan.checks else self._leave(plan, headers, len(body)) + body
+        return Held(headers, body) if plan.checks else self.leave(plan, headers, body)
 
     # External authorization.
 
@@ -339,7 +376,9 @@ class Pipeline:
         question = Question(plan, held.headers, held.body, self._wall(), said)
         return self.authorizer.inquiry(question, plan.checks, self.policy, told)
 
-    def settle(self, plan: Plan, held: Held, outcome: tuple[Approval, ...] | Refusal) -> bytes | Reply:
+    def settle(
+        self, plan: Plan, held: Held, outcome: tuple[Approval, ...] | Refusal
+    ) -> bytes | Owing | Reply:
         """The request as it leaves when every check said yes, without the body that is still to come; or no."""
         if isinstance(outcome, Refusal):
             self._record_provisional(plan, outcome.reason)
@@ -351,23 +390,26 @@ class Pipeline:
         headers = held.headers
         for approval in outcome:
             headers = approval.applied(headers)
-        if held.body is None:
-            return self._leave(plan, headers, plan.head.body_length)
-        return self._leave(plan, headers, len(held.body)) + held.body
+        return self.leave(plan, headers, held.body)
 
     def _record_provisional(self, plan: Plan, refused: Reason | None) -> None:
         """What was decided, and what became of it."""
         routed = plan.routed
         for method, name, decision in plan.provisional:
             final = decision if refused is None else replace(decision, allowed=False, reason=refused)
-            self.recorder.decision(routed.direction, plan.principal.id, routed.backend, method, name, final)
+            self.recorder.decision(routed.direction, plan.principal, routed.backend, method, name, final)
 
     # The answer.
 
     def answer(self, plan: Plan, head: ResponseHead) -> Answer:
         """How this answer goes back. Raises AnswerRefused."""
         closing = self.draining or not plan.head.keep_alive
-        return choose_answer(plan, head, self, closing=closing)
+        if self.owners is None or (plan.subject is None and plan.routed.credential is None):
+            return choose_answer(plan, head, self, closing=closing)
+        self.owners.learn(plan, head)
+        if plan.routed.credential is None:
+            return choose_answer(plan, head, self, closing=closing)
+        return own_answer(plan, head, self, self.owners.redactor(plan), closing=closing)
 
     def learn_endpoint(self, plan: Plan, path: str) -> None:
         """An HTTP+SSE server told where its messages go (MCP 2024-11-05, HTTP with SSE)."""

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
+from mesh.policy.credentials import Credential, Hidden
 from mesh.policy.decision import Decision, ExternalCheck, Inbound, RequestContext
 from mesh.policy.documents import Backend
 from mesh.policy.principal import Principal
 from mesh.protocol.http1.heads import Headers, RequestHead
 from mesh.protocol.jsonrpc import Message
 from mesh.reasons import Reason
+from sidecar.credentials.issued import Issued
+from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.proxy.pool import Destination
+
+if TYPE_CHECKING:
+    from sidecar.credentials.correlation import Ticket
+    from sidecar.hidden.watch import PlaceholderWatch
 
 _METADATA = re.compile(
     r"/\.well-known/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)(?:/.*)?"
@@ -37,6 +45,8 @@ class Treatment(Enum):
     """Plain HTTP may pass; whatever looks like JSON-RPC is treated as MCP."""
     HTTP = "http"
     """Passed on as it streams."""
+    WHOLE = "whole"
+    """Plain HTTP kept whole, because hidden secrets are put into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class Routed:
     """What JSON-RPC on this path is decided as: the MCP endpoint beside it."""
     transport: bool = False
     """Part of MCP's own transport: allowed wherever the base protocol is."""
+    credential: Credential | None = None
+    """What the Backend gets from us in place of anything that the agent gives."""
 
     @property
     def is_metadata(self) -> bool:
@@ -81,6 +93,24 @@ class Held:
     body: bytes | None
     messages: tuple[Message, ...] = ()
     is_batch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Owing:
+    """A request that was decided, as it would leave, but for a credential that has to be obtained first.
+
+    `body` is None where it streams.
+    """
+
+    headers: Headers
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """A request whose user's token has to be verified before anything else."""
+
+    token: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -108,6 +138,42 @@ class Plan:
     """Each has to say yes before anything is forwarded."""
     provisional: tuple[tuple[str, str | None, Decision], ...] = ()
     """Method, name and decision of what is recorded only when its checks have answered."""
+    subject: Verified | None = None
+    """The user's token that the request belongs to: what was brought inbound, or found to belong outbound."""
+    doubt: TokenRefused | None = None
+    """Why no user was found outbound where there could be one."""
+    issued: Issued | None = None
+    """The Backend's credential, for this request."""
+    sent: Owing | None = None
+    """What was sent with it and can be sent again with another."""
+    more_scopes: frozenset[str] = frozenset()
+    """Asked for besides those that the Backend names, because its server said that they are missing."""
+    session: bytes | None = None
+    """The MCP session as the server knows it, where the agent's is another (per-user sessions)."""
+    watch: PlaceholderWatch | None = None
+    """Looks through the body as it streams, in pods that hide secrets."""
+    ticket: Ticket | None = None
+    """Inbound: that a user's request is under way."""
+
+    @property
+    def who(self) -> str:
+        """For whom something is kept: the workload, and the user where there is one."""
+        user = self.principal.user
+        return self.principal.id if user is None else f"{self.principal.id} for {user}"
+
+    @property
+    def minted(self) -> bool:
+        """Whether a credential is put in that the agent does not hold in any form."""
+        credential = self.routed.credential
+        return credential is not None and not isinstance(credential, Hidden)
+
+    def claimed(self, claim: Verified | TokenRefused) -> None:
+        """Note whose request it is, or why that cannot be told."""
+        if isinstance(claim, TokenRefused):
+            self.doubt = claim
+        else:
+            self.subject = claim
+            self.principal = Principal(self.principal.id, claim.user)
 
     def checked(self, method: str, name: str | None, decision: Decision) -> None:
         """A decision that holds only once its checks have said yes; each is asked once for a request."""

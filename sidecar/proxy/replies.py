@@ -7,6 +7,8 @@ for messages that cannot be read and for backends that fail.
 
 from __future__ import annotations
 
+import math
+
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import RequestHead
 from mesh.protocol.http1.write import encode_response_head
@@ -14,6 +16,7 @@ from mesh.protocol.jsonrpc import INVALID_REQUEST, error_response
 from mesh.protocol.mcp.denials import OTHER_POLICY_CODE, POLICY_CODES, forbidden_response
 from mesh.protocol.strict_json import encode as encode_json
 from mesh.reasons import Reason
+from sidecar.credentials.issued import CredentialRefused
 from sidecar.proxy.plan import Id, Plan, Reply, Treatment
 
 PROBLEM = b"application/problem+json"
@@ -95,6 +98,32 @@ def upstream_failed(reason: Reason, detail: str, plan: Plan) -> Reply:
     if plan.pending:
         return rpc_error(status, plan.pending[0], OTHER_POLICY_CODE, reason, where)
     return problem(status, reason, where)
+
+
+_NO_CREDENTIAL_STATUS: dict[Reason, int] = {
+    Reason.CREDENTIAL_UNAVAILABLE: 503,
+    Reason.CREDENTIAL_SECRET_MISSING: 503,
+    Reason.CREDENTIAL_ANSWER_INVALID: 502,
+    Reason.CREDENTIAL_NOT_ACCEPTED: 502,
+}
+"""Every other reason is the request's own, and 403."""
+
+
+def no_credential(plan: Plan, refused: CredentialRefused) -> Reply:
+    """The Backend wants a credential that there is none of. Never is it the agent's own that is sent instead."""
+    status = _NO_CREDENTIAL_STATUS.get(refused.reason, 403)
+    detail = f"{plan.routed.backend}: {refused.detail}" if refused.detail else plan.routed.backend
+    if not plan.pending:
+        reply = problem(status, refused.reason, detail)
+    else:
+        # A refusal is an answer, which leaves the client's session alone; what may be better later is none.
+        seen = 200 if status == 403 else status
+        code = POLICY_CODES.get(refused.reason, OTHER_POLICY_CODE)
+        reply = rpc_error(seen, plan.pending[0], code, refused.reason, detail)
+    if status == 503 and refused.retry_after is not None:
+        seconds = b"%d" % max(1, math.ceil(refused.retry_after))
+        reply = Reply(reply.status, reply.body, reply.content_type, ((b"retry-after", seconds),))
+    return reply
 
 
 def encode(reply: Reply, request: RequestHead, *, closing: bool) -> bytes:

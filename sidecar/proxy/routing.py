@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from mesh.policy.address_space import space_of_host
 from mesh.policy.boundary import Reach
 from mesh.policy.compile import Policy
+from mesh.policy.credentials import Hidden
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.protocol.http1.target import Target, plain_path
 from sidecar.proxy.plan import Routed, Treatment, is_oauth_metadata
@@ -49,6 +50,7 @@ def route_outbound(policy: Policy, target: Target, learned: Endpoints) -> Routed
             _treatment(backend, beside_mcp=bool(beside)),
             neighbour=neighbour,
             transport=backend.protocol is BackendProtocol.MCP,
+            credential=backend.credential,
         )
     if beside and is_oauth_metadata(path):
         return Routed(
@@ -62,6 +64,7 @@ def route_outbound(policy: Policy, target: Target, learned: Endpoints) -> Routed
             Treatment.SNIFF,
             neighbour=neighbour,
             transport=True,
+            credential=beside[0].credential,
         )
     return _undeclared(
         policy, target, authority, by_tls(policy.backends_at(target.host, target.port), target)
@@ -72,7 +75,9 @@ def _treatment(backend: Backend, *, beside_mcp: bool) -> Treatment:
     """Beside an MCP endpoint nothing that looks like JSON-RPC may slip past its policy."""
     if backend.protocol is BackendProtocol.MCP:
         return Treatment.MCP
-    return Treatment.SNIFF if beside_mcp else Treatment.HTTP
+    if beside_mcp:
+        return Treatment.SNIFF
+    return Treatment.WHOLE if isinstance(backend.credential, Hidden) else Treatment.HTTP
 
 
 def by_tls(backends: tuple[Backend, ...], target: Target) -> Destination:

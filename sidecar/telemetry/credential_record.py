@@ -59,3 +59,14 @@ class CredentialRecord:
         moment ago, and not asked for again. What was simply there is not counted: that is every request.
         """
         self._metrics.count(names.CREDENTIAL_CACHE, (backend, outcome))
+
+    def user_keys(self, issuer: str, problem: str | None, keys: int) -> None:
+        """The keys of an issuer of users' tokens were had (how many), or could not be (`problem`)."""
+        self._metrics.count(names.USER_KEYS, ("had" if problem is None else "failed",))
+        self._log.write(
+            "user_keys",
+            agent=self._agent,
+            issuer=issuer,
+            keys=keys if problem is None else None,
+            problem=problem,
+        )

@@ -93,6 +93,24 @@ CREDENTIAL_CACHE = Metric(
     ("backend", "outcome"),
     "Credentials that were not simply there: miss, refresh (ahead of the end), negative (refused a moment ago).",
 )
+USER_KEYS = Metric(
+    "outrider_user_keys_total",
+    "counter",
+    ("outcome",),
+    "Times that the keys of an issuer of users' tokens were asked for: had, or failed.",
+)
+HANDLES_STRIPPED = Metric(
+    "outrider_handles_stripped_total",
+    "counter",
+    ("backend",),
+    "Headers of the agent's requests that were removed, because they carried a handle to who cannot use it.",
+)
+PLACEHOLDERS_STOPPED = Metric(
+    "outrider_placeholders_stopped_total",
+    "counter",
+    ("backend",),
+    "Requests that were refused, because they held the placeholder of a hidden secret of another Backend.",
+)
 HANDSHAKES = Metric(
     "outrider_tls_handshakes_total",
     "counter",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mesh.policy.decision import Decision
+from mesh.policy.principal import Principal
 from mesh.protocol.mcp.methods import METHODS
 from mesh.reasons import Reason
 from sidecar.telemetry import names
@@ -42,7 +43,7 @@ class Recorder:
     def decision(
         self,
         direction: str,
-        peer: str,
+        asking: Principal,
         backend: str,
         method: str,
         name: str | None,
@@ -56,10 +57,11 @@ class Recorder:
             self.metrics.count(names.OBSERVED, (direction, backend, reason))
         refusal = not decision.allowed or decision.observed
         if self._log_refused if refusal else self._log_allowed:
+            peer = asking.id if asking.user is None else asking
             key = (direction, peer, backend, method, name, decision.rule, reason, decision.observed)
             rest = self._lines.get(key)
             if rest is None:
-                rest = self._decision_line(direction, peer, backend, method, name, decision)
+                rest = self._decision_line(direction, asking, backend, method, name, decision)
                 if len(self._lines) >= MAX_LINES:
                     self._lines.clear()
                 # The key holds the names as they were sent, the line holds them cut.
@@ -68,14 +70,24 @@ class Recorder:
             self.log.write_encoded(rest)
 
     def _decision_line(
-        self, direction: str, peer: str, backend: str, method: str, name: str | None, decision: Decision
+        self,
+        direction: str,
+        asking: Principal,
+        backend: str,
+        method: str,
+        name: str | None,
+        decision: Decision,
     ) -> bytes:
+        user = asking.user
         fields = {
             "allowed": decision.allowed,
             "reason": decision.reason,
             "direction": direction,
             "agent": self._agent,
-            "peer": peer,
+            "peer": asking.id,
+            "user": None if user is None else str(user),
+            "client": None if user is None else user.client,
+            "actors": list(user.actors) if user is not None and user.actors else None,
             "backend": backend,
             "method": method,
             "name": name,
@@ -143,6 +155,30 @@ class Recorder:
             destination=destination,
             headers=headers,
             reason=Reason.CALLER_TOKEN_STRIPPED,
+        )
+
+    def handle_stripped(self, backend: str, destination: str, headers: list[str]) -> None:
+        """A handle did not leave; `headers` are the names of the fields that carried it."""
+        self.metrics.count(names.HANDLES_STRIPPED, (backend,), len(headers))
+        self.log.write(
+            "handle",
+            agent=self._agent,
+            backend=backend,
+            destination=destination,
+            headers=headers,
+            reason=Reason.HANDLE_STRIPPED,
+        )
+
+    def placeholder_stopped(self, backend: str, destination: str, what: str) -> None:
+        """A request did not leave, because it held placeholders; `what` names their variables."""
+        self.metrics.count(names.PLACEHOLDERS_STOPPED, (backend,))
+        self.log.write(
+            "placeholder",
+            agent=self._agent,
+            backend=backend,
+            destination=destination,
+            variables=what,
+            reason=Reason.PLACEHOLDER_STOPPED,
         )
 
     def observed_address(self, backend: str, destination: str, detail: str) -> None:

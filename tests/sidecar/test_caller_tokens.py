@@ -49,7 +49,7 @@ BEARER = f"Bearer {TOKEN}"
 def teach(sidecar: Sidecar, *tokens: str) -> None:
     """As if a caller had sent these to the application."""
     for token in tokens:
-        sidecar.pipeline.callers.remember(
+        sidecar.pipeline.departure.tokens.remember(
             request_head("POST /mcp", host="agent", authorization=f"Bearer {token}"), "a caller"
         )
 

@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 
 from sidecar.credentials.caller_tokens import (
     LEEWAY_SECONDS,
-    MOST_IN_A_HEAD,
-    MOST_OF_ONE,
     SWEEP_SECONDS,
     CallerTokens,
-    without,
 )
 from sidecar.proxy.plan import Routed, Treatment
 from sidecar.proxy.pool import Destination
@@ -137,31 +134,3 @@ def test_a_request_without_credentials_teaches_nothing_and_is_looked_at_once(fie
     tokens.remember(head, CALLER)
     assert not tokens.known
     assert len(head.memo) == 1
-
-
-def test_a_head_without_fields_is_the_same_request() -> None:
-    head = outbound(
-        authorization="Bearer callers-secret", connection="close, x-hop", accept="a", **{"x-api-key": "kept"}
-    )
-    left = without(head, [(b"authorization", b"Bearer callers-secret")])
-    assert (b"authorization", b"Bearer callers-secret") in head.headers
-    assert [name for name, _ in left.headers] == [b"host", b"connection", b"accept", b"x-api-key"]
-    assert left.fields == {name: value for name, value in head.fields.items() if name != b"authorization"}
-    assert left.memo == {}
-    assert (left.method, left.target, left.body_length) == (head.method, head.target, head.body_length)
-
-
-def test_a_caller_with_many_tokens_makes_only_its_own_forgotten() -> None:
-    tokens, _ = memory(10_000)
-    tokens.remember(inbound(authorization="Bearer another-callers-secret"), "another")
-    for number in range(2 * MOST_OF_ONE):
-        tokens.remember(inbound(authorization=f"Bearer callers-secret-{number}"), CALLER)
-    assert stripped(tokens, authorization="Bearer another-callers-secret")
-    assert len(tokens.known) == MOST_OF_ONE + 1
-
-
-def test_of_one_request_only_so_many_tokens_are_remembered() -> None:
-    tokens, _ = memory(10_000)
-    cookies = "; ".join(f"c{number}=callers-secret-{number:04}" for number in range(400))
-    tokens.remember(inbound(cookie=cookies), CALLER)
-    assert len(tokens.known) == MOST_IN_A_HEAD

@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 
 from mesh.policy.decision import Decision
+from mesh.policy.principal import Principal
 from mesh.reasons import Reason
 from sidecar.telemetry import names
 from sidecar.telemetry.log import MAX_TEXT
@@ -19,6 +20,7 @@ REFUSED = Decision(False, Reason.TOOL_NOT_GRANTED, "AgentPolicy/triage outbound[
 OBSERVED = Decision(True, Reason.TOOL_NOT_GRANTED, "AgentPolicy/triage outbound[0]", observed=True)
 
 PEER = "spiffe://test.mesh/ns/agents/sa/triage"
+ASKING = Principal(PEER)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,7 @@ PEER = "spiffe://test.mesh/ns/agents/sa/triage"
 )
 def test_only_known_methods_become_labels(method: str, label: str) -> None:
     written, _ = recorder()
-    written.decision("outbound", PEER, "github", method, None, PASSED)
+    written.decision("outbound", ASKING, "github", method, None, PASSED)
     assert written.metrics.value(names.REQUESTS, ("outbound", "github", label, Reason.ALLOWED)) == 1
 
 
@@ -44,7 +46,7 @@ def test_names_that_callers_choose_make_no_new_series() -> None:
     written, _ = recorder()
     for number in range(1000):
         peer = f"spiffe://test.mesh/{number}"
-        written.decision("inbound", peer, "application", f"m/{number}", f"tool{number}", REFUSED)
+        written.decision("inbound", Principal(peer), "application", f"m/{number}", f"tool{number}", REFUSED)
         written.refused_message("client", peer, Reason.JSON_MALFORMED, f"detail {number}")
         written.upstream_failure("github", f"host{number}:80", Reason.UPSTREAM_RESET, f"detail {number}")
         written.handshake("inbound", peer, Reason.PEER_UNTRUSTED, f"detail {number}")
@@ -61,7 +63,7 @@ def test_which_decisions_are_logged_is_a_choice_and_all_are_counted(
 ) -> None:
     for decision, expected in zip((PASSED, REFUSED, OBSERVED), logged, strict=True):
         written, lines = recorder(decisions)
-        written.decision("outbound", PEER, "github", "tools/call", "search", decision)
+        written.decision("outbound", ASKING, "github", "tools/call", "search", decision)
         assert (lines.events() == ["decision"]) is expected
         counted = written.metrics.value(names.REQUESTS, ("outbound", "github", "tools/call", decision.reason))
         assert counted == 1
@@ -71,7 +73,7 @@ def test_which_decisions_are_logged_is_a_choice_and_all_are_counted(
 def test_a_decision_says_who_asked_for_what_and_which_rule_decided(times: int) -> None:
     written, lines = recorder()
     for _ in range(times):
-        written.decision("outbound", PEER, "github", "tools/call", "drop", REFUSED)
+        written.decision("outbound", ASKING, "github", "tools/call", "drop", REFUSED)
     assert len(lines.lines) == times
     for event, fields in lines.lines:
         assert event == "decision"
@@ -90,13 +92,13 @@ def test_a_decision_says_who_asked_for_what_and_which_rule_decided(times: int) -
 
 def test_decisions_that_differ_in_anything_are_told_apart() -> None:
     written, lines = recorder()
-    written.decision("outbound", PEER, "github", "tools/call", "a", PASSED)
-    written.decision("outbound", PEER, "github", "tools/call", "b", PASSED)
-    written.decision("outbound", PEER, "github", "tools/call", "a", REFUSED)
-    written.decision("outbound", PEER, "github", "tools/call", "a", OBSERVED)
-    written.decision("inbound", PEER, "github", "tools/call", "a", PASSED)
-    written.decision("outbound", "other", "github", "tools/call", "a", PASSED)
-    written.decision("outbound", PEER, "github", "tools/call", None, PASSED)
+    written.decision("outbound", ASKING, "github", "tools/call", "a", PASSED)
+    written.decision("outbound", ASKING, "github", "tools/call", "b", PASSED)
+    written.decision("outbound", ASKING, "github", "tools/call", "a", REFUSED)
+    written.decision("outbound", ASKING, "github", "tools/call", "a", OBSERVED)
+    written.decision("inbound", ASKING, "github", "tools/call", "a", PASSED)
+    written.decision("outbound", Principal("other"), "github", "tools/call", "a", PASSED)
+    written.decision("outbound", ASKING, "github", "tools/call", None, PASSED)
     assert len({repr(fields) for _, fields in lines.lines}) == 7
     assert [fields.get("observed") for _, fields in lines.lines] == [None, None, None, True, None, None, None]
 
@@ -104,7 +106,7 @@ def test_decisions_that_differ_in_anything_are_told_apart() -> None:
 def test_more_decisions_than_are_remembered_are_all_written() -> None:
     written, lines = recorder()
     for number in range(3000):
-        written.decision("outbound", PEER, "github", "tools/call", f"tool{number}", PASSED)
+        written.decision("outbound", ASKING, "github", "tools/call", f"tool{number}", PASSED)
     assert [fields["name"] for _, fields in lines.lines] == [f"tool{number}" for number in range(3000)]
 
 
@@ -115,8 +117,8 @@ def test_names_of_any_length_leave_memory_bounded(length: int) -> None:
     try:
         for number in range(MAX_LINES - 1):
             name = f"{number:0{length}}"
-            written.decision("outbound", PEER, "github", "tools/call", name, REFUSED)
-            written.decision("outbound", PEER, "github", name, None, REFUSED)
+            written.decision("outbound", ASKING, "github", "tools/call", name, REFUSED)
+            written.decision("outbound", ASKING, "github", name, None, REFUSED)
             lines.lines.clear()
         kept, _ = tracemalloc.get_traced_memory()
     finally:
@@ -127,13 +129,13 @@ def test_names_of_any_length_leave_memory_bounded(length: int) -> None:
 
 def test_a_refusal_that_was_only_observed_is_counted_beside() -> None:
     written, _ = recorder()
-    written.decision("outbound", PEER, "github", "tools/call", "drop", OBSERVED)
+    written.decision("outbound", ASKING, "github", "tools/call", "drop", OBSERVED)
     assert written.metrics.value(names.OBSERVED, ("outbound", "github", Reason.TOOL_NOT_GRANTED)) == 1
 
 
 def test_long_names_are_cut_in_lines() -> None:
     written, lines = recorder()
-    written.decision("outbound", PEER, "github", "m" * 10_000, "n" * 10_000, PASSED)
+    written.decision("outbound", ASKING, "github", "m" * 10_000, "n" * 10_000, PASSED)
     ((_, fields),) = lines.lines
     assert (len(str(fields["method"])), len(str(fields["name"]))) == (MAX_TEXT, MAX_TEXT)
 

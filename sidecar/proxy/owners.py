@@ -1,0 +1,159 @@
+"""Whose request it is that the agent sends, and the credential that it leaves with.
+
+The agent holds handles at most. Each ends here, whoever it is sent to; what it stands for, or what else tells to
+whom a request belongs, chooses the user's token that is exchanged for one of the Backend.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from mesh.policy.credentials import Exchange, Hidden, IdJag
+from mesh.policy.documents import Backend
+from mesh.policy.user_auth import Given
+from mesh.protocol.http1.edited import without
+from mesh.protocol.http1.heads import RequestHead, ResponseHead
+from mesh.protocol.signs import Signs, signs_of, signs_of_raw
+from mesh.reasons import Reason
+from sidecar.credentials.bearer import bearer_of
+from sidecar.credentials.desk import Desk
+from sidecar.credentials.handles import PREFIX, handles_in
+from sidecar.credentials.issued import CredentialRefused
+from sidecar.credentials.verified import TokenRefused, Verified
+from sidecar.proxy.plan import Plan, Routed
+from sidecar.proxy.redact import Redactor
+from sidecar.telemetry.record import Recorder
+
+SESSION = b"mcp-session-id"
+
+CREDENTIAL = b"[outrider:credential]"
+"""What an agent reads where a server echoes the credential that it got."""
+
+_FOR_USERS = Exchange | IdJag
+
+
+class Owners:
+    """Finds the user of an outbound request, and gets the credential for it."""
+
+    def __init__(self, desk: Desk, recorder: Recorder) -> None:
+        self._desk = desk
+        self._recorder = recorder
+
+    # Whose it is.
+
+    def claim(self, head: RequestHead, routed: Routed) -> tuple[RequestHead, Verified | TokenRefused | None]:
+        """The head without handles, and what they stand for. Several that differ are nobody's."""
+        carrying = [field for field in head.headers if _may_hold_handle(field)]
+        found = [handle for _, value in carrying for handle in handles_in(value)]
+        if not found:
+            return head, self._brought(head)
+        if not isinstance(routed.credential, _FOR_USERS):
+            names = sorted({name.decode("latin-1") for name, value in carrying if handles_in(value)})
+            self._recorder.handle_stripped(routed.backend, str(routed.destination), names)
+        carrying = [field for field in carrying if handles_in(field[1])]
+        return without(head, carrying), self._meant(found)
+
+    def _brought(self, head: RequestHead) -> Verified | None:
+        """A token that the policy lets the application have, and that it sends on."""
+        auth = self._desk.auth
+        if auth is None or auth.given is not Given.TOKEN or b"authorization" not in head.fields:
+            return None
+        try:
+            token = bearer_of(head)
+        except TokenRefused:
+            return None
+        known = None if token is None else self._desk.users.known(token)
+        return known if isinstance(known, Verified) else None
+
+    def _meant(self, handles: list[bytes]) -> Verified | TokenRefused:
+        try:
+            known = [self._desk.handles.find(handle) for handle in handles]
+        except TokenRefused as refused:
+            return refused
+        if len({(one.user.issuer, one.user.subject) for one in known}) > 1:
+            return TokenRefused(Reason.SUBJECT_AMBIGUOUS, "handles of several users")
+        return known[0]
+
+    def belong(self, plan: Plan, body: bytes | None = None) -> None:
+        """Find the user by what the request has in common with an inbound one, where no handle told."""
+        if self._desk.auth is None or plan.subject is not None or plan.doubt is not None:
+            return
+        fields = plan.head.fields
+        signs = signs_of(fields, None) if body is None else signs_of_raw(fields, body)
+        try:
+            owner = self._desk.belongings.owner(signs)
+        except TokenRefused as refused:
+            plan.claimed(refused)
+            return
+        if owner is not None:
+            plan.claimed(owner)
+
+    # What it leaves with.
+
+    def ready(self, plan: Plan) -> bool:
+        """Whether the credential that has to be put in is at hand; the hot path."""
+        if plan.doubt is not None and isinstance(plan.routed.credential, _FOR_USERS):
+            return False
+        plan.issued = self._desk.sources.ready(_backend(plan), plan.subject, plan.more_scopes)
+        return plan.issued is not None
+
+    async def outcome(self, plan: Plan) -> CredentialRefused | None:
+        """Obtain what `ready` did not find; None when it is in the plan."""
+        if plan.doubt is not None and isinstance(plan.routed.credential, _FOR_USERS):
+            return CredentialRefused(plan.doubt.reason, plan.doubt.detail)
+        try:
+            plan.issued = await self._desk.sources.obtain(_backend(plan), plan.subject, plan.more_scopes)
+        except CredentialRefused as refused:
+            return refused
+        return None
+
+    def rejected(self, plan: Plan, head: ResponseHead) -> bool:
+        """Whether the same request may pass with another credential, after this answer to it."""
+        if plan.issued is None:
+            return False
+        sources = self._desk.sources
+        scopes = sources.rejected(_backend(plan), plan.subject, plan.issued, head, plan.more_scopes)
+        if scopes is None:
+            return False
+        plan.issued, plan.more_scopes = None, scopes
+        return True
+
+    def redactor(self, plan: Plan) -> Redactor:
+        """What takes the credential out of the answer."""
+        credential, hidden = plan.routed.credential, self._desk.hidden
+        if isinstance(credential, Hidden):
+            if hidden is None:
+                return _redactor(())
+            secrets = hidden.grants(credential.variables).secrets
+            return _redactor(
+                tuple([(secret, fake) for fake, secret in secrets.items() if secret is not None])
+            )
+        given = () if plan.issued is None else plan.issued.secrets
+        return _redactor(tuple([(secret, CREDENTIAL) for secret in given]))
+
+    def learn(self, plan: Plan, head: ResponseHead) -> None:
+        """A session that the application begins for a user is that user's.
+
+        Not so those that servers begin for the agent: agents use one for whoever comes next.
+        """
+        session = head.fields.get(SESSION)
+        if session is not None and plan.subject is not None and plan.routed.direction == "inbound":
+            signs = Signs(session=session.decode("latin-1"))
+            self._desk.belongings.learns(plan.subject, signs, plan.ticket)
+
+
+@lru_cache(maxsize=256)
+def _redactor(replacements: tuple[tuple[bytes, bytes], ...]) -> Redactor:
+    """Kept, because it takes longer to make than to use, for as many credentials as are in use at a time."""
+    return Redactor(dict(replacements))
+
+
+def _backend(plan: Plan) -> Backend:
+    """Whose credential is put in: that of the path which the request goes to, whatever it is decided as."""
+    target = plan.routed.target
+    assert isinstance(target, Backend)  # noqa: S101 - only Backends have credentials
+    return target
+
+
+def _may_hold_handle(field: tuple[bytes, bytes]) -> bool:
+    return PREFIX in field[1] or field[0] in (b"authorization", b"proxy-authorization")
