@@ -9,8 +9,9 @@ from mesh.protocol.http1.heads import RequestHead, all_values
 from mesh.reasons import Reason
 from sidecar.credentials.verified import TokenRefused
 
-_BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
+_SCHEME = b"bearer"
 _IS_BEARER = re.compile(rb"(?i:bearer)(?![!#$%&'*+.^_`|~0-9A-Za-z-])")
+_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 
 
 def bearer_of(head: RequestHead) -> bytes | None:
@@ -21,14 +22,17 @@ def bearer_of(head: RequestHead) -> bytes | None:
     value = head.fields.get(b"authorization")
     if value is None:
         return None
-    if len(all_values(head.headers, b"authorization")) > 1:
+    # As many names as fields: none is repeated.
+    if len(head.fields) != len(head.headers) and len(all_values(head.headers, b"authorization")) > 1:
         raise TokenRefused(Reason.TOKEN_REPEATED, "there are several Authorization headers")
-    match = _BEARER.fullmatch(value)
-    if match is None:
+    scheme, _, rest = value.partition(b" ")
+    token = rest.lstrip(b" ")
+    unpadded = token.rstrip(b"=")
+    # Deleting characters is several times cheaper than a regular expression, for a token of a kilobyte or two.
+    if scheme.lower() != _SCHEME or not unpadded or unpadded.translate(None, _CHARACTERS):
         if _IS_BEARER.match(value):
             raise TokenRefused(Reason.TOKEN_MALFORMED, "Authorization is not Bearer and one token")
         return None
-    token = match[1]
     if len(token) > MAX_TOKEN_BYTES:
         raise TokenRefused(Reason.TOKEN_TOO_LARGE, f"{len(token)} bytes, at most {MAX_TOKEN_BYTES} are read")
     return token

@@ -63,6 +63,7 @@ class Introspector:
         key = issuer, token
         asked = self._asked.get(key)
         if asked is None:
+            self._check_pause(issuer.issuer)
             if len(self._asked) >= MOST_AT_ONCE:
                 raise Unavailable(f"{MOST_AT_ONCE} questions are under way")
             asked = self._asked[key] = spawn(self._answer(token, issuer), name="introspect a token")
@@ -93,7 +94,6 @@ class Introspector:
         introspection = issuer.introspection
         if introspection is None:
             raise Unavailable(f"the entry of {issuer.issuer} has no introspection")
-        self._check_pause(issuer.issuer)
         endpoint = await self._endpoint(issuer, introspection)
         server = TokenServer(issuer.issuer, endpoint, introspection.client)
         proof = await self._proofs(server, endpoint, issuer.issuer)

@@ -10,8 +10,10 @@ import pytest
 
 from mesh.policy.credentials import ClientAuth, ClientMethod
 from mesh.policy.user_auth import Introspection, UserAuth
+from mesh.protocol.oauth.metadata import ServerMetadata
 from mesh.reasons import Reason
 from sidecar.credentials.client_proof import Proof
+from sidecar.credentials.issued import CredentialRefused
 from sidecar.credentials.users import LOOK_SECONDS, Users
 from sidecar.credentials.verified import TokenRefused, Verified
 from tests.support.fakes import Clock
@@ -348,3 +350,41 @@ async def test_of_several_issuers_the_one_that_knows_the_token_counts() -> None:
 
 async def test_an_opaque_token_that_nobody_can_be_asked_about_is_none() -> None:
     assert await World().refused(b"opaque") is Reason.TOKEN_MALFORMED
+
+
+async def test_made_up_tokens_do_not_fill_the_log_while_their_issuer_is_silent() -> None:
+    world = World(ASKING)
+    world.web.fail(INTROSPECT)
+    for number in range(10):
+        await world.refused(b"opaque-%d" % number)
+    assert len(world.told.keys) == 1
+
+
+@pytest.mark.parametrize(("endpoint", "reason"), [(INTROSPECT, None), (None, Reason.ISSUER_UNAVAILABLE)])
+async def test_where_to_ask_is_what_the_metadata_say(endpoint: str | None, reason: Reason | None) -> None:
+    class Metadata:
+        async def metadata(self, issuer: str) -> ServerMetadata:
+            return ServerMetadata(issuer, introspection_endpoint=endpoint)
+
+    world = World(None)
+    world.answers()
+    users = Users(world.web, Metadata(), proof, now=world.clock, tell=world.told)
+    users.use(UserAuth((dataclasses.replace(ENTRY, introspection=Introspection(ClientAuth())),)))
+    if reason is None:
+        assert (await users.verify(b"opaque")).user.subject == "alice"
+        return
+    with pytest.raises(TokenRefused) as refused:
+        await users.verify(b"opaque")
+    assert refused.value.reason is reason
+
+
+async def test_who_cannot_prove_itself_cannot_ask() -> None:
+    async def none(*asked: Any) -> Proof:
+        raise CredentialRefused(Reason.CREDENTIAL_SECRET_MISSING, "Secret idp is not there")
+
+    world = World(None)
+    users = Users(world.web, None, none, now=world.clock, tell=world.told)  # type: ignore[arg-type]
+    users.use(ASKING)
+    with pytest.raises(TokenRefused, match="idp is not there"):
+        await users.verify(b"opaque")
+    assert not world.web.asked
