@@ -101,6 +101,10 @@ class JwtSvidAnswer(msgspec.Struct, frozen=True):
     token: str
     time: datetime
 
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"JwtSvidAnswer(time={self.time!r})"
+
 
 class RefusedAnswer(msgspec.Struct, frozen=True, rename="camel"):
     """The body of every answer that is not 200. `detail` is a sentence for people."""

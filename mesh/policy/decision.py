@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -50,8 +50,8 @@ class RequestContext:
     method: str | None = None
     host: str | None = None
     port: int | None = None
-    path: str | None = None
-    headers: Mapping[str, str] | None = None
+    path: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
     time: datetime | None = None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, Final
 
 from mesh.protocol import protobuf
@@ -41,11 +42,11 @@ class CheckAttributes:
     path: str
     host: str
     scheme: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = dataclass_field(repr=False)
     size: int
     protocol: str = "HTTP/1.1"
-    body: bytes = b""
-    mcp: Mapping[str, Any] | None = None
+    body: bytes = dataclass_field(default=b"", repr=False)
+    mcp: Mapping[str, Any] | None = dataclass_field(default=None, repr=False)
 
 
 def check_request(attributes: CheckAttributes) -> bytes:

@@ -13,10 +13,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mesh.policy import yaml_tree
-from mesh.policy.fields import INVALID, Field, Invalid, Place, describe, list_of, read_object, text
-from mesh.policy.yaml_tree import Broken, Node
+from mesh.policy.fields import INVALID, Field, Invalid, Place, Reader, read_object
+from mesh.policy.yaml_tree import Broken, Node, Scalar, Sequence
 from mesh.settings.placeholders import PLACEHOLDER
 
 _KEY = re.compile(PLACEHOLDER + "[0-9a-f]{32}")
@@ -40,12 +41,15 @@ def hidden_variables(node: Node, place: Place) -> Mapping[str, HiddenVariable] |
     if isinstance(node, Broken):
         return INVALID
     if not isinstance(node, yaml_tree.Mapping):
-        return place.error(node, f"expected a mapping, found {describe(node)}")
+        return place.error(node, "expected a mapping of placeholders")
     found: dict[str, HiddenVariable] = {}
     for entry in node.entries:
         below = place.child(entry.key)
         if not _KEY.fullmatch(entry.key):
             below.report(f"is no placeholder; write {PLACEHOLDER} and 32 hexadecimal digits", entry.line)
+            continue
+        if not isinstance(entry.value, yaml_tree.Mapping):
+            below.report("expected a container, a variable and files", entry.line)
             continue
         values = read_object(entry.value, below, _VARIABLE)
         if values is not None and INVALID not in values.values() and INVALID not in values["files"]:
@@ -54,17 +58,27 @@ def hidden_variables(node: Node, place: Place) -> Mapping[str, HiddenVariable] |
     return found if len(found) == len(node.entries) else INVALID
 
 
-def _named(value: str) -> str | None:
-    return None if value else "is empty"
+def _written(what: str) -> Reader:
+    """A text that is not empty. What stands there instead is not told: it could be the secret itself."""
+
+    def read(node: Node, place: Place) -> str | Invalid:
+        if isinstance(node, Scalar) and node.text and "\0" not in node.text:
+            return node.text
+        return INVALID if isinstance(node, Broken) else place.error(node, f"expected {what}")
+
+    return read
 
 
-def _path(value: str) -> str | None:
-    return None if value and "\0" not in value else "is no path"
+def _files(node: Node, place: Place) -> tuple[Any, ...] | Invalid:
+    if not isinstance(node, Sequence):
+        return INVALID if isinstance(node, Broken) else place.error(node, "expected a list of paths")
+    return tuple(_path(item, place.item(index)) for index, item in enumerate(node.items))
 
 
+_path = _written("a path")
 _VARIABLE = {
-    "container": Field(text(_named), missing="the container's name"),
-    "variable": Field(text(_named), missing="the variable's name"),
-    "files": Field(list_of(text(_path)), missing="the files that may hold the secret"),
+    "container": Field(_written("the name of a container"), missing="the container's name"),
+    "variable": Field(_written("the name of a variable"), missing="the variable's name"),
+    "files": Field(_files, missing="the files that may hold the secret"),
     "originals": Field(lambda node, place: None),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mesh.protocol.http1.heads import Headers
 from mesh.protocol.http1.limits import HttpLimits
@@ -26,8 +26,8 @@ class HttpsCall:
 
     method: str
     path: bytes
-    headers: Headers
-    body: bytes = b""
+    headers: Headers = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class HttpsAnswer:
     """A whole answer."""
 
     status: int
-    headers: Headers
-    body: bytes
+    headers: Headers = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 async def https_call(

@@ -39,6 +39,11 @@ class RequestHead(msgspec.Struct, eq=False):
         """Equal if they say the same; `fields` and `memo` follow from the rest."""
         return isinstance(other, RequestHead) and self._said() == other._said()
 
+    def __repr__(self) -> str:
+        """For logs and tracebacks: values of fields and queries are secrets."""
+        target = self.target.partition(b"?")[0]
+        return f"RequestHead({self.method} {target!r}, {_names(self.headers)}, body {self.body_length})"
+
     __hash__ = None  # type: ignore[assignment]
 
     def _said(self) -> tuple[object, ...]:
@@ -73,10 +78,18 @@ class ResponseHead(msgspec.Struct, eq=False):
         """As for a request."""
         return isinstance(other, ResponseHead) and self._said() == other._said()
 
+    def __repr__(self) -> str:
+        """As for a request."""
+        return f"ResponseHead({self.status}, {_names(self.headers)}, body {self.body_length})"
+
     __hash__ = None  # type: ignore[assignment]
 
     def _said(self) -> tuple[object, ...]:
         return (self.status, self.reason, self.headers, self.body_length, self.keep_alive)
+
+
+def _names(headers: Headers) -> str:
+    return "fields " + ", ".join(name.decode("latin-1") for name, _ in headers) if headers else "no fields"
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:
