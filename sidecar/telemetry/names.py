@@ -75,12 +75,6 @@ CALLER_TOKENS_STRIPPED = Metric(
     ("backend",),
     "Headers of the agent's requests that were removed, because they carried a caller's token elsewhere.",
 )
-USER_KEYS = Metric(
-    "outrider_user_keys_total",
-    "counter",
-    ("outcome",),
-    "Questions to issuers of users' tokens, for keys or about a token: answered, or issuer_unavailable.",
-)
 CREDENTIALS = Metric(
     "outrider_credentials_total",
     "counter",

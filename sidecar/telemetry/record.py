@@ -181,19 +181,6 @@ class Recorder:
             reason=Reason.PLACEHOLDER_STOPPED,
         )
 
-    def user_keys(self, issuer: str, problem: str | None, keys: int) -> None:
-        """An issuer of users' tokens gave its keys, `keys` that can be used, or did not because of `problem`."""
-        outcome = "answered" if problem is None else Reason.ISSUER_UNAVAILABLE
-        self.metrics.count(names.USER_KEYS, (outcome,))
-        self.log.write(
-            "user_keys",
-            agent=self._agent,
-            issuer=issuer,
-            outcome=outcome,
-            keys=None if problem else keys,
-            detail=problem,
-        )
-
     def observed_address(self, backend: str, destination: str, detail: str) -> None:
         """A name led to an address that is refused wherever a policy enforces."""
         reason = Reason.EGRESS_PRIVATE_ADDRESS
