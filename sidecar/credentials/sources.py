@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol
 
@@ -26,6 +27,8 @@ from sidecar.credentials.step_up import FORBIDDEN, more_scopes
 from sidecar.credentials.verified import Verified
 
 UNAUTHORIZED = 401
+TURN_SECONDS = 10.0
+"""For so long a question waits until its server has answered others; a server that hangs is not waited for."""
 NONE: frozenset[str] = frozenset()
 
 
@@ -279,14 +282,15 @@ class Sources:
         return issued
 
     async def _mint(self, source: _Source, whose: Verified | None, scopes: frozenset[str]) -> Issued:
-        async with source.gate:
-            began = self._clock()
-            try:
+        began = self._clock()
+        try:
+            async with _turn(source):
+                began = self._clock()
                 issued = await self._kinds.mint(source.backend, whose, scopes)
-            except CredentialRefused as refused:
-                took = self._clock() - began
-                self._told(source, whose, refused.reason, took, scopes, detail=refused.detail)
-                raise
+        except CredentialRefused as refused:
+            took = self._clock() - began
+            self._told(source, whose, refused.reason, took, scopes, detail=refused.detail)
+            raise
         lives = None if issued.expires == float("inf") else issued.expires - self._now()
         self._told(source, whose, "issued", self._clock() - began, issued.scopes or scopes, expires_in=lives)
         return issued
@@ -318,6 +322,23 @@ class Sources:
 
     def _counted(self, key: _Key, outcome: str) -> None:
         self._tell.credential_cache(key[0].backend.name, outcome)
+
+
+@asynccontextmanager
+async def _turn(source: _Source) -> AsyncIterator[None]:
+    """A place among the questions to the source's server; raises CredentialRefused where none gets free."""
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            await source.gate.acquire()
+    except TimeoutError:
+        raise CredentialRefused(
+            Reason.CREDENTIAL_UNAVAILABLE,
+            f"Backend {source.backend.name}: {source.server} does not answer those who asked before",
+        ) from None
+    try:
+        yield
+    finally:
+        source.gate.release()
 
 
 def _value_of(backend: Backend) -> _Value:

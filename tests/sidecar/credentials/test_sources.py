@@ -195,6 +195,20 @@ async def test_a_crowd_of_users_asks_a_server_a_few_at_a_time_and_in_order(world
     assert [one for _, one, _ in world.kinds.asked] == [str(number) for number in range(20)]
 
 
+async def test_who_gets_no_turn_is_refused_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.credentials.sources.TURN_SECONDS", 0.0)
+    world.issuing.hold()
+    waiting = [asyncio.create_task(world.sources.obtain(CRM, verified(str(number)))) for number in range(4)]
+    await settle()
+    with pytest.raises(CredentialRefused, match=r"Backend crm: https://idp\.example does not answer") as late:
+        await world.sources.obtain(CRM, ALICE)
+    assert late.value.reason is Reason.CREDENTIAL_UNAVAILABLE
+    world.issuing.release()
+    assert len(await asyncio.gather(*waiting)) == 4
+    world.clock.now += 2
+    assert await world.sources.obtain(CRM, ALICE)
+
+
 async def test_a_server_that_is_down_holds_up_nobody_elses(world: World) -> None:
     world.issuing.hold()
     waiting = [asyncio.create_task(world.sources.obtain(CRM, verified(str(number)))) for number in range(8)]
