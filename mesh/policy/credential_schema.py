@@ -209,6 +209,8 @@ def read_credential(node: Node, place: Place) -> Credential | Invalid:
     if values is None:
         return INVALID
     written = [key for key, value in values.items() if value is not None]
+    if not written and isinstance(node, yaml_tree.Mapping) and node.entries:
+        return INVALID  # of fields that are none, each is reported
     if not written:
         return place.error(node, f"missing; write one of {', '.join(CREDENTIAL_FIELDS)}")
     if len(written) > 1:

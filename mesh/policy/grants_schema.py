@@ -101,7 +101,7 @@ def read_exchange(node: Node, place: Place) -> Exchange | Invalid:
 def _preset_faults(values: dict[str, Any]) -> list[tuple[str, str]]:
     preset = values["preset"]
     without = _KEYCLOAK if preset is Preset.KEYCLOAK else _ENTRA if preset is Preset.ENTRA else {}
-    faults = [(key, message) for key, message in without.items() if values[key]]
+    faults = [(key, message) for key, message in without.items() if values[key] not in (None, False, INVALID)]
     if preset is Preset.ENTRA:
         client = values["client"]
         if values["scopes"] == ():

@@ -7,8 +7,8 @@ one for it. Of another namespace there count
     where no AgentPolicy selects the agent: those that lead to a Service of their own namespace, for access
     policies there to grant; unless the agent's own namespace has a Backend with the same host and port
 
-without their `credential`: it names Secrets, users' tokens and identities of the agent's own namespace, and is nothing
-that somebody elsewhere decides on.
+without their `credential`: the Secrets, users' tokens and identities of the agent's own namespace are
+nothing that somebody elsewhere decides on.
 """
 
 from __future__ import annotations

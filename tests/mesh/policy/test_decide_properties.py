@@ -39,10 +39,14 @@ entries = st.lists(st.sampled_from(["a", "ab", "b", "a b", "a*", "*b", "*", "?",
 sections = st.none() | st.builds(Names, entries, entries)
 grants = st.builds(McpGrant, tools=sections, unknown_methods=st.booleans())
 asked = st.none() | st.frozensets(st.sampled_from(list(ServerRequest)))
-outbound = st.lists(st.builds(OutboundRule, st.sampled_from(["x", "y", "*"]), grants, asked), max_size=3)
+users = st.sampled_from([(), (), ("https://i#a",), ("*#*",), ("https://i#b", "https://j#*")])
+scopes = st.sampled_from([frozenset(), frozenset(), frozenset("r"), frozenset("rw")])
+outbound = st.lists(
+    st.builds(OutboundRule, st.sampled_from(["x", "y", "*"]), grants, asked, users, scopes), max_size=3
+)
 sources = st.sampled_from([("*",), (ME.id,), ("spiffe://td/ns/b/*",)])
 inbound = st.none() | st.lists(
-    st.builds(InboundRule, sources, st.none() | grants, st.booleans(), st.sampled_from(PATHS)),
+    st.builds(InboundRule, sources, st.none() | grants, st.booleans(), st.sampled_from(PATHS), users, scopes),
     max_size=2,
 ).map(tuple)
 modes = st.sampled_from(list(Mode))

@@ -23,9 +23,10 @@ from mesh.policy import (
 )
 from mesh.policy.documents import Egress, InboundRule, McpGrant, Mode, Names, OutboundRule, ServerRequest
 from mesh.policy.entries import well_formed_name
+from mesh.policy.principal import User
 from mesh.protocol.mcp.lists import filter_result
 
-ME = Principal("spiffe://td/ns/a/sa/me")
+ME = Principal("spiffe://td/ns/a/sa/me", User("https://i", "a", frozenset("r")))
 TLS = BackendTls(TlsMode.NONE)
 BACKENDS = (
     Backend("hub", None, BackendProtocol.MCP, "hub.svc", 80, "/mcp", TLS),
@@ -43,8 +44,11 @@ grants = st.builds(
     McpGrant, tools=sections, prompts=sections, resources=sections, unknown_methods=st.booleans()
 )
 asked = st.none() | st.frozensets(st.sampled_from(list(ServerRequest)))
+users = st.sampled_from([(), (), (), ("https://i#a",), ("https://i#b",)])
+scopes = st.sampled_from([frozenset(), frozenset(), frozenset(), frozenset("r"), frozenset("rw")])
 outbound = st.lists(
-    st.builds(OutboundRule, st.sampled_from(["hub", "hub-two", "web", "*"]), grants, asked), max_size=3
+    st.builds(OutboundRule, st.sampled_from(["hub", "hub-two", "web", "*"]), grants, asked, users, scopes),
+    max_size=3,
 )
 inbound = st.none() | st.lists(
     st.builds(
@@ -53,6 +57,8 @@ inbound = st.none() | st.lists(
         st.none() | grants,
         st.booleans(),
         st.sampled_from(["/mcp", "/"]),
+        users,
+        scopes,
     ),
     max_size=2,
 ).map(tuple)
