@@ -13,9 +13,10 @@ import contextvars
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -29,6 +30,8 @@ from mcp.shared.exceptions import MCPError
 from e2e.servers.serve import serve
 
 SECONDS = 30
+AskNext = Callable[[dict[str, str]], Awaitable[Any]]
+"""Asks the next one, with these header fields."""
 
 
 class Forward(StrEnum):
@@ -68,46 +71,72 @@ async def call(to: Next, headers: dict[str, str]) -> Any:
         return {"text": text, "is_error": bool(result.is_error)}
 
 
-async def call_alone(to: Next, headers: dict[str, str]) -> Any:
-    """Call in a context of its own, so that the SDK does not go on with the trace by itself."""
+async def alone(work: Callable[[], Awaitable[Any]]) -> Any:
+    """Call in a context of its own, so that the SDK does not go on with the trace by itself; its answer, or what
+    went wrong as an answer."""
+
+    async def run() -> Any:
+        return await work()
+
     try:
-        return await asyncio.create_task(call(to, headers), context=contextvars.Context())
+        return await asyncio.create_task(run(), context=contextvars.Context())
     except* MCPError as errors:
-        first: Any = errors.exceptions[0]
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
+        first = _first(errors)
         failed = {"error": {"code": first.code, "message": first.message, "data": first.data}}
+    except* OSError as errors:
+        failed = {"error": {"message": str(_first(errors))}}
     except* httpx2.HTTPError as errors:
-        failed = {"error": {"message": str(errors.exceptions[0])}}
+        failed = {"error": {"message": str(_first(errors))}}
     return failed
 
 
-def build(name: str, to: Next, forward: Forward) -> MCPServer:
+def _first(errors: BaseException) -> Any:
+    while isinstance(errors, BaseExceptionGroup):
+        errors = errors.exceptions[0]
+    return errors
+
+
+def build(name: str, forward: Forward, ask_next: AskNext) -> MCPServer:
+    """The agent as an MCP server."""
     server = MCPServer(name)
 
     @server.tool(description="Asks the next one in the chain")
     async def ask(ctx: Context) -> str:  # type: ignore[type-arg]
         headers = ctx.headers or {}
-        answer = await call_alone(to, forwarded(forward, headers))
+        answer = await alone(partial(ask_next, forwarded(forward, headers)))
         return json.dumps({"agent": name, "received": headers.get("authorization"), "answer": answer})
 
     return server
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def options_of_agents(description: str | None) -> argparse.ArgumentParser:
+    """What every agent of these tests is told."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--name", required=True)
     parser.add_argument("--next", required=True)
     parser.add_argument("--tool", default="ask")
     parser.add_argument("--arguments", default="{}")
     parser.add_argument("--forward", type=Forward, default=Forward.AUTHORIZATION)
     parser.add_argument("--port", type=int, default=0)
-    options = parser.parse_args()
-    to = Next(options.next, options.tool, json.loads(options.arguments))
+    return parser
+
+
+def run(app: Any, port: int) -> None:
+    """Say which process this is, and serve."""
     sys.stdout.write(json.dumps({"pid": os.getpid()}) + "\n")
+    serve(app, ("127.0.0.1", port))
+
+
+def mcp_app(server: MCPServer) -> Any:
+    """Its names are those of the mesh, which the SDK takes for rebinding."""
     security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-    app = build(options.name, to, options.forward).streamable_http_app(transport_security=security)
-    serve(app, ("127.0.0.1", options.port))
+    return server.streamable_http_app(transport_security=security)
+
+
+def main() -> None:
+    options = options_of_agents(__doc__).parse_args()
+    to = Next(options.next, options.tool, json.loads(options.arguments))
+    run(mcp_app(build(options.name, options.forward, partial(call, to))), options.port)
 
 
 if __name__ == "__main__":

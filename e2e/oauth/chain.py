@@ -24,25 +24,15 @@ from typing import Any
 from e2e import environments, sidecars
 from e2e.authority import TrustDomain, trust_domain
 from e2e.oauth.agent import Forward
+from e2e.oauth.chain_documents import GATEWAY, PORT, SCOPES, Place, clients, documents, places, resource
 from e2e.oauth.mesh_client import mesh_context
 from e2e.oauth.ready import inbound_port
 from e2e.oauth.running import OAuthServer, WebAuthority, oauth_server, web_authority
-from e2e.oauth.strict import TOKEN_EXCHANGE
 from e2e.processes import announced_port, environment, spawn
-from e2e.sidecars import NAMESPACE, VERSION, Sidecar
+from e2e.sidecars import NAMESPACE, Sidecar
 from mesh.identity.bundle_document import write_jwks
 
 DOMAIN = "mesh.test"
-PORT = 9000
-AGENTS = ("orchestrator", "worker")
-GATEWAY = "gateway"
-"""What users call through: a workload of the mesh."""
-SCOPES = ("crm.read", "crm.write")
-
-
-def resource(name: str) -> str:
-    """What a workload is called in tokens: its URL."""
-    return f"http://{name}.test:{PORT}/mcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,112 +85,18 @@ class Chain:
         return {name: each.pid for name, each in self.workloads.items() if each.pid is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """How one workload of the chain is set up. `next_one`: whom it calls, with an exchanged token."""
-
-    name: str
-    callers: tuple[str, ...]
-    application: str
-    next_one: str | None = None
-    tool: str = "ask"
-    actor: bool = True
-
-
-PLACES = (
-    Place("crm", ("worker",), "token"),
-    Place("worker", ("orchestrator",), "handle", "crm", "whoami"),
-    Place("orchestrator", (GATEWAY,), "handle", "worker"),
-)
-"""From the end, because a sidecar has to know where the next one listens."""
-
-
-def clients(spiffe_id: Callable[[str], str]) -> list[dict[str, Any]]:
-    """The agents at the authorization server: each may exchange tokens for itself into ones for the next."""
-    return [
-        {
-            "id": place.name,
-            "methods": ["svid_jwt_spiffe", "svid_jwt_bearer"],
-            "spiffe_id": spiffe_id(place.name),
-            "grants": [TOKEN_EXCHANGE],
-            "scopes": list(SCOPES),
-            "audiences": [resource(place.name)],
-            "targets": [resource(place.next_one)],
-            "needs_actor": place.actor,
-        }
-        for place in PLACES
-        if place.next_one
-    ]
-
-
-def documents(chain: Chain, place: Place, changed: dict[str, Any]) -> list[dict[str, Any]]:
-    """The policy of a workload, and its Backend. `changed`: members of `users` or `credential` instead of ours."""
-    issuer = {
-        "issuer": chain.oauth.issuer,
-        "audiences": [resource(place.name)],
-        "algorithms": ["ES256", "RS256"],
-    }
-    users = {
-        "issuers": [issuer],
-        "required": True,
-        "resource": resource(place.name),
-        "application": place.application,
-        **changed.get("users", {}),
-    }
-    callers = [chain.spiffe_id(name) for name in place.callers]
-    inbound = {"from": callers, "users": [f"{chain.oauth.issuer}#*"], "mcp": _all_tools()}
-    spec: dict[str, Any] = {
-        "selector": {"matchLabels": {"app": place.name}},
-        "users": users,
-        "inbound": [inbound],
-        "egress": "deny",
-    }
-    found: list[dict[str, Any]] = []
-    if place.next_one:
-        spec["outbound"] = [{"backend": place.next_one, **_all_tools()}]
-        found.append(_backend(chain, place, place.next_one, changed.get("credential")))
-    return [_document("AgentPolicy", place.name, spec), *found]
-
-
-def _backend(chain: Chain, place: Place, name: str, credential: dict[str, Any] | None) -> dict[str, Any]:
-    exchange = {
-        "issuer": chain.oauth.issuer,
-        "client": {"method": "jwt-spiffe"},
-        "resource": resource(name),
-        "actor": place.actor,
-    }
-    spec = {
-        "protocol": "MCP",
-        "host": f"{name}.test",
-        "port": PORT,
-        "path": "/mcp",
-        "tls": {"mode": "Mesh", "identity": chain.spiffe_id(name)},
-        "credential": credential or {"exchange": exchange},
-    }
-    return _document("Backend", name, spec)
-
-
-def _all_tools() -> dict[str, Any]:
-    return {"tools": {"allow": ["*"]}}  # made anew: policies have no YAML aliases
-
-
-def _document(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": NAMESPACE}
-    return {"apiVersion": VERSION, "kind": kind, "metadata": metadata, "spec": spec}
-
-
 @contextlib.contextmanager
 def chain(
     folder: Path,
     *,
     forward: Forward = Forward.AUTHORIZATION,
     changed: dict[str, dict[str, Any]] | None = None,
-    application: Callable[[Place, str, Forward], list[str | Path]] | None = None,
+    a2a: bool = False,
 ) -> Iterator[Chain]:
     """Run all of it.
 
     `forward`: what agents send on. `changed`: per workload, members of `users`, or `credential`, instead of ours.
-    `application`: other programs for the agents, from the place, the URL of the next one, and `forward`.
+    `a2a`: the agents speak that to each other.
     Raises Unavailable or DidNotStart.
     """
     authority = web_authority(folder)
@@ -212,19 +108,24 @@ def chain(
         described = {"clients": known, "bundles": {DOMAIN: str(bundle)}}
         oauth = stack.enter_context(oauth_server(folder / "oauth", authority, **described))
         made = Chain(oauth, domain, authority, folder)
-        for place in PLACES:
-            command = None
-            if place.next_one:
-                command = (application or agent)(place, resource(place.next_one), forward)
+        for place in places(a2a=a2a):
+            command = agent(place, resource(place.next_one), forward) if place.next_one else None
             stack.enter_context(_workload(made, place, command, (changed or {}).get(place.name, {})))
         yield made
 
 
 def agent(place: Place, next_one: str, forward: Forward) -> list[str | Path]:
-    """The agent of the MCP SDK."""
-    python = environments.python_with_mcp_v2()
+    """The program of an agent."""
     options = ["--name", place.name, "--next", next_one, "--tool", place.tool, "--forward", forward.value]
-    return [python, "-m", "e2e.oauth.agent", *options]
+    if not (place.serves_a2a or place.calls_a2a):
+        return [environments.python_with_mcp_v2(), "-m", "e2e.oauth.agent", *options]
+    role = [
+        "--role",
+        "server" if place.serves_a2a else "client",
+        "--own-url",
+        f"http://{place.name}.test:{PORT}",
+    ]
+    return [environments.python_with_a2a(), "-m", "e2e.oauth.a2a_agent", *options, *role]
 
 
 def _crm(made: Chain) -> list[str | Path]:
@@ -261,7 +162,7 @@ def _sidecar(made: Chain, place: Place, port: int, changed: dict[str, Any]) -> I
     connect = {f"{name}.test:{PORT}": f"127.0.0.1:{each.inbound}" for name, each in made.workloads.items()}
     with sidecars.running(
         folder,
-        documents(made, place, changed),
+        documents(place, made.oauth.issuer, made.spiffe_id, changed),
         agent={"namespace": NAMESPACE, "name": place.name, "labels": {"app": place.name}},
         identity={"provider": "workload-api", "socket": f"unix://{endpoint}"},
         listen={"forward": "127.0.0.1:0", "inbound": "127.0.0.1:0", "telemetry": None},

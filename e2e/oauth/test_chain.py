@@ -21,7 +21,8 @@ from e2e.conftest import skip
 from e2e.environments import Unavailable
 from e2e.oauth import memory_scan
 from e2e.oauth.agent import Forward
-from e2e.oauth.chain import AGENTS, Chain, chain, resource
+from e2e.oauth.chain import Chain, chain
+from e2e.oauth.chain_documents import AGENTS, resource
 from e2e.oauth.ready import missing
 from e2e.oauth.strict import TOKEN_EXCHANGE
 
@@ -30,11 +31,11 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 HANDLE = "Bearer orh_"
 
 
-def _running(factory: pytest.TempPathFactory, forward: Forward) -> Iterator[Chain]:
+def _running(factory: pytest.TempPathFactory, forward: Forward, **more: Any) -> Iterator[Chain]:
     if reason := missing():
         skip("the chain of agents", reason)
     try:
-        with chain(factory.mktemp(f"chain-{forward.value}"), forward=forward) as made:
+        with chain(factory.mktemp(f"chain-{forward.value}"), forward=forward, **more) as made:
             yield made
     except Unavailable as reason:
         skip("the chain of agents", reason)
@@ -52,7 +53,15 @@ def tracing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 
 @pytest.fixture(scope="module")
 def silent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    yield from _running(tmp_path_factory, Forward.NOTHING)
+    """The orchestrator is trusted with the token itself here, so that the scanner has something to find."""
+    trusted = {"orchestrator": {"users": {"application": "token"}}}
+    yield from _running(tmp_path_factory, Forward.NOTHING, changed=trusted)
+
+
+@pytest.fixture(scope="module")
+def talking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """The agents speak A2A to each other."""
+    yield from _running(tmp_path_factory, Forward.AUTHORIZATION, a2a=True)
 
 
 async def ask(made: Chain, token: str, *, mode: str = "auto", trace: str | None = None) -> dict[str, Any]:
@@ -162,3 +171,26 @@ async def test_who_forwards_nothing_is_refused(silent: Chain) -> None:
     assert {line["reason"] for line in refused} == {"subject_missing"}
     assert TOKEN_EXCHANGE not in silent.oauth.counts
     assert not silent.workloads["worker"].decisions("inbound")
+
+
+async def test_the_scanner_finds_the_token_where_an_agent_is_given_it(silent: Chain) -> None:
+    token = silent.sign_in("heidi")
+    answer = await ask(silent, token)
+    assert answer["received"] == f"Bearer {token}"
+    assert memory_scan.scan(silent.agents()["orchestrator"], [token])
+    assert memory_scan.scan(silent.agents()["worker"], [token]) == []
+
+
+async def test_agents_that_speak_a2a_are_a_chain_too(talking: Chain) -> None:
+    talking.oauth.clear()
+    token = talking.sign_in("ivan")
+    orchestrator, worker, claims = hops(await ask(talking, token))
+    for agent in (orchestrator, worker):
+        assert agent["received"].startswith(HANDLE)
+    assert (claims["sub"], claims["aud"], claims["client_id"]) == ("ivan", resource("crm"), "worker")
+    acts = {"sub": talking.spiffe_id("worker"), "act": {"sub": talking.spiffe_id("orchestrator")}}
+    assert claims["act"] == acts
+    assert talking.oauth.violations == []
+    tokens = [token, *dict.fromkeys(talking.oauth.tokens)]
+    for name, pid in talking.agents().items():
+        assert memory_scan.scan(pid, tokens) == [], name
