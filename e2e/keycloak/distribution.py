@@ -1,8 +1,8 @@
 """Keycloak as its maintainers release it: Maven fetches the archive, `kc.sh build` prepares it once.
 
 The archive is asked for by its coordinates, so where it comes from is what Maven is set up to use. After the build
-a start takes seconds, because features and database are settled. The folder is never run in: each server has a
-home of its own that links to it (see server).
+a start takes seconds, because features and an empty database are settled. The folder is never run in: each server
+has a home of its own that links to it (see server).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ KEYCLOAK = "26.7.3"
 FEATURES = ("spiffe", "identity-assertion-jwt")
 ARTIFACT = f"org.keycloak:keycloak-quarkus-dist:{KEYCLOAK}:tar.gz"
 FETCH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+ADMIN = "admin"
+"""Name and password of the administrator of every realm."""
 JAVA = 17
 DOWNLOAD_SECONDS = 600
 BUILD_SECONDS = 300
@@ -38,7 +40,7 @@ def keycloak_home() -> Path:
             )
     if (found := _java_version()) < JAVA:
         raise Unavailable(f"Keycloak {KEYCLOAK} needs Java {JAVA}, and this is {found}")
-    return built(f"keycloak-{KEYCLOAK}-{'-'.join(FEATURES)}", _build)
+    return built(f"keycloak-{KEYCLOAK}-{'-'.join(FEATURES)}-database", _build)
 
 
 def _build(folder: Path) -> None:
@@ -54,12 +56,20 @@ def _build(folder: Path) -> None:
         each.rename(folder / each.name)
     unpacked.rmdir()
     options = ["--db=dev-file", "--health-enabled=true", f"--features={','.join(FEATURES)}"]
-    run(
-        [str(folder / "bin" / "kc.sh"), "build", *options],
-        cwd=folder,
-        env=os.environ.copy(),
-        seconds=BUILD_SECONDS,
-    )
+    program = str(folder / "bin" / "kc.sh")
+    run([program, "build", *options], cwd=folder, env=os.environ.copy(), seconds=BUILD_SECONDS)
+    # Writes the schema and the realm `master` into `data`, where each server copies them from.
+    first = [
+        program,
+        "bootstrap-admin",
+        "user",
+        "--optimized",
+        "--username",
+        ADMIN,
+        "--password:env",
+        "ADMIN",
+    ]
+    run(first, cwd=folder, env={**os.environ, "ADMIN": ADMIN}, seconds=BUILD_SECONDS)
 
 
 def _java_version() -> int:

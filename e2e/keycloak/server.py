@@ -26,13 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from e2e.keycloak.distribution import keycloak_home
+from e2e.keycloak.distribution import ADMIN, keycloak_home
 from e2e.keycloak.trust_domain import TrustDomain
 from e2e.processes import DidNotStart, environment
 from e2e.spire.daemon import free_port
 
 REALM: Final = "acme"
-ADMIN: Final = "admin"
 SIGNING: Final = ("RS256", "ES256")
 START_SECONDS = 180.0
 STOP_SECONDS = 15.0
@@ -40,6 +39,7 @@ CALL_SECONDS = 20.0
 POLL_SECONDS = 0.2
 # Without the compiler for long runs a start takes less of a busy machine.
 JAVA_OPTS = "-Xms96m -Xmx384m -XX:MaxMetaspaceSize=256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+_COPIED = ("bin", "data")
 _LINKED = ("lib", "providers", "themes", "conf")
 
 
@@ -93,17 +93,17 @@ class Keycloak:
             "--http-host=127.0.0.1",
             f"--http-port={port}",
             f"--hostname={self.base}",
+            "--http-management-host=127.0.0.1",
             f"--http-management-port={management}",
             "--cache=local",
             "--log-level=info,io.smallrye.health:warn",
             f"--truststore-paths={self._trust.roots}",
         ]
-        secrets = {"KC_BOOTSTRAP_ADMIN_USERNAME": ADMIN, "KC_BOOTSTRAP_ADMIN_PASSWORD": ADMIN}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [str(home / "bin" / "kc.sh"), "start", *options],
                 cwd=home,
-                env=environment(JAVA_OPTS=JAVA_OPTS, **secrets),
+                env=environment(JAVA_OPTS=JAVA_OPTS),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -199,7 +199,8 @@ class Keycloak:
     def _home(self) -> Path:
         distribution, home = keycloak_home(), self.folder / "home"
         if not home.exists():
-            shutil.copytree(distribution / "bin", home / "bin")
+            for name in _COPIED:
+                shutil.copytree(distribution / name, home / name)
             for name in _LINKED:
                 (home / name).symlink_to(distribution / name)
             imports = home / "data" / "import"

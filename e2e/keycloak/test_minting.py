@@ -17,12 +17,13 @@ from mesh.policy.credentials import (
     ClientCredentials,
     ClientMethod,
     Exchange,
+    JwtBearer,
     SecretKey,
     WithoutUser,
 )
 from mesh.reasons import Reason
 from sidecar.credentials.issued import CredentialRefused, Issued
-from sidecar.credentials.mint import client_credentials, exchange
+from sidecar.credentials.mint import client_credentials, exchange, jwt_bearer
 from sidecar.credentials.verified import Verified
 
 NOBODY = frozenset[str]()
@@ -98,6 +99,15 @@ async def test_a_jwt_svid_of_openid_connect_proves_the_agent(
         config = ClientCredentials(token_server(keycloak, by))
         issued = await client_credentials.mint(config, None, NOBODY, parts=own.parts)
     assert claims(bearer(issued))["azp"] == "batch"
+
+
+async def test_a_jwt_svid_is_the_grant_itself(keycloak: Keycloak, mesh: TrustDomain) -> None:
+    config = JwtBearer(token_server(keycloak, ClientAuth(ClientMethod.JWT_BEARER)), scopes=("repo:read",))
+    with credentials(keycloak, mesh, "batch") as own:
+        issued = await jwt_bearer.mint(config, None, NOBODY, parts=own.parts)
+    said = claims(bearer(issued))
+    assert (said["azp"], said["aud"], said["scope"]) == ("batch", "mcp-github", "repo:read")
+    assert said["sub"] == keycloak.admin("GET", "/users?username=batch-robot").json()[0]["id"]
 
 
 @pytest.mark.parametrize("method", [ClientMethod.SECRET_BASIC, ClientMethod.SECRET_POST])
