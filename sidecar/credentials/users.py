@@ -144,8 +144,10 @@ class Users:
         except TokenInvalid as invalid:
             if token.key_id is not None or invalid.reason is not Reason.TOKEN_SIGNATURE:
                 raise
-            keys = await self._key_sets.newer(issuer, None, token.algorithm)
-            proven = verify_token(token, issuer, keys, self._now())
+            newer = await self._key_sets.newer(issuer, None, token.algorithm)
+            if newer == keys:
+                raise
+            proven = verify_token(token, issuer, newer, self._now())
         return _known(text, key, proven, issuer)
 
     async def _opaque(self, text: str, key: bytes, auth: UserAuth) -> KnownToken:

@@ -22,6 +22,10 @@ MOST_ACTORS = 16
 _MOST_NAME = 1024
 
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+_KINDS = ("typ", "token_use", "token_type")
+_NO_ACCESS = frozenset({"refresh", "offline", "refresh_token", "logout", "logout_token"})
+"""As Keycloak (`typ`), Ory Hydra (`token_use`) and others (`token_type`) call them."""
+_BOUND = frozenset({"dpop", "pop", "mac"})
 _SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")  # RFC 6749, section 3.3
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 
@@ -61,6 +65,17 @@ def check_binding(claims: Mapping[str, Any]) -> None:
     """Who presents a token that is bound to a key would have to prove that key (RFC 7800; RFC 9449; RFC 8705)."""
     if "cnf" in claims:
         raise TokenInvalid(Reason.TOKEN_BOUND, "the token has cnf")
+
+
+def check_kind(claims: Mapping[str, Any]) -> None:
+    """Servers say in claims of their own which tokens are none to gain access with (RFC 8725, section 3.12)."""
+    for name in _KINDS:
+        kind = claims.get(name)
+        if isinstance(kind, str) and kind.lower() in _NO_ACCESS:
+            raise malformed(f"{name} says that it is no access token")
+    kind = claims.get("token_type")
+    if isinstance(kind, str) and kind.lower() in _BOUND:
+        raise TokenInvalid(Reason.TOKEN_BOUND, "token_type is one that is bound to a key")
 
 
 def expiry_of(claims: Mapping[str, Any], now: float, skew: float) -> float:

@@ -15,6 +15,7 @@ from mesh.protocol.oauth.claims import (
     TokenInvalid,
     check_audience,
     check_binding,
+    check_kind,
     check_start,
     expiry_of,
     user_of,
@@ -63,4 +64,5 @@ def read_introspection(body: bytes, issuer: Issuer, now: float) -> ActiveToken:
         expires = expiry_of(answer, now, issuer.skew_seconds)
     check_audience(answer, issuer)
     check_binding(answer)
+    check_kind(answer)
     return ActiveToken(user_of(answer, issuer.issuer), expires)

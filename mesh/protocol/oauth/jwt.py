@@ -19,6 +19,7 @@ from mesh.protocol.oauth.claims import (
     TokenInvalid,
     check_audience,
     check_binding,
+    check_kind,
     expiry_of,
     malformed,
     user_of,
@@ -84,6 +85,7 @@ def verify_token(
     expires = expiry_of(claims, now, issuer.skew_seconds)
     check_audience(claims, issuer)
     check_binding(claims)
+    check_kind(claims)
     return ProvenToken(user_of(claims, issuer.issuer), expires, key.thumbprint)
 
 

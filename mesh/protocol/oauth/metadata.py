@@ -18,6 +18,7 @@ from mesh.protocol.strict_json import JsonRefused, parse
 
 _TEXT = re.compile(r"[!-~]+")
 _MOST_NAMES = 64
+_MOST_TOLD = 200
 _OAUTH = "/.well-known/oauth-authorization-server"
 _OPENID = "/.well-known/openid-configuration"
 
@@ -59,7 +60,8 @@ def read_metadata(issuer: str, body: bytes) -> ServerMetadata:
     """Read the document that was fetched for `issuer`; raises MetadataInvalid."""
     document = _object(body)
     if document.get("issuer") != issuer:
-        raise MetadataInvalid("the metadata are another issuer's than was asked for")
+        said = str(document.get("issuer"))[:_MOST_TOLD]
+        raise MetadataInvalid(f"the metadata are of another issuer, {said!r}; the names have to be identical")
     plain_text = issuer.lower().startswith("http://")
     return ServerMetadata(
         issuer,

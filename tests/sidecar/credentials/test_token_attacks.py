@@ -237,6 +237,9 @@ ATTACKS: list[tuple[str, Callable[[], str | bytes], Reason]] = [
     ),
     ("typ no text", lambda: token(head=header(typ=["JWT"])), Reason.TOKEN_MALFORMED),
     ("bound to a key", lambda: token(claims(cnf={"jkt": "x"})), Reason.TOKEN_BOUND),
+    ("a refresh token", lambda: token(claims(typ="Refresh")), Reason.TOKEN_MALFORMED),
+    ("an offline token", lambda: token(claims(typ="Offline")), Reason.TOKEN_MALFORMED),
+    ("a refresh token by use", lambda: token(claims(token_use="refresh_token")), Reason.TOKEN_MALFORMED),
     ("bound to nothing", lambda: token(claims(cnf=None)), Reason.TOKEN_BOUND),
     # Header and claims that readers read differently.
     ("crit", lambda: token(head=header(crit=["exp"])), Reason.TOKEN_MALFORMED),

@@ -256,6 +256,8 @@ async def test_an_answer_counts_for_its_seconds_and_not_beyond_the_token(expires
         ({"nbf": int(NOW) + 99}, Reason.TOKEN_NOT_YET_VALID),
         ({"exp": ..., "nbf": int(NOW) + 99}, Reason.TOKEN_NOT_YET_VALID),
         ({"cnf": {}}, Reason.TOKEN_BOUND),
+        ({"token_type": "DPoP"}, Reason.TOKEN_BOUND),
+        ({"token_type": "refresh_token"}, Reason.TOKEN_MALFORMED),
         ({"sub": ...}, Reason.TOKEN_MALFORMED),
         ({"scope": 7}, Reason.TOKEN_MALFORMED),
         ({"active": "true"}, Reason.ISSUER_UNAVAILABLE),
