@@ -25,6 +25,7 @@ from sidecar.proxy.pool import Destination, Pool, TlsMode
 from sidecar.proxy.ticker import Ticker
 from webhook.identity.serving_certificate import CERT_FILE, KEY_FILE, ROOT_FILE, make_serving_files
 
+LOOPS = ("asyncio", "uvloop")
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 BACKEND = """
 apiVersion: outrider.dev/v1alpha1
