@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from mesh.policy.credentials import Credential, Exchange, Hidden, IdJag, StaticSecret, WithoutUser
+from mesh.policy.credentials import Credential, Hidden, StaticSecret
 from mesh.policy.documents import Backend
 from mesh.protocol.http1.heads import ResponseHead
 from mesh.reasons import Reason
@@ -23,29 +22,11 @@ from sidecar.credentials.issued import CredentialRefused, Issued
 from sidecar.credentials.mint.secret import Held
 from sidecar.credentials.rejections import Rejections
 from sidecar.credentials.secret_files import SecretFiles
+from sidecar.credentials.source import NONE, Minting, Source, Tell, Value, value_of
 from sidecar.credentials.step_up import FORBIDDEN, more_scopes
 from sidecar.credentials.verified import Verified
 
 UNAUTHORIZED = 401
-TURN_SECONDS = 10.0
-"""For so long a question waits until its server has answered others; a server that hangs is not waited for."""
-NONE: frozenset[str] = frozenset()
-
-
-class Minting(Protocol):
-    """How each kind of credential is had: sidecar.credentials.kinds, but for tests."""
-
-    def kind(self, credential: Credential) -> str:
-        """As users write it: `exchange`, `githubApp`."""
-        ...
-
-    def server(self, credential: Credential) -> str:
-        """Who is asked for it; empty for what needs nobody."""
-        ...
-
-    async def mint(self, backend: Backend, subject: Verified | None, scopes: frozenset[str]) -> Issued:
-        """A new one with `scopes` besides the credential's own; raises CredentialRefused."""
-        ...
 
 
 class Backends(Protocol):
@@ -54,58 +35,7 @@ class Backends(Protocol):
     backends: tuple[Backend, ...]
 
 
-class Tell(Protocol):
-    """Who writes down what became of it: sidecar.telemetry.credential_record."""
-
-    def credential(
-        self,
-        backend: str,
-        kind: str,
-        server: str,
-        outcome: str,
-        seconds: float,
-        *,
-        expires_in: float | None = None,
-        scopes: frozenset[str] = NONE,
-        user: str | None = None,
-        actor: str | None = None,
-        detail: str | None = None,
-    ) -> None:
-        """A server was asked; `outcome` is `issued` or the reason of the refusal."""
-        ...
-
-    def credential_cache(self, backend: str, outcome: str) -> None:
-        """Something was not there, is renewed, or was refused a moment ago: `miss`, `refresh`, `negative`."""
-        ...
-
-
-class _Source:
-    """The credential of one Backend; it lives as long as the policies name the same."""
-
-    __slots__ = ("backend", "credential", "gate", "held", "kind", "of_user", "server")
-
-    def __init__(
-        self, backend: Backend, credential: Credential, kind: str, server: str, gate: asyncio.Semaphore
-    ) -> None:
-        self.backend = backend
-        self.credential = credential
-        self.kind = kind
-        self.server = server
-        self.gate = gate
-        self.of_user = isinstance(credential, Exchange | IdJag)
-        self.held: Held | None = None
-
-    @property
-    def needs_user(self) -> bool:
-        """Without one there is nothing that could be exchanged."""
-        credential = self.credential
-        return self.of_user and not (
-            isinstance(credential, Exchange) and credential.without_user is WithoutUser.CLIENT_CREDENTIALS
-        )
-
-
-_Value = tuple[object, ...]
-_Key = tuple[_Source, bytes | None, frozenset[str], str | None]
+_Key = tuple[Source, bytes | None, frozenset[str], str | None]
 """The source, the SHA-256 of the user's token where it is for one, the additional scopes, our SPIFFE ID."""
 
 
@@ -153,19 +83,19 @@ class Sources:
         self._at_once = at_once
         self._cache: TokenCache[_Key] = TokenCache(limit=limit, now=now, draw=draw, counted=self._counted)
         self._rejections: Rejections[_Key] = Rejections(limit, now)
-        self._sources: dict[Backend, _Source] = {}
-        self._by_value: dict[_Value, _Source] = {}
+        self._sources: dict[Backend, Source] = {}
+        self._by_value: dict[Value, Source] = {}
         self._gates: dict[str, asyncio.Semaphore] = {}
 
     def use(self, policy: Backends) -> None:
         """This is the policy from now on; what belongs to Backends that it does not have like this is gone."""
-        by_value: dict[_Value, _Source] = {}
-        sources: dict[Backend, _Source] = {}
+        by_value: dict[Value, Source] = {}
+        sources: dict[Backend, Source] = {}
         for backend in policy.backends:
             credential = backend.credential
             if credential is None or isinstance(credential, Hidden):
                 continue
-            value = _value_of(backend)
+            value = value_of(backend)
             source = self._by_value.get(value) or self._source(backend, credential)
             by_value[value] = sources[backend] = source
         self._sources, self._by_value = sources, by_value
@@ -175,10 +105,10 @@ class Sources:
         self._cache.forget_where(lambda key: key[0] not in left)
         self._rejections.forget_where(lambda key: key[0] not in left)
 
-    def _source(self, backend: Backend, credential: Credential) -> _Source:
+    def _source(self, backend: Backend, credential: Credential) -> Source:
         server = self._kinds.server(credential)
         gate = self._gates.setdefault(server, asyncio.Semaphore(self._at_once))
-        source = _Source(backend, credential, self._kinds.kind(credential), server, gate)
+        source = Source(backend, credential, self._kinds.kind(credential), server, gate)
         if isinstance(credential, StaticSecret):
             source.held = Held(credential, self._secrets)
         return source
@@ -253,11 +183,11 @@ class Sources:
         self._cache.forget(key, issued)
         return scopes
 
-    def _find(self, backend: Backend) -> _Source | None:
+    def _find(self, backend: Backend) -> Source | None:
         """Also for a Backend of the policy before, whose requests are still under way: by what it says."""
-        return self._sources.get(backend) or self._by_value.get(_value_of(backend))
+        return self._sources.get(backend) or self._by_value.get(value_of(backend))
 
-    def _source_of(self, backend: Backend) -> _Source:
+    def _source_of(self, backend: Backend) -> Source:
         source = self._find(backend)
         if source is None:
             raise CredentialRefused(
@@ -266,10 +196,10 @@ class Sources:
             )
         return source
 
-    def _key(self, source: _Source, whose: Verified | None, scopes: frozenset[str]) -> _Key:
+    def _key(self, source: Source, whose: Verified | None, scopes: frozenset[str]) -> _Key:
         return source, None if whose is None else whose.key, scopes, self._own()
 
-    def _read(self, source: _Source, held: Held) -> Issued:
+    def _read(self, source: Source, held: Held) -> Issued:
         known = held.ready()
         if known is not None:
             return known
@@ -281,10 +211,10 @@ class Sources:
         self._told(source, None, "issued", 0.0, NONE)
         return issued
 
-    async def _mint(self, source: _Source, whose: Verified | None, scopes: frozenset[str]) -> Issued:
+    async def _mint(self, source: Source, whose: Verified | None, scopes: frozenset[str]) -> Issued:
         began = self._clock()
         try:
-            async with _turn(source):
+            async with source.turn():
                 began = self._clock()
                 issued = await self._kinds.mint(source.backend, whose, scopes)
         except CredentialRefused as refused:
@@ -297,7 +227,7 @@ class Sources:
 
     def _told(
         self,
-        source: _Source,
+        source: Source,
         whose: Verified | None,
         outcome: str,
         seconds: float,
@@ -306,7 +236,6 @@ class Sources:
         expires_in: float | None = None,
         detail: str | None = None,
     ) -> None:
-        acts = isinstance(source.credential, Exchange) and source.credential.actor and whose is not None
         self._tell.credential(
             source.backend.name,
             source.kind,
@@ -316,39 +245,9 @@ class Sources:
             expires_in=expires_in,
             scopes=scopes,
             user=None if whose is None else str(whose.user),
-            actor=self._own() if acts else None,
+            actor=self._own() if source.acts and whose is not None else None,
             detail=detail,
         )
 
     def _counted(self, key: _Key, outcome: str) -> None:
         self._tell.credential_cache(key[0].backend.name, outcome)
-
-
-@asynccontextmanager
-async def _turn(source: _Source) -> AsyncIterator[None]:
-    """A place among the questions to the source's server; raises CredentialRefused where none gets free."""
-    try:
-        async with asyncio.timeout(TURN_SECONDS):
-            await source.gate.acquire()
-    except TimeoutError:
-        raise CredentialRefused(
-            Reason.CREDENTIAL_UNAVAILABLE,
-            f"Backend {source.backend.name}: {source.server} does not answer those who asked before",
-        ) from None
-    try:
-        yield
-    finally:
-        source.gate.release()
-
-
-def _value_of(backend: Backend) -> _Value:
-    """What a credential belongs to: a Backend that was moved elsewhere does not inherit it."""
-    return (
-        backend.namespace,
-        backend.name,
-        backend.host,
-        backend.port,
-        backend.path,
-        backend.tls,
-        backend.credential,
-    )

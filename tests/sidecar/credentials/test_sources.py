@@ -196,7 +196,7 @@ async def test_a_crowd_of_users_asks_a_server_a_few_at_a_time_and_in_order(world
 
 
 async def test_who_gets_no_turn_is_refused_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidecar.credentials.sources.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("sidecar.credentials.source.TURN_SECONDS", 0.0)
     world.issuing.hold()
     waiting = [asyncio.create_task(world.sources.obtain(CRM, verified(str(number)))) for number in range(4)]
     await settle()

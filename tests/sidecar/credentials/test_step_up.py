@@ -1,0 +1,60 @@
+"""What a server's challenge may add to a credential: scopes that the policy names, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh.policy.credentials import (
+    ClientAuth,
+    ClientCredentials,
+    Credential,
+    Exchange,
+    JwtBearer,
+    SvidToken,
+    TokenServer,
+)
+from mesh.protocol.http1.heads import ResponseHead
+from sidecar.credentials.step_up import challenged, more_scopes
+
+SERVER = TokenServer("https://idp.example", None, ClientAuth())
+NONE: frozenset[str] = frozenset()
+WRITE = 'Bearer error="insufficient_scope", scope="write"'
+
+
+def said(challenge: str, status: int = 403) -> ResponseHead:
+    return ResponseHead(status, b"", [(b"www-authenticate", challenge.encode())], 0, True)
+
+
+@pytest.mark.parametrize(
+    ("credential", "more"),
+    [
+        (Exchange(SERVER, step_up=("write",)), {"write"}),
+        (ClientCredentials(SERVER, step_up=("write",)), {"write"}),
+        (JwtBearer(SERVER, step_up=("write",)), {"write"}),
+        (Exchange(SERVER), None),
+        (Exchange(SERVER, step_up=("writ*",)), None),
+        (Exchange(SERVER, scopes=("write",), step_up=("write",)), None),
+        (SvidToken("a"), None),
+        (None, None),
+    ],
+)
+def test_only_scopes_of_step_up_are_added(credential: Credential | None, more: set[str] | None) -> None:
+    assert more_scopes(credential, NONE, said(WRITE)) == more
+
+
+def test_what_was_added_before_stays() -> None:
+    credential = Exchange(SERVER, step_up=("write", "admin"))
+    assert more_scopes(credential, frozenset({"admin"}), said(WRITE)) == {"write", "admin"}
+    assert more_scopes(credential, frozenset({"write"}), said(WRITE)) is None
+
+
+def test_a_401_asks_for_no_scopes() -> None:
+    assert challenged(said(WRITE, 401)) == NONE
+
+
+def test_scopes_of_several_challenges_add_up() -> None:
+    assert challenged(said(f'{WRITE}, Bearer error="insufficient_scope", scope="a  b"')) == {
+        "write",
+        "a",
+        "b",
+    }
