@@ -208,9 +208,6 @@ class _Call:
 
     def upstream_ready(self, upstream: Upstream) -> None:
         self._connecting = None
-        if self._outcome.done():
-            upstream.abandon()
-            return
         self._upstream = upstream
         self._again = self._again and upstream.reused
         upstream.serve(self, self._method)

@@ -238,6 +238,26 @@ async def test_an_answer_that_drips_ends_with_the_whole_time_and_its_connection_
         await asyncio.wait_for(server.closed.wait(), 5)
 
 
+async def test_connecting_is_part_of_the_whole_time(pool: Pool) -> None:
+    async def script(said: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with serving(script) as server:
+        never = Destination("127.0.0.1", server.port, TlsMode.PUBLIC, "localhost")
+        with pytest.raises(FetchFailed, match=r"within 0\.1 s"):
+            await Fetch(pool, lambda target: never)("GET", "https://localhost/", seconds=0.1)
+        await asyncio.wait_for(server.closed.wait(), 5)
+        assert sum(pool.counts().values()) == 0
+
+
+async def test_a_pool_that_is_full_is_told() -> None:
+    clock = asyncio.get_running_loop().time
+    dialer = NetworkDialer(IdentityHolder(), connect={})
+    full = Pool(dialer, replace(Limits(), upstream_connections=0), Ticker(1.0, clock), clock)
+    with pytest.raises(FetchFailed, match="too_many_connections"):
+        await Fetch(full, plainly)("GET", "http://127.0.0.1:1/")
+
+
 async def test_who_stops_waiting_closes_the_connection(pool: Pool) -> None:
     asked = asyncio.Event()
 
