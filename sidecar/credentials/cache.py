@@ -81,7 +81,7 @@ class TokenCache(Generic[K]):
         self._now = now
         self._draw = draw
         self._counted = counted
-        self._swept = now()
+        self._timer: asyncio.TimerHandle | None = None
         self._entries: OrderedDict[K, _Entry] = OrderedDict()
         self._flights: dict[K, _Flight] = {}
         self._refusals: Refusals[K] = Refusals(limit, now)
@@ -187,17 +187,21 @@ class TokenCache(Generic[K]):
         self._refusals.forget(key)
         self._entries.pop(key, None)
         if ends > now:
-            self._make_room(now)
+            while len(self._entries) >= self._limit:
+                self._entries.popitem(last=False)
             self._entries[key] = _Entry(issued, min(early, ends), ends, mint, until)
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.sweep)
         return issued
 
-    def _make_room(self, now: float) -> None:
-        if now - self._swept >= SWEEP_SECONDS:
-            self._swept = now
-            for key in [key for key, entry in self._entries.items() if entry.ends <= now]:
-                del self._entries[key]
-        while len(self._entries) >= self._limit:
-            self._entries.popitem(last=False)
+    def sweep(self) -> None:
+        """Let go of what has expired, and again in a while: nobody may ask for it any more, and it is secret."""
+        now = self._now()
+        for key in [key for key, entry in self._entries.items() if entry.ends <= now]:
+            del self._entries[key]
+        self._timer = None
+        if self._entries:
+            self._timer = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.sweep)
 
     def _failed(self, key: K, refused: CredentialRefused) -> None:
         entry = self._entries.get(key)

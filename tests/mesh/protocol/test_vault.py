@@ -165,6 +165,11 @@ def test_a_login_that_is_refused_says_what_to_compare(status: int, errors: list[
     assert advice in no.detail
 
 
+def test_a_page_without_json_is_a_no_too() -> None:
+    with pytest.raises(NoToken, match="404 - there is nothing at this path"):
+        read_secret(404, [], b"<html>", READING, "token")
+
+
 def test_a_path_without_data_is_explained_by_vaults_warning() -> None:
     said = {"errors": [], "warnings": ["Invalid path for a versioned K/V secrets engine"]}
     no = no_secret(said, 404)

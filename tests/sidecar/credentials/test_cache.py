@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 
 import pytest
 
@@ -33,6 +34,23 @@ class World:
 
     def start(self, key: str = "a") -> asyncio.Task[Issued]:
         return asyncio.create_task(self.obtain(key))
+
+
+class Timers:
+    """The loop's timers, which fire when they are told."""
+
+    def __init__(self, patched: pytest.MonkeyPatch) -> None:
+        self.pending: list[Callable[[], None]] = []
+        patched.setattr(asyncio.get_running_loop(), "call_later", self.later)
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> object:
+        self.pending.append(callback)
+        return object()
+
+    def fire(self) -> None:
+        (callback,) = self.pending
+        self.pending.clear()
+        callback()
 
 
 @pytest.fixture
@@ -380,11 +398,21 @@ async def test_a_refusal_of_a_key_that_is_gone_is_not_remembered(world: World) -
     assert world.cache.refusals == 0
 
 
-async def test_what_has_expired_leaves_the_memory_without_being_asked_for(world: World) -> None:
+async def test_what_has_expired_leaves_the_memory_without_being_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers = Timers(monkeypatch)
     await world.obtain("a", until=world.clock.now + 30)
-    world.clock.now += 61
     await world.obtain("b")
+    world.clock.now += 61
+    timers.fire()
     assert len(world.cache) == 1
+    world.clock.now += 60
+    timers.fire()
+    assert len(world.cache) == 0
+    assert timers.pending == [], "until there is something again"
+    await world.obtain("c")
+    assert len(timers.pending) == 1
 
 
 async def test_nothing_secret_is_in_any_text(world: World) -> None:
