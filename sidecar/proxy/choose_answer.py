@@ -25,6 +25,8 @@ _UNTYPED = (b"", b"text/plain")
 MOST_ENDPOINT_CHARACTERS = 2048
 """Of an announcement that is followed; it is kept as long as its stream."""
 
+_PLAIN = frozenset({Treatment.HTTP, Treatment.WHOLE})
+
 _NO_RESULT = frozenset({"DELETE", "OPTIONS", "HEAD"})
 
 
@@ -32,11 +34,11 @@ def choose_answer(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing
     """The Answer for this response. Raises AnswerRefused for what cannot be inspected."""
     request = plan.head
     media = _media_type(head)
-    if plan.treatment is Treatment.HTTP:
+    if plan.treatment in _PLAIN:
         return PassedAnswer(head, request, closing=closing)
     if plan.treatment is Treatment.SNIFF:
         return _beside_mcp(plan, head, media, pipeline, closing=closing)
-    _refuse_encoded(head)
+    refuse_encoded(head)
     if head.body_length == 0 or request.method in _NO_RESULT:
         return PassedAnswer(head, request, closing=closing)
     if media == JSON:
@@ -65,7 +67,7 @@ def _beside_mcp(plan: Plan, head: ResponseHead, media: bytes, pipeline: Pipeline
     asked = plan.head.method == "GET" and 200 <= head.status < 300 and _accepts_events(plan)
     if head.body_length == 0 or plan.head.method == "HEAD" or not (stream or asked):
         return PassedAnswer(head, plan.head, closing=closing)
-    _refuse_encoded(head)
+    refuse_encoded(head)
     if stream or media in _UNTYPED:
         # Decided by the rules of the MCP endpoint beside it.
         plan.target = plan.routed.neighbour
@@ -97,7 +99,8 @@ def _surprising(media: bytes) -> AnswerRefused:
     return AnswerRefused(Reason.UPSTREAM_CONTENT_TYPE, f"Content-Type {media.decode('latin-1')!r}")
 
 
-def _refuse_encoded(head: ResponseHead) -> None:
+def refuse_encoded(head: ResponseHead) -> None:
+    """Raise AnswerRefused for what is compressed, and cannot be looked through."""
     if b"content-encoding" not in head.fields:
         return
     for value in all_values(head.headers, b"content-encoding"):

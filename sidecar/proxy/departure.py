@@ -31,7 +31,7 @@ class Departure:
         self.tokens = tokens
         self._recorder = recorder
         self._desk = desk
-        self._hidden = None if desk is None else desk.hidden
+        self.hidden = None if desk is None else desk.hidden
         self.owners = None if desk is None else Owners(desk, recorder)
 
     def strip(self, head: RequestHead, routed: Routed) -> tuple[RequestHead, Verified | TokenRefused | None]:
@@ -64,8 +64,8 @@ class Departure:
             if self.owners is None or (plan.issued is None and not self.owners.ready(plan)):
                 return Owing(headers, body)
             plan.sent = Owing(headers, body) if body is not None or not plan.head.body_length else None
-        if self._hidden and plan.routed.direction == "outbound":
-            return self._leave_searched(plan, headers, body, self._hidden)
+        if self.hidden and plan.routed.direction == "outbound":
+            return self._leave_searched(plan, headers, body, self.hidden)
         if body is None:
             return outgoing(plan, headers, plan.head.body_length)
         return outgoing(plan, headers, len(body)) + body
@@ -96,7 +96,7 @@ class Departure:
     def stopped(self, plan: Plan) -> Reply:
         """The watch over a body that streams has found something."""
         found = () if plan.watch is None or plan.watch.found is None else (plan.watch.found,)
-        return self.stop(plan, "" if self._hidden is None else self._hidden.named(found))
+        return self.stop(plan, "" if self.hidden is None else self.hidden.named(found))
 
     def stop(self, plan: Plan, what: str) -> Reply:
         """The agent sent a placeholder where its secret does not belong."""

@@ -107,6 +107,10 @@ def _given(plan: Plan) -> tuple[frozenset[bytes], bytes]:
         fields = plan.issued.fields
         names = _names(tuple([name for name, _ in fields]))
         lines = b"".join([b"%b: %b\r\n" % field for field in fields])
+        if plan.treatment is Treatment.HTTP:
+            # What streams through is searched for what was put in, too.
+            names |= _CODING
+            lines += _IDENTITY
     if plan.session is not None:
         names |= _SESSION
         lines += b"mcp-session-id: %b\r\n" % plan.session
@@ -114,6 +118,7 @@ def _given(plan: Plan) -> tuple[frozenset[bytes], bytes]:
 
 
 _SESSION = frozenset({b"mcp-session-id"})
+_CODING = frozenset({b"accept-encoding"})
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from msgspec import structs
 from mesh.protocol.http1.heads import UNTIL_CLOSE, ResponseHead
 from mesh.reasons import Reason
 from sidecar.proxy.answers import Answer, AnswerRefused
-from sidecar.proxy.choose_answer import choose_answer
+from sidecar.proxy.choose_answer import choose_answer, refuse_encoded
 from sidecar.proxy.plan import Plan
 from sidecar.proxy.redact import RedactedStream, Redactor
 
@@ -31,6 +31,8 @@ def own_answer(
     """The Answer for this response. Raises AnswerRefused, also where the server does not take our credential."""
     if plan.minted and head.status == 401:
         raise AnswerRefused(Reason.CREDENTIAL_NOT_ACCEPTED, "HTTP 401")
+    if redactor:
+        refuse_encoded(head)
     answer = choose_answer(plan, _shown(head, redactor), pipeline, closing=closing)
     return RedactedAnswer(answer, redactor.stream()) if redactor else answer
 

@@ -106,8 +106,7 @@ class Pipeline:
     ) -> None:
         """`authorizer` asks external services, `desk` knows of users and credentials.
 
-        `forbidden` is how refusals of MCP messages read (`denial`), `wall` tells the time of day, in nanoseconds since
-        1970.
+        `forbidden` is how refusals of MCP messages read (`denial`), `wall` the time of day (nanoseconds since 1970).
         """
         self.policy = policy
         self.limits = limits
