@@ -20,6 +20,7 @@ from urllib.parse import quote, quote_plus
 
 from mesh.protocol.http1.heads import Headers
 from sidecar.hidden.inside_base64 import looks, url_alphabet
+from sidecar.hidden.secrets import Grants
 
 LEAST_BYTES = 8
 """Shorter secrets stay: what has a few characters is in any text, which would be garbled."""
@@ -41,7 +42,7 @@ class Redactor:
     One is shared by all answers of a Backend as long as its secrets stay the same.
     """
 
-    __slots__ = ("_inside", "_longest", "_pattern", "_spellings", "_stands")
+    __slots__ = ("_inside", "_longest", "_spellings", "_stands")
 
     def __init__(self, replacements: Mapping[bytes, bytes]) -> None:
         """`replacements`: by secret what stands in its place, which holds no part of another secret."""
@@ -52,7 +53,6 @@ class Redactor:
                     stands.setdefault(spelling, replacement)
         self._stands = stands
         self._spellings = sorted(stands, key=len, reverse=True)
-        self._pattern = re.compile(b"|".join(map(re.escape, self._spellings)))
         self._inside = frozenset(b"".join(spelling[:-1] for spelling in stands))
         self._longest = len(self._spellings[0]) if stands else 0
 
@@ -61,7 +61,15 @@ class Redactor:
 
     def apply(self, data: bytes) -> bytes:
         """A whole body; the very same where it holds no secret."""
-        return self._pattern.sub(self._replacement, data) if self._found(data) else data
+        if not self._found(data):
+            return data
+        passed: list[bytes] = []
+        place = 0
+        for start, spelling in self._matches(data):
+            passed += (data[place:start], self._stands[spelling])
+            place = start + len(spelling)
+        passed.append(data[place:])
+        return b"".join(passed)
 
     def headers(self, headers: Headers) -> Headers:
         """The fields without secrets in their values; a field whose name holds one is left out."""
@@ -75,20 +83,21 @@ class Redactor:
 
     def split(self, data: bytes) -> tuple[bytes, bytes]:
         """What of a stream may pass, and what has to wait because a secret may begin there."""
+        held = self._held_from(data, 0)
         if not self._found(data):
-            held = self._held_from(data, 0)
             return (data, b"") if held == len(data) else (data[:held], data[held:])
         passed: list[bytes] = []
         place = 0
-        while True:
-            held = self._held_from(data, place)
-            match = self._pattern.search(data, place)
-            # A secret that may begin earlier, or a longer one at the same place, goes first as in a whole body.
-            if match is None or match.start() >= held:
-                passed.append(data[place:held])
-                return b"".join(passed), data[held:]
-            passed += (data[place : match.start()], self._stands[match[0]])
-            place = match.end()
+        for start, spelling in self._matches(data):
+            # What may begin earlier, or be longer at the same place, goes first, as it does in a whole body.
+            if start >= held:
+                break
+            passed += (data[place:start], self._stands[spelling])
+            place = start + len(spelling)
+            if place > held:
+                held = self._held_from(data, place)
+        passed.append(data[place:held])
+        return b"".join(passed), data[held:]
 
     def _found(self, data: bytes) -> bool:
         for spelling in self._spellings:  # noqa: SIM110 - a generator would take twice as long
@@ -96,8 +105,26 @@ class Redactor:
                 return True
         return False
 
-    def _replacement(self, match: re.Match[bytes]) -> bytes:
-        return self._stands[match[0]]
+    def _matches(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Where spellings stand, from left to right, none within another, of several at one place the longest.
+
+        Not a pattern: those are slow to make, and `re` would keep what it has made, secrets and all. Each spelling
+        is looked for once through the whole, so that a body full of secrets takes no longer than another.
+        """
+        next_ones = {one: place for one in self._spellings if (place := data.find(one)) >= 0}
+        end = 0
+        while next_ones:
+            # The first of those with the same place is the longest.
+            spelling = min(next_ones, key=next_ones.__getitem__)
+            start = next_ones[spelling]
+            if start >= end:
+                yield start, spelling
+                end = start + len(spelling)
+            again = data.find(spelling, end)
+            if again < 0:
+                del next_ones[spelling]
+            else:
+                next_ones[spelling] = again
 
     def _held_from(self, data: bytes, start: int) -> int:
         """The first place from `start` on where `data` ends within a secret; its length where there is none."""
@@ -170,3 +197,28 @@ def _in_json(text: str) -> Iterator[bytes]:
                 for character in also:
                     one = one.replace(character, "\\u" + digits % ord(character))
                 yield from (one.encode(), one.replace("/", "\\/").encode())
+
+
+class Redactors:
+    """Those of the secrets in use, each made once; the one that was not asked for the longest gives way."""
+
+    __slots__ = ("_limit", "_made")
+
+    def __init__(self, limit: int = 256) -> None:
+        self._limit = limit
+        self._made: dict[tuple[int, tuple[bytes, ...]], tuple[Grants, Redactor]] = {}
+
+    def of(self, grants: Grants, minted: tuple[bytes, ...] = ()) -> Redactor:
+        """For answers of a Backend that got these: hidden secrets, and credentials without a placeholder."""
+        key = (id(grants), minted)
+        # The grants are kept, so that no other object has their id meanwhile.
+        made = self._made.pop(key, None) or (grants, _redactor(grants, minted))
+        self._made[key] = made
+        if len(self._made) > self._limit:
+            del self._made[next(iter(self._made))]
+        return made[1]
+
+
+def _redactor(grants: Grants, minted: tuple[bytes, ...]) -> Redactor:
+    hidden = {secret: fake for fake, secret in grants.secrets.items() if secret is not None}
+    return Redactor({**dict.fromkeys(minted, CREDENTIAL), **hidden})

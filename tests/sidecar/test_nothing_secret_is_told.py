@@ -1,4 +1,4 @@
-"""Values that may hold a secret have no text that shows it: in no log, traceback or fault, nor on the telemetry port."""
+"""Values that may hold a secret have no text that shows it: in no log, traceback or fault, nor over telemetry."""
 
 from __future__ import annotations
 

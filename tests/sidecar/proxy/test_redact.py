@@ -13,7 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sidecar.proxy.redact import CREDENTIAL, LEAST_BYTES, Redactor
+from sidecar.hidden.secrets import Grants
+from sidecar.proxy.redact import CREDENTIAL, LEAST_BYTES, Redactor, Redactors
 
 FAKE = b"outrider-hidden-0123456789abcdef0123456789abcdef"
 SECRET = b"s3cr\"t/+&<'>= \xc3\xa9\\%x"
@@ -166,3 +167,31 @@ def test_no_spelling_of_a_secret_is_ever_left(data, found) -> None:
         assert quote(secret, safe="").encode() not in became
         assert json.dumps(secret.decode())[1:-1].encode() not in became
         assert base64.b64encode(secret) not in became
+
+
+def test_a_body_full_of_secrets_is_cleaned_in_one_pass() -> None:
+    redactor = Redactor({TOKEN: FAKE, SECRET: CREDENTIAL, b"never-there": b"[n]"})
+    body = (TOKEN + b" ") * 20_000
+    assert redactor.apply(body) == (FAKE + b" ") * 20_000
+    stream = redactor.stream()
+    assert stream.feed(body) + stream.end() == redactor.apply(body)
+
+
+def test_hidden_secrets_become_placeholders_and_minted_credentials_a_word() -> None:
+    grants = Grants(frozenset({FAKE}), {FAKE: TOKEN, b"outrider-hidden-absent": None})
+    redactor = Redactors().of(grants, (b"minted-token", TOKEN))
+    assert redactor.apply(TOKEN + b" minted-token") == FAKE + b" " + CREDENTIAL
+
+
+def test_a_redactor_is_made_once_for_the_same_secrets_and_a_few_are_kept() -> None:
+    redactors = Redactors(limit=2)
+    one, other = Grants(secrets={FAKE: TOKEN}), Grants(secrets={FAKE: SECRET})
+    first = redactors.of(one)
+    assert redactors.of(one) is first
+    assert redactors.of(other) is not first
+    assert redactors.of(one) is first
+    assert not redactors.of(Grants(), ())
+    assert redactors.of(one) is first
+    redactors.of(one, (b"minted-token",))
+    redactors.of(one, (b"minted-other",))
+    assert redactors.of(one) is not first
