@@ -10,6 +10,7 @@ from e2e.conftest import skip
 from e2e.environments import Unavailable
 from e2e.keycloak import server
 from e2e.keycloak.distribution import KEYCLOAK, keycloak_home
+from e2e.keycloak.handmade import Handmade, handmade
 from e2e.keycloak.server import Keycloak
 from e2e.keycloak.trust_domain import TrustDomain, trust_domain
 
@@ -36,3 +37,10 @@ def keycloak(tmp_path_factory: pytest.TempPathFactory, mesh: TrustDomain) -> Ite
         skip(f"Keycloak {KEYCLOAK}", reason)
     with server.keycloak(tmp_path_factory.mktemp("keycloak"), mesh) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def forger(keycloak: Keycloak) -> Iterator[Handmade]:
+    """A trust domain that the realm knows, and whose keys the test holds."""
+    with handmade(keycloak) as domain:
+        yield domain

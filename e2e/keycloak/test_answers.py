@@ -6,25 +6,18 @@ When a version of Keycloak changes its mind about any of it, a test here says so
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from e2e.keycloak.grants import JWT_BEARER, claims, client_credentials, exchange, granted, refused
-from e2e.keycloak.handmade import Handmade, handmade
+from e2e.keycloak.handmade import Handmade
 from e2e.keycloak.server import Keycloak, call
 from e2e.keycloak.trust_domain import TrustDomain
 
 UNKNOWN = (401, "invalid_client", "Invalid client or Invalid client credentials")
 BY_RIGHT_NAME_ONLY = (400, "invalid_client", "client_id parameter does not match authenticated client")
 LIFETIME = 300
-
-
-@pytest.fixture(scope="module")
-def forger(keycloak: Keycloak) -> Iterator[Handmade]:
-    with handmade(keycloak) as domain:
-        yield domain
 
 
 def test_a_jwt_svid_proves_the_client_whose_subject_it_has(keycloak: Keycloak, mesh: TrustDomain) -> None:
