@@ -50,7 +50,7 @@ class Client(ClientMixin):
         return self.id
 
     def check_client_secret(self, client_secret: str) -> bool:
-        return self.secret is not None and hmac.compare_digest(self.secret, client_secret)
+        return self.secret is not None and hmac.compare_digest(self.secret.encode(), client_secret.encode())
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         return method in self.methods
