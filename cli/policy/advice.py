@@ -48,6 +48,8 @@ def _to_allow(
     denying = [one.rule for one in found if one.vote == DENY]
     if denying:
         yield f"To allow it, take away {', '.join(denying)}; nothing that is added wins over a deny."
+    elif decision.rule.endswith((" users", " scopes")):
+        yield _OTHER[Reason.USER_NOT_GRANTED].format(rule=decision.rule)
     elif reason in _NOT_GRANTED:
         section, place = _NOT_GRANTED[reason], decision.rule.partition(" tools.")[0]
         place = place.partition(f" {section}.")[0]
@@ -76,6 +78,8 @@ _OTHER = {
     Reason.NARROWED_BY_POD: "The policies allow it; an annotation takes it away: {rule}. Change that annotation.",
     Reason.NO_INBOUND_RULE: "To allow it, add an inbound section to a policy that selects {agent}: "
     '[{{from: ["{caller}"], mcp: {{tools: {{allow: [...]}}}}}}].',
+    Reason.USER_NOT_GRANTED: "The rule is for other users, or for tokens with other scopes: look at {rule}, and "
+    "ask on behalf of a user with --user and --scopes.",
     Reason.PEER_NOT_ALLOWED: "To allow it, add the caller to `from` of an inbound rule: {caller}.",
     Reason.PROTOCOL_NOT_ALLOWED: "To allow it, add mcp to the rule that admits the caller: {rule}.",
     Reason.INBOUND_PATH_NOT_DECLARED: "The rule grants MCP at another path: look at mcp.path of {rule}.",

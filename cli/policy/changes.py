@@ -7,7 +7,7 @@ compared one by one, and the classes are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cli.policy.agents import Agent
@@ -15,8 +15,9 @@ from cli.policy.inventory import Tools
 from cli.policy.judging import State, Verdict, judge, judge_inbound, judge_method, verdict_of
 from cli.policy.patterns import caller_classes, classes_for, expressions, inbound_classes_for, patterns_for
 from cli.policy.symbols import telling
+from cli.policy.users import told, users_of
 from cli.policy.world import World, backend_title
-from mesh.policy import INBOUND, Backend, BackendProtocol, HttpRequest, Policy, Principal
+from mesh.policy import INBOUND, Backend, BackendProtocol, HttpRequest, Policy
 from mesh.policy.boundary import Reach
 from mesh.policy.documents import ServerRequest
 
@@ -73,13 +74,29 @@ class Change:
 def changes(old: World, new: World, tools: Tools) -> list[Change]:
     """The changes for every agent of either world; those without effect are left out."""
     agents = {agent.title: agent for agent in (*old.agents, *new.agents)}
-    found = [
-        change
-        for agent in agents.values()
-        for change in (*_outbound(old, new, agent, tools), *_inbound(old, new, agent))
-        if change.effect is not None
-    ]
+    found = [change for agent in agents.values() for change in _of_agent(old, new, agent, tools)]
     return list(dict.fromkeys(found))
+
+
+def _of_agent(old: World, new: World, agent: Agent, tools: Tools) -> Iterator[Change]:
+    """The changes without a user, and for users those that are others."""
+    known: set[object] = set()
+    for user in (old.user, *users_of((old, new), agent)):
+        was, now = replace(old, user=user), replace(new, user=user)
+        for change in (*_outbound(was, now, agent, tools), *_inbound(was, now, agent)):
+            alike = (
+                change.target,
+                change.kind,
+                change.name,
+                change.before.state,
+                change.after.state,
+                change.effect,
+            )
+            if change.effect is None or alike in known:
+                continue
+            if user == old.user:
+                known.add(alike)
+            yield replace(change, target=f"{change.target}{told(user)}")
 
 
 def _outbound(old: World, new: World, agent: Agent, tools: Tools) -> Iterator[Change]:
@@ -160,6 +177,11 @@ def _reached(
     now = NOTHING if after is None else judge_method(new, agent, after, "ping")
     if before is not None and after is not None and (place := _place(after)) != _place(before):
         was, now = _at(was, _place(before)), _at(now, place)
+    if before is not None and after is not None and after.credential != before.credential:
+        was, now = (
+            _at(was, f"the credential that OLD says: {_kind(before)}"),
+            _at(now, f"NEW: {_kind(after)}"),
+        )
     yield Change(agent.title, title, "backend", "(any use)", was, now)
     if before is None or after is None or before.protocol is not after.protocol:
         return
@@ -168,9 +190,22 @@ def _reached(
         now = judge_method(new, agent, after, _UNKNOWN_METHOD)
         yield Change(agent.title, title, "method", "(unknown methods)", was, now)
         for asked in ServerRequest:
-            was = verdict_of(old.policy(agent).server_request(old.own(agent).principal, before, asked))
-            now = verdict_of(new.policy(agent).server_request(new.own(agent).principal, after, asked))
+            was = verdict_of(old.policy(agent).server_request(old.principal(agent), before, asked))
+            now = verdict_of(new.policy(agent).server_request(new.principal(agent), after, asked))
             yield Change(agent.title, title, "server request", str(asked), was, now)
+
+
+def _kind(backend: Backend) -> str:
+    return "none" if backend.credential is None else type(backend.credential).__name__
+
+
+def _users(old: Policy, new: Policy, agent: Agent) -> Iterator[Change]:
+    """Another way to verify users may let in others."""
+    if old.users != new.users:
+        was, now = (
+            Verdict(State.CONDITIONAL, "", "users", (said,)) for said in (OLD, "what NEW says of users")
+        )
+        yield Change(agent.title, "(callers)", "users", "(whose tokens count)", was, now)
 
 
 def _place(backend: Backend) -> str:
@@ -198,6 +233,7 @@ def _private(policy: Policy) -> Verdict:
 
 
 def _inbound(old: World, new: World, agent: Agent) -> Iterator[Change]:
+    yield from _users(old.policy(agent), new.policy(agent), agent)
     paths = {one.path for world in (old, new) for one in world.policy(agent).entrances.declared if one.path}
     classes = inbound_classes_for([old, new], agent, "tool").classes
     for caller in caller_classes([old, new], agent):
@@ -222,4 +258,6 @@ def _inbound(old: World, new: World, agent: Agent) -> Iterator[Change]:
 
 def _http(world: World, agent: Agent, caller: str) -> Verdict:
     http = HttpRequest("POST", "/")
-    return verdict_of(world.policy(agent).decide(Principal(caller), INBOUND, "", None, None, http))
+    return verdict_of(
+        world.policy(agent).decide(world.principal(agent, caller), INBOUND, "", None, None, http)
+    )

@@ -3,6 +3,7 @@
 - {agent: agents/triage, backend: github, tool: get_issue, allowed: true}
 - {agent: agents/triage, backend: github, tool: get_issue, arguments: {owner: other}, allowed: false}
 - {agent: agents/triage, from: spiffe://cluster.local/ns/x/sa/y, tool: ask, allowed: false}
+- {agent: agents/triage, backend: crm, tool: put, user: "https://idp#alice", scopes: [w], allowed: true}
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Any
 from cli.manifests import Manifest, ManifestInvalid, read_manifests
 from cli.policy.naming import NoSuchAgent, agent_named
 from cli.policy.questions import MCP_PATH, NoSuchBackend, Question, ask
+from cli.policy.users import read_user
 from cli.policy.world import World
 
 _KINDS = ("tool", "prompt", "resource", "method")
-_KEYS = ("agent", "backend", "from", "path", *_KINDS, "arguments", "headers", "time", "allowed", "rule")
+_REQUEST = ("user", "scopes", "arguments", "headers", "time")
+_KEYS = ("agent", "backend", "from", "path", *_KINDS, *_REQUEST, "allowed", "rule")
 _SHAPE = "expected a list like [{agent: agents/triage, backend: github, tool: get_issue, allowed: true}]"
 
 
@@ -83,6 +86,13 @@ def _faults(number: int, one: Any) -> list[str]:
         for key in ("arguments", "headers")
         if not isinstance(one.get(key, {}), dict)
     ]
+    if "user" in one and read_user(str(one["user"]), ()) is None:
+        found.append(f"{where}.user: write ISSUER#SUBJECT")
+    scopes = one.get("scopes", [])
+    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
+        found.append(f"{where}.scopes: expected a list of strings")
+    elif scopes and "user" not in one:
+        found.append(f"{where}.scopes: they are a user's; write user, too")
     if "time" in one and read_time(str(one["time"])) is None:
         found.append(f"{where}.time: write it like 2026-07-01T09:30:00Z")
     return found
@@ -100,6 +110,7 @@ def _expectation(number: int, one: Mapping[str, Any]) -> Expectation:
         one.get("arguments"),
         {str(key): str(value) for key, value in (one.get("headers") or {}).items()},
         read_time(str(one["time"])) if "time" in one else None,
+        read_user(str(one["user"]), one.get("scopes", [])) if "user" in one else None,
     )
     return Expectation(number, question, bool(one["allowed"]), str(one.get("rule") or ""))
 

@@ -12,12 +12,13 @@ from typing import Any
 from cli.cluster import connect
 from cli.output import write
 from cli.output.blocks import Block, Heading, Line, Row, Table
-from cli.policy import agents
+from cli.policy import agents, on_behalf
 from cli.policy.advice import advice
 from cli.policy.conditions import Condition, conditions
 from cli.policy.expectations import read_time
 from cli.policy.loading import FINE, REFUSED, Misused, configure_settings, guarded, with_cluster, world_of
 from cli.policy.naming import agent_named
+from cli.policy.on_behalf import user_of
 from cli.policy.questions import Question, ask
 from cli.policy.testing import pair_of
 from cli.policy.voted import Voted
@@ -54,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fail-if-refused", action="store_true", help="exit with 1 when it is refused, in place of 0"
     )
+    on_behalf.configure(parser)
     agents.configure(parser)
     configure_settings(parser)
     write.configure(parser)
@@ -126,6 +128,7 @@ def question_of(arguments: argparse.Namespace) -> Question:
         {} if arguments.arguments is None else arguments.arguments,
         dict(pair_of(text, "--header NAME=VALUE") for text in arguments.header),
         arguments.time or datetime.now(UTC),
+        user_of(arguments),
     )
 
 
@@ -192,6 +195,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "agent": question.agent,
         "backend": question.backend or None,
         "from": question.caller or None,
+        "user": None if question.user is None else str(question.user),
         question.kind: question.name,
         "allowed": decision.allowed,
         "observed": decision.observed,

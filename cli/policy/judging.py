@@ -52,20 +52,20 @@ def judge(world: World, agent: Agent, backend: Backend, kind: str, name: str) ->
     """May `agent` use the tool, prompt or resource `name` of `backend`?"""
     agent = world.own(agent)
     required = requirements(world, agent, backend, name) if kind == "tool" else []
-    return _judge(world, agent, agent.principal, backend, METHODS[kind], name, required)
+    return _judge(world, agent, world.principal(agent), backend, METHODS[kind], name, required)
 
 
 def judge_inbound(world: World, agent: Agent, caller: str, path: str, kind: str, name: str) -> Verdict:
     """May the peer `caller` use `name` of `agent`, at `path`?"""
     target = world.policy(agent).inbound(path)
     required = inbound_requirements(world, agent, name) if kind == "tool" else []
-    return _judge(world, agent, Principal(caller), target, METHODS[kind], name, required)
+    return _judge(world, agent, world.principal(agent, caller), target, METHODS[kind], name, required)
 
 
 def judge_method(world: World, agent: Agent, backend: Backend, method: str) -> Verdict:
     """May `agent` use a method of `backend` that names nothing?"""
     agent = world.own(agent)
-    return _judge(world, agent, agent.principal, backend, method, None, [])
+    return _judge(world, agent, world.principal(agent), backend, method, None, [])
 
 
 def _judge(

@@ -9,9 +9,11 @@ from typing import Any
 
 from cli.policy.agents import Agent
 from cli.policy.judging import METHODS, request_to
+from cli.policy.users import told
 from cli.policy.world import World, backend_title
 from mesh.policy import Backend, Decision, Principal, RequestContext
 from mesh.policy.decision import Target
+from mesh.policy.principal import User
 
 MCP_PATH = "/mcp"
 
@@ -32,6 +34,7 @@ class Question:
     arguments: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     time: datetime | None = None
+    user: User | None = None
 
     @property
     def method(self) -> str:
@@ -45,7 +48,7 @@ class Question:
     @property
     def sentence(self) -> str:
         """In words."""
-        what = f"{self.kind} {self.name}"
+        what = f"{self.kind} {self.name}{told(self.user)}"
         if self.caller:
             return f"{self.caller} calling {self.agent}: {what}"
         return f"{self.agent} using {self.backend}: {what}"
@@ -71,8 +74,8 @@ def ask(world: World, agent: Agent, question: Question) -> Decision:
 def parties(world: World, agent: Agent, question: Question) -> tuple[Principal, Target]:
     """Who asks, and what of. Raises NoSuchBackend."""
     if question.caller:
-        return Principal(question.caller), world.policy(agent).inbound(question.path)
-    return agent.principal, find_backend(world, agent, question.backend)
+        return Principal(question.caller, question.user), world.policy(agent).inbound(question.path)
+    return Principal(agent.spiffe_id, question.user), find_backend(world, agent, question.backend)
 
 
 def find_backend(world: World, agent: Agent, name: str) -> Backend:

@@ -94,14 +94,14 @@ def _import(place: str, route: dict[str, Any], earlier: list[str], options: Opti
 
 
 def _tokens(route: dict[str, Any]) -> Iterator[str]:
-    """What a route says about credentials, which Backends of this version do not."""
+    """What a route says about credentials, which is not taken over: it names no server and no client of ours."""
     passthrough = route.get("action") == "passthrough" or route.get("passthrough") is True
     if passthrough:
         yield "passthrough forwards the caller's own token; here it leaves for its own audience only"
     else:
         named = ", ".join(f"{key} {route[key]}" for key in _TOKENS if route.get(key))
         told = f" ({named})" if named else ""
-        yield f"tokens are exchanged{told}, and a Backend of this version has no credential"
+        yield f"tokens are exchanged{told}; write credential: {{exchange: ...}} into the Backend"
     unknown = sorted(map(str, set(route) - _KNOWN))
     if unknown:
         yield f"unknown keys: {', '.join(unknown)}"

@@ -12,7 +12,7 @@ from cli.cluster import connect
 from cli.cluster.connect import BAD_INPUT
 from cli.output import write
 from cli.output.blocks import Block, Heading, Line, Row, Table
-from cli.policy import agents
+from cli.policy import agents, on_behalf
 from cli.policy.expectations import Outcome, check, read_expectations
 from cli.policy.inventory import Tools, read_tools
 from cli.policy.live_tools import ServerFailed, list_tools
@@ -58,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="callers", action="append", default=[], metavar="SPIFFE-ID", help="only these callers"
     )
+    on_behalf.configure(parser)
     agents.configure(parser)
     configure_settings(parser)
     write.configure(parser)
@@ -87,6 +88,7 @@ def _run(world: World, arguments: argparse.Namespace) -> int:
         outcomes = check(world, read_expectations(arguments.expect))
         write.write(_told(outcomes), [_outcome_json(one) for one in outcomes], arguments.output)
         return _code(world, REFUSED if any(one.failure for one in outcomes) else FINE)
+    world = replace(world, user=on_behalf.user_of(arguments))
     tools = _tools(world, arguments)
     cells = _cells(world, tools, arguments)
     write.write(blocks(cells), [as_json(cell) for cell in cells], arguments.output)
@@ -167,6 +169,7 @@ def _outcome_json(one: Outcome) -> dict[str, Any]:
         "agent": question.agent,
         "backend": question.backend or None,
         "from": question.caller or None,
+        "user": None if question.user is None else str(question.user),
         question.kind: question.name,
         "expected": one.expectation.allowed,
         "ok": not one.failure,

@@ -9,11 +9,12 @@ from cli.policy.agents import Agent
 from cli.policy.questions import Question, parties
 from cli.policy.voted import APART, DENY, GRANT, SILENT, Voted
 from cli.policy.world import World, names_backend
-from mesh.policy import AgentPolicy, Backend, BackendProtocol
+from mesh.policy import AgentPolicy, Backend, BackendProtocol, Principal
 from mesh.policy.compile import compile_rules
 from mesh.policy.decision import Inbound, Target
 from mesh.policy.documents import Mode
 from mesh.policy.rules import Rule, Verdict, Vote
+from mesh.policy.user_conditions import Standings
 from mesh.reasons import Reason
 
 _WORDS = {Verdict.GRANT: GRANT, Verdict.DENY: DENY, Verdict.SILENT: SILENT}
@@ -25,12 +26,12 @@ def votes(world: World, agent: Agent, question: Question) -> list[Voted]:
     found: list[Voted] = []
     for policy in sorted(world.documents.policies, key=lambda one: one.name):
         if policy.namespace in (None, agent.namespace):
-            found += _of_policy(policy, agent, question, target, principal.id)
+            found += _of_policy(policy, agent, question, target, principal)
     return [*found, *access_votes(world, agent, question)]
 
 
 def _of_policy(
-    policy: AgentPolicy, agent: Agent, question: Question, target: Target, caller: str
+    policy: AgentPolicy, agent: Agent, question: Question, target: Target, caller: Principal
 ) -> Iterator[Voted]:
     label = f"AgentPolicy/{policy.name}"
     lacking = [f"{key}={value}" for key, value in policy.match_labels if agent.labels.get(key) != value]
@@ -71,7 +72,15 @@ def _no_rule(policy: AgentPolicy, target: Target) -> str:
     return "no inbound rule names this caller"
 
 
-def _rules(policy: AgentPolicy, agent: Agent, target: Target, caller: str) -> Iterator[Rule]:
+def _rules(policy: AgentPolicy, agent: Agent, target: Target, caller: Principal) -> Iterator[Rule]:
+    """The rules about a caller and a target, as they are for its user."""
+    rules = list(_about(policy, agent, target, caller.id))
+    standings = Standings(rule.users for rule in rules)
+    standing = standings.of(caller.user)
+    yield from (rule.for_others(standings.lacking(rule.users, standing)) for rule in rules)
+
+
+def _about(policy: AgentPolicy, agent: Agent, target: Target, caller: str) -> Iterator[Rule]:
     compiled = compile_rules(policy)
     if isinstance(target, Inbound):
         for inbound in compiled.inbound or ():
@@ -85,5 +94,5 @@ def _rules(policy: AgentPolicy, agent: Agent, target: Target, caller: str) -> It
 
 def _vote(rule: Rule, question: Question, target: Target) -> Vote:
     if isinstance(target, Backend) and target.protocol is not BackendProtocol.MCP:
-        return Vote(Verdict.GRANT, Reason.ALLOWED, rule.label)
+        return rule.held(Vote(Verdict.GRANT, Reason.ALLOWED, rule.label))
     return rule.vote(question.method, question.subject)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cli.policy.agents import TRUST_DOMAIN, Agent
-from mesh.policy import Backend, Documents, Policy, compile_policy
+from mesh.policy import Backend, Documents, Policy, Principal, compile_policy
 from mesh.policy.access.level import Trust
 from mesh.policy.access.levels import Levels
 from mesh.policy.documents import EVERY_BACKEND
+from mesh.policy.principal import User
 
 if TYPE_CHECKING:
     from cli.policy.plane import Plane
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 class World:
     """`documents` is everything there is. With a `plane` each agent has those that the control plane sends it;
     without, all of them, as a sidecar has that reads files. `unaccepted`: of files, something is not in force as
-    it is written."""
+    it is written. `user`: on whose behalf it is asked, None: of nobody."""
 
     documents: Documents
     agents: list[Agent]
     plane: Plane | None = None
     trust_domain: str = TRUST_DOMAIN
     unaccepted: bool = False
+    user: User | None = None
     _compiled: dict[str, Policy] = field(default_factory=dict)
     _levels: dict[str, Levels] = field(default_factory=dict)
 
@@ -36,6 +38,10 @@ class World:
     def own(self, agent: Agent) -> Agent:
         """The agent of that name as it is in this world, where labels, account and annotations may be others."""
         return next((one for one in self.agents if one.title == agent.title), agent)
+
+    def principal(self, agent: Agent, caller: str = "") -> Principal:
+        """Who asks: the agent, or a caller of it."""
+        return Principal(caller or self.own(agent).spiffe_id, self.user)
 
     def configured(self, agent: Agent) -> Documents:
         """The documents that an agent has."""

@@ -23,6 +23,7 @@ from mesh.reasons import Reason
 # Of several silent rules the one that came closest to granting is named.
 _VAGUE = {Reason.PEER_NOT_ALLOWED: 0, Reason.INBOUND_PATH_NOT_DECLARED: 1, Reason.PROTOCOL_NOT_ALLOWED: 2}
 _CLEAR = 3
+_NEAR = 4
 
 
 def strongest(votes: Iterable[Vote]) -> Vote:
@@ -57,4 +58,4 @@ def refuse(votes: list[tuple[bool, Vote]]) -> Decision:
 
 
 def _strength(vote: Vote) -> int:
-    return vote.verdict.value * (_CLEAR + 1) + _VAGUE.get(vote.reason, _CLEAR)
+    return vote.verdict.value * (_NEAR + 1) + (_NEAR if vote.near else _VAGUE.get(vote.reason, _CLEAR))

@@ -33,12 +33,14 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """A verdict, why, the entry it comes from, and what its author has to say to who is refused."""
+    """A verdict, why, the entry it comes from, and what its author has to say to who is refused. `near`: it would
+    be a grant for another user."""
 
     verdict: Verdict
     reason: Reason
     rule: str
     message: str = ""
+    near: bool = False
 
 
 _NOT_GRANTED = {
@@ -213,7 +215,7 @@ class Rule:
         """The vote; in place of a grant that is for other users, silence for the reason `otherwise`."""
         if not self.withheld or vote.verdict is not Verdict.GRANT:
             return vote
-        return Vote(Verdict.SILENT, otherwise, f"{self.label} {self.withheld}")
+        return Vote(Verdict.SILENT, otherwise, f"{self.label} {self.withheld}", near=True)
 
     def for_others(self, lacking: str) -> Rule:
         """What is left of the rule for those whom the part `lacking` of it is not about; all where that is ""."""

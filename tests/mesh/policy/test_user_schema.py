@@ -30,7 +30,8 @@ def test_what_is_not_written_is_as_the_values_have_it(load: Load, agent_policy: 
 def test_everything_is_read(load: Load, agent_policy: Make) -> None:
     issuer = (
         ", jwksUri: https://i/keys, algorithms: [ES256], clockSkew: 1500ms, "
-        "introspection: {endpoint: https://i/x, cache: 2m, client: {method: secret-post, id: me, secret: {name: s, key: k}}}"
+        "introspection: {endpoint: https://i/x, "
+        "cache: 2m, client: {method: secret-post, id: me, secret: {name: s, key: k}}}"
     )
     more = (
         ", required: false, scopes: [s, t], bypass: [/a, '/b/*'], resource: https://r/mcp, application: token, "
