@@ -33,7 +33,7 @@ from e2e.oauth.ready import inbound_port
 from e2e.oauth.recovered_key import key_that_verifies
 from e2e.processes import environment
 from e2e.sidecars import Sidecar
-from mesh.identity.bundle_document import write_jwks
+from mesh.identity.bundle_document import jwk_of
 
 SECONDS = 60
 SECRET = {"name": "suite", "key": "secret"}
@@ -145,7 +145,8 @@ def for_a_user(folder: Path, url: str, play: Play) -> int:
     """A user calls the agent with an ID token; the agent forwards what it got in place of it."""
     assert play.user is not None
     claims, agent = claims_of(play.user), _Agent(url)
-    published = _serve(_document(write_jwks({"suite": key_that_verifies(play.user)})))
+    keys = {"keys": [jwk_of(key_that_verifies(play.user), kid="suite", use="sig")]}
+    published = _serve(_document(json.dumps(keys).encode()))
     issuer = {
         "issuer": claims["iss"],
         "audiences": [claims["aud"]],
