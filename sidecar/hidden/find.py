@@ -8,7 +8,6 @@ All of it goes by searches for bytes that ordinary messages do not have; pattern
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
@@ -64,8 +63,8 @@ def may_hold(data: bytes) -> bool:
     """Whether it is worth looking more closely; hardly ever true where there is no placeholder."""
     return (
         PREFIX in data
-        or (b"%" in data and _ODD_PERCENT.search(data) is not None)
-        or (b"\\u00" in data and _ODD_ESCAPE.search(data) is not None)
+        or _oddly(PERCENT, data)
+        or _oddly(JSON, data)
         or _FIRST in data
         or _SECOND in data
         or _THIRD in data
@@ -76,27 +75,35 @@ def placeholders_in(data: bytes) -> frozenset[bytes]:
     """Every placeholder in `data`, whether it is one that is known or not."""
     if not may_hold(data):
         return frozenset()
-    found = {plain(match[0]) for spelling in (PLAIN, PERCENT, JSON) for match in spelling.finditer(data)}
+    spellings = {PLAIN, narrowest(PERCENT, data), narrowest(JSON, data)}
+    found = {plain(match[0]) for spelling in spellings for match in spelling.finditer(data)}
     return frozenset(found.union(_in_base64(data)))
 
 
+def narrowest(spelling: re.Pattern[bytes], data: bytes) -> re.Pattern[bytes]:
+    """PLAIN, which is much faster, where `data` has nothing that PERCENT or JSON would find beside it."""
+    return spelling if _oddly(spelling, data) else PLAIN
+
+
+def _oddly(spelling: re.Pattern[bytes], data: bytes) -> bool:
+    if spelling is PERCENT:
+        return b"%" in data and _ODD_PERCENT.search(data) is not None
+    return spelling is JSON and b"\\u00" in data and _ODD_ESCAPE.search(data) is not None
+
+
 def _in_base64(data: bytes) -> Iterator[bytes]:
-    standard = data.translate(_STANDARD)
-    for before, look in enumerate(_LOOKS):
-        place = standard.find(look)
+    for before, look in enumerate(_LOOKS):  # of letters and digits alone, the same in both alphabets
+        place = data.find(look)
         while place >= 0:
-            yield from PLAIN.findall(_decoded(standard, place - lost(before), before))
-            place = standard.find(look, place + 1)
+            yield from PLAIN.findall(_decoded(data, place - lost(before), before))
+            place = data.find(look, place + 1)
 
 
-def _decoded(standard: bytes, start: int, before: int) -> bytes:
+def _decoded(data: bytes, start: int, before: int) -> bytes:
     """What a placeholder's length of base64 holds that begins at `start` with `before` bytes of something else."""
     length = -(-(before + PLACEHOLDER_LENGTH) // 3) * 4
     missing = max(0, -start)
-    match = _BASE64.match(standard, max(start, 0), start + length)
-    text = b"A" * missing + (match[0] if match else b"")
+    match = _BASE64.match(data, max(start, 0), start + length)
+    text = b"A" * missing + (match[0].translate(_STANDARD) if match else b"")
     text = text[: len(text) - (len(text) % 4 == 1)]
-    try:
-        return base64.b64decode(text + b"=" * (-len(text) % 4))
-    except binascii.Error:
-        return b""
+    return base64.b64decode(text + b"=" * (-len(text) % 4))

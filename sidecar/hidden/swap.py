@@ -26,6 +26,7 @@ from sidecar.hidden.secrets import Grants
 
 _MAY_HOLD = "may hold placeholders"
 _BASIC = re.compile(rb"(basic\s+)([A-Za-z0-9+/=_-]+)\s*", re.IGNORECASE)
+_B = (b"b", b"B")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # From within a string of JSON to its end, and the colon after it: the string is a key.
 _REST_OF_A_KEY = re.compile(rb'(?:[^"\\]|\\.)*+"\s*+:', re.DOTALL)
@@ -80,8 +81,11 @@ def swap_target(target: bytes, grants: Grants) -> bytes:
 
 def swap_headers(headers: Headers, grants: Grants) -> Headers:
     """Values, and within Basic its user or password. Raises as `swap_head`."""
-    found = find.placeholders_in(_whole(b"", headers))
-    basics = [_basic(value) for _, value in headers]
+    whole = _whole(b"", headers)
+    basics = [_basic(value) if value[:1] in _B else b"" for _, value in headers]
+    if not any(basics) and not find.may_hold(whole):
+        return headers
+    found = find.placeholders_in(whole)
     _check(found.union(*(find.PLAIN.findall(basic) for basic in basics if find.PREFIX in basic)), grants)
     swapped = [
         (name, _value(value, basic, grants)) for (name, value), basic in zip(headers, basics, strict=True)
@@ -145,7 +149,7 @@ def _put(
             )
         return spell(secret)
 
-    return spelling.sub(one, text)
+    return find.narrowest(spelling, text).sub(one, text)
 
 
 def _value(value: bytes, basic: bytes, grants: Grants) -> bytes:

@@ -110,6 +110,14 @@ def test_a_placeholder_for_somebody_else_stops_the_request(one) -> None:
     assert OTHER.decode() not in str(stopped.value)
 
 
+@pytest.mark.parametrize("value", [b"Basic AAAAA", b"Basic ====", b"basic", b"Basic \xff", b"bytes=0-1"])
+def test_what_is_no_user_and_password_is_left_alone(value) -> None:
+    headers = [(b"authorization", value), (b"a", FAKE)]
+    assert swap_headers(headers, GRANTED) == [(b"authorization", value), (b"a", SECRET)]
+    alone = headers[:1]
+    assert swap_headers(alone, NOTHING) is alone
+
+
 def test_placeholders_of_others_are_text() -> None:
     one = head((b"a", STRANGE))
     assert swap_head(one, GRANTED) is one

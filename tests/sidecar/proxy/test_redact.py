@@ -69,6 +69,13 @@ def test_what_replaces_it_may_stand_in_json() -> None:
     assert json.loads(became) == {"headers": {"authorization": "Bearer [outrider:credential]"}}
 
 
+def test_a_secret_that_is_no_text_is_found_too() -> None:
+    secret = b"\xff\xfe binary"
+    redactor = Redactor({secret: CREDENTIAL})
+    assert redactor.apply(b"a" + secret) == b"a" + CREDENTIAL
+    assert redactor.apply(base64.b64encode(secret)) == CREDENTIAL
+
+
 @pytest.mark.parametrize("length", [0, 1, LEAST_BYTES - 1])
 def test_secrets_of_a_few_characters_stay(length) -> None:
     redactor = Redactor({b"a" * length: FAKE})
