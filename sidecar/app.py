@@ -22,12 +22,9 @@ from sidecar.capture.mesh import accept_mesh
 from sidecar.capture.original_destination import original_destination
 from sidecar.capture.outbound_redirect import OutboundRedirect
 from sidecar.config import Address, Denials, PrivateAddresses, Provider, SidecarConfig
-from sidecar.credentials.assembly import assembled
-from sidecar.credentials.desk import Desk
 from sidecar.descriptors import raise_limit, shortage
 from sidecar.external_auth.authorizer import Authorizer
 from sidecar.external_auth.grpc_channels import GrpcChannels
-from sidecar.hidden.secrets import HiddenSecrets
 from sidecar.identity.chosen import chosen_provider
 from sidecar.identity.holder import IdentityHolder, utc_now
 from sidecar.identity.jwt_source import jwt_source_of
@@ -48,7 +45,6 @@ from sidecar.readiness import FROM_FILES, Readiness, assess, bound, identity_hea
 from sidecar.tasks import spawn
 from sidecar.telemetry import names
 from sidecar.telemetry.app_health import AppHealth
-from sidecar.telemetry.credential_record import CredentialRecord
 from sidecar.telemetry.health import Health, HealthConnection
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.metrics import Metrics
@@ -57,6 +53,7 @@ from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
     from sidecar.control.plane import ControlPlane
+    from sidecar.credentials.desk import Desk
 
 AGENT = "agent"
 """Principal of outbound traffic before there is an SVID."""
@@ -95,7 +92,6 @@ class Sidecar:
             config.application.ports,
             redirected=config.listen.redirect_inbound is not None,
         )
-        self._credentials = CredentialRecord(self.metrics, self.log, agent=_agent_name(config))
         self.pipeline = Pipeline(
             self._compiled(documents, config.agent.labels),
             limits=config.limits,
@@ -105,9 +101,11 @@ class Sidecar:
             clock=self._clock,
             application=self._application,
             authorizer=self._authorizer(),
-            desk=self._desk(),
+            desk=self._desk,
             forbidden=config.denials is Denials.FORBIDDEN,
         )
+        if config.hidden_secrets:
+            self.pipeline.equip()
         self._app_health = AppHealth(
             config.application.probes, config.application.host, config.agent.pod_ip, clock=self._clock
         )
@@ -201,17 +199,17 @@ class Sidecar:
         )
 
     def _desk(self) -> Desk:
-        config = self.config
-        hidden = HiddenSecrets(
-            config.hidden_secrets,
-            on_problem=lambda sentence: self.log.write("hidden_secret", detail=sentence),
-        )
+        # Imported here, because most sidecars know of no users and credentials.
+        from sidecar.credentials.assembly import assembled
+
         return assembled(
             self._pool,
             lambda: self.pipeline.policy,
-            self._credentials,
-            secrets=config.credentials,
-            hidden=hidden or None,
+            self.metrics,
+            self.log,
+            agent=_agent_name(self.config),
+            secrets=self.config.credentials,
+            hidden=self.config.hidden_secrets,
             jwt_source=lambda: jwt_source_of(self._source),
             own=self._own_id,
         )

@@ -228,6 +228,11 @@ class Policy:
         return principal.id, self._standings.of(principal.user)
 
     @property
+    def about_credentials(self) -> bool:
+        """Whether it says anything of users' tokens, or of what is put into requests."""
+        return self.users is not None or any(backend.credential is not None for backend in self.backends)
+
+    @property
     def asks_about_users(self) -> bool:
         """Whether some rule grants on behalf of some users only."""
         return self._standings is not None

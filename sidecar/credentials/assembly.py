@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mesh.policy.compile import Policy
@@ -20,24 +20,30 @@ from sidecar.credentials.sources import Sources
 from sidecar.credentials.user_sessions import UserSessions
 from sidecar.credentials.users import Users
 from sidecar.hidden.secrets import HiddenSecrets
+from sidecar.hidden.variables import HiddenVariable
 from sidecar.identity.jwt_source import JwtSource
 from sidecar.proxy.pool import Pool
 from sidecar.telemetry.credential_record import CredentialRecord
+from sidecar.telemetry.log import Log
+from sidecar.telemetry.metrics import Metrics
 
 
 def assembled(
     pool: Pool,
     policy: Callable[[], Policy],
-    record: CredentialRecord,
+    metrics: Metrics,
+    log: Log,
     *,
+    agent: str,
     secrets: Path | None,
-    hidden: HiddenSecrets | None,
+    hidden: Mapping[str, HiddenVariable],
     jwt_source: Callable[[], JwtSource | None],
     own: Callable[[], str | None],
     now: Callable[[], float] = time.time,
 ) -> Desk:
     """`policy` gives the one in force, `secrets` is the folder with the Secrets of credentials, `own` our SPIFFE
     ID."""
+    record = CredentialRecord(metrics, log, agent=agent)
     fetch = Fetch(pool, destination_for(policy))
     issuers = Issuers(fetch, now)
     files = SecretFiles(secrets)
@@ -49,5 +55,6 @@ def assembled(
         Belongings(now=now),
         UserSessions(now=now),
         Sources(Kinds(fetch, issuers, proof, files, now), files, record, own=own, now=now),
-        hidden,
+        lambda destination: Fetch(pool, lambda _: destination),
+        HiddenSecrets(hidden, on_problem=record.hidden_secret) if hidden else None,
     )

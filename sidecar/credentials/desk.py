@@ -5,6 +5,7 @@ The parts know nothing of each other; the stages of the pipeline ask them in ord
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,18 +18,21 @@ from sidecar.credentials.user_sessions import UserSessions
 from sidecar.credentials.users import Users
 
 if TYPE_CHECKING:
+    from sidecar.credentials.session_calls import Calls
     from sidecar.hidden.secrets import HiddenSecrets
+    from sidecar.proxy.pool import Destination
 
 
 @dataclass(slots=True)
 class Desk:
-    """`hidden` is None in pods that hide nothing."""
+    """`hidden` is None in pods that hide nothing. `calls` makes calls of our own to one destination."""
 
     users: Users
     handles: Handles
     belongings: Belongings
     sessions: UserSessions
     sources: Sources
+    calls: Callable[[Destination], Calls]
     hidden: HiddenSecrets | None = None
 
     def use(self, policy: Policy) -> None:

@@ -89,10 +89,13 @@ class Fetch:
         *,
         seconds: float = MOST_SECONDS,
         limit: int = MOST_BYTES,
+        enough: Callable[[bytes], bool] | None = None,
     ) -> Fetched:
         """Send one request and read the answer within `seconds`, connecting included.
 
-        `limit`: the most bytes of a body. Host, Content-Length and User-Agent are added. Raises FetchFailed.
+        `limit`: the most bytes of a body. `enough` is given each piece of the body; where it says so, what has
+        come is the answer, and the rest is not waited for. Host, Content-Length and User-Agent are added. Raises
+        FetchFailed.
         """
         target = _target(url)
         destination = self._destination(target)
@@ -100,7 +103,7 @@ class Fetch:
             raise FetchFailed(f"{target.host}:{target.port} would be asked in plain text", plain_text=True)
         request = _request(method, target, headers, body)
         outcome: asyncio.Future[Fetched] = asyncio.get_running_loop().create_future()
-        call = _Call(self._pool, destination, method, request, limit, outcome)
+        call = _Call(self._pool, destination, method, request, limit, outcome, enough)
         try:
             async with asyncio.timeout(seconds):
                 call.start()
@@ -160,6 +163,7 @@ class _Call:
         "_body",
         "_connecting",
         "_destination",
+        "_enough",
         "_head",
         "_limit",
         "_method",
@@ -178,7 +182,9 @@ class _Call:
         request: bytes,
         limit: int,
         outcome: asyncio.Future[Fetched],
+        enough: Callable[[bytes], bool] | None,
     ) -> None:
+        self._enough = enough
         self._pool = pool
         self._destination = destination
         self._method = method
@@ -229,6 +235,15 @@ class _Call:
             self._give_up(f"an answer of more than {self._limit} bytes")
         else:
             self._body.append(data)
+            if self._enough is not None and not self._outcome.done() and self._enough(data):
+                self._cut_short()
+
+    def _cut_short(self) -> None:
+        """The rest of a stream is of no interest; `flush` tells what there is."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abandon()
+        self.flush()
 
     def answer_end(self) -> None:
         self._upstream = None

@@ -213,6 +213,8 @@ class Exchange:
 
     def _stop(self, plan: Plan) -> None:
         """The body holds what must not go there: the backend never sees its end."""
+        search = self._pipeline.departure.search
+        assert search is not None  # noqa: S101 - it set the watch that found something
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
@@ -220,7 +222,7 @@ class Exchange:
         if upstream is not None:
             upstream.abandon()
         self._client.close_after_answer()
-        self._give_up(self._pipeline.departure.stopped(plan))
+        self._give_up(search.stopped(plan))
 
     def request_end(self) -> None:
         """The request is complete."""

@@ -7,6 +7,7 @@ whom a request belongs, chooses the user's token that is exchanged for one of th
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from mesh.policy.credentials import Exchange, Hidden, IdJag
 from mesh.policy.documents import Backend
@@ -20,9 +21,15 @@ from sidecar.credentials.desk import Desk
 from sidecar.credentials.handles import PREFIX, handles_in
 from sidecar.credentials.issued import CredentialRefused
 from sidecar.credentials.verified import TokenRefused, Verified
+from sidecar.proxy.answers import Answer
+from sidecar.proxy.choose_answer import choose_answer
+from sidecar.proxy.own_answer import own_answer
 from sidecar.proxy.plan import Plan, Routed
 from sidecar.proxy.redact import Redactor
 from sidecar.telemetry.record import Recorder
+
+if TYPE_CHECKING:
+    from sidecar.proxy.pipeline import Pipeline
 
 SESSION = b"mcp-session-id"
 
@@ -117,6 +124,13 @@ class Owners:
             return False
         plan.issued, plan.more_scopes = None, scopes
         return True
+
+    def answer(self, plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
+        """How an answer goes back that belongs to a user, or to a request with a credential."""
+        self.learn(plan, head)
+        if plan.routed.credential is None:
+            return choose_answer(plan, head, pipeline, closing=closing)
+        return own_answer(plan, head, pipeline, self.redactor(plan), closing=closing)
 
     def redactor(self, plan: Plan) -> Redactor:
         """What takes the credential out of the answer."""

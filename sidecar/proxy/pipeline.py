@@ -38,7 +38,6 @@ from sidecar.capture import forward_proxy
 from sidecar.capture import inbound as inbound_capture
 from sidecar.capture.forward_proxy import captured_to
 from sidecar.credentials.caller_tokens import CallerTokens
-from sidecar.credentials.desk import Desk
 from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.external_auth.answer import Refusal
 from sidecar.external_auth.authorizer import Authorizer, Inquiry, Told
@@ -46,14 +45,12 @@ from sidecar.external_auth.question import Question, said_by
 from sidecar.limits import Limits
 from sidecar.proxy import replies
 from sidecar.proxy.answers import Answer
-from sidecar.proxy.callers import Caller, Callers
 from sidecar.proxy.choose_answer import choose_answer
 from sidecar.proxy.connect import tunnel_to
 from sidecar.proxy.departure import Departure
 from sidecar.proxy.endpoint import Endpoints
 from sidecar.proxy.mcp_answer import McpAnswers
 from sidecar.proxy.mcp_request import inspect_post, unauthorized
-from sidecar.proxy.own_answer import own_answer
 from sidecar.proxy.plan import Held, Owing, Plan, Reply, Routed, Treatment, Tunnel, Unverified
 from sidecar.proxy.pool import Dialer, Pool, TlsMode
 from sidecar.proxy.request_context import context_as_mcp, context_of
@@ -64,7 +61,10 @@ from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
     from sidecar.capture.intercepted import Interception
+    from sidecar.credentials.desk import Desk
+    from sidecar.proxy.callers import Callers
     from sidecar.proxy.channel import Channel
+    from sidecar.proxy.owners import Owners
 
 MAX_REMEMBERED = 1024
 """Targets whose route is kept; more than that is somebody trying, and the memory is simply cleared."""
@@ -100,13 +100,13 @@ class Pipeline:
         clock: Callable[[], float],
         application: inbound_capture.Application,
         authorizer: Authorizer | None = None,
-        desk: Desk | None = None,
+        desk: Callable[[], Desk] | None = None,
         forbidden: bool = False,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`authorizer` asks external services, `desk` knows of users and credentials.
+        """`authorizer` asks external services, `desk` makes what knows of users and credentials.
 
-        `forbidden` is how refusals of MCP messages read (`denial`), `wall` the time of day (nanoseconds since 1970).
+        `forbidden` is how refusals of MCP messages read (`denial`), `wall` the time of day, in ns since 1970.
         """
         self.policy = policy
         self.limits = limits
@@ -116,11 +116,10 @@ class Pipeline:
         self.recorder = recorder
         self.clock = clock
         self.authorizer = authorizer or Authorizer(pool, limits, recorder, clock)
-        self._desk = desk
-        self.callers = None if desk is None else Callers(desk, recorder)
+        self._make_desk = desk
+        self.callers: Callers | None = None
         tokens = CallerTokens(limit=limits.caller_tokens, seconds=limits.caller_token_seconds)
-        self.departure = Departure(tokens, recorder, desk)
-        self.owners = self.departure.owners
+        self.departure = Departure(tokens, recorder)
         self.forbidden = forbidden
         self._wall = wall
         self.draining = False
@@ -131,8 +130,7 @@ class Pipeline:
         self._routes: dict[tuple[object, ...], Routed] = {}
         self._endpoints: Endpoints[Backend] = Endpoints()
         self._inbound_endpoints: Endpoints[str] = Endpoints()
-        if desk is not None:
-            desk.use(policy)
+        self._equip_for(policy)
 
     def use(self, policy: Policy) -> None:
         """Put another policy in force, for everything that is asked from now on.
@@ -142,8 +140,32 @@ class Pipeline:
         self.policy = self.answers.policy = policy
         self._routes.clear()
         self._endpoints.keep(policy.backends)
-        if self._desk is not None:
-            self._desk.use(policy)
+        self._equip_for(policy)
+
+    def _equip_for(self, policy: Policy) -> None:
+        if policy.about_credentials:
+            self.equip()
+        if self.departure.desk is not None:
+            self.departure.desk.use(policy)
+
+    def equip(self) -> None:
+        """Get what knows of users, credentials and hidden secrets: it takes memory that most sidecars can save."""
+        if self.departure.desk is not None or self._make_desk is None:
+            return
+        from sidecar.proxy.callers import Callers
+        from sidecar.proxy.owners import Owners
+        from sidecar.proxy.placeholders import PlaceholderSearch
+
+        desk = self._make_desk()
+        self.callers, self.departure.owners = Callers(desk, self.recorder), Owners(desk, self.recorder)
+        if desk.hidden is not None:
+            self.departure.search = PlaceholderSearch(desk.hidden, self.recorder)
+        self.departure.desk = desk
+
+    @property
+    def owners(self) -> Owners | None:
+        """Who finds the users of outbound requests, and their credentials."""
+        return self.departure.owners
 
     # The head of a request.
 
@@ -160,7 +182,7 @@ class Pipeline:
             principal, subject = channel.principal, None
             if self.callers is not None and self.policy.users is not None and channel.direction == "inbound":
                 caller = self.callers.settle(head, channel, verified)
-                if not isinstance(caller, Caller):
+                if isinstance(caller, Reply | Unverified):
                     return caller
                 head, principal, subject = caller.head, caller.principal, caller.verified
             routed = self._route(head, channel, principal)
@@ -403,12 +425,10 @@ class Pipeline:
     def answer(self, plan: Plan, head: ResponseHead) -> Answer:
         """How this answer goes back. Raises AnswerRefused."""
         closing = self.draining or not plan.head.keep_alive
-        if self.owners is None or (plan.subject is None and plan.routed.credential is None):
+        owners = self.departure.owners
+        if owners is None or (plan.subject is None and plan.routed.credential is None):
             return choose_answer(plan, head, self, closing=closing)
-        self.owners.learn(plan, head)
-        if plan.routed.credential is None:
-            return choose_answer(plan, head, self, closing=closing)
-        return own_answer(plan, head, self, self.owners.redactor(plan), closing=closing)
+        return owners.answer(plan, head, self, closing=closing)
 
     def learn_endpoint(self, plan: Plan, path: str) -> None:
         """An HTTP+SSE server told where its messages go (MCP 2024-11-05, HTTP with SSE)."""

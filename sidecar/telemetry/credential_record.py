@@ -70,3 +70,7 @@ class CredentialRecord:
             keys=keys if problem is None else None,
             problem=problem,
         )
+
+    def hidden_secret(self, sentence: str) -> None:
+        """A file with a hidden secret cannot be used."""
+        self._log.write("hidden_secret", agent=self._agent, detail=sentence)

@@ -164,10 +164,10 @@ async def test_an_echo_comes_back_as_the_placeholder(tmp_path: Path) -> None:
 async def test_a_rotated_secret_is_used_soon(tmp_path: Path) -> None:
     async with pod(tmp_path) as p:
         await p.ask("/api", b"", "GET", x_key=FAKE)
-        hidden = p.sidecar.pipeline.departure.hidden
-        assert hidden is not None
+        search = p.sidecar.pipeline.departure.search
+        assert search is not None
         p.file.write_text("another")
-        hidden._given.clear()
+        search.hidden._given.clear()
         await p.ask("/api", b"", "GET", x_key=FAKE)
         assert b"x-key: another\r\n" in p.sent[1][0]
 
