@@ -1,4 +1,4 @@
-"""Hidden secrets through a whole sidecar: the agent holds placeholders, and only their Backend gets the secrets."""
+"""Hidden secrets in a whole sidecar: the agent holds placeholders, and only their Backend gets the secrets."""
 
 from __future__ import annotations
 
