@@ -158,7 +158,9 @@ def _value(value: bytes, basic: bytes, grants: Grants) -> bytes:
         scheme = _BASIC.fullmatch(value)
         begins = scheme[1] if scheme else b""
         return value if swapped == basic else begins + base64.b64encode(swapped)
-    return _put(value, find.PERCENT, grants, _field) if find.may_hold(value) else value
+    if find.PREFIX in value or b"%" in value:
+        return _put(value, find.PERCENT, grants, _field)
+    return value
 
 
 def _basic(value: bytes) -> bytes:
