@@ -22,7 +22,8 @@ from mesh.policy.documents import AgentPolicy, Backend, BackendProtocol, Backend
 from mesh.policy.errors import PolicyError, PolicyInvalid
 from mesh.policy.load import load_objects, load_texts, read_object_alone
 from mesh.policy.narrowing import Narrowing
-from mesh.policy.principal import UNAUTHENTICATED, Principal
+from mesh.policy.principal import UNAUTHENTICATED, Principal, User
+from mesh.policy.user_auth import UserAuth
 
 __all__ = [
     "INBOUND",
@@ -47,6 +48,8 @@ __all__ = [
     "Route",
     "TargetRef",
     "TlsMode",
+    "User",
+    "UserAuth",
     "compile_policy",
     "load_objects",
     "load_texts",

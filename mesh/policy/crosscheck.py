@@ -134,6 +134,12 @@ def _check_mention(document: Declared, mention: Mention, backends: dict[str, lis
         for name in mention.mcp_fields:
             message = f"Backend {mention.backend} does not speak MCP, so this would have no effect; remove it"
             document.report(f"{mention.path}.{name}", message)
+    if any(backend.place.sheet.spec.get("protocol") is BackendProtocol.TCP for backend in found):
+        for name in mention.user_fields:
+            message = (
+                f"Backend {mention.backend} is TCP, of which no user is known: this would refuse all of it"
+            )
+            document.report(f"{mention.path}.{name}", message)
 
 
 def _meet(one: str | None, other: str | None) -> bool:

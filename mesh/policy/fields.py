@@ -31,11 +31,12 @@ INVALID: Final = Invalid()
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A rule that names a Backend, and those of its fields that only mean something for MCP."""
+    """A rule that names a Backend, and those of its fields that only mean something for MCP, and for users."""
 
     path: str
     backend: str
     mcp_fields: tuple[str, ...]
+    user_fields: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -137,7 +137,8 @@ def read_outbound(node: Node, place: Place) -> OutboundRule | Invalid:
         return INVALID
     if isinstance(values["backend"], str) and values["backend"] != EVERY_BACKEND:
         mcp_fields = tuple(key for key in _keys(node) if key in _ONLY_MCP)
-        place.sheet.mentions.append(Mention(place.path, values["backend"], mcp_fields))
+        user_fields = tuple(key for key in _keys(node) if key in _USER_FIELDS)
+        place.sheet.mentions.append(Mention(place.path, values["backend"], mcp_fields, user_fields))
     if not sound(values):
         return INVALID
     asked = values["serverRequests"]

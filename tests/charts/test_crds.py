@@ -19,7 +19,13 @@ from charts.crd_status import CONDITIONS, STATUS
 from charts.field_words import WORDS
 from mesh.policy import PolicyInvalid, load_objects, read_object_alone
 from tests.support.crd_checks import faults
-from tests.support.refused_documents import LEFT, REFUSED, refused_document
+from tests.support.refused_documents import (
+    LEFT,
+    LEFT_CREDENTIALS,
+    REFUSED,
+    REFUSED_CREDENTIALS,
+    refused_document,
+)
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -117,7 +123,9 @@ def test_everything_has_a_size_so_that_the_cost_of_rules_is_bounded(kind: str) -
 
 
 @pytest.mark.parametrize(
-    ("kind", "wrong", "spec", "word"), REFUSED, ids=[f"{k}: {n}" for k, n, *_ in REFUSED]
+    ("kind", "wrong", "spec", "word"),
+    [*REFUSED, *REFUSED_CREDENTIALS],
+    ids=[f"{k}: {n}" for k, n, *_ in (*REFUSED, *REFUSED_CREDENTIALS)],
 )
 def test_what_the_crd_refuses_the_loader_refuses_too(kind: str, wrong: str, spec: Any, word: str) -> None:
     document = refused_document(kind, spec)
@@ -126,7 +134,11 @@ def test_what_the_crd_refuses_the_loader_refuses_too(kind: str, wrong: str, spec
         read_object_alone(document)
 
 
-@pytest.mark.parametrize(("kind", "wrong", "spec", "word"), LEFT, ids=[f"{k}: {n}" for k, n, *_ in LEFT])
+@pytest.mark.parametrize(
+    ("kind", "wrong", "spec", "word"),
+    [*LEFT, *LEFT_CREDENTIALS],
+    ids=[f"{k}: {n}" for k, n, *_ in (*LEFT, *LEFT_CREDENTIALS)],
+)
 def test_what_may_be_misspelt_is_left_to_the_loader_which_says_everything(
     kind: str, wrong: str, spec: Any, word: str
 ) -> None:

@@ -50,6 +50,41 @@ spec:
     mcp: {tools: {allow: ["*"]}}
     http: {allow: true}
 """,
+    """\
+apiVersion: outrider.dev/v1alpha1
+kind: Backend
+metadata: {name: crm}
+spec:
+  protocol: HTTP
+  host: crm.example.com
+  port: 443
+  tls: {mode: Public}
+  credential:
+    exchange:
+      issuer: https://idp.example.com/realms/acme
+      client: {method: secret-basic, id: triage, secret: {name: idp, key: secret}}
+      preset: keycloak
+      audience: crm
+      scopes: [crm.read]
+---
+apiVersion: outrider.dev/v1alpha1
+kind: AgentPolicy
+metadata: {name: of-users}
+spec:
+  users:
+    issuers:
+    - issuer: https://idp.example.com
+      audiences: [triage]
+      algorithms: [RS256]
+      clockSkew: 30s
+      introspection: {cache: 60s}
+    bypass: ["/healthz", "/x/*"]
+    correlation: [trace]
+  outbound:
+  - backend: crm
+    users: ["https://idp.example.com#*", "*#alice"]
+    scopes: [crm.use]
+""",
     "a: &x [1, *x, !!str y]\n<<: *x\n? [k]\n: v\n'on': off\n1e3: 0o10\n",
     "--- \n...\n---\n- - - {a: [b, {c: 'd'}]}\n",
 ]

@@ -76,6 +76,53 @@ REFUSED: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
 )
 """Kind, what is wrong with it, its spec, and what the refusal speaks of."""
 
+_KEY: Final = {"name": "s", "key": "k"}
+_ISSUER: Final = {"issuer": "https://i.example"}
+
+
+def _exchange(**more: Any) -> dict[str, Any]:
+    return _backend(credential={"exchange": {**_ISSUER, **more}})
+
+
+def _users(**more: Any) -> dict[str, Any]:
+    return {"users": {"issuers": [{**_ISSUER, "audiences": ["a"], **more}]}}
+
+
+REFUSED_CREDENTIALS: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
+    (
+        "Backend",
+        "two credentials",
+        _backend(credential={"secret": _KEY, "svid": {"audience": "a"}}),
+        "one credential",
+    ),
+    (
+        "Backend",
+        "credential of TCP",
+        {**_backend(protocol="TCP", credential={"secret": _KEY}), "path": "/"},
+        "one exact host",
+    ),
+    ("Backend", "key that is a path", _backend(credential={"secret": {**_KEY, "key": "../k"}}), "key"),
+    ("Backend", "name that is a path", _backend(credential={"secret": {**_KEY, "name": "a/b"}}), "name"),
+    ("Backend", "issuer with a query", _exchange(issuer="https://i?x"), "issuer"),
+    ("Backend", "scope with a space", _exchange(scopes=["a b"]), "scopes"),
+    ("Backend", "unknown preset", _exchange(preset="okta"), "preset"),
+    ("Backend", "actor for Keycloak", _exchange(preset="keycloak", actor=True), "neither resource nor actor"),
+    ("Backend", "secret without use", _exchange(client={"secret": _KEY}), "remove it"),
+    ("Backend", "no variables", _backend(credential={"hidden": {"variables": []}}), "variables"),
+    ("AgentPolicy", "symmetric algorithm", _users(algorithms=["HS256"]), "algorithms"),
+    ("AgentPolicy", "skew that is none", _users(clockSkew="soon"), "clockSkew"),
+    ("AgentPolicy", "no issuers", {"users": {"issuers": []}}, "issuers"),
+    ("AgentPolicy", "user without issuer", _outbound(users=["alice"]), "users"),
+    ("AgentPolicy", "no users", _outbound(users=[]), "users"),
+)
+LEFT_CREDENTIALS: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
+    ("Backend", "typo in credential", _backend(credential={"exchnge": {}}), "exchnge"),
+    ("Backend", "empty credential", _backend(credential={}), "write one of"),
+    ("Backend", "typo in issuer", _backend(credential={"exchange": {"isuer": "https://i"}}), "isuer"),
+    ("Backend", "typo in client", _exchange(client={"method": "secret-post", "idd": "x"}), "idd"),
+    ("Backend", "plain text", _backend(tls={"mode": "None"}, credential={"secret": _KEY}), "plain text"),
+)
+
 LEFT: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
     ("Backend", "empty tls", _backend(tls={}), "plain text"),
     ("Backend", "typo in tls", _backend(tls={"mod": "None"}), "spec.tls.mod: unknown field"),

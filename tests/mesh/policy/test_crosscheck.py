@@ -108,3 +108,13 @@ def test_mcp_fields_for_a_backend_without_mcp_are_faults(
     assert len(found) == 5
     assert all("Backend web does not speak MCP, so this would have no effect; remove it" in f for f in found)
     assert faults(documents[0], agent_policy("{outbound: [{backend: web}]}")) == []
+
+
+@pytest.mark.parametrize("condition", ["users: ['*#*']", "scopes: [r]"])
+def test_no_user_is_known_of_tcp(faults: Faults, backend: Make, agent_policy: Make, condition: str) -> None:
+    for protocol, found in (("TCP", 1), ("HTTP", 0)):
+        spec = f"{{protocol: {protocol}, host: a.b, port: 1, tls: {{mode: None}}}}"
+        rule = f"{{outbound: [{{backend: db, {condition}}}]}}"
+        told = faults(backend("db", spec), agent_policy(rule))
+        assert len(told) == found
+        assert all(f"outbound[0].{condition.partition(':')[0]}: Backend db is TCP" in fault for fault in told)

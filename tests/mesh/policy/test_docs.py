@@ -10,7 +10,10 @@ import pytest
 from mesh.policy import HttpRequest, Narrowing, Principal, compile_policy, load_texts
 from mesh.policy.arguments_schema import ARGUMENT_FIELDS
 from mesh.policy.backend_schema import BACKEND_FIELDS, TLS_FIELDS
+from mesh.policy.credential_schema import CREDENTIAL_FIELDS
 from mesh.policy.policy_schema import INBOUND_FIELDS, OUTBOUND_FIELDS, POLICY_FIELDS
+from mesh.policy.principal import User
+from mesh.policy.user_schema import ISSUER_FIELDS, USERS_FIELDS
 from mesh.settings.lists import items
 from mesh.settings.table import ANNOTATIONS, PREFIX
 
@@ -35,6 +38,7 @@ def test_there_are_examples() -> None:
         {
             *(*BACKEND_FIELDS, *TLS_FIELDS, *POLICY_FIELDS, *OUTBOUND_FIELDS, *INBOUND_FIELDS),
             *(*ARGUMENT_FIELDS, "allow", "deny"),
+            *(*CREDENTIAL_FIELDS, *USERS_FIELDS, *ISSUER_FIELDS),
         }
     ),
 )
@@ -75,6 +79,29 @@ def test_the_server_lets_in_whom_its_text_names() -> None:
     assert not policy.decide(monitoring, entrance, "tools/call", "pay").allowed
     assert not policy.decide(ME, entrance, "ping").allowed
     assert not policy.decide(orchestrator, policy.inbound("/admin"), "ping").allowed
+
+
+@pytest.mark.parametrize(
+    ("user", "tools"),
+    [
+        (None, {"get_order"}),
+        (User("https://idp.example.com/realms/acme", "bob", frozenset({"orders.write"})), {"get_order"}),
+        (User("https://idp.example.com/realms/acme", "alice"), {"get_order"}),
+        (
+            User("https://idp.example.com/realms/acme", "alice", frozenset({"orders.use", "orders.write"})),
+            {"get_order", "create_order", "cancel_order"},
+        ),
+    ],
+)
+def test_orders_are_written_for_alice_alone(user: User | None, tools: set[str]) -> None:
+    block = next(block for block in BLOCKS if "orders-of-users" in block)
+    policy = compile_policy(load_texts([("a", block)]), labels={}, namespace="agents")
+    assert policy.users is not None
+    assert (policy.users.scopes, policy.users.bypass) == ({"orders.use"}, ("/healthz",))
+    asking = Principal("spiffe://cluster.local/ns/agents/sa/shop", user)
+    named = {"get_order", "get_secrets", "create_order", "cancel_order", "cancel_all"}
+    entrance = policy.inbound("/mcp")
+    assert {tool for tool in named if policy.decide(asking, entrance, "tools/call", tool).allowed} == tools
 
 
 NARROWED = re.search(r"^\| annotations \|.*\n\|[-|]+\n((?:\|.*\n)+)", TEXT, re.MULTILINE)

@@ -15,7 +15,7 @@ from tests.support.control_world import DOMAINS, backend, compiled, documents, p
 from webhook.admission.judge_documents import judge as judge_document
 from webhook.admission.outcome import Refusal
 from webhook.distribution.judging import judge
-from webhook.distribution.kinds import BACKEND, AGENT_POLICY
+from webhook.distribution.kinds import AGENT_POLICY, BACKEND
 from webhook.distribution.world import World
 
 EXAMPLES = [
