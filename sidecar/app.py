@@ -397,6 +397,7 @@ class Sidecar:
             await self._control.stop()
         await self._keeper.stop()
         await self.pipeline.authorizer.close()
+        await self.pipeline.departure.close()
         self._pool.close()
         if telemetry := self._listeners.get("telemetry"):
             await telemetry.drain(0.1)

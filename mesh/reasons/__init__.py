@@ -79,6 +79,7 @@ class Reason(StrEnum):
     SUBJECT_MISSING = "subject_missing"
     SUBJECT_AMBIGUOUS = "subject_ambiguous"
     SESSION_OF_ANOTHER = "session_of_another"
+    SESSION_UNAVAILABLE = "session_unavailable"
 
     # Credentials that the sidecar puts in.
     CREDENTIAL_UNAVAILABLE = "credential_unavailable"

@@ -53,6 +53,9 @@ SENTENCES: Final = {
         "request."
     ),
     "session_of_another": "The MCP session was begun for another user; begin a new one.",
+    "session_unavailable": (
+        "The server did not begin an MCP session for this user, behind the one that it began for the agent."
+    ),
     "credential_unavailable": (
         "The credential for this Backend cannot be had now; look at credential lines in the sidecar's log."
     ),

@@ -60,7 +60,11 @@ class Departure:
         if plan.routed.direction == "inbound":
             self._begin(plan, body)
         elif plan.minted:
-            if self.owners is None or (plan.issued is None and not self.owners.ready(plan)):
+            if self.owners is None:
+                return Owing(headers, body)
+            if plan.head.method == "DELETE" and (reply := self.owners.sessions.end(plan)) is not None:
+                return reply
+            if not self.owners.ready(plan):
                 return Owing(headers, body)
             plan.sent = Owing(headers, body) if body is not None or not plan.head.body_length else None
         if self.search is not None and plan.routed.direction == "outbound":
@@ -74,6 +78,11 @@ class Departure:
         if plan.subject is not None and plan.ticket is None and self.desk is not None:
             signs = signs_of_raw(plan.head.fields, body or b"")
             plan.ticket = self.desk.belongings.begins(plan.subject, signs)
+
+    async def close(self) -> None:
+        """End what is under way of our own."""
+        if self.owners is not None:
+            await self.owners.sessions.close()
 
     def over(self, plan: Plan) -> None:
         """The request has had its answer, or will have none. Safe to call twice."""

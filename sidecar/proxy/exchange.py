@@ -34,8 +34,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that may be sent twice (RFC 9110, section 9.2.1)."""
 
-_NOT_WITH_THIS = frozenset({401, 403})
-"""Statuses of answers that another credential may change."""
+_NOT_WITH_THIS = frozenset({401, 403, 404})
+"""Statuses of answers that another credential may change, or another session of the user's."""
 
 HIGH_WATER = 64 * 1024
 """Bytes of a streamed request body that may wait for a backend's connection."""
@@ -300,7 +300,7 @@ class Exchange:
         self._out.append(self._answer.begin())
 
     def _ask_again(self, plan: Plan, sent: Owing, head: ResponseHead) -> bool:
-        """Send a request once more, with another credential, where the server's answer says that this may help."""
+        """Send a request once more, with another credential or session, where the answer says that it helps."""
         owners, upstream = self._pipeline.owners, self._upstream
         if self._again or head.status not in _NOT_WITH_THIS or owners is None or upstream is None:
             return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from mesh.policy.credentials import Exchange, Hidden, IdJag
+from mesh.policy.credentials import Hidden
 from mesh.policy.documents import Backend
 from mesh.policy.user_auth import Given
 from mesh.protocol.http1.edited import without
@@ -20,29 +20,28 @@ from sidecar.credentials.bearer import bearer_of
 from sidecar.credentials.desk import Desk
 from sidecar.credentials.handles import PREFIX, handles_in
 from sidecar.credentials.issued import CredentialRefused
+from sidecar.credentials.session_calls import SESSION
 from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.proxy.answers import Answer
 from sidecar.proxy.choose_answer import choose_answer
 from sidecar.proxy.own_answer import own_answer
 from sidecar.proxy.plan import Plan, Routed
 from sidecar.proxy.redact import Redactor
+from sidecar.proxy.sessions import FOR_USERS, Sessions
 from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
     from sidecar.proxy.pipeline import Pipeline
 
-SESSION = b"mcp-session-id"
-
 CREDENTIAL = b"[outrider:credential]"
 """What an agent reads where a server echoes the credential that it got."""
 
-_FOR_USERS = Exchange | IdJag
-
 
 class Owners:
-    """Finds the user of an outbound request, and gets the credential for it."""
+    """Finds the user of an outbound request, and gets the credential for it, and the user's session."""
 
     def __init__(self, desk: Desk, recorder: Recorder) -> None:
+        self.sessions = Sessions(desk.sessions, desk.sources, desk.calls)
         self._desk = desk
         self._recorder = recorder
 
@@ -54,7 +53,7 @@ class Owners:
         found = [handle for _, value in carrying for handle in handles_in(value)]
         if not found:
             return head, self._brought(head)
-        if not isinstance(routed.credential, _FOR_USERS):
+        if not isinstance(routed.credential, FOR_USERS):
             names = sorted({name.decode("latin-1") for name, value in carrying if handles_in(value)})
             self._recorder.handle_stripped(routed.backend, str(routed.destination), names)
         carrying = [field for field in carrying if handles_in(field[1])]
@@ -98,26 +97,39 @@ class Owners:
     # What it leaves with.
 
     def ready(self, plan: Plan) -> bool:
-        """Whether the credential that has to be put in is at hand; the hot path."""
-        if plan.doubt is not None and isinstance(plan.routed.credential, _FOR_USERS):
+        """Whether the credential that has to be put in is at hand, and the user's session; the hot path."""
+        if plan.doubt is not None and isinstance(plan.routed.credential, FOR_USERS):
             return False
-        plan.issued = self._desk.sources.ready(_backend(plan), plan.subject, plan.more_scopes)
-        return plan.issued is not None
+        if plan.issued is None:
+            plan.issued = self._desk.sources.ready(_backend(plan), plan.subject, plan.more_scopes)
+        try:
+            return plan.issued is not None and self.sessions.entered(plan)
+        except TokenRefused:
+            # `outcome` finds the same, and says so.
+            return False
 
     async def outcome(self, plan: Plan) -> CredentialRefused | None:
         """Obtain what `ready` did not find; None when it is in the plan."""
-        if plan.doubt is not None and isinstance(plan.routed.credential, _FOR_USERS):
+        if plan.doubt is not None and isinstance(plan.routed.credential, FOR_USERS):
             return CredentialRefused(plan.doubt.reason, plan.doubt.detail)
         try:
-            plan.issued = await self._desk.sources.obtain(_backend(plan), plan.subject, plan.more_scopes)
+            self.sessions.entered(plan)
+            if plan.issued is None:
+                sources = self._desk.sources
+                plan.issued = await sources.obtain(_backend(plan), plan.subject, plan.more_scopes)
+            await self.sessions.enter(plan)
         except CredentialRefused as refused:
             return refused
+        except TokenRefused as refused:
+            return CredentialRefused(refused.reason, refused.detail)
         return None
 
     def rejected(self, plan: Plan, head: ResponseHead) -> bool:
-        """Whether the same request may pass with another credential, after this answer to it."""
+        """Whether the same request may pass with another credential or session, after this answer to it."""
         if plan.issued is None:
             return False
+        if self.sessions.lost(plan, head):
+            return True
         sources = self._desk.sources
         scopes = sources.rejected(_backend(plan), plan.subject, plan.issued, head, plan.more_scopes)
         if scopes is None:

@@ -149,7 +149,7 @@ class Plan:
     more_scopes: frozenset[str] = frozenset()
     """Asked for besides those that the Backend names, because its server said that they are missing."""
     session: bytes | None = None
-    """The MCP session as the server knows it, where the agent's is another (per-user sessions)."""
+    """The MCP session as the server knows it, where each user has its own; the agent's may be another."""
     watch: PlaceholderWatch | None = None
     """Looks through the body as it streams, in pods that hide secrets."""
     ticket: Ticket | None = None

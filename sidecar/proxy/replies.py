@@ -105,12 +105,18 @@ _NO_CREDENTIAL_STATUS: dict[Reason, int] = {
     Reason.CREDENTIAL_SECRET_MISSING: 503,
     Reason.CREDENTIAL_ANSWER_INVALID: 502,
     Reason.CREDENTIAL_NOT_ACCEPTED: 502,
+    Reason.SESSION_UNAVAILABLE: 502,
+    Reason.SESSION_OF_ANOTHER: 404,
 }
 """Every other reason is the request's own, and 403."""
 
 
 def no_credential(plan: Plan, refused: CredentialRefused) -> Reply:
-    """The Backend wants a credential that there is none of. Never is it the agent's own that is sent instead."""
+    """The Backend wants a credential, or a user's session, that there is none of.
+
+    Never is it the agent's own that is sent instead. Upon a 404 clients begin a new session (MCP 2025-03-26,
+    Session Management).
+    """
     status = _NO_CREDENTIAL_STATUS.get(refused.reason, 403)
     detail = f"{plan.routed.backend}: {refused.detail}" if refused.detail else plan.routed.backend
     if not plan.pending:
