@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from mesh.policy.credentials import Hidden
 from mesh.policy.documents import Backend
-from mesh.policy.user_auth import Given
+from mesh.policy.principal import User
+from mesh.policy.user_auth import Correlation, Given
 from mesh.protocol.http1.edited import without
 from mesh.protocol.http1.heads import RequestHead, ResponseHead
 from mesh.protocol.signs import Signs, signs_of, signs_of_raw
@@ -24,6 +25,7 @@ from sidecar.credentials.session_calls import SESSION
 from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.proxy.answers import Answer
 from sidecar.proxy.choose_answer import choose_answer
+from sidecar.proxy.overheard import overheard
 from sidecar.proxy.own_answer import own_answer
 from sidecar.proxy.plan import Plan, Routed
 from sidecar.proxy.redact import Redactor
@@ -76,13 +78,16 @@ class Owners:
             known = [self._desk.handles.find(handle) for handle in handles]
         except TokenRefused as refused:
             return refused
-        if len({(one.user.issuer, one.user.subject) for one in known}) > 1:
+        if any(_differ(one.user, known[0].user) for one in known):
             return TokenRefused(Reason.SUBJECT_AMBIGUOUS, "handles of several users")
         return known[0]
 
     def belong(self, plan: Plan, body: bytes | None = None) -> None:
         """Find the user by what the request has in common with an inbound one, where no handle told."""
-        if self._desk.auth is None or plan.subject is not None or plan.doubt is not None:
+        if self._desk.auth is None or plan.doubt is not None:
+            return
+        if plan.subject is not None:
+            self._contest(plan, plan.subject)
             return
         fields = plan.head.fields
         signs = signs_of(fields, None) if body is None else signs_of_raw(fields, body)
@@ -93,6 +98,23 @@ class Owners:
             return
         if owner is not None:
             plan.claimed(owner)
+
+    def _contest(self, plan: Plan, known: Verified) -> None:
+        """A handle tells that this user is in a session that so far was another's alone: then it is nobody's.
+
+        That is so where an agent goes on upstream in the sessions of its callers. Nothing is learnt of a session
+        that nobody was known by.
+        """
+        session = plan.head.fields.get(SESSION)
+        if session is None:
+            return
+        signs = Signs(session=session.decode("latin-1"))
+        try:
+            other = self._desk.belongings.said(signs)
+        except TokenRefused:
+            return
+        if other is not None and _differ(other.user, known.user):
+            self._desk.belongings.learns(known, signs)
 
     # What it leaves with.
 
@@ -139,9 +161,10 @@ class Owners:
 
     def answer(self, plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
         """How an answer goes back that belongs to a user, or to a request with a credential."""
-        self.learn(plan, head)
         if plan.routed.credential is None:
-            return choose_answer(plan, head, pipeline, closing=closing)
+            answer = choose_answer(plan, head, pipeline, closing=closing)
+            return self._learning(plan, head, answer) if plan.routed.direction == "inbound" else answer
+        head = self.sessions.shown(plan, head)
         return own_answer(plan, head, pipeline, self.redactor(plan), closing=closing)
 
     def redactor(self, plan: Plan) -> Redactor:
@@ -157,15 +180,26 @@ class Owners:
         given = () if plan.issued is None else plan.issued.secrets
         return _redactor(tuple([(secret, CREDENTIAL) for secret in given]))
 
-    def learn(self, plan: Plan, head: ResponseHead) -> None:
-        """A session that the application begins for a user is that user's.
+    def _learning(self, plan: Plan, head: ResponseHead, answer: Answer) -> Answer:
+        """A session that the application begins for a user is that user's, and so are conversations and tasks.
 
-        Not so those that servers begin for the agent: agents use one for whoever comes next.
+        Not so the sessions that servers begin for the agent, not even where the request came with a user's handle:
+        agents use one for whoever comes next. Who sends a handle with each request is heard by the handle, and
+        what the agent sends in there without one would become the first user's, instead of nobody's. What shows
+        that a session is shared counts all the same (`_contest`).
         """
+        auth, subject, ticket = self._desk.auth, plan.subject, plan.ticket
+        if auth is None or subject is None:
+            return answer
+        belongings = self._desk.belongings
         session = head.fields.get(SESSION)
-        if session is not None and plan.subject is not None and plan.routed.direction == "inbound":
-            signs = Signs(session=session.decode("latin-1"))
-            self._desk.belongings.learns(plan.subject, signs, plan.ticket)
+        if session is not None:
+            belongings.learns(subject, Signs(session=session.decode("latin-1")), ticket)
+        if Correlation.CONTEXT not in auth.correlation:
+            return answer
+        return overheard(
+            answer, head, lambda found: belongings.learns(subject, Signs(contexts=found), ticket)
+        )
 
 
 @lru_cache(maxsize=256)
@@ -179,6 +213,11 @@ def _backend(plan: Plan) -> Backend:
     target = plan.routed.target
     assert isinstance(target, Backend)  # noqa: S101 - only Backends have credentials
     return target
+
+
+def _differ(one: User, other: User) -> bool:
+    """Whether they are two, whatever their tokens allow."""
+    return (one.issuer, one.subject) != (other.issuer, other.subject)
 
 
 def _may_hold_handle(field: tuple[bytes, bytes]) -> bool:
