@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _ABOUT_CREDENTIALS = frozenset(
     {b"www-authenticate", b"authentication-info", b"proxy-authenticate", b"set-cookie", b"set-cookie2"}
 )
+_ABOUT_BYTES = frozenset(
+    {b"etag", b"content-md5", b"digest", b"content-digest", b"repr-digest", b"accept-ranges"}
+)
+"""What a server says of bytes that may not be the same any more."""
 
 
 def own_answer(
@@ -38,7 +42,8 @@ def own_answer(
 
 
 def _shown(head: ResponseHead, redactor: Redactor) -> ResponseHead:
-    headers = redactor.headers([field for field in head.headers if field[0] not in _ABOUT_CREDENTIALS])
+    left_out = _ABOUT_CREDENTIALS | _ABOUT_BYTES if redactor else _ABOUT_CREDENTIALS
+    headers = redactor.headers([field for field in head.headers if field[0] not in left_out])
     # What is blotted out may be longer or shorter, so no length that was announced holds.
     length = UNTIL_CLOSE if head.body_length > 0 else head.body_length
     return structs.replace(head, headers=headers, fields=dict(headers), body_length=length, memo={})
