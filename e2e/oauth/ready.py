@@ -9,7 +9,7 @@ from e2e.processes import ROOT
 from e2e.sidecars import Sidecar
 
 SECONDS = 10
-SOURCES = "sidecar.credentials.sources"
+SOURCES = "sidecar.credentials.assembly"
 
 
 def missing() -> str | None:
@@ -17,7 +17,7 @@ def missing() -> str | None:
     if reason := sidecars.missing():
         return reason
     program = ROOT / "sidecar"
-    callers = [*program.glob("*.py"), *(program / "proxy").glob("*.py")]
+    callers = program.glob("*.py")
     if any(SOURCES in module.read_text(encoding="utf-8") for module in callers):
         return None
     return "the sidecar puts no credentials into requests"
