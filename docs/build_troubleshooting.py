@@ -105,6 +105,10 @@ ELSEWHERE = {
     "kept-crds": "use-on-a-cluster.md#remove-it",
     "names-free": "use-on-a-cluster.md#install",
     "install-permissions": "use-on-a-cluster.md#before-you-start",
+    "credential-secrets": "credentials.md#secrets",
+    "credential-users": "credentials.md#whose-request-it-is",
+    "credential-urls": "credentials.md#secrets",
+    "hidden-variables": "credentials.md#hidden-secrets",
 }
 _CODE = re.compile(r'message: .*?"outrider \(([a-z_, ]+)\): (.*?)"')
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}|%s")

@@ -13,6 +13,7 @@ from cli.check import (
     connected,
     control,
     control_plane,
+    credentials,
     data_documents,
     data_plane,
     identity,
@@ -93,6 +94,10 @@ RUNS: dict[str, Run] = {
     "workload-labels": data_documents.workload_labels,
     "service-ports": services.service_ports,
     "network-policy": data_documents.network_policies,
+    "credential-secrets": credentials.secrets,
+    "credential-users": credentials.users,
+    "credential-urls": credentials.plain_text,
+    "hidden-variables": credentials.hidden,
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from cli.check.certificates import our_entries
+from cli.check.granted import elsewhere, secrets_named
 from cli.check.installed import settings_of
 from cli.check.objects import ended, inner, name_of, sidecar_status
 from cli.check.permissions import needed_by_control_plane, needed_by_distribution, needed_to_install
@@ -135,6 +136,9 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
         return read_list(lambda: api.items(f"/apis/{API_VERSION}{inside}/{kind}"))
 
     pods = read_list(lambda: api.items(f"/api/v1{inside}/pods"))
+    policies, backends = documents("agentpolicies"), documents("backends")
+    others = read_elsewhere(api, policies)
+    mounted = config_map(settings.mounted_policies)
     return DataPlane(
         namespace,
         pods=pods,
@@ -147,11 +151,15 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
         ),
         replica_sets=read_list(lambda: api.items(f"/apis/apps/v1{inside}/replicasets")),
         events=read_events(api, namespace),
-        policies=config_map(settings.mounted_policies),
+        policies=mounted,
         network_policies=read_list(lambda: api.items(f"/apis/networking.k8s.io/v1{inside}/networkpolicies")),
         services=read_list(lambda: api.items(f"/api/v1{inside}/services")),
-        agent_policies=documents("agentpolicies"),
-        backends=documents("backends"),
+        agent_policies=policies,
+        backends=backends,
+        other_backends=others,
+        secrets=_secrets(
+            api, namespace, secrets_named((*policies.items, *backends.items, *others.items), mounted.one)
+        ),
         access_policies=read_access_policies(api, namespace),
         states=read_states(api, namespace, pods.items) if settings.control_plane.present else NO_STATES,
     )
@@ -166,6 +174,23 @@ def read_access_policies(api: Reading, namespace: str) -> Part:
         if part.unread
         else part
     )
+
+
+def read_elsewhere(api: Reading, policies: Part) -> Part:
+    """The Backends of other namespaces that AgentPolicies name."""
+    places = sorted(set(elsewhere(policies.items)))
+    return joined(
+        [
+            read_one(lambda at=at: api.get(f"/apis/{API_VERSION}/namespaces/{at[0]}/backends/{at[1]}"))  # type: ignore[misc]
+            for at in places
+        ]
+    )
+
+
+def _secrets(api: Reading, namespace: str, names: Iterable[str]) -> Part:
+    """Secrets without what they hold, which does not leave the API server."""
+    path = f"/api/v1/namespaces/{namespace}/secrets"
+    return joined([read_one(lambda name=name: api.metadata(f"{path}/{name}")) for name in names])  # type: ignore[misc]
 
 
 def _controlled(snapshot: Snapshot) -> bool:

@@ -41,7 +41,7 @@ class Check:
 _API, _PLANE, _CERTS = "API server", "control plane", "certificates"
 _HOOKS, _POLICY, _CRDS = "webhook configurations", "validating policy", "resource kinds"
 _IDENTITY, _RIGHTS, _INSTALL = "identity", "permissions", "installation"
-_DATA, _DOCUMENTS = "data plane", "namespace"
+_DATA, _DOCUMENTS, _CREDENTIALS = "data plane", "namespace", "credentials"
 _UPGRADE = "Run `helm upgrade` with the chart of this version; it puts every object back as it should be."
 _RESTART = "Restart what they belong to, such as `kubectl rollout restart deployment NAME`."
 
@@ -384,6 +384,33 @@ TABLE: Final = (
             "network-policy",
             "nobody reaches agents past their sidecar",
             "Run `outrider networkpolicy -n NAMESPACE --live | kubectl apply -f -`.",
+        ),
+    ),
+    *_section(
+        _CREDENTIALS,
+        Phase.NAMESPACE,
+        (
+            "credential-secrets",
+            "sidecars have the Secrets that credentials name",
+            "Name each in the annotation outrider.dev/credential-secrets of the pod template, and create what is "
+            "missing; a Secret that comes later is used without a restart, an annotation needs one.",
+        ),
+        (
+            "credential-users",
+            "there are users to exchange credentials for",
+            "Write `users` into an AgentPolicy that selects these pods, or `withoutUser: client-credentials` into "
+            "the exchange.",
+        ),
+        (
+            "credential-urls",
+            "nobody is asked for credentials in plain text",
+            "Write https, or declare the host and port as a Backend, whose tls then says how it is reached.",
+        ),
+        (
+            "hidden-variables",
+            "Backends get the secrets that pods hide",
+            "Name the variables in the annotation outrider.dev/hide-secrets of the pod template, or correct them "
+            "in the Backend's credential.",
         ),
     ),
 )

@@ -133,6 +133,12 @@ def access_policies(*items: dict) -> Snapshot:
     return with_data(access_policies=part(*items))
 
 
+def crediting(credential: str, **parts: Part) -> Snapshot:
+    """The Backend with a credential."""
+    text = cluster.POLICIES.replace("  path: /mcp\n", f"  path: /mcp\n  credential: {{{credential}}}\n")
+    return with_data(backends=part(*cluster.of_kind("Backend", cluster.policy_objects(text))), **parts)
+
+
 def foreign(policy: str = "Never", name: str = "a-quota") -> dict:
     return {
         "metadata": {"name": name},
@@ -1042,6 +1048,15 @@ DEVIATIONS = [
     ),
     ("network-policy", with_data(network_policies=UNREAD), SKIPPED, "forbidden"),
     ("network-policy", pods(), SKIPPED, "no pod with explicit capture"),
+    (
+        "credential-secrets",
+        crediting("secret: {name: pager, key: token}", secrets=NONE),
+        FAILED,
+        "there is no Secret pager, which Backend github names",
+    ),
+    ("credential-users", crediting("exchange: {issuer: https://idp.example}"), WARNING, "subject_missing"),
+    ("credential-urls", crediting("jwtBearer: {issuer: http://idp.example}"), WARNING, "http://idp.example"),
+    ("hidden-variables", crediting("hidden: {variables: [TOKEN]}"), WARNING, "the secret of TOKEN"),
 ]
 
 

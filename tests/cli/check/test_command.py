@@ -273,7 +273,7 @@ def test_of_what_is_not_installed_only_that_is_told() -> None:
     text = render(blocks(found))
     assert "Outrider is not installed" in text
     assert "skipped  7 checks: Outrider is not installed" in text
-    assert len(text.splitlines()) < 70
+    assert len(text.splitlines()) < 80
     behind = {one.check.id: one.result for one in found}["sidecar-settings"]
     assert behind.seen == ("the platform's settings cannot be read",)
 

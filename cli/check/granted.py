@@ -1,0 +1,132 @@
+"""Which Backends each pod of a namespace may call, with whose users, as far as its AgentPolicies say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from cli.check.credential_needs import introspection_keys, secret_keys
+from cli.check.data_documents import policy_texts
+from cli.check.data_plane import Agents
+from cli.check.objects import labels_of
+from cli.cluster.answers import Obj
+from mesh.policy import (
+    AgentPolicy,
+    Backend,
+    Documents,
+    Policy,
+    PolicyInvalid,
+    compile_policy,
+    load_texts,
+    read_object_alone,
+)
+from mesh.policy.documents import EVERY_BACKEND
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """A pod with a sidecar, what policies say of it together, and the Backends that their rules name."""
+
+    pod: Obj
+    policy: Policy
+    backends: tuple[Backend, ...]
+
+
+def grants(agents: Agents) -> tuple[Grants, ...] | str:
+    """Of every pod with a sidecar, or why nobody can say.
+
+    What cannot be read by itself is left out: another check tells of it. Backends of other namespaces count as
+    far as they could be read.
+    """
+    found = _resources(agents) if agents.settings.control_plane.present else _texts(agents)
+    if isinstance(found, str):
+        return found
+    return tuple(_of_pod(pod, found, agents.namespace.name) for pod in agents.injected)
+
+
+def named(backend: Backend, namespace: str) -> tuple[str, ...]:
+    """How rules of a namespace name it."""
+    full = (f"{backend.namespace}/{backend.name}",) if backend.namespace else ()
+    return (backend.name, *full) if backend.namespace in (None, namespace) else full
+
+
+def reaches(rule: str, backend: Backend, namespace: str) -> bool:
+    """Does a rule of a namespace that names `rule` speak of this Backend?"""
+    own = backend.namespace in (None, namespace)
+    return rule in named(backend, namespace) or (own and rule == EVERY_BACKEND)
+
+
+def secrets_named(items: Iterable[Obj], config_map: Obj | None) -> list[str]:
+    """The Secrets that credentials of Backends and `users` of AgentPolicies name."""
+    found = {*_readable(items)}
+    if config_map is not None:
+        loaded = _loaded(config_map)
+        found |= set() if loaded is None else {*loaded.backends, *loaded.policies}
+    keys = [
+        key
+        for one in found
+        for key in (
+            secret_keys(one.credential)
+            if isinstance(one, Backend) and one.credential is not None
+            else introspection_keys(one.users)
+            if isinstance(one, AgentPolicy) and one.users is not None
+            else ()
+        )
+    ]
+    return sorted({key.name for key in keys})
+
+
+def elsewhere(policies: Iterable[Obj]) -> Iterator[tuple[str, str]]:
+    """Namespace and name of the Backends of other namespaces that AgentPolicies name."""
+    for policy in _readable(policies):
+        if isinstance(policy, AgentPolicy):
+            places = (rule.backend.rpartition("/") for rule in policy.outbound)
+            yield from ((space, name) for space, _, name in places if space not in ("", policy.namespace))
+
+
+def _of_pod(pod: Obj, documents: Documents, namespace: str) -> Grants:
+    policy = compile_policy(documents, labels=labels_of(pod), namespace=namespace)
+    rules = {
+        rule.backend
+        for one in documents.policies
+        if one.namespace in (None, namespace) and dict(one.match_labels).items() <= labels_of(pod).items()
+        for rule in one.outbound
+    }
+    backends = tuple(
+        backend for backend in documents.backends if any(reaches(rule, backend, namespace) for rule in rules)
+    )
+    return Grants(pod, policy, backends)
+
+
+def _resources(agents: Agents) -> Documents | str:
+    for what, part in (("AgentPolicies", agents.data.agent_policies), ("Backends", agents.data.backends)):
+        if part.unread:
+            return f"{what} cannot be listed: {part.unread}"
+    others = agents.data.other_backends.items
+    found = [*_readable((*agents.data.agent_policies.items, *agents.data.backends.items, *others))]
+    return Documents(
+        tuple(one for one in found if isinstance(one, Backend)),
+        tuple(one for one in found if isinstance(one, AgentPolicy)),
+    )
+
+
+def _texts(agents: Agents) -> Documents | str:
+    config_map = agents.data.policies.one
+    if config_map is None:
+        return agents.data.policies.unread or "there are no policies"
+    return _loaded(config_map) or "the policies cannot be loaded"
+
+
+def _loaded(config_map: Obj) -> Documents | None:
+    try:
+        return load_texts(policy_texts(config_map))
+    except PolicyInvalid:
+        return None
+
+
+def _readable(items: Iterable[Obj]) -> Iterator[object]:
+    for item in items:
+        try:
+            yield read_object_alone(item)
+        except PolicyInvalid:
+            continue
