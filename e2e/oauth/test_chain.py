@@ -151,6 +151,34 @@ async def test_the_agents_processes_hold_no_token(forwarding: Chain) -> None:
         assert memory_scan.scan(pid, [handle]), "the scanner does not find what is there"
 
 
+async def test_tokens_that_end_are_replaced_while_the_user_goes_on(forwarding: Chain) -> None:
+    forwarding.oauth.clear()
+    forwarding.oauth.tokens_live(2)
+    token = forwarding.sign_in("judy")
+    try:
+        for _ in range(3):
+            assert hops(await ask(forwarding, token))[2]["sub"] == "judy"
+            await asyncio.sleep(1.5)  # the tokens' own time
+    finally:
+        forwarding.oauth.tokens_live(300)
+    assert forwarding.oauth.counts[TOKEN_EXCHANGE] > 2
+    assert (forwarding.oauth.violations, forwarding.oauth.refusals) == ([], [])
+
+
+async def test_a_token_for_somebody_else_is_not_taken_and_not_asked_for_again_and_again(
+    forwarding: Chain,
+) -> None:
+    forwarding.oauth.clear()
+    forwarding.oauth.behave(lie="other-audience")
+    try:
+        answer = await ask(forwarding, forwarding.sign_in("mallory"))
+        assert "error" in answer["answer"], answer
+        assert forwarding.oauth.counts[TOKEN_EXCHANGE] <= 4
+    finally:
+        forwarding.oauth.clear()
+    assert "sub" in hops(await ask(forwarding, forwarding.sign_in("nina")))[2]
+
+
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_the_trace_tells_whose_request_it_is(tracing: Chain, mode: str) -> None:
     names = [f"traced-{mode}-{number}" for number in range(4)]
