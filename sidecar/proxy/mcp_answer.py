@@ -62,6 +62,11 @@ class McpAnswers:
 
     def document(self, plan: Plan, body: bytes, status: int) -> bytes:
         """A whole JSON body. Below 400 it must be JSON-RPC; an error body may be any strict JSON."""
+        shown = self._document(plan, body, status)
+        # Once more, because what was spelled with escapes is plain after it was read and written.
+        return shown if plan.redactor is None else plan.redactor.apply(shown)
+
+    def _document(self, plan: Plan, body: bytes, status: int) -> bytes:
         if not body:
             return body
         try:

@@ -14,7 +14,7 @@ from mesh.protocol.http1.heads import UNTIL_CLOSE, ResponseHead
 from mesh.reasons import Reason
 from sidecar.proxy.answers import Answer, AnswerRefused
 from sidecar.proxy.choose_answer import choose_answer, refuse_encoded
-from sidecar.proxy.plan import Plan
+from sidecar.proxy.plan import Plan, Treatment
 from sidecar.proxy.redact import RedactedStream, Redactor
 
 if TYPE_CHECKING:
@@ -27,26 +27,38 @@ _ABOUT_BYTES = frozenset(
     {b"etag", b"content-md5", b"digest", b"content-digest", b"repr-digest", b"accept-ranges"}
 )
 """What a server says of bytes that may not be the same any more."""
+_NOT_FOR_THE_AGENT = _ABOUT_CREDENTIALS | _ABOUT_BYTES
 
 
-def own_answer(
-    plan: Plan, head: ResponseHead, pipeline: Pipeline, redactor: Redactor, *, closing: bool
-) -> Answer:
+def own_answer(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
     """The Answer for this response. Raises AnswerRefused, also where the server does not take our credential."""
     if plan.minted and head.status == 401:
         raise AnswerRefused(Reason.CREDENTIAL_NOT_ACCEPTED, "HTTP 401")
-    if redactor:
-        refuse_encoded(head)
-    answer = choose_answer(plan, _shown(head, redactor), pipeline, closing=closing)
-    return RedactedAnswer(answer, redactor.stream()) if redactor else answer
+    redactor = plan.redactor
+    if redactor is None:
+        return choose_answer(plan, _without(head, _ABOUT_CREDENTIALS), pipeline, closing=closing)
+    refuse_encoded(head)
+    answer = choose_answer(plan, _shown(plan, head, redactor), pipeline, closing=closing)
+    return RedactedAnswer(answer, redactor.stream())
 
 
-def _shown(head: ResponseHead, redactor: Redactor) -> ResponseHead:
-    left_out = _ABOUT_CREDENTIALS | _ABOUT_BYTES if redactor else _ABOUT_CREDENTIALS
-    headers = redactor.headers([field for field in head.headers if field[0] not in left_out])
-    # What is blotted out may be longer or shorter, so no length that was announced holds.
-    length = UNTIL_CLOSE if head.body_length > 0 else head.body_length
-    return structs.replace(head, headers=headers, fields=dict(headers), body_length=length, memo={})
+def _shown(plan: Plan, head: ResponseHead, redactor: Redactor) -> ResponseHead:
+    """The head without secrets. What is blotted out of the body may be longer or shorter, so no length that was
+    announced holds; that of what is read as JSON-RPC is made anew in any case."""
+    shown = _without(head, _NOT_FOR_THE_AGENT)
+    headers = redactor.headers(shown.headers)
+    if headers is not shown.headers:
+        shown = structs.replace(shown, headers=headers, fields=dict(headers), memo={})
+    if head.body_length > 0 and (plan.treatment is not Treatment.MCP or head.status >= 300):
+        shown = structs.replace(shown, body_length=UNTIL_CLOSE, memo={})
+    return shown
+
+
+def _without(head: ResponseHead, names: frozenset[bytes]) -> ResponseHead:
+    if names.isdisjoint(head.fields):
+        return head
+    headers = [field for field in head.headers if field[0] not in names]
+    return structs.replace(head, headers=headers, fields=dict(headers), memo={})
 
 
 class RedactedAnswer:

@@ -6,7 +6,6 @@ whom a request belongs, chooses the user's token that is exchanged for one of th
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mesh.policy.credentials import Hidden
@@ -23,20 +22,20 @@ from sidecar.credentials.handles import PREFIX, handles_in
 from sidecar.credentials.issued import CredentialRefused
 from sidecar.credentials.session_calls import SESSION
 from sidecar.credentials.verified import TokenRefused, Verified
+from sidecar.hidden.secrets import Grants
 from sidecar.proxy.answers import Answer
 from sidecar.proxy.choose_answer import choose_answer
 from sidecar.proxy.overheard import overheard
 from sidecar.proxy.own_answer import own_answer
 from sidecar.proxy.plan import Plan, Routed
-from sidecar.proxy.redact import Redactor
+from sidecar.proxy.redact import Redactor, Redactors
 from sidecar.proxy.sessions import FOR_USERS, Sessions
 from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
     from sidecar.proxy.pipeline import Pipeline
 
-CREDENTIAL = b"[outrider:credential]"
-"""What an agent reads where a server echoes the credential that it got."""
+_NO_GRANTS = Grants()
 
 
 class Owners:
@@ -46,6 +45,7 @@ class Owners:
         self.sessions = Sessions(desk.sessions, desk.sources, desk.calls)
         self._desk = desk
         self._recorder = recorder
+        self._redactors = Redactors()
 
     # Whose it is.
 
@@ -165,20 +165,15 @@ class Owners:
             answer = choose_answer(plan, head, pipeline, closing=closing)
             return self._learning(plan, head, answer) if plan.routed.direction == "inbound" else answer
         head = self.sessions.shown(plan, head)
-        return own_answer(plan, head, pipeline, self.redactor(plan), closing=closing)
+        plan.redactor = self.redactor(plan) or None
+        return own_answer(plan, head, pipeline, closing=closing)
 
     def redactor(self, plan: Plan) -> Redactor:
         """What takes the credential out of the answer."""
         credential, hidden = plan.routed.credential, self._desk.hidden
-        if isinstance(credential, Hidden):
-            if hidden is None:
-                return _redactor(())
-            secrets = hidden.grants(credential.variables).secrets
-            return _redactor(
-                tuple([(secret, fake) for fake, secret in secrets.items() if secret is not None])
-            )
-        given = () if plan.issued is None else plan.issued.secrets
-        return _redactor(tuple([(secret, CREDENTIAL) for secret in given]))
+        if isinstance(credential, Hidden) and hidden is not None:
+            return self._redactors.of(hidden.grants(credential.variables))
+        return self._redactors.of(_NO_GRANTS, () if plan.issued is None else plan.issued.secrets)
 
     def _learning(self, plan: Plan, head: ResponseHead, answer: Answer) -> Answer:
         """A session that the application begins for a user is that user's, and so are conversations and tasks.
@@ -200,12 +195,6 @@ class Owners:
         return overheard(
             answer, head, lambda found: belongings.learns(subject, Signs(contexts=found), ticket)
         )
-
-
-@lru_cache(maxsize=256)
-def _redactor(replacements: tuple[tuple[bytes, bytes], ...]) -> Redactor:
-    """Kept, because it takes longer to make than to use, for as many credentials as are in use at a time."""
-    return Redactor(dict(replacements))
 
 
 def _backend(plan: Plan) -> Backend:

@@ -14,7 +14,6 @@ from sidecar.proxy.plan import Plan, Reply, Treatment
 from sidecar.proxy.replies import no_credential, problem, refused_destination
 from sidecar.telemetry.record import Recorder
 
-
 _IN_PIECES = frozenset({b"range", b"if-range"})
 
 

@@ -21,6 +21,7 @@ from sidecar.proxy.pool import Destination
 if TYPE_CHECKING:
     from sidecar.credentials.correlation import Ticket
     from sidecar.hidden.watch import PlaceholderWatch
+    from sidecar.proxy.redact import Redactor
 
 _METADATA = re.compile(
     r"/\.well-known/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)(?:/.*)?"
@@ -144,6 +145,8 @@ class Plan:
     """Why no user was found outbound where there could be one."""
     issued: Issued | None = None
     """The Backend's credential, for this request."""
+    redactor: Redactor | None = None
+    """What takes it out of the answer."""
     sent: Owing | None = None
     """What was sent with it and can be sent again with another."""
     more_scopes: frozenset[str] = frozenset()
