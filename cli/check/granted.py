@@ -44,16 +44,11 @@ def grants(agents: Agents) -> tuple[Grants, ...] | str:
     return tuple(_of_pod(pod, found, agents.namespace.name) for pod in agents.injected)
 
 
-def named(backend: Backend, namespace: str) -> tuple[str, ...]:
-    """How rules of a namespace name it."""
-    full = (f"{backend.namespace}/{backend.name}",) if backend.namespace else ()
-    return (backend.name, *full) if backend.namespace in (None, namespace) else full
-
-
 def reaches(rule: str, backend: Backend, namespace: str) -> bool:
     """Does a rule of a namespace that names `rule` speak of this Backend?"""
-    own = backend.namespace in (None, namespace)
-    return rule in named(backend, namespace) or (own and rule == EVERY_BACKEND)
+    if backend.namespace in (None, namespace) and rule in (backend.name, EVERY_BACKEND):
+        return True
+    return bool(backend.namespace) and rule == f"{backend.namespace}/{backend.name}"
 
 
 def secrets_named(items: Iterable[Obj], config_map: Obj | None) -> list[str]:

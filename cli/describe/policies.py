@@ -14,12 +14,14 @@ from typing import Any
 
 from cli.check.conditions import verdict
 from cli.check.data_documents import policy_texts
+from cli.check.granted import reaches
 from cli.check.objects import counted, labels_of, name_of
 from cli.cluster.answers import Obj
+from cli.describe.credentials import credentials_told, users_told
 from cli.describe.given import Given, about
 from cli.describe.settings import environment
 from mesh.policy import Policy, PolicyInvalid, compile_policy, load_texts
-from mesh.policy.documents import EVERY_BACKEND, AgentPolicy, Backend, Documents, McpGrant, Names
+from mesh.policy.documents import AgentPolicy, Backend, Documents, McpGrant, Names
 from mesh.policy.errors import ErrorLog
 from mesh.policy.fields import Invalid, Place, Sheet
 from mesh.policy.narrowing import Narrowing
@@ -34,7 +36,8 @@ _UNDECLARED = "undeclared.invalid"  # RFC 2606: nobody's
 @dataclass(frozen=True, slots=True)
 class Rights:
     """`outbound` and `inbound` are pairs: with whom, and what. `access` are XAccessPolicies about what it calls,
-    or about itself; `remarks` say what is not in force as it is written. With `errors` nothing has an effect."""
+    or about itself; `remarks` say what is not in force as it is written. With `errors` nothing has an effect.
+    `users` says whose tokens it hears, and `credentials` what Backends get, as pairs too."""
 
     policies: tuple[str, ...] = ()
     egress: str = ""
@@ -46,6 +49,8 @@ class Rights:
     remarks: tuple[str, ...] = ()
     standing: tuple[str, ...] = ()
     """How far each of `policies` is in force, "" where nobody says."""
+    users: tuple[tuple[str, str], ...] = ()
+    credentials: tuple[tuple[str, str], ...] = ()
 
 
 def rights(pod: Obj, config_map: Obj, namespace: str) -> Rights:
@@ -87,6 +92,10 @@ def _rights(
         tuple(_inbound(granting)),
         tuple(_told(narrowing)),
         standing=tuple(_standing(stored.get(one.name)) for one in chosen),
+        users=users_told(compiled.users),
+        credentials=tuple(
+            credentials_told(_callable(granting, documents.backends, namespace), compiled.users)
+        ),
     )
 
 
@@ -137,18 +146,17 @@ def _outbound(policies: list[AgentPolicy], documents: Documents, namespace: str)
     for policy in policies:
         for rule in policy.outbound:
             for backend in documents.backends:
-                own = backend.namespace in (None, namespace)
-                if rule.backend in _names(backend, namespace) or (own and rule.backend == EVERY_BACKEND):
+                if reaches(rule.backend, backend, namespace):
                     yield (
                         _destination(backend),
                         _granted(rule.mcp) if backend.protocol == "MCP" else "everything",
                     )
 
 
-def _names(backend: Backend, namespace: str) -> tuple[str, ...]:
-    """How rules of a namespace name it."""
-    full = (f"{backend.namespace}/{backend.name}",) if backend.namespace else ()
-    return (backend.name, *full) if backend.namespace in (None, namespace) else full
+def _callable(policies: list[AgentPolicy], backends: Iterable[Backend], namespace: str) -> Iterator[Backend]:
+    """The Backends that some rule speaks of, each once."""
+    rules = {rule.backend for policy in policies for rule in policy.outbound}
+    return (one for one in backends if any(reaches(rule, one, namespace) for rule in rules))
 
 
 def _inbound(policies: list[AgentPolicy]) -> Iterator[tuple[str, str]]:

@@ -69,6 +69,8 @@ def as_json(found: Description) -> dict[str, Any]:
             "errors": list(rights.errors),
             "access": list(rights.access),
             "remarks": list(rights.remarks),
+            "users": dict(rights.users) or None,
+            "credentials": [{"backend": name, "gets": gets} for name, gets in rights.credentials],
         },
         "policiesUnread": found.policies_unread or None,
         "denials": [asdict(one) for one in found.journal.denials],
@@ -121,6 +123,11 @@ def _policies(found: Description) -> Iterator[Block]:
         yield Table(("may call", "what"), tuple(Row(pair) for pair in rights.outbound))
     if rights.inbound:
         yield Table(("called by", "what"), tuple(Row(pair) for pair in rights.inbound))
+    if rights.credentials:
+        yield Table(("Backend", "gets"), tuple(Row(pair) for pair in rights.credentials))
+    if rights.users:
+        yield Heading("Users")
+        yield _pairs(rights.users)
 
 
 def _denials(found: Description) -> Iterator[Block]:

@@ -238,6 +238,16 @@ def test_what_the_control_plane_gives_is_told(more, words) -> None:
     assert words in streamed(**more)
 
 
+def test_users_and_credentials_have_sections_of_their_own() -> None:
+    backend, policy = cluster.policy_objects()
+    credited = changed(backend, "spec/credential", {"svid": {"audience": "crm"}})
+    issuers = [{"issuer": "https://idp.example", "audiences": ["triage"]}]
+    heard = changed(policy, "spec/users", {"issuers": issuers})
+    said = streamed(around=replace(STREAM.around, objects=(credited, heard)))
+    assert "BACKEND GETS github svid for crm" in said
+    assert "Users issuer https://idp.example for triage token required" in said
+
+
 def test_backends_of_other_namespaces_are_named_as_rules_name_them() -> None:
     backend, policy = cluster.policy_objects()
     there = changed(backend, "metadata/namespace", "tools")
