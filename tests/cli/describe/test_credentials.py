@@ -46,7 +46,8 @@ def test_of_a_pod_without_credentials_nothing_is_told() -> None:
             "exchange from https://idp.example; for the user, else for the agent itself; Secret idp/password",
         ),
         (
-            "clientCredentials: {tokenEndpoint: https://as.example/t, client: {method: secret-post, id: x, secret: {name: idp, key: k}}}",
+            "clientCredentials: {tokenEndpoint: https://as.example/t, "
+            "client: {method: secret-post, id: x, secret: {name: idp, key: k}}}",
             "clientCredentials from https://as.example/t; Secret idp/k",
         ),
         (
