@@ -126,7 +126,7 @@ def _if_allowed(tunnel: Tunnel, decision: Decision, where: str) -> Tunnel | Tunn
 
 def _granted_whole(backend: Backend, principal: Principal, policy: Policy) -> bool:
     """Whether a tunnel that reaches this Backend too bypasses nothing: plain HTTP that is granted."""
-    if backend.protocol is not BackendProtocol.HTTP:
+    if backend.protocol is not BackendProtocol.HTTP or backend.credential is not None:
         return False
     return without_asking(policy.decide(principal, backend, "connect")).allowed
 
@@ -139,9 +139,12 @@ def without_asking(decision: Decision) -> Decision:
 
 
 def _may_be_opaque(backend: Backend) -> bool:
-    """Nothing inside a tunnel to it is subject to a policy: TCP, or HTTPS of which every path is granted."""
+    """Nothing inside a tunnel to it is subject to a policy, nor has to be put in: TCP, or HTTPS of which every path
+    is granted and that gets no credential."""
     if backend.protocol is BackendProtocol.TCP:
         return True
+    if backend.credential is not None:
+        return False
     whole = backend.protocol is BackendProtocol.HTTP and backend.path == "/"
     return whole and backend.tls.mode.value == TlsMode.PUBLIC
 

@@ -25,6 +25,15 @@ BACKENDS = {
     "http": "{protocol: HTTP, host: http.svc, port: 80, tls: {mode: None}}",
     "http-public": "{protocol: HTTP, host: api.example.com, port: 443, tls: {mode: Public}}",
     "http-part": "{protocol: HTTP, host: part.example.com, port: 443, path: /v1, tls: {mode: Public}}",
+    "with-credential": (
+        "{protocol: HTTP, host: code.example.com, port: 443, tls: {mode: Public},"
+        " credential: {hidden: {variables: [TOKEN]}}}"
+    ),
+    "beside-it": "{protocol: HTTP, host: beside.example.com, port: 443, tls: {mode: Public}}",
+    "beside-with-credential": (
+        "{protocol: HTTP, host: beside.example.com, port: 443, path: /v1, tls: {mode: Public},"
+        " credential: {hidden: {variables: [TOKEN]}}}"
+    ),
     "tcp": "{protocol: TCP, host: db.svc, port: 5432, tls: {mode: None}}",
     "tcp-mesh": f'{{protocol: TCP, host: dbm.svc, port: 5432, tls: {{mode: Mesh, identity: "{ID}"}}}}',
     "wild": '{protocol: HTTP, host: "*.cdn.example.com", port: 443, tls: {mode: Public}}',
@@ -115,6 +124,14 @@ def test_such_a_tunnel_needs_a_grant_whatever_the_egress(target: str, policy: ob
 @pytest.mark.parametrize("policy", [GRANTED, OPEN])
 def test_tls_around_what_a_policy_must_see_is_refused(target: str, policy: object) -> None:
     assert refusal(target, policy) == Reason.CONNECT_REFUSED
+
+
+@pytest.mark.parametrize("host", ["code.example.com", "beside.example.com"])
+def test_a_tunnel_to_who_gets_a_credential_is_looked_into_or_refused(host: str) -> None:
+    assert refusal(f"{host}:443") == Reason.CONNECT_REFUSED
+    step = tunnel_to(connect(f"{host}:443"), outbound(), GRANTED, recorder()[0], lambda *_: True)
+    assert isinstance(step, Tunnel)
+    assert step.inspected
 
 
 @pytest.mark.parametrize(
