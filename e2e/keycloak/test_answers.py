@@ -27,7 +27,7 @@ def test_a_jwt_svid_proves_the_client_whose_subject_it_has(keycloak: Keycloak, m
         said = claims(granted(answer))
         assert (said["azp"], said["scope"]) == ("orchestrator", "repo:read")
         assert sorted(said["aud"]) == ["mcp-github", "worker"]
-        assert answer.json()["expires_in"] == LIFETIME
+        assert LIFETIME - 2 <= answer.json()["expires_in"] <= LIFETIME
 
 
 def test_a_client_need_not_say_its_name_but_must_not_say_another(
