@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mesh.policy.compile import Policy
+from mesh.policy.credentials import Hidden
 from mesh.policy.user_auth import DEFAULT_CORRELATION, UserAuth
 from sidecar.credentials.correlation import Belongings
 from sidecar.credentials.handles import Handles
@@ -45,6 +46,9 @@ class Desk:
         self.users.use(auth)
         self.belongings.use(DEFAULT_CORRELATION if auth is None else auth.correlation)
         self.sources.use(policy)
+        if self.hidden is not None:
+            credentials = (backend.credential for backend in policy.backends)
+            self.hidden.use(one.variables for one in credentials if isinstance(one, Hidden))
 
     @property
     def auth(self) -> UserAuth | None:

@@ -137,7 +137,7 @@ def _follow_endpoint(plan: Plan, data: str, pipeline: Pipeline) -> None:
     path = announced_path(data, plan) if len(data) <= MOST_ENDPOINT_CHARACTERS else None
     if path is None:
         return
-    pipeline.learn_endpoint(plan, path)
+    pipeline.routes.learn_endpoint(plan, path)
     host, port = plan.routed.destination[:2]
     owner = pipeline.policy.route(host, port, path).backend
     if plan.routed.direction == "inbound" or owner in (None, plan.target, plan.routed.target):

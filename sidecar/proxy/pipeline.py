@@ -3,7 +3,7 @@
     accept        a listener made a Channel: which direction, and who is at the other end (mutual TLS)
     who           the agent itself, or the peer's SPIFFE ID                 channel.principal
                   and the user whose token it brings                        `callers`
-    where to      the proxy target, or the application beside us            `_route`
+    where to      the proxy target, or the application beside us            `known_routes`
     route         to a Backend or an MCP path, and how traffic is treated   `routing`, `routing_inbound`
     whose         the user whom an outbound request belongs to              `owners`
     parse         strictly, where the treatment looks inside                `inspect` -> `mcp_request`
@@ -27,16 +27,12 @@ from typing import TYPE_CHECKING
 
 from mesh.policy.compile import Policy
 from mesh.policy.decision import Decision, HttpRequest
-from mesh.policy.documents import Backend
-from mesh.policy.principal import Principal
 from mesh.protocol.ext_authz import Approval
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import Headers, RequestHead, ResponseHead, all_values
 from mesh.protocol.http1.limits import HttpLimits
 from mesh.reasons import Reason
-from sidecar.capture import forward_proxy
 from sidecar.capture import inbound as inbound_capture
-from sidecar.capture.forward_proxy import captured_to
 from sidecar.credentials.caller_tokens import CallerTokens
 from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.external_auth.answer import Refusal
@@ -48,14 +44,12 @@ from sidecar.proxy.answers import Answer
 from sidecar.proxy.choose_answer import choose_answer
 from sidecar.proxy.connect import tunnel_to
 from sidecar.proxy.departure import Departure
-from sidecar.proxy.endpoint import Endpoints
+from sidecar.proxy.known_routes import KnownRoutes
 from sidecar.proxy.mcp_answer import McpAnswers
 from sidecar.proxy.mcp_request import inspect_post, unauthorized
 from sidecar.proxy.plan import Held, Owing, Plan, Reply, Routed, Treatment, Tunnel, Unverified
 from sidecar.proxy.pool import Dialer, Pool, TlsMode
 from sidecar.proxy.request_context import context_as_mcp, context_of
-from sidecar.proxy.routing import route_outbound
-from sidecar.proxy.routing_inbound import endpoint_key, route_inbound
 from sidecar.proxy.sniff import looks_like_json, pending_ids, speaks_json_rpc
 from sidecar.telemetry.record import Recorder
 
@@ -65,12 +59,6 @@ if TYPE_CHECKING:
     from sidecar.proxy.callers import Callers
     from sidecar.proxy.channel import Channel
     from sidecar.proxy.owners import Owners
-
-MAX_REMEMBERED = 1024
-"""Targets whose route is kept; more than that is somebody trying, and the memory is simply cleared."""
-
-MAX_REMEMBERED_BYTES = 512
-"""Target and Host of a route that is kept; who uses longer ones pays for them."""
 
 _TRANSPORT = frozenset({"GET", "DELETE"})
 """What MCP itself does without a body: listen to a stream, end a session."""
@@ -126,10 +114,7 @@ class Pipeline:
         self.interception: Interception | None = None
         """Ends the application's own TLS; None: it is refused where it would have to be inspected."""
         self.answers = McpAnswers(policy, limits, recorder, pool, wall)
-        self._application = application
-        self._routes: dict[tuple[object, ...], Routed] = {}
-        self._endpoints: Endpoints[Backend] = Endpoints()
-        self._inbound_endpoints: Endpoints[str] = Endpoints()
+        self.routes = KnownRoutes(policy, application)
         self._equip_for(policy)
 
     def use(self, policy: Policy) -> None:
@@ -138,8 +123,7 @@ class Pipeline:
         What was decided stays decided: a request that is on its way gets its answer, filtered by the new policy.
         """
         self.policy = self.answers.policy = policy
-        self._routes.clear()
-        self._endpoints.keep(policy.backends)
+        self.routes.use(policy)
         self._equip_for(policy)
 
     def _equip_for(self, policy: Policy) -> None:
@@ -185,7 +169,7 @@ class Pipeline:
                 if isinstance(caller, Reply | Unverified):
                     return caller
                 head, principal, subject = caller.head, caller.principal, caller.verified
-            routed = self._route(head, channel, principal)
+            routed = self.routes.find(head, channel, principal)
         except HttpRefused as refused:
             self.recorder.refused_message("client", channel.peer, refused.reason, refused.detail)
             return replies.problem(refused.status, refused.reason, refused.detail)
@@ -228,45 +212,6 @@ class Pipeline:
 
     def _goes_on_as_tls(self, host: str, port: int) -> bool:
         return any(b.tls.mode.value != TlsMode.NONE for b in self.policy.backends_at(host, port))
-
-    def _route(self, head: RequestHead, channel: Channel, principal: Principal) -> Routed:
-        """The remembered route, or a new one."""
-        inbound = channel.direction == "inbound"
-        if inbound:
-            key: tuple[object, ...] = (
-                head.target,
-                head.fields.get(b"host"),
-                principal.id if principal.user is None else principal,
-                channel.arrived,
-            )
-        else:
-            key = (head.target, channel.tunnel, channel.secure)
-            if channel.captured is not None or channel.tunnel is not None:
-                key = (*key, channel.captured, head.fields.get(b"host"))
-        routed = self._routes.get(key)
-        if routed is None:
-            if inbound:
-                routed = self._route_inbound(head, channel, principal)
-            else:
-                routed = self._route_outbound(head, channel)
-            if len(self._routes) >= MAX_REMEMBERED:
-                self._routes.clear()
-            if len(head.target) + len(head.fields.get(b"host", b"")) <= MAX_REMEMBERED_BYTES:
-                self._routes[key] = routed
-        return routed
-
-    def _route_outbound(self, head: RequestHead, channel: Channel) -> Routed:
-        if channel.captured is not None:
-            target = captured_to(head, channel.captured[1])
-        else:
-            target = forward_proxy.where_to(head, channel.tunnel, secure=channel.secure)
-        return route_outbound(self.policy, target, self._endpoints.owners)
-
-    def _route_inbound(self, head: RequestHead, channel: Channel, principal: Principal) -> Routed:
-        application, path = inbound_capture.where_to(head, self._application, channel.arrived)
-        authority = head.fields.get(b"host", b"")
-        learned = self._inbound_endpoints.owners
-        return route_inbound(self.policy, principal, application, path, authority, learned)
 
     def _admit_routed(self, plan: Plan) -> Plan | Reply:
         """What the head alone decides; a request with a body that is looked into is decided when it is here."""
@@ -429,22 +374,3 @@ class Pipeline:
         if owners is None or (plan.subject is None and plan.routed.credential is None):
             return choose_answer(plan, head, self, closing=closing)
         return owners.answer(plan, head, self, closing=closing)
-
-    def learn_endpoint(self, plan: Plan, path: str) -> None:
-        """An HTTP+SSE server told where its messages go (MCP 2024-11-05, HTTP with SSE)."""
-        (host, port), target = plan.routed.destination[:2], plan.target
-        if plan.routed.direction == "inbound":
-            learned = self._learn_inbound(plan, endpoint_key(port, path), path)
-        else:
-            learned = isinstance(target, Backend) and self._endpoints.learn(f"{host}:{port}{path}", target)
-        if learned:
-            self._routes.clear()
-
-    def _learn_inbound(self, plan: Plan, key: str, path: str) -> bool:
-        """Only from the stream that a client opens at a declared path; by that path, which outlives policies."""
-        owner = self.policy.inbound(plan.routed.plain_path).path
-        # A path that only what is about every path covers is the stream's, whose policies may be stricter.
-        wide = self.policy.inbound(path).path in (None, "/")
-        if owner in (None, "/") or plan.head.method != "GET" or not wide:
-            return False
-        return self._inbound_endpoints.learn(key, owner)
