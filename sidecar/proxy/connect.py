@@ -139,8 +139,8 @@ def without_asking(decision: Decision) -> Decision:
 
 
 def _may_be_opaque(backend: Backend) -> bool:
-    """Nothing inside a tunnel to it is subject to a policy, nor has to be put in: TCP, or HTTPS of which every path
-    is granted and that gets no credential."""
+    """Nothing inside a tunnel to it is subject to a policy, nor has to be put in: TCP, or HTTPS of which every
+    path is granted and that gets no credential."""
     if backend.protocol is BackendProtocol.TCP:
         return True
     if backend.credential is not None:
