@@ -28,6 +28,7 @@ from e2e.oauth.chain_documents import GATEWAY, PORT, SCOPES, Place, clients, doc
 from e2e.oauth.mesh_client import mesh_context
 from e2e.oauth.ready import inbound_port
 from e2e.oauth.running import OAuthServer, WebAuthority, oauth_server, web_authority
+from e2e.pods import until
 from e2e.processes import announced_port, environment, spawn
 from e2e.sidecars import NAMESPACE, Sidecar
 from mesh.identity.bundle_document import write_jwks
@@ -50,12 +51,18 @@ class Workload:
         return f"https://127.0.0.1:{self.inbound}/mcp"
 
     def decisions(self, direction: str) -> list[dict[str, Any]]:
-        """The audit lines of one direction."""
-        return [
-            line
-            for line in self.sidecar.lines()
-            if line.get("event") == "decision" and line.get("direction") == direction
-        ]
+        """The audit lines of one direction, so far."""
+        return self._lines(event="decision", direction=direction)
+
+    def said(self, **values: str) -> dict[str, Any]:
+        """The last line of its log with these values; lines are on their way for a moment. Raises Late."""
+        lines = until(
+            lambda: self._lines(**values) or None, lambda: self.sidecar.log.read_text(encoding="utf-8")
+        )
+        return lines[-1]
+
+    def _lines(self, **values: str) -> list[dict[str, Any]]:
+        return [line for line in self.sidecar.lines() if values.items() <= line.items()]
 
 
 @dataclass(slots=True)
