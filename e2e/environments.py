@@ -192,5 +192,5 @@ def run(
 
 
 if __name__ == "__main__":
-    for part in (python_with_mcp_v1, python_with_mcp_v2, python_with_authlib, node):
+    for part in (python_with_mcp_v1, python_with_mcp_v2, python_with_authlib, python_with_a2a, node):
         print(f"{part.__name__}: {part()}")
