@@ -88,7 +88,11 @@ class KnownRoutes:
         if plan.routed.direction == "inbound":
             learned = self._learn_inbound(plan, endpoint_key(port, path), path)
         else:
-            learned = isinstance(target, Backend) and self._endpoints.learn(f"{host}:{port}{path}", target)
+            learned = (
+                isinstance(target, Backend)
+                and _may_announce(plan, target)
+                and self._endpoints.learn(f"{host}:{port}{path}", target)
+            )
         if learned:
             self._routes.clear()
 
@@ -100,3 +104,9 @@ class KnownRoutes:
         if owner in (None, "/") or plan.head.method != "GET" or not wide:
             return False
         return self._inbound_endpoints.learn(key, owner)
+
+
+def _may_announce(plan: Plan, target: Backend) -> bool:
+    """Whether a stream may say where a Backend's messages go. Where we give that Backend a credential, no stream but
+    its own may: any other path of the host could have the credential brought to a place of its choice."""
+    return target.credential is None or plan.routed.target is target

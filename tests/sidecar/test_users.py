@@ -376,3 +376,17 @@ async def test_the_issuer_is_down_and_was_never_reached() -> None:
         assert answer.startswith(b"HTTP/1.1 503")
         assert b"issuer_unavailable" in answer
         assert p.got == []
+
+
+async def test_a_stream_of_another_backend_cannot_say_where_the_credential_goes() -> None:
+    announced = b"event: endpoint\ndata: /stolen\n\n"
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n"
+    async with pod(head % len(announced) + announced, OK) as p:
+        await p.request(p.idp.token())
+        where = f"http://127.0.0.1:{p.server.port}/other"
+        fields = f"host: 127.0.0.1:{p.server.port}\r\naccept: text/event-stream\r\ncontent-length: 0\r\n"
+        await p.agent.send(f"GET {where} HTTP/1.1\r\n{fields}\r\n".encode())
+        assert announced in (await p.agent.answer())[2]
+        _, answer = await p.call(p.handle, "/stolen")
+        assert answer["error"]["data"]["reason"] == "path_not_declared"
+        assert len(p.sent) == 1
