@@ -84,3 +84,7 @@ def test_every_family_is_announced_with_kind_and_help() -> None:
     for metric in names.METRICS:
         assert f"# TYPE {metric.name} {metric.kind}\n" in text
         assert f"# HELP {metric.name} {metric.help}\n" in text
+
+
+def test_every_metric_that_has_a_name_is_exposed() -> None:
+    assert {one for one in vars(names).values() if isinstance(one, names.Metric)} == set(names.METRICS)
