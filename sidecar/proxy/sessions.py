@@ -193,7 +193,8 @@ class Sessions:
             self._known.began(_server(plan), given, plan.subject, _sent(plan), None)
         except TokenRefused as refused:
             raise AnswerRefused(Reason.SESSION_UNAVAILABLE, refused.detail) from refused
-        return head
+        # As one field, whatever the server repeats.
+        return _with_session(head, given)
 
     # The end.
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sidecar.proxy import sessions
 from tests.support.loopback import Client, call, client_of, json_answer, result
 from tests.support.meshed import new_mesh
-from tests.support.session_server import VERSION, SessionServer, token_for
+from tests.support.session_server import STREAM, VERSION, SessionServer, token_for
 from tests.support.slow import until
 from tests.support.user_pod import EXCHANGE, FOR_NOBODY_TOO, UserPod, user_pod
 
@@ -26,7 +27,17 @@ INITIALIZE = {
     "params": {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}},
 }
 INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+TAKEN = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
 MESH = new_mesh()
+
+
+class NoBackends:
+    """A policy without any."""
+
+    backends = ()
+
+
+NO_BACKENDS = NoBackends()
 
 
 @dataclass
@@ -142,7 +153,7 @@ async def test_the_agent_is_told_when_its_own_session_is_gone() -> None:
 async def test_a_server_that_knows_no_session_ever_is_asked_twice_for_a_request() -> None:
     async with world("alice", "bob") as w:
         session = await w.begin("alice")
-        w.server.notified = lambda seen: w.server.sessions.pop(seen.session) and None
+        w.server.notified = lambda seen: w.server.sessions.pop(seen.session) and TAKEN
         assert (await w.call("bob", session))[0] == 404
         assert len(w.server.told("tools/call")) == 2
 
@@ -303,10 +314,9 @@ NO_SESSION = json_answer(result({"protocolVersion": VERSION}, 0))
         (json_answer({"id": 0, "error": {"code": 1}}, mcp_session_id="x"), "session_unavailable"),
         (json_answer(result({}, 0), mcp_session_id="x" * 5000), "session_unavailable"),
         (json_answer(result({}, 0), mcp_session_id="session-1"), "session_unavailable"),
-        (
-            json_answer(b"\xff\n\n", content_type="text/event-stream", mcp_session_id="x"),
-            "session_unavailable",
-        ),
+        (json_answer(b"\xff\n\n" * 2, mcp_session_id="x"), "session_unavailable"),
+        (STREAM + b"mcp-session-id: x\r\n\r\ndata: \xff\n\n" + b"x" * 2**18, "session_unavailable"),
+        (STREAM + b"mcp-session-id: x\r\n\r\ndata: 1\n\ndata: {\n\n" + b"x" * 2**18, "session_unavailable"),
         (b"garbage\r\n\r\n", "session_unavailable"),
     ],
 )
@@ -314,15 +324,12 @@ async def test_a_user_without_a_session_is_refused_and_the_others_go_on(answer: 
     async with world("alice", "bob") as w:
         session = await w.begin("alice")
         w.server.initialize = lambda seen: answer
-        w.server.notified = lambda seen: b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
+        w.server.notified = lambda seen: TAKEN
         status, _, said = await w.call("bob", session)
         assert status == 502
         assert said["error"]["data"]["reason"] == reason
         assert (await w.call("alice", session))[0] == 200
         assert "token-of-bob" not in [bearer for bearer, _ in w.server.told("tools/call")]
-        # A server that gives bob the session of alice is told by bob that it was begun, and nothing else.
-        assert {seen.what for seen in w.server.crossed} <= {"notifications/initialized"}
-        w.server.crossed.clear()
 
 
 async def test_a_session_that_the_server_gives_the_agent_twice_is_refused() -> None:
@@ -363,6 +370,92 @@ async def test_what_is_under_way_at_the_end_is_given_up() -> None:
             await client.send(pod.request(call("search"), user="bob", mcp_session_id=session))
             await until(lambda: len(server.begun()) == 2)
     assert not [task for task in asyncio.all_tasks() if "session" in task.get_name()]
+
+
+async def test_a_server_that_does_not_take_the_notification_gives_no_session() -> None:
+    async with world("alice", "bob") as w:
+        session = await w.begin("alice")
+        w.server.notified = lambda seen: json_answer({}, "500 Internal Server Error")
+        status, _, answer = await w.call("bob", session)
+        assert status == 502
+        assert "HTTP 500" in answer["error"]["message"]
+
+
+async def test_a_credential_that_is_refused_twice_at_the_beginning_is_not_renewed_again() -> None:
+    async with world("alice", "bob") as w:
+        session = await w.begin("alice")
+        w.server.initialize = lambda seen: json_answer({}, "401 Unauthorized", www_authenticate="Bearer")
+        status, _, answer = await w.call("bob", session)
+        assert status == 502
+        assert answer["error"]["data"]["reason"] == "credential_not_accepted"
+        assert w.server.begun() == ["token-of-alice", "token-of-bob", "token-of-bob"]
+
+
+async def test_a_server_that_never_answers_initialize_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "OPENING_SECONDS", 0.05)
+    async with world("alice", "bob") as w:
+        session = await w.begin("alice")
+        w.server.gate = asyncio.Event()
+        status, _, answer = await w.call("bob", session)
+        assert status == 502
+        assert answer["error"]["data"]["reason"] == "session_unavailable"
+
+
+async def test_no_session_is_begun_to_be_ended() -> None:
+    async with world("alice", "bob") as w:
+        session = await w.begin("alice")
+        await w.call("bob", session)
+        w.server.restart()
+        assert await w.end("bob", session) == 404
+        assert w.server.begun() == ["token-of-alice", "token-of-bob"]
+        assert (await w.call("alice", session))[0] == 404
+
+
+async def test_a_session_whose_users_credential_is_gone_is_left_to_the_server() -> None:
+    async with world("alice", "bob") as w:
+        session = await w.begin("alice")
+        await w.call("bob", session)
+        desk = w.pod.sidecar.pipeline.departure.desk
+        assert desk is not None
+        desk.sources.use(NO_BACKENDS)
+        desk.sources.use(w.pod.sidecar.pipeline.policy)
+        assert await w.end(None, session) == 200
+        assert (await w.call("bob", session))[0] == 404
+        assert w.server.told("DELETE") == []
+
+
+async def test_no_more_ends_wait_to_be_told_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MOST_ENDING", 1)
+    async with world("alice", "bob") as w:
+        session = await w.begin("alice")
+        await w.call("bob", session)
+        assert await w.end(None, session) == 200
+        await until(lambda: len(w.server.told("DELETE")) == 1)
+        await asyncio.sleep(0)
+        assert len(w.server.told("DELETE")) == 1
+
+
+async def test_a_server_that_is_gone_when_a_session_ends_harms_nobody() -> None:
+    async with world("alice", "bob") as w:
+        session = await w.begin("alice")
+        await w.call("bob", session)
+        w.server.broken = True
+        assert await w.end(None, session) == 200
+        await until(lambda: len(w.server.told("DELETE")) == 2)
+        w.server.broken = False
+        assert await w.begin("bob") == "session-3"
+
+
+async def test_the_agents_own_notification_is_repeated_for_its_users() -> None:
+    async with world("alice", "bob") as w:
+        _, fields, _ = await w.pod.send(INITIALIZE, user="alice")
+        session = fields["mcp-session-id"]
+        own = {**INITIALIZED, "params": {"_meta": {"own": True}}}
+        assert (await w.pod.send(own, user="alice", mcp_session_id=session))[0] == 202
+        await w.call("bob", session)
+        first, second = [seen for seen in w.server.seen if seen.what == "notifications/initialized"]
+        assert first.fields["content-length"] == second.fields["content-length"]
+        assert (await w.pod.send([INITIALIZED], user="bob", mcp_session_id=session))[0] == 400
 
 
 USERS = ("alice", "bob", "carol")

@@ -38,6 +38,8 @@ class SessionServer:
     streams: bool = False
     initialize: Callable[[Seen], bytes | None] = lambda seen: None
     notified: Callable[[Seen], bytes | None] = lambda seen: None
+    broken: bool = False
+    """It closes connections in place of answers."""
     gate: asyncio.Event | None = None
     count: int = 0
 
@@ -60,10 +62,12 @@ class SessionServer:
             start, *lines = head.decode("latin-1").split("\r\n")
             fields = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines if line)}
             message = json.loads(body) if body else {}
-            what = message.get("method") or start.split(" ")[0]
+            what = (message.get("method") if isinstance(message, dict) else "batch") or start.split(" ")[0]
             bearer = fields.get("authorization", "").removeprefix("Bearer ")
             seen = Seen(what, fields.get("mcp-session-id", ""), bearer, fields)
             self.seen.append(seen)
+            if self.broken:
+                return
             if what == "initialize":
                 answer = self.initialize(seen) or await self._begin(seen, message)
             else:
@@ -88,6 +92,9 @@ class SessionServer:
         return json_answer(said, mcp_session_id=session)
 
     def _answer(self, seen: Seen, message: dict[str, Any]) -> bytes:
+        notified = self.notified(seen) if seen.what == "notifications/initialized" else None
+        if notified is not None:
+            return notified
         if seen.session not in self.sessions:
             return GONE
         if self.sessions[seen.session] != seen.bearer:
@@ -95,11 +102,11 @@ class SessionServer:
             return GONE
         if seen.what == "notifications/initialized":
             self.ready.add(seen.session)
-            return self.notified(seen) or b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
+            return b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
         if seen.what == "DELETE":
             del self.sessions[seen.session]
             return b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
-        if seen.session not in self.ready:
+        if seen.session not in self.ready or seen.what == "batch":
             return json_answer({}, "400 Bad Request")
         if seen.what == "GET":
             return STREAM + b"mcp-session-id: %b\r\n\r\n: open\n\n" % seen.session.encode()
