@@ -217,6 +217,11 @@ BETWEEN: Final[dict[str, tuple[tuple[str, str], ...]]] = {
             "!has(self.resource) && !(has(self.actor) && self.actor)",
             "keycloak and entra know neither resource nor actor; remove them",
         ),
+        (
+            "!(has(self.preset) && self.preset == 'entra') || !has(self.client) || "
+            "!has(self.client.method) || self.client.method != 'jwt-spiffe'",
+            "entra does not know the client method jwt-spiffe; write jwt-bearer",
+        ),
     ),
 }
 """Rules between fields, by the object that has them: what must hold (CEL), and what is wrong where it does not."""

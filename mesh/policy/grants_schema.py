@@ -108,6 +108,8 @@ def _preset_faults(values: dict[str, Any]) -> list[tuple[str, str]]:
             faults.append(("scopes", "missing; Entra's scopes name the audience: [api://APP/.default]"))
         if not isinstance(client, Invalid) and client.id is None:
             faults.append(("client.id", "missing; Entra needs the application's client id"))
+        if not isinstance(client, Invalid) and client.method is ClientMethod.JWT_SPIFFE:
+            faults.append(("client.method", "Entra does not know jwt-spiffe; write method: jwt-bearer"))
     return faults
 
 

@@ -159,19 +159,30 @@ def test_each_kind_is_read_into_its_value(
             "knows no resource; write audience",
         ),
         (
-            "{exchange: {issuer: https://i, preset: entra, client: {id: x}}}",
+            "{exchange: {issuer: https://i, preset: entra, client: {method: jwt-bearer, id: x}}}",
             ".exchange.scopes",
             "missing; Entra's scopes name the audience",
         ),
         (
-            "{exchange: {issuer: https://i, preset: entra, scopes: [a]}}",
+            "{exchange: {issuer: https://i, preset: entra, scopes: [a], client: {method: jwt-bearer}}}",
             ".exchange.client.id",
             "missing; Entra needs",
         ),
         (
-            "{exchange: {issuer: https://i, preset: entra, scopes: [a], audience: b, client: {id: x}}}",
+            "{exchange: {issuer: https://i, preset: entra, scopes: [a], audience: b, "
+            "client: {method: jwt-bearer, id: x}}}",
             ".exchange.audience",
             "knows no audience",
+        ),
+        (
+            "{exchange: {issuer: https://i, preset: entra, scopes: [a], client: {id: x}}}",
+            ".exchange.client.method",
+            "Entra does not know jwt-spiffe; write method: jwt-bearer",
+        ),
+        (
+            "{exchange: {issuer: https://i, preset: entra, scopes: [a], client: {method: jwt-spiffe, id: x}}}",
+            ".exchange.client.method",
+            "Entra does not know jwt-spiffe; write method: jwt-bearer",
         ),
         (
             "{exchange: {issuer: https://i, withoutUser: client-credentials, client: {method: none}}}",
