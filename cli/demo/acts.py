@@ -173,7 +173,7 @@ async def https_is_looked_into(screen: Screen, stage: Stage) -> Findings:
         after = await stage.neighbour.visit(stage.public, MODERN, ("list_notes", {}))
         seen = Certificate.read(await stage.agent.certificate(PUBLIC_URL))
         real = Certificate.read(await stage.neighbour.certificate(stage.public))
-        authority = Certificate.read(certificates.authority(stage.folder).read_text(encoding="ascii"))
+        authority = Certificate.read(certificates.authority(stage.folder, TRIAGE).read_text(encoding="ascii"))
         peer = f"{PUBLIC_HOST}:{PUBLIC_PORT}"
         handshake = await stage.triage.logged(event="handshake", side="outbound", peer=peer)
         impostor = await stage.impostor.visit(PUBLIC_URL, MODERN)

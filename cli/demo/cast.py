@@ -37,11 +37,18 @@ IMPOSTOR: Final = Workload("guests", "impostor")
 FAKE_NOTES: Final = Workload("tools", "fake-notes")
 """Has taken over the address of the spare notes server, and cannot prove to be it."""
 
-WORKLOADS: Final = (TRIAGE, NOTES, IMPOSTOR, FAKE_NOTES)
+HELPDESK: Final = Workload("desk", "helpdesk")
+"""An agent that works for users, who bring tokens of theirs."""
+
+PORTAL: Final = Workload("web", "portal")
+"""What the users of the helpdesk work with."""
+
+WORKLOADS: Final = (TRIAGE, NOTES, IMPOSTOR, FAKE_NOTES, HELPDESK, PORTAL)
 
 PORT: Final = 8080
 NOTES_HOST: Final = "notes.tools.svc"
 SPARE_HOST: Final = "notes-spare.tools.svc"
+HELPDESK_HOST: Final = "helpdesk.desk.svc"
 UNKNOWN_HOST: Final = "wiki.tools.svc"
 """A host that no document declares."""
 
@@ -51,6 +58,17 @@ PUBLIC_HOST: Final = "notes.example.com"
 
 PUBLIC_URL: Final = f"https://{PUBLIC_HOST}/mcp"
 PUBLIC_PORT: Final = 443
+
+LOGIN_HOST: Final = "login.example.com"
+CODE_HOST: Final = "code.example.com"
+PASTE_HOST: Final = "paste.example.com"
+"""Where users log in, a service that wants a secret of the helpdesk's, and one that must never see it."""
+
+
+ISSUER: Final = f"https://{LOGIN_HOST}"
+HELPDESK_AUDIENCE: Final = "https://helpdesk.example.com"
+NOTES_AUDIENCE: Final = "https://notes.example.com"
+"""For whom tokens are: those that users get, and those that the helpdesk gets for them."""
 
 
 def url(host: str) -> str:

@@ -1,4 +1,4 @@
-"""The certificates of the HTTPS act: the public server's own, and what stands in those that somebody was shown."""
+"""The certificates of the HTTPS act: the public servers' own, and what stands in those that somebody was shown."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from cli.demo.cast import PUBLIC_HOST
+from cli.demo.cast import CODE_HOST, HELPDESK, LOGIN_HOST, PASTE_HOST, PUBLIC_HOST, TRIAGE, Workload
 from mesh.settings.trust import BUNDLE_FILE, CA_FILE
 from webhook.identity.serving_certificate import CERT_FILE, KEY_FILE, ROOT_FILE, make_serving_files
 
 LIFETIME = timedelta(days=1)
 SHOWN_SECONDS = 5.0
+PUBLIC_NAMES = (PUBLIC_HOST, "127.0.0.1", LOGIN_HOST, CODE_HOST, PASTE_HOST)
+"""What the one certificate is for that all public servers show."""
 
 
 def make_public(folder: Path) -> None:
-    """Make the public server's certificate, by an authority of its own, and the folder for the sidecar's trust."""
-    for made in (_public(folder), trust_folder(folder)):
+    """Make the certificate of the public servers, by an authority of its own, and folders for sidecars' trust."""
+    for made in (_public(folder), trust_folder(folder, TRIAGE), trust_folder(folder, HELPDESK)):
         made.mkdir(parents=True, exist_ok=True)
-    make_serving_files(_public(folder), [PUBLIC_HOST, "127.0.0.1"], datetime.now(UTC), LIFETIME)
+    make_serving_files(_public(folder), list(PUBLIC_NAMES), datetime.now(UTC), LIFETIME)
 
 
 def _public(folder: Path) -> Path:
@@ -36,28 +38,28 @@ def public_root(folder: Path) -> Path:
 
 
 def public_certificate(folder: Path) -> Path:
-    """What the public server shows."""
+    """What the public servers show."""
     return _public(folder) / CERT_FILE
 
 
 def public_key(folder: Path) -> Path:
-    """The public server's key."""
+    """Its key."""
     return _public(folder) / KEY_FILE
 
 
-def trust_folder(folder: Path) -> Path:
-    """Where the agent's sidecar writes what the agent has to trust: a volume that the two share in a pod."""
-    return folder / "trust"
+def trust_folder(folder: Path, workload: Workload) -> Path:
+    """Where an agent's sidecar writes what the agent has to trust: a volume that the two share in a pod."""
+    return folder / "trust" / workload.name
 
 
-def bundle(folder: Path) -> Path:
+def bundle(folder: Path, workload: Workload) -> Path:
     """What SSL_CERT_FILE names in the agent's container."""
-    return trust_folder(folder) / BUNDLE_FILE
+    return trust_folder(folder, workload) / BUNDLE_FILE
 
 
-def authority(folder: Path) -> Path:
+def authority(folder: Path, workload: Workload) -> Path:
     """The sidecar's own authority, which is part of the bundle."""
-    return trust_folder(folder) / CA_FILE
+    return trust_folder(folder, workload) / CA_FILE
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from cli.demo.findings import Finding
 from cli.demo.processes import PartFailed, Parts
 from cli.demo.screen import Screen
 from cli.demo.stage import open_stage
+from cli.demo.user_act import agent_holds_nothing
 
 TOTAL_SECONDS = 90.0
 HELD, NOT_HELD, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -105,6 +106,7 @@ async def _story(screen: Screen, folder: Path, policies: Mapping[str, str]) -> l
             found += await acts.identities_rotate(screen, stage)
             found += await acts.wrong_identities_fail(screen, stage)
             found += await acts.https_is_looked_into(screen, stage)
+            found += await agent_holds_nothing(screen, stage.desk)
             found += await acts.elsewhere_is_closed(screen, stage)
             return found
 

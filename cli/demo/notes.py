@@ -1,13 +1,17 @@
 """`python -m cli.demo.notes`: an MCP server that keeps notes, with nothing of Outrider in it.
 
-It is what the SDK gives: both eras of MCP on one URL, over plain HTTP or HTTPS, with no idea of who calls.
+It is what the SDK gives: both eras of MCP on one URL, over plain HTTP or HTTPS. Of a bearer token that
+comes with a call it tells what stands in it, and its hash; it asks nobody for one.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import json
 import socket
+from typing import Any
 
 import uvicorn
 from mcp.server import MCPServer
@@ -48,6 +52,32 @@ def build() -> MCPServer:
     return server
 
 
+def telling(app: Any) -> Any:
+    """The same ASGI application, which tells of the token that each call of a tool brings."""
+
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        fields = {name: value.decode("latin-1") for name, value in scope.get("headers", ())}
+        read = bearer(fields.get(b"authorization", ""))
+        if read is not None and fields.get(b"mcp-method") == "tools/call":
+            print(json.dumps({"event": "bearer", **read}), flush=True)
+        await app(scope, receive, send)
+
+    return call
+
+
+def bearer(authorization: str) -> dict[str, Any] | None:
+    """Claims and SHA-256 of a bearer token that is a JWT, read without a look at its signature."""
+    scheme, _, token = authorization.partition(" ")
+    parts = token.split(".")
+    if scheme != "Bearer" or len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
+    except ValueError:
+        return None
+    return {"digest": hashlib.sha256(token.encode()).hexdigest(), "claims": claims}
+
+
 def main() -> None:
     """Listen on the loopback port that is asked for, say so in one line, serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -63,7 +93,7 @@ def main() -> None:
     app = build().streamable_http_app(transport_security=TransportSecuritySettings(allowed_hosts=hosts))
     print(json.dumps({"event": "ready", "port": port}), flush=True)
     config = uvicorn.Config(
-        app,
+        telling(app),
         log_level="warning",
         timeout_graceful_shutdown=1,
         ssl_certfile=options.certificate,

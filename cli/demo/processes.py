@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -123,6 +123,11 @@ class Parts:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._parts: list[Part] = []
+        self._cleanups: list[Callable[[], Awaitable[None]]] = []
+
+    def clean_up(self, cleanup: Callable[[], Awaitable[None]]) -> None:
+        """Have this awaited when every process has ended."""
+        self._cleanups.append(cleanup)
 
     async def start(self, name: str, *arguments: str, variables: Mapping[str, str] | None = None) -> Part:
         """Run `python -m ARGUMENTS` with this environment and `variables`. Does not wait until it is ready."""
@@ -150,6 +155,8 @@ class Parts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.gather(*(part.end() for part in self._parts))
+        for cleanup in self._cleanups:
+            await cleanup()
 
 
 @contextlib.asynccontextmanager

@@ -33,6 +33,8 @@ class Role:
     """The port of the server that inbound traffic is for."""
     looks_into_https: bool = False
     """Whether it ends the TLS of its agent to declared hosts, and makes its own with their servers."""
+    hidden: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Variables of the agent that hold placeholders, by placeholder; in a pod admission writes them."""
     connect: dict[str, int] = field(default_factory=dict)
     """Loopback ports that stand for `host:port` names, in place of the cluster's DNS."""
 
@@ -76,9 +78,17 @@ def configuration(role: Role, folder: Path, sources: Sources) -> dict[str, Any]:
         "log": {"decisions": "all"},
     }
     if role.looks_into_https:
-        told["interception"] = {"directory": str(trust_folder(folder))}
+        told["interception"] = {"directory": str(trust_folder(folder, workload))}
         told["authorities"] = str(public_root(folder))
+    if role.hidden:
+        told["hiddenSecrets"] = role.hidden
     return told
+
+
+def proxy_variables(port: int | None) -> dict[str, str]:
+    """How a container is told of its proxy at a loopback port."""
+    proxy = f"http://{_address(port)}"
+    return {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy}
 
 
 def _address(port: int | None) -> str | None:
@@ -108,7 +118,7 @@ class Sidecar:
 
     async def _check_ready(self) -> None:
         try:
-            answer = str(await http_status(self.telemetry, "/readyz"))
+            answer = str((await http_get(self.telemetry, "/readyz"))[0])
         except OSError as error:
             answer = repr(error)
         if answer != "200":
@@ -117,13 +127,23 @@ class Sidecar:
     @property
     def variables(self) -> dict[str, str]:
         """How the container beside it is told of its proxy."""
-        proxy = f"http://{_address(self.role.forward)}"
-        return {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy}
+        return proxy_variables(self.role.forward)
 
     @property
     def log(self) -> list[Record]:
         """Every line of its log so far."""
         return self._part.records
+
+    @property
+    def lines(self) -> list[str]:
+        """The same as text."""
+        return self._part.lines
+
+    async def metric(self, sample: str) -> float:
+        """A sample of its metrics, by name and labels as they are exposed; 0 where there is none."""
+        _, text = await http_get(self.telemetry, "/metrics")
+        found = [line for line in text.splitlines() if line.startswith(f"{sample} ")]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
 
     @property
     def identities(self) -> list[Record]:
@@ -151,13 +171,14 @@ def has(record: Record, fields: Record) -> bool:
     return all(record.get(name) == value for name, value in fields.items())
 
 
-async def http_status(address: str, path: str) -> int:
-    """The status of one plain GET at `host:port`. Raises OSError, and TimeoutError when nothing answers."""
+async def http_get(address: str, path: str) -> tuple[int, str]:
+    """Status and body of one plain GET at `host:port`. Raises OSError, and TimeoutError when nothing answers."""
     host, _, port = address.rpartition(":")
     async with asyncio.timeout(READY_SECONDS):
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
-        line = await reader.readline()
+        answer = (await reader.read()).decode()
         writer.close()
         await writer.wait_closed()
-    return int(line.split()[1])
+    head, _, body = answer.partition("\r\n\r\n")
+    return int(head.split()[1]), body

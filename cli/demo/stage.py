@@ -5,6 +5,7 @@
                   the agent's sidecar ==mutual TLS==> sidecar of fake-notes (at the address of notes-spare)
     a client beside the server ----------------------------------------------------> notes
     agent's client --HTTPS_PROXY, TLS--> its sidecar ==its own TLS==> notes.example.com (MCP server, HTTPS)
+    users -> the portal's sidecar ==mutual TLS==> sidecar of helpdesk -> helpdesk (agent): see cli.demo.desk
 
 Each sidecar takes its identity from the embedded identity server, at a Unix socket of its own, as it would from
 SPIRE; and its configuration from the control plane, which serves what the policy files say.
@@ -21,11 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.demo.cast import (
+    CODE_HOST,
     FAKE_NOTES,
+    HELPDESK,
+    HELPDESK_HOST,
     IMPOSTOR,
+    LOGIN_HOST,
     NOTES,
     NOTES_HOST,
+    PASTE_HOST,
     PORT,
+    PORTAL,
     PUBLIC_HOST,
     PUBLIC_PORT,
     SPARE_HOST,
@@ -35,9 +42,12 @@ from cli.demo.cast import (
 )
 from cli.demo.certificates import bundle, make_public, public_certificate, public_key, public_root
 from cli.demo.control import ControlPlane
+from cli.demo.desk import Desk, hidden, make_secret, start_agent
 from cli.demo.documents import policy_file, policy_folder, replace_policy, write_policies
+from cli.demo.issuer import Issuer
+from cli.demo.outside import Witness, serve
 from cli.demo.processes import Part, Parts, together
-from cli.demo.sidecars import Role, Sidecar, Sources, socket_of
+from cli.demo.sidecars import Role, Sidecar, Sources, proxy_variables, socket_of
 from cli.demo.visits import Program, Visitor
 
 Started = Callable[[str], None]
@@ -54,6 +64,13 @@ class Ports:
     triage_proxy: int
     impostor_proxy: int
     public: int
+    portal_proxy: int
+    helpdesk_mtls: int
+    helpdesk_proxy: int
+    helpdesk: int
+    login: int
+    code: int
+    paste: int
 
     @classmethod
     def free(cls) -> Ports:
@@ -90,6 +107,7 @@ class Stage:
     agent: Program
     """All that it knows of Outrider are proxies and SSL_CERT_FILE, which admission sets in a pod."""
     impostor: Program
+    desk: Desk
     neighbour: Program
     """Beside the server, with no proxy and no identity."""
 
@@ -114,23 +132,35 @@ class Stage:
     @property
     def sidecars(self) -> tuple[Sidecar, ...]:
         """All of them."""
-        return (self.triage, self.notes, self.impostors, self.fake_notes)
+        return (self.triage, self.notes, self.impostors, self.fake_notes, self.desk.sidecar, self.desk.portal)
 
     def rotate(self) -> None:
         """Have the identity server give everybody a new SVID now, long before the old ones end."""
         self.identity.signal(signal.SIGHUP)
 
 
-def roles(ports: Ports) -> tuple[Role, Role, Role, Role]:
-    """The four sidecars: triage, notes, impostor, fake-notes."""
+def roles(ports: Ports, folder: Path) -> tuple[Role, ...]:
+    """The sidecars: triage, notes, impostor, fake-notes, helpdesk, portal."""
     notes, spare = f"{NOTES_HOST}:{PORT}", f"{SPARE_HOST}:{PORT}"
     names = {notes: ports.notes_mtls, spare: ports.fake_mtls, f"{PUBLIC_HOST}:{PUBLIC_PORT}": ports.public}
+    outside = {LOGIN_HOST: ports.login, CODE_HOST: ports.code, PASTE_HOST: ports.paste}
     return (
         Role(TRIAGE, forward=ports.triage_proxy, connect=names, looks_into_https=True),
         Role(NOTES, inbound=ports.notes_mtls, application=ports.notes),
         Role(IMPOSTOR, forward=ports.impostor_proxy, connect=names),
         # Behind it the real server answers: but for the identity, the fake would work.
         Role(FAKE_NOTES, inbound=ports.fake_mtls, application=ports.notes),
+        Role(
+            HELPDESK,
+            forward=ports.helpdesk_proxy,
+            inbound=ports.helpdesk_mtls,
+            application=ports.helpdesk,
+            looks_into_https=True,
+            hidden=hidden(folder),
+            connect={notes: ports.notes_mtls}
+            | {f"{host}:{PUBLIC_PORT}": port for host, port in outside.items()},
+        ),
+        Role(PORTAL, forward=ports.portal_proxy, connect={f"{HELPDESK_HOST}:{PORT}": ports.helpdesk_mtls}),
     )
 
 
@@ -140,15 +170,20 @@ async def open_stage(
     """Start everything; returns when all of it is ready. Raises PartFailed."""
     write_policies(folder, policies)
     make_public(folder)
+    secret = make_secret(folder)
     ports = Ports.free()
     opening = _Opening(parts, folder, sockets, started)
     async with together() as group:
-        opened = group.create_task(opening.sources_and_sidecars(roles(ports)))
+        opened = group.create_task(opening.sources_and_sidecars(roles(ports, folder)))
         visitor = group.create_task(Visitor.start(parts))
-        group.create_task(opening.notes(ports.notes))
+        serving = group.create_task(opening.notes(ports.notes))
+        outside = group.create_task(opening.outside(ports))
+        helping = group.create_task(opening.helpdesk(ports))
         group.create_task(opening.public(ports.public))
-    identity, control, (triage, notes, impostor, fake_notes) = opened.result()
+    identity, control, (triage, notes, impostor, fake_notes, helpdesk, portal) = opened.result()
     client = visitor.result()
+    issuer, code, paste = outside.result()
+    issuer.trust((await identity.find(lambda record: record.get("event") == "ready"))["jwtKeys"])
     return Stage(
         ports,
         folder,
@@ -158,8 +193,9 @@ async def open_stage(
         notes,
         impostor,
         fake_notes,
-        agent=Program(client, {**triage.variables, "SSL_CERT_FILE": str(bundle(folder))}),
+        agent=Program(client, {**triage.variables, "SSL_CERT_FILE": str(bundle(folder, TRIAGE))}),
         impostor=Program(client, {**impostor.variables, "SSL_CERT_FILE": str(public_root(folder))}),
+        desk=Desk(issuer, code, paste, helping.result(), helpdesk, portal, serving.result(), secret),
         neighbour=Program(client, {"SSL_CERT_FILE": str(public_root(folder))}),
     )
 
@@ -203,18 +239,36 @@ class _Opening:
 
     async def _sidecar(self, role: Role, sources: Sources) -> Sidecar:
         sidecar = await Sidecar.start(self._parts, role, self._folder, sources)
-        does = "HTTP proxy of its agent" if role.forward else "mutual TLS in front of its server"
-        port = role.forward or role.inbound
+        does = "mutual TLS in front of its server" if role.inbound else "HTTP proxy of its agent"
+        if role.inbound and role.forward:
+            does = "both, for an agent that others call"
+        port = role.inbound or role.forward
         self._started(f"sidecar of {role.workload.name}: {does}, 127.0.0.1:{port}, /readyz answers 200")
         return sidecar
 
-    async def notes(self, port: int) -> None:
+    async def notes(self, port: int) -> Part:
         hosts = [
             option for host in (NOTES_HOST, SPARE_HOST) for option in ("--host-header", f"{host}:{PORT}")
         ]
         part = await self._parts.start("notes", "cli.demo.notes", "--port", str(port), *hosts)
         await part.find(lambda record: record.get("event") == "ready")
         self._started(f"MCP server notes, of the mcp SDK: plain HTTP, 127.0.0.1:{port}")
+        return part
+
+    async def outside(self, ports: Ports) -> tuple[Issuer, Witness, Witness]:
+        """Whom the helpdesk's sidecar asks for tokens, and two services that see what is sent to them."""
+        issuer, code, paste = Issuer(), Witness(), Witness()
+        for one, port in ((issuer, ports.login), (code, ports.code), (paste, ports.paste)):
+            await serve(self._parts, one.application(), self._folder, port)
+        self._started(f"stand-in for an authorization server, {LOGIN_HOST}: HTTPS, 127.0.0.1:{ports.login}")
+        return issuer, code, paste
+
+    async def helpdesk(self, ports: Ports) -> Part:
+        proxy = proxy_variables(ports.helpdesk_proxy)
+        trust = {"SSL_CERT_FILE": str(bundle(self._folder, HELPDESK))}
+        part = await start_agent(self._parts, ports.helpdesk, {**proxy, **trust})
+        self._started(f"agent helpdesk, of the mcp SDK: plain HTTP, 127.0.0.1:{ports.helpdesk}")
+        return part
 
     async def public(self, port: int) -> None:
         options = [

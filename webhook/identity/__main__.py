@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from mesh.identity.bundle_document import write_jwks
 from mesh.identity.errors import SpiffeIdInvalid
 from mesh.identity.spiffe_id import SpiffeId, parse_trust_domain
 from webhook.identity.registry import SVID_LIFETIME, Registry, rotate_for_ever
@@ -70,6 +71,8 @@ def _ready(registry: Registry, workloads: Workloads) -> dict[str, object]:
         "event": "ready",
         "trustDomain": registry.trust_domain,
         "workloads": {str(spiffe_id): f"unix://{path}" for spiffe_id, path in workloads},
+        # For who verifies JWT-SVIDs without being a workload: an authorization server.
+        "jwtKeys": json.loads(write_jwks({key.key_id: key.public for key in registry.jwt_keys})),
     }
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from cli.demo.cast import PUBLIC_HOST
+from cli.demo.cast import HELPDESK, TRIAGE
 from cli.demo.certificates import (
+    PUBLIC_NAMES,
     Certificate,
     make_public,
     public_certificate,
@@ -29,10 +30,11 @@ def test_the_public_server_gets_a_certificate_of_an_authority_of_its_own(tmp_pat
     root = Certificate.read(public_root(tmp_path).read_text(encoding="ascii"))
     assert found is not None
     assert root is not None
-    assert found.names == (PUBLIC_HOST, "127.0.0.1")
+    assert found.names == PUBLIC_NAMES
     assert found.issuer == root.subject
     assert (found.limited_to, root.limited_to) == (None, None)
-    assert trust_folder(tmp_path).is_dir()
+    assert trust_folder(tmp_path, TRIAGE).is_dir()
+    assert trust_folder(tmp_path, HELPDESK).is_dir()
 
 
 def test_what_an_authority_is_limited_to_is_read() -> None:

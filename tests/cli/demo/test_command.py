@@ -56,7 +56,12 @@ def test_every_statement_of_the_demo_holds(tmp_path: Path) -> None:
         "✓ The agent's session went on calling all the while, and no call failed",
         "✓ The certificate that the agent's program saw and believed is its sidecar's, for that host only",
         "✓ The same URL is refused where no document declares it: the impostor gets no connection",
-        "statements held, in",
+        "✓ With one they do; in its place the agent gets a handle of 47 characters",
+        "aud=https://notes.example.com sub=alice act=spiffe://demo.outrider/ns/desk/sa/helpdesk",
+        "✓ Another user's request carries that user, and the first one's again the first",
+        "✓ In the agent's environment is a placeholder; the service that it is for got the secret",
+        "✓ None of these tokens, nor the secret, stands in what the agent or a sidecar wrote",
+        "All 55 statements held, in",
         "outrider inject -f",
     ):
         assert sentence in told
@@ -88,6 +93,16 @@ async def test_a_host_that_policy_does_not_declare_is_not_looked_into(tmp_path: 
     assert "✗ notes.example.com has four tools; the agent, over HTTPS, sees the two" in told
     assert "ProxyError('403 Forbidden')" in told
     assert "✗ The certificate that the agent's program saw and believed is its sidecar's" in told
+
+
+async def test_an_agent_without_an_exchange_turns_the_demo_red(tmp_path: Path) -> None:
+    text = policies()["helpdesk"]
+    begins, ends = text.index("  credential:\n    exchange"), text.index("---\n")
+    shown, output = screen()
+    assert await play(shown, tmp_path, {**policies(), "helpdesk": text[:begins] + text[ends:]}) == NOT_HELD
+    told = flat(output.getvalue())
+    assert "✗ The server saw a token for it alone" in told
+    assert "✗ It is the one that the authorization server made" in told
 
 
 async def test_a_sidecar_that_does_not_start_is_shown_with_its_words(

@@ -8,10 +8,16 @@ import pytest
 import yaml
 
 from cli.demo.cast import (
+    CODE_HOST,
     FAKE_NOTES,
+    HELPDESK,
+    HELPDESK_AUDIENCE,
     IMPOSTOR,
+    ISSUER,
     NOTES,
+    NOTES_AUDIENCE,
     NOTES_HOST,
+    PASTE_HOST,
     PORT,
     PUBLIC_HOST,
     PUBLIC_PORT,
@@ -22,9 +28,11 @@ from cli.demo.cast import (
     Workload,
 )
 from cli.demo.documents import misspelt, pod, policies, policy_file, without, write_pods, write_policies
+from cli.demo.helpdesk import VARIABLE
 from cli.demo.judgements import EVERY_TOOL
 from cli.demo.tls_judgements import PUBLIC_GRANTED
 from mesh.policy.compile import compile_policy
+from mesh.policy.credentials import Exchange, Hidden
 from mesh.policy.documents import TlsMode
 from mesh.policy.errors import PolicyInvalid
 from mesh.policy.load import load_texts
@@ -59,7 +67,7 @@ def test_the_agent_may_only_read_at_the_public_server_which_it_alone_declares() 
         if policy.decide(Principal(TRIAGE.spiffe_id), backend, "tools/call", tool).allowed
     ]
     assert tuple(allowed) == PUBLIC_GRANTED
-    for other in (NOTES, IMPOSTOR, FAKE_NOTES):
+    for other in set(WORKLOADS) - {TRIAGE}:
         assert not compiled(other).route(PUBLIC_HOST, PUBLIC_PORT, "/mcp").host_declared
 
 
@@ -75,7 +83,7 @@ def test_the_unknown_host_is_declared_nowhere() -> None:
     assert compiled(TRIAGE).egress(UNKNOWN_HOST, PORT, "/mcp").reason is Reason.EGRESS_DENIED
 
 
-def test_the_server_lets_the_agent_in_and_nobody_else() -> None:
+def test_the_server_lets_the_agents_in_and_nobody_else() -> None:
     policy = compiled(NOTES)
     decisions = {
         workload.name: policy.decide(
@@ -83,7 +91,8 @@ def test_the_server_lets_the_agent_in_and_nobody_else() -> None:
         ).reason
         for workload in WORKLOADS
     }
-    assert decisions.pop(TRIAGE.name) is Reason.ALLOWED_BASE_PROTOCOL
+    for agent in (TRIAGE, HELPDESK):
+        assert decisions.pop(agent.name) is Reason.ALLOWED_BASE_PROTOCOL
     assert set(decisions.values()) == {Reason.PEER_NOT_ALLOWED}
 
 
@@ -106,6 +115,25 @@ def test_a_tool_is_taken_out_of_the_agents_policy_and_a_slip_put_in() -> None:
     assert asked == {tool: tool in ("list_notes", "read_note") for tool in EVERY_TOOL}
     with pytest.raises(PolicyInvalid, match="tolls"):
         load_texts([("a", misspelt(less))])
+
+
+def test_the_helpdesk_takes_tokens_of_the_issuer_and_has_others_made_for_the_server() -> None:
+    policy = compiled(HELPDESK)
+    assert policy.users is not None
+    assert [(one.issuer, one.audiences) for one in policy.users.issuers] == [(ISSUER, (HELPDESK_AUDIENCE,))]
+    notes = policy.route(NOTES_HOST, PORT, "/mcp").backend
+    assert notes is not None
+    assert isinstance(notes.credential, Exchange)
+    assert (notes.credential.server.issuer, notes.credential.audience) == (ISSUER, NOTES_AUDIENCE)
+
+
+def test_the_hidden_secret_is_for_one_of_two_services() -> None:
+    policy = compiled(HELPDESK)
+    code, paste = (policy.route(host, PUBLIC_PORT, "/fixes").backend for host in (CODE_HOST, PASTE_HOST))
+    assert code is not None
+    assert paste is not None
+    assert code.credential == Hidden((VARIABLE,))
+    assert paste.credential is None
 
 
 def test_the_pod_knows_nothing_of_outrider() -> None:
