@@ -13,6 +13,7 @@ import asyncio
 import cProfile
 import json
 import pstats
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from functools import partial
 from typing import Any
 
 from bench import payloads
+from bench.credentialed import ALICE, KINDS, desk, with_credential
 from bench.proxies.base import AUTHORITY, absolute_form
 from bench.proxies.outrider import documents
 from mesh.policy.compile import compile_policy
@@ -47,7 +49,10 @@ CASES = {
     "call": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
     "call-10k": (payloads.CALL_PATH, payloads.tools_call(10 * 1024), payloads.call_answer()),
     "list": (payloads.LIST_PATH, payloads.tools_list(), payloads.list_answer()),
+    "call-token": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
+    "call-user": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
 }
+"""The last two: with a kept token of the agent's own, and with one for the user whose handle it forwards."""
 
 
 class Collected:
@@ -111,18 +116,24 @@ class Path:
             self.to_backend.written.clear()
 
 
-async def join(request: bytes, answer: bytes, decisions: str) -> Path:
-    """Compose the data path as the sidecar does, and pass a first request to connect the backend."""
+async def join(request: bytes, answer: bytes, decisions: str, kind: str = "") -> tuple[Path, bytes]:
+    """Compose the data path as the sidecar does, and pass a first request to connect the backend.
+
+    `kind` of credential, if any. Gives also the request as the agent sends it, with its handle.
+    """
     policies = "\n---\n".join(map(json.dumps, documents(tls_out=False)))
     clock, limits, metrics, dialer = asyncio.get_running_loop().time, Limits(), Metrics(), Dialer()
     ticker = Ticker(1.0, clock)
-    recorder = Recorder(metrics, Log(sys.stderr.fileno()), agent="agents/triage", decisions=decisions)  # type: ignore[arg-type]
+    log, pool = Log(sys.stderr.fileno()), Pool(dialer, limits, ticker, clock)
+    recorder = Recorder(metrics, log, agent="agents/triage", decisions=decisions)  # type: ignore[arg-type]
+    loaded = load_texts([("policies.yaml", policies)])
+    if kind:
+        loaded = with_credential(loaded, kind)
     pipeline = Pipeline(
-        compile_policy(
-            load_texts([("policies.yaml", policies)]), labels={"app": "triage"}, namespace="agents"
-        ),
+        compile_policy(loaded, labels={"app": "triage"}, namespace="agents"),
         limits=limits,
-        pool=Pool(dialer, limits, ticker, clock),
+        pool=pool,
+        desk=desk(pool, metrics, log),
         dialer=dialer,
         recorder=recorder,
         clock=clock,
@@ -134,8 +145,13 @@ async def join(request: bytes, answer: bytes, decisions: str) -> Path:
         Collected(),
     )
     client.connection_made(to_client)
+    if kind == "user" and pipeline.departure.desk is not None:
+        field = b"authorization: Bearer %b\r\n" % pipeline.departure.desk.handles.give(ALICE)
+        # Without a session, of which there would have to be one for each user.
+        request = re.sub(rb"(?i)mcp-session-id: [^\r]*\r\n", b"", request)
+        request = request.replace(b"\r\n", b"\r\n" + field, 1)
     client.data_received(request)
-    for _ in range(10):  # the pool connects in a task
+    for _ in range(50):  # the pool connects in a task, and tokens are minted in one
         await asyncio.sleep(0)
     if not dialer.connected:
         raise RuntimeError(f"the sidecar refuses: {to_client.written!r}")
@@ -143,14 +159,15 @@ async def join(request: bytes, answer: bytes, decisions: str) -> Path:
     backend.data_received(answer)
     if b'"result"' not in b"".join(to_client.written):
         raise RuntimeError(f"the sidecar refuses: {to_client.written!r}")
-    return Path(client, to_client, backend, to_backend)
+    return Path(client, to_client, backend, to_backend), request
 
 
 async def measure(case: str, seconds: float, decisions: str, profile: int) -> str:
     """User CPU of one case in microseconds a request, and where it goes when `profile` lines are wanted."""
     where, body, answer = CASES[case]
     request = payloads.http_request(absolute_form(where), AUTHORITY, body)
-    path = await join(request, ANSWER_HEAD % (0, len(answer)) + answer, decisions)
+    kind = case.removeprefix("call-") if case.removeprefix("call-") in KINDS else ""
+    path, request = await join(request, ANSWER_HEAD % (0, len(answer)) + answer, decisions, kind)
     times: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from mesh.protocol.http1.heads import Headers
 from mesh.reasons import Reason
 
+_OF_ITSELF = frozenset({b"authorization", b"cookie"})
+"""A session of its own at a server where we speak for it is none of the agent's business."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
@@ -19,6 +22,15 @@ class Issued:
     secrets: tuple[bytes, ...] = field(repr=False)
     expires: float = float("inf")
     scopes: frozenset[str] = frozenset()
+    replaced: frozenset[bytes] = field(init=False, repr=False, compare=False)
+    """Names of fields that the agent does not fill in: these, and what else it could say of itself."""
+    lines: bytes = field(init=False, repr=False, compare=False)
+    """The fields as they leave, made once for many requests. Whoever made them has seen to it that no line breaks
+    are in them."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "replaced", _OF_ITSELF.union(name for name, _ in self.fields))
+        object.__setattr__(self, "lines", b"".join(b"%b: %b\r\n" % one for one in self.fields))
 
 
 class CredentialRefused(Exception):

@@ -22,8 +22,9 @@ from mesh.policy.documents import Backend
 from mesh.reasons import Reason
 from sidecar.credentials.fetch import Fetcher
 from sidecar.credentials.issued import CredentialRefused, Issued
-from sidecar.credentials.mint import client_credentials, exchange, id_jag, jwt_bearer, svid
+from sidecar.credentials.mint import client_credentials, exchange, id_jag, svid
 from sidecar.credentials.mint.github_app import GithubApps
+from sidecar.credentials.mint.jwt_bearer import JwtBearers
 from sidecar.credentials.mint.token_endpoint import Metadata, Parts, Proofs
 from sidecar.credentials.mint.vault import Vaults
 from sidecar.credentials.secret_files import SecretFiles
@@ -64,7 +65,7 @@ class Kinds:
         self._mints: dict[type, Mint] = {
             Exchange: exchange.mint,
             ClientCredentials: client_credentials.mint,
-            JwtBearer: jwt_bearer.mint,
+            JwtBearer: JwtBearers(secrets).mint,
             IdJag: id_jag.mint,
             SvidToken: svid.mint,
             GithubApp: GithubApps(secrets).mint,

@@ -107,6 +107,9 @@ class KnownRoutes:
 
 
 def _may_announce(plan: Plan, target: Backend) -> bool:
-    """Whether a stream may say where a Backend's messages go. Where we give that Backend a credential, no stream but
-    its own may: any other path of the host could have the credential brought to a place of its choice."""
+    """Whether a stream may say where a Backend's messages go.
+
+    Where we give that Backend a credential, no stream but its own may: any other path of the host could have the
+    credential brought to a place of its choice.
+    """
     return target.credential is None or plan.routed.target is target

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from mesh.protocol.http1.heads import CHUNKED, Headers
 from mesh.protocol.http1.lines import LeavingLines
 from mesh.protocol.http1.write import end_to_end
@@ -19,9 +17,6 @@ _INSPECTED = _SNIFFED | {b"content-type"}
 
 _SPOOFABLE = frozenset({b"x-forwarded-client-cert"})
 """Headers by which applications learn the peer's identity; a peer must not set them itself."""
-
-_GIVEN_BY_US = frozenset({b"authorization", b"cookie"})
-"""What the agent says of itself, where we say it: a session of its own there is none of its business."""
 
 _DROPPED = {
     Treatment.HTTP: _REPLACED,
@@ -98,15 +93,10 @@ def outgoing(plan: Plan, headers: Headers, body_length: int, path: bytes | None 
 
 
 def _given(plan: Plan) -> tuple[frozenset[bytes], bytes]:
-    """Names of fields that the agent does not fill in, and the lines with what we put there.
-
-    A credential holds no line break: whoever made it has seen to that.
-    """
+    """Names of fields that the agent does not fill in, and the lines with what we put there."""
     names, lines = _NOTHING, b""
     if plan.issued is not None:
-        fields = plan.issued.fields
-        names = _names(tuple([name for name, _ in fields]))
-        lines = b"".join([b"%b: %b\r\n" % field for field in fields])
+        names, lines = plan.issued.replaced, plan.issued.lines
         if plan.treatment is Treatment.HTTP:
             # What streams through is searched for what was put in, too.
             names |= _CODING
@@ -119,11 +109,6 @@ def _given(plan: Plan) -> tuple[frozenset[bytes], bytes]:
 
 _SESSION = frozenset({b"mcp-session-id"})
 _CODING = frozenset({b"accept-encoding"})
-
-
-@lru_cache(maxsize=64)
-def _names(fields: tuple[bytes, ...]) -> frozenset[bytes]:
-    return _GIVEN_BY_US.union(fields)
 
 
 def _lines(key: _Key) -> LeavingLines:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from sidecar.proxy.pipeline import Pipeline
 
 _NO_GRANTS = Grants()
+_HOLDS_NONE = "holds no handle"
+_MAY_HOLD_HANDLES = frozenset({b"authorization", b"proxy-authorization"})
+"""In these one may stand within base64."""
 
 
 class Owners:
@@ -51,7 +54,13 @@ class Owners:
 
     def claim(self, head: RequestHead, routed: Routed) -> tuple[RequestHead, Verified | TokenRefused | None]:
         """The head without handles, and what they stand for. Several that differ are nobody's."""
-        carrying = [field for field in head.headers if _may_hold_handle(field)]
+        if _HOLDS_NONE in head.memo:
+            return head, None
+        carrying = [field for field in head.headers if PREFIX in field[1] or field[0] in _MAY_HOLD_HANDLES]
+        if not carrying:
+            # Heads without credentials are shared between requests, and what they hold is found out once.
+            head.memo[_HOLDS_NONE] = True
+            return head, None
         found = [handle for _, value in carrying for handle in handles_in(value)]
         if not found:
             return head, self._brought(head)
@@ -207,7 +216,3 @@ def _backend(plan: Plan) -> Backend:
 def _differ(one: User, other: User) -> bool:
     """Whether they are two, whatever their tokens allow."""
     return (one.issuer, one.subject) != (other.issuer, other.subject)
-
-
-def _may_hold_handle(field: tuple[bytes, bytes]) -> bool:
-    return PREFIX in field[1] or field[0] in (b"authorization", b"proxy-authorization")

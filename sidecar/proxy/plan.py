@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mesh.policy.credentials import Credential, Hidden
 from mesh.policy.decision import Decision, ExternalCheck, Inbound, RequestContext
@@ -96,8 +96,7 @@ class Held:
     is_batch: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Owing:
+class Owing(NamedTuple):
     """A request that was decided, as it would leave, but for a credential that has to be obtained first.
 
     `body` is None where it streams.
