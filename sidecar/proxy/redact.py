@@ -11,16 +11,11 @@ as they are whole.
 
 from __future__ import annotations
 
-import base64
-import html
-import json
-import re
-from collections.abc import Iterator, Mapping
-from urllib.parse import quote, quote_plus
+from collections.abc import Callable, Iterator, Mapping
 
 from mesh.protocol.http1.heads import Headers
-from sidecar.hidden.inside_base64 import looks, url_alphabet
 from sidecar.hidden.secrets import Grants
+from sidecar.proxy.spellings import Spelled, SpelledBefore, spelled
 
 LEAST_BYTES = 8
 """Shorter secrets stay: what has a few characters is in any text, which would be garbled."""
@@ -28,12 +23,12 @@ LEAST_BYTES = 8
 CREDENTIAL = b"[outrider:credential]"
 """What stands in the place of a credential that the agent has no placeholder for."""
 
-# What encoders leave as it is beside letters, digits and `_.-~`.
-_SAFE = ("", "/", "!'()*", "!$&'()*+,;=:@", "!$&'()*+,;=:@/")
-_CODE = re.compile(r"%[0-9A-F]{2}")
-# Characters that some encoders of JSON escape though they need not.
-_HTML_IN_JSON = "<>&"
-_MORE_IN_JSON = "<>&+'`"
+BEGINNING = 32
+"""Bytes by which a spelling is looked for at the end of what has arrived."""
+
+MOST_TRIED = 16
+"""Places that are compared in full. After them a place that only begins like a secret is held back as well, so
+that who fills a stream with beginnings of secrets makes it late, and not the sidecar slow."""
 
 
 class Redactor:
@@ -42,19 +37,28 @@ class Redactor:
     One is shared by all answers of a Backend as long as its secrets stay the same.
     """
 
-    __slots__ = ("_inside", "_longest", "_spellings", "_stands")
+    __slots__ = ("_beginnings", "_inside", "_probes", "_spellings", "_stands")
 
-    def __init__(self, replacements: Mapping[bytes, bytes]) -> None:
+    def __init__(
+        self, replacements: Mapping[bytes, bytes], spell: Callable[[bytes], Spelled] = spelled
+    ) -> None:
         """`replacements`: by secret what stands in its place, which holds no part of another secret."""
         stands: dict[bytes, bytes] = {}
+        self._inside: frozenset[int] = frozenset()
         for secret, replacement in replacements.items():
             if len(secret) >= LEAST_BYTES:
-                for spelling in _spellings(secret):
+                spellings, inside = spell(secret)
+                self._inside |= inside
+                for spelling in spellings:
                     stands.setdefault(spelling, replacement)
         self._stands = stands
         self._spellings = sorted(stands, key=len, reverse=True)
-        self._inside = frozenset(b"".join(spelling[:-1] for spelling in stands))
-        self._longest = len(self._spellings[0]) if stands else 0
+        beginnings: dict[bytes, list[bytes]] = {}
+        for spelling in self._spellings:
+            beginnings.setdefault(spelling[:BEGINNING], []).append(spelling)
+        self._beginnings = list(beginnings.items())
+        # Tokens of one issuer begin alike: many users' are looked for by that, and one user's as it is.
+        self._probes = [(begins if len(alike) > 1 else alike[0], alike) for begins, alike in self._beginnings]
 
     def __bool__(self) -> bool:
         return bool(self._spellings)
@@ -100,8 +104,8 @@ class Redactor:
         return b"".join(passed), data[held:]
 
     def _found(self, data: bytes) -> bool:
-        for spelling in self._spellings:  # noqa: SIM110 - a generator would take twice as long
-            if spelling in data:
+        for probe, alike in self._probes:
+            if probe in data and (len(alike) == 1 or any(spelling in data for spelling in alike)):
                 return True
         return False
 
@@ -127,18 +131,33 @@ class Redactor:
                 next_ones[spelling] = again
 
     def _held_from(self, data: bytes, start: int) -> int:
-        """The first place from `start` on where `data` ends within a secret; its length where there is none."""
+        """A place from `start` on before which `data` does not end within a secret; its length where it does not
+        at all. It is the first where it does, unless more than MOST_TRIED places look like it."""
         held = len(data)
         if not data or data[-1] not in self._inside:
             return held  # as for most: a line, an event or an object has ended
-        start = max(start, held - self._longest + 1)
-        for spelling in self._spellings:
-            place = data.find(spelling[:1], max(start, len(data) - len(spelling) + 1), held)
-            while place >= 0 and not spelling.startswith(data[place:]):
-                place = data.find(spelling[:1], place + 1, held)
-            if place >= 0:
-                held = place
+        for begins, alike in self._beginnings:
+            held = min(held, _begun(data, start, begins, alike))
         return held
+
+
+def _begun(data: bytes, start: int, begins: bytes, alike: list[bytes]) -> int:
+    """`_held_from` for spellings that all begin so, the longest first."""
+    size, known = len(data), len(begins)
+    place = data.find(begins, max(start, size - len(alike[0]) + 1))
+    tried = 0
+    while place >= 0:
+        end = memoryview(data)[place:]
+        if tried == MOST_TRIED or any(len(one) > len(end) and one.startswith(end) for one in alike):
+            return place
+        tried += 1
+        place = data.find(begins, place + 1)
+    # What is left is shorter than the beginning.
+    first = begins[:1]
+    place = data.find(first, max(start, size - known + 1))
+    while place >= 0 and not begins.startswith(data[place:]):
+        place = data.find(first, place + 1)
+    return place if place >= 0 else size
 
 
 class RedactedStream:
@@ -149,6 +168,10 @@ class RedactedStream:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._held = b""
+
+    def use(self, redactor: Redactor) -> None:
+        """Look for other secrets from now on, also in what is held."""
+        self._redactor = redactor
 
     def feed(self, data: bytes) -> bytes:
         """What may pass now: all of it, unless its end looks like the beginning of a secret."""
@@ -161,64 +184,26 @@ class RedactedStream:
         return self._redactor.apply(held)
 
 
-def _spellings(secret: bytes) -> Iterator[bytes]:
-    """How servers write a secret. Most have no character that anybody escapes, and few spellings."""
-    yield secret
-    yield from _in_base64(secret)
-    for safe in _SAFE:
-        yield from _both_cases(quote(secret, safe=safe))
-    yield from _both_cases(quote_plus(secret))
-    try:
-        text = secret.decode()
-    except UnicodeDecodeError:
-        return
-    yield from _in_json(text)
-    for quotes in (False, True):
-        escaped = html.escape(text, quote=quotes)
-        yield from (escaped.encode(), escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;").encode())
-
-
-def _in_base64(secret: bytes) -> Iterator[bytes]:
-    for encoded in (base64.b64encode(secret), *looks(secret)):
-        yield from (encoded, url_alphabet(encoded))
-
-
-def _both_cases(encoded: str) -> Iterator[bytes]:
-    yield encoded.encode()
-    yield _CODE.sub(lambda code: code[0].lower(), encoded).encode()
-
-
-def _in_json(text: str) -> Iterator[bytes]:
-    for ascii_only in (False, True):
-        plain = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
-        for also in ("", _HTML_IN_JSON, _MORE_IN_JSON):
-            for digits in ("%04x", "%04X"):
-                one = plain.replace('\\"', "\\u" + digits % 0x22) if also == _MORE_IN_JSON else plain
-                for character in also:
-                    one = one.replace(character, "\\u" + digits % ord(character))
-                yield from (one.encode(), one.replace("/", "\\/").encode())
-
-
 class Redactors:
     """Those of the secrets in use, each made once; the one that was not asked for the longest gives way."""
 
-    __slots__ = ("_limit", "_made")
+    __slots__ = ("_limit", "_made", "_spell")
 
-    def __init__(self, limit: int = 256) -> None:
+    def __init__(self, limit: int = 64) -> None:
         self._limit = limit
+        self._spell = SpelledBefore()
         self._made: dict[tuple[int, tuple[bytes, ...]], tuple[Grants, Redactor]] = {}
 
     def of(self, grants: Grants, minted: tuple[bytes, ...] = ()) -> Redactor:
         """For answers of a Backend that got these: hidden secrets, and credentials without a placeholder."""
         key = (id(grants), minted)
         # The grants are kept, so that no other object has their id meanwhile.
-        made = self._made.pop(key, None) or (grants, _redactor(grants, minted))
+        made = self._made.pop(key, None) or (grants, self._redactor(grants, minted))
         self._made[key] = made
         if len(self._made) > self._limit:
             del self._made[next(iter(self._made))]
         return made[1]
 
-
-def _redactor(grants: Grants, minted: tuple[bytes, ...]) -> Redactor:
-    hidden = {secret: fake for fake, secret in grants.secrets.items() if secret is not None}
-    return Redactor({**dict.fromkeys(minted, CREDENTIAL), **hidden})
+    def _redactor(self, grants: Grants, minted: tuple[bytes, ...]) -> Redactor:
+        hidden = {secret: fake for fake, secret in grants.secrets.items() if secret is not None}
+        return Redactor({**dict.fromkeys(minted, CREDENTIAL), **hidden}, self._spell)

@@ -6,7 +6,9 @@ import base64
 import html
 import itertools
 import json
+import random
 import re
+import sys
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from sidecar.hidden.secrets import Grants
 from sidecar.proxy.redact import CREDENTIAL, LEAST_BYTES, Redactor, Redactors
+from sidecar.proxy.spellings import SpelledBefore, spelled
 
 FAKE = b"outrider-hidden-0123456789abcdef0123456789abcdef"
 SECRET = b"s3cr\"t/+&<'>= \xc3\xa9\\%x"
@@ -202,3 +205,82 @@ def test_a_redactor_is_made_once_for_the_same_secrets_and_a_few_are_kept() -> No
     redactors.of(one, (b"minted-token",))
     redactors.of(one, (b"minted-other",))
     assert redactors.of(one) is not first
+
+
+def calls_of(work) -> int:
+    """How many functions of C were called; what is counted takes no longer on a busy machine."""
+    counted = 0
+
+    def count(frame, event, argument) -> None:
+        nonlocal counted
+        counted += event == "c_call"
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return counted
+
+
+@pytest.mark.parametrize("size", [1_000, 16_000, 60_000])
+@pytest.mark.parametrize("filled", ["first characters", "beginnings", "halves", "one character"])
+def test_a_stream_full_of_beginnings_of_a_secret_takes_few_looks(size, filled) -> None:
+    secret = b"a" * size
+    if filled != "one character":
+        secret = b"e" + base64.b64encode(random.Random(7).randbytes(size))[: size - 1]
+    redactor = Redactor({secret: FAKE})
+    data = {
+        "first characters": b"e" * 65_536,
+        "beginnings": secret[:40] * (65_536 // 40),
+        "halves": secret[: size // 2] * (131_072 // size),
+        "one character": b"a" * (size // 3) + b"b" + b"a" * (size - 1),
+    }[filled]
+    stream = redactor.stream()
+    assert calls_of(lambda: stream.feed(data)) < 2_000
+    passed = stream.feed(b"\n")
+    assert passed.endswith(b"\n")
+
+
+@given(st.data(), st.integers(1, 3))
+def test_a_stream_of_beginnings_equals_the_whole_however_it_is_divided(data, alphabet) -> None:
+    letters = st.sampled_from("abc"[:alphabet])
+    secret = data.draw(st.text(letters, min_size=33, max_size=90)).encode()
+    other = secret[: data.draw(st.integers(8, 33))] + b"x" * data.draw(st.integers(0, 40))
+    redactor = Redactor({secret: b"[1]", other: b"[2]"})
+    parts = st.sampled_from([secret, other, b"x", b"\n"]) | st.integers(1, 90).map(lambda size: secret[:size])
+    text = b"".join(data.draw(st.lists(parts, max_size=40)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
+    stream = redactor.stream()
+    pieces = [stream.feed(text[begin:end]) for begin, end in itertools.pairwise([0, *cuts, len(text)])]
+    assert b"".join(pieces) + stream.end() == redactor.apply(text)
+
+
+def test_tokens_that_begin_alike_are_all_found() -> None:
+    tokens = [base64.urlsafe_b64encode(b'{"alg":"ES256","kid":"two","typ":"JWT"}%d' % n) for n in range(64)]
+    redactor = Redactor(dict.fromkeys(tokens, CREDENTIAL))
+    for token in tokens:
+        assert redactor.apply(b"x" + token + b"y") == b"x" + CREDENTIAL + b"y"
+        stream = redactor.stream()
+        assert stream.feed(token[:40]) == b""
+        assert stream.feed(token[40:]) + stream.end() == CREDENTIAL
+    beginning = tokens[0][:36]
+    assert redactor.apply(beginning) is beginning
+    assert calls_of(lambda: redactor.apply(b"nothing" * 100)) < 10
+
+
+def test_a_stream_may_be_given_other_secrets_meanwhile() -> None:
+    stream = Redactor({TOKEN: FAKE}).stream()
+    assert stream.feed(TOKEN[:9]) == b""
+    stream.use(Redactor({TOKEN: FAKE, b"minted-token": CREDENTIAL}))
+    assert stream.feed(TOKEN[9:] + b" minted-token ") == FAKE + b" " + CREDENTIAL + b" "
+
+
+def test_spellings_are_made_once_for_secrets_that_stay() -> None:
+    spell = SpelledBefore(limit=2)
+    first = spell(TOKEN)
+    spell(SECRET)
+    assert spell(TOKEN) is first
+    spell(b"another secret")
+    assert spell(TOKEN) is first
+    assert spell(SECRET) == spelled(SECRET)
