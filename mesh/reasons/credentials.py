@@ -52,7 +52,7 @@ SENTENCES: Final = {
         "The request could belong to more than one user; forward the Authorization header of the inbound "
         "request."
     ),
-    "session_of_another": "The MCP session was begun for another user; begin a new one.",
+    "session_of_another": "The MCP session is not, or no longer, one that the agent began here; begin a new one.",
     "session_unavailable": (
         "The server did not begin an MCP session for this user, behind the one that it began for the agent."
     ),

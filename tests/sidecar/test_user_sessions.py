@@ -441,7 +441,7 @@ async def test_a_server_that_is_gone_when_a_session_ends_harms_nobody() -> None:
         await w.call("bob", session)
         w.server.broken = True
         assert await w.end(None, session) == 200
-        await until(lambda: len(w.server.told("DELETE")) == 2)
+        await until(lambda: len(w.server.told("DELETE")) >= 2)
         w.server.broken = False
         assert await w.begin("bob") == "session-3"
 
