@@ -223,6 +223,12 @@ BETWEEN: Final[dict[str, tuple[tuple[str, str], ...]]] = {
             "entra does not know the client method jwt-spiffe; write jwt-bearer",
         ),
     ),
+    "read_jwt_bearer": (
+        (
+            "!has(self.assertion) || !has(self.assertionAudience)",
+            "assertionAudience is the JWT-SVID's, and assertion takes its place; remove one of them",
+        ),
+    ),
 }
 """Rules between fields, by the object that has them: what must hold (CEL), and what is wrong where it does not."""
 

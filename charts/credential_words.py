@@ -25,8 +25,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     "read_credential": {
         "exchange": "The user's token is exchanged for one of this Backend (RFC 8693).",
         "clientCredentials": "A token for the agent itself (RFC 6749, section 4.4).",
-        "jwtBearer": "The agent's JWT-SVID is turned into a token (RFC 7523, section 2.1): workload "
-        "identity federation.",
+        "jwtBearer": "The agent's JWT-SVID, or a JWT of a Secret, is turned into a token (RFC 7523, section "
+        "2.1): workload identity federation.",
         "idJag": "Cross-app access: an identity assertion (ID-JAG) of the identity provider is turned into "
         "a token by the "
         "server's authorization server.",
@@ -55,6 +55,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     },
     "read_jwt_bearer": {
         **_SERVER,
+        "assertion": "The JWT, in a Secret. Absent: the agent's JWT-SVID.",
         "assertionAudience": "The audience of the JWT-SVID. Absent: the issuer, or the token endpoint.",
         **_ASKED,
         **_STEP_UP,

@@ -29,6 +29,8 @@ def secret_keys(credential: Credential) -> tuple[SecretKey, ...]:
             return (credential.secret,)
         case GithubApp():
             return (credential.key,)
+        case JwtBearer(assertion=SecretKey() as assertion):
+            return (assertion, *_proof(credential.server.client))
         case _:
             return tuple(chain.from_iterable(_proof(server.client) for server in token_servers(credential)))
 

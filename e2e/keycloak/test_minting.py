@@ -22,7 +22,9 @@ from mesh.policy.credentials import (
 )
 from mesh.reasons import Reason
 from sidecar.credentials.issued import CredentialRefused, Issued
-from sidecar.credentials.mint import client_credentials, exchange, jwt_bearer
+from sidecar.credentials.mint import client_credentials, exchange
+from sidecar.credentials.mint.jwt_bearer import JwtBearers
+from sidecar.credentials.secret_files import SecretFiles
 from sidecar.credentials.verified import Verified
 
 NOBODY = frozenset[str]()
@@ -103,7 +105,7 @@ async def test_a_jwt_svid_of_openid_connect_proves_the_agent(
 async def test_a_jwt_svid_is_the_grant_itself(keycloak: Keycloak, mesh: TrustDomain) -> None:
     config = JwtBearer(token_server(keycloak, ClientAuth(ClientMethod.JWT_BEARER)), scopes=("repo:read",))
     with credentials(keycloak, mesh, "batch") as own:
-        issued = await jwt_bearer.mint(config, None, NOBODY, parts=own.parts)
+        issued = await JwtBearers(SecretFiles(None)).mint(config, None, NOBODY, parts=own.parts)
     said = claims(bearer(issued))
     assert (said["azp"], said["aud"], said["scope"]) == ("batch", "mcp-github", "repo:read")
     assert said["sub"] == keycloak.admin("GET", "/users?username=batch-robot").json()[0]["id"]

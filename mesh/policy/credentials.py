@@ -113,9 +113,10 @@ class ClientCredentials:
 
 @dataclass(frozen=True, slots=True)
 class JwtBearer:
-    """Our JWT-SVID as the grant itself (RFC 7523, section 2.1): workload identity federation.
+    """A JWT as the grant itself (RFC 7523, section 2.1): workload identity federation.
 
-    `assertion_audience` None: the issuer, or the token endpoint. `server.client` may be of method none.
+    `assertion`: the JWT that a Secret holds; None: our JWT-SVID, for `assertion_audience`, or where that is None
+    for the issuer, or the token endpoint. `server.client` may be of method none.
     """
 
     server: TokenServer
@@ -123,6 +124,7 @@ class JwtBearer:
     resource: str | None = None
     scopes: tuple[str, ...] = ()
     step_up: tuple[str, ...] = ()
+    assertion: SecretKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

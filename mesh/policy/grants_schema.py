@@ -19,6 +19,7 @@ from mesh.policy.fields import INVALID, Field, Invalid, Place, boolean, choice, 
 from mesh.policy.oauth_schema import (
     SERVER_FIELDS,
     read_scopes,
+    read_secret_key,
     read_server,
     read_url,
     read_word,
@@ -48,6 +49,7 @@ CLIENT_CREDENTIALS_FIELDS = {
 }
 JWT_BEARER_FIELDS = {
     **SERVER_FIELDS,
+    "assertion": Field(read_secret_key),
     "assertionAudience": Field(read_word),
     "resource": Field(read_url),
     "scopes": Field(read_scopes, default=()),
@@ -72,6 +74,10 @@ _ENTRA = {
     "resource": "Entra's on-behalf-of flow knows no resource; its scopes name it: api://APP/.default",
     "audience": "Entra's on-behalf-of flow knows no audience; its scopes name it: api://APP/.default",
 }
+_TWO_ASSERTIONS = (
+    "assertionAudience",
+    "it is the JWT-SVID's, and assertion takes its place with a JWT whose audience is settled; remove one of them",
+)
 
 
 def read_exchange(node: Node, place: Place) -> Exchange | Invalid:
@@ -149,10 +155,16 @@ def read_jwt_bearer(node: Node, place: Place) -> JwtBearer | Invalid:
     if values is None:
         return INVALID
     server = server_of(values, node, place)
-    if isinstance(server, Invalid) or not sound(values):
+    faults = [] if None in (values["assertion"], values["assertionAudience"]) else [_TWO_ASSERTIONS]
+    if not _reported(faults, node, place) or isinstance(server, Invalid) or not sound(values):
         return INVALID
     return JwtBearer(
-        server, values["assertionAudience"], values["resource"], values["scopes"], values["stepUp"]
+        server,
+        values["assertionAudience"],
+        values["resource"],
+        values["scopes"],
+        values["stepUp"],
+        values["assertion"],
     )
 
 

@@ -13,19 +13,31 @@ from mesh.identity.jws import read_jws
 from mesh.policy import load_texts
 from mesh.policy.credentials import ClientCredentials, Credential, Exchange, IdJag, JwtBearer, SecretKey
 from mesh.protocol.oauth.likely_causes import likely_cause
-from sidecar.credentials.mint import client_credentials, exchange, id_jag, jwt_bearer
+from sidecar.credentials.mint import client_credentials, exchange, id_jag
+from sidecar.credentials.mint.jwt_bearer import JwtBearers
 from sidecar.credentials.mint.token_endpoint import Parts
-from tests.support.token_endpoint import ALICE, ME, USERS_TOKEN, FakeFetch, answer, given, parts
+from tests.support.token_endpoint import (
+    ALICE,
+    ME,
+    USERS_TOKEN,
+    FakeFetch,
+    FakeSecrets,
+    answer,
+    given,
+    parts,
+)
 
 TEXT = (Path(__file__).parents[2] / "docs" / "credentials-providers.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(yaml|text)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 NONE: frozenset[str] = frozenset()
+PLATFORMS_TOKEN = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJwb2QifQ."
 KEY = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 SECRETS = {
     SecretKey("idp", "key.pem"): KEY,
     SecretKey("idp", "key.json"): KEY,
     SecretKey("idp", "client-secret"): b"password",
     SecretKey("notes", "client-secret"): b"password",
+    SecretKey("workload", "token"): PLATFORMS_TOKEN.encode(),
 }
 
 
@@ -58,16 +70,21 @@ async def minted(credential: Credential, used: Parts) -> None:
         case ClientCredentials():
             await client_credentials.mint(credential, None, NONE, parts=used)
         case JwtBearer():
-            await jwt_bearer.mint(credential, None, NONE, parts=used)
+            await JwtBearers(FakeSecrets(SECRETS)).mint(credential, None, NONE, parts=used)
         case _:
             raise AssertionError(credential)
 
 
 def shown(value: str) -> str:
     """A parameter as the page writes it."""
-    if value in (USERS_TOKEN, "identity-assertion", "password"):
-        words = {USERS_TOKEN: "the user's token", "identity-assertion": "the identity assertion"}
-        return f"<{words.get(value, 'the secret')}>"
+    words = {
+        USERS_TOKEN: "the user's token",
+        "identity-assertion": "the identity assertion",
+        "password": "the secret",
+        PLATFORMS_TOKEN: "the token of the Secret",
+    }
+    if value in words:
+        return f"<{words[value]}>"
     if not value.startswith("eyJ"):
         return value
     claims = read_jws(value).claims

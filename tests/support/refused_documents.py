@@ -108,6 +108,14 @@ REFUSED_CREDENTIALS: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
     ("Backend", "unknown preset", _exchange(preset="okta"), "preset"),
     ("Backend", "actor for Keycloak", _exchange(preset="keycloak", actor=True), "neither resource nor actor"),
     ("Backend", "secret without use", _exchange(client={"secret": _KEY}), "remove it"),
+    (
+        "Backend",
+        "audience of another's assertion",
+        _backend(
+            credential={"jwtBearer": {"issuer": "https://i", "assertion": _KEY, "assertionAudience": "a"}}
+        ),
+        "assertionAudience",
+    ),
     ("Backend", "no variables", _backend(credential={"hidden": {"variables": []}}), "variables"),
     ("AgentPolicy", "symmetric algorithm", _users(algorithms=["HS256"]), "algorithms"),
     ("AgentPolicy", "skew that is none", _users(clockSkew="soon"), "clockSkew"),

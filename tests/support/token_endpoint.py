@@ -164,6 +164,9 @@ class FakeSecrets:
     def __init__(self, values: dict[SecretKey, bytes] | None = None) -> None:
         self.values = values or {}
 
+    def read_field(self, secret: SecretKey) -> bytes:
+        return self.read(secret)
+
     def read(self, secret: SecretKey) -> bytes:
         if secret not in self.values:
             raise CredentialRefused(

@@ -121,6 +121,10 @@ def test_what_is_said_of_secrets(pods, secrets, state, seen) -> None:
         (f"clientCredentials: {{tokenEndpoint: https://idp.example/t, {CLIENT}}}", "idp"),
         (f"jwtBearer: {{issuer: https://idp.example, {CLIENT}}}", "idp"),
         (
+            "jwtBearer: {issuer: https://idp.example, client: {method: none}, assertion: {name: wif, key: k}}",
+            "wif",
+        ),
+        (
             f"idJag: {{idp: {{issuer: https://idp.example, {CLIENT}}}, server: {{issuer: https://as.example}}, "
             "resource: https://mcp.example/}",
             "idp",

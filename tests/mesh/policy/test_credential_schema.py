@@ -87,6 +87,10 @@ def spec(credential: str, head: str = HEAD) -> str:
             JwtBearer(TokenServer("https://i", None, ClientAuth(ClientMethod.NONE)), "a"),
         ),
         (
+            f"{{jwtBearer: {{issuer: https://i, assertion: {KEY}}}}}",
+            JwtBearer(SERVER, assertion=SecretKey("s", "k")),
+        ),
+        (
             "{idJag: {idp: {issuer: https://i}, server: {issuer: https://i}, resource: https://r}}",
             IdJag(SERVER, SERVER, "https://r"),
         ),
@@ -213,6 +217,16 @@ def test_each_kind_is_read_into_its_value(
             "{jwtBearer: {issuer: https://i, client: {method: none, audience: a}}}",
             ".jwtBearer.client.audience",
             "none has none",
+        ),
+        (
+            f"{{jwtBearer: {{issuer: https://i, assertionAudience: a, assertion: {KEY}}}}}",
+            ".jwtBearer.assertionAudience",
+            "it is the JWT-SVID's, and assertion takes its place",
+        ),
+        (
+            "{jwtBearer: {issuer: https://i, assertion: eyJ}}",
+            ".jwtBearer.assertion",
+            "a secret itself is never written here",
         ),
         ("{secret: {name: ../x, key: k}}", ".secret.name", "is no name"),
         ("{secret: {name: a/b, key: k}}", ".secret.name", "is no name"),
