@@ -1,4 +1,4 @@
-"""Checks between documents: names that are taken, destinations that clash, Backends that do not exist.
+"""Checks between documents: names that are taken, destinations and keys that clash, Backends that do not exist.
 
 A document that has faults of its own still counts as declared, so that one typing error does not bring a
 trail of "does not exist" with it.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mesh.policy.documents import BackendProtocol
+from mesh.policy.documents import AgentPolicy, BackendProtocol
 from mesh.policy.fields import Mention, Place
 
 SUGGESTED = 20
@@ -60,6 +60,7 @@ def cross_check(documents: list[Declared]) -> None:
     unique_names(documents)
     backends = [document for document in documents if document.kind == "Backend"]
     _unique_destinations(backends)
+    _one_place_for_keys(documents)
     by_name: dict[str, list[Declared]] = {}
     for backend in backends:
         by_name.setdefault(backend.name, []).append(backend)
@@ -115,6 +116,50 @@ def _tcp_alone(group: list[Declared], rivals: _Reach) -> None:
         if rival is not None and document.place.sheet.spec["protocol"] is BackendProtocol.TCP:
             message = f"protocol TCP takes its whole host and port, but Backend {rival.name} has a path there"
             document.report("spec.protocol", message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Where the keys of an issuer are, as the policy of `document` has it at `path`."""
+
+    document: Declared
+    policy: AgentPolicy
+    path: str
+    uri: str
+
+    def contradicts(self, other: _Keys) -> bool:
+        """Whether an agent that both policies select would find two places, and so trust neither."""
+        if self.uri == other.uri or not _meet(self.document.namespace, other.document.namespace):
+            return False
+        labels = dict(self.policy.match_labels)
+        return all(labels.get(name, value) == value for name, value in other.policy.match_labels)
+
+
+def _one_place_for_keys(documents: list[Declared]) -> None:
+    """Report policies that look for the keys of one issuer in different places: `united_users` drops it then."""
+    by_issuer: dict[str, list[_Keys]] = {}
+    for document in documents:
+        policy = document.value
+        if isinstance(policy, AgentPolicy) and policy.users is not None:
+            for index, issuer in enumerate(policy.users.issuers):
+                if issuer.jwks_uri is not None:
+                    path = f"spec.users.issuers[{index}].jwksUri"
+                    keys = _Keys(document, policy, path, issuer.jwks_uri)
+                    by_issuer.setdefault(issuer.issuer, []).append(keys)
+    for issuer_name, said in by_issuer.items():
+        if len({keys.uri for keys in said}) > 1:
+            _report_contradictions(issuer_name, said)
+
+
+def _report_contradictions(issuer: str, said: list[_Keys]) -> None:
+    for position, later in enumerate(said):
+        earlier = next((keys for keys in said[:position] if later.contradicts(keys)), None)
+        if earlier is not None:
+            message = (
+                f"AgentPolicy {earlier.document.name} at {earlier.document.where()} has another jwksUri for "
+                f"{issuer}, at {earlier.path}; an agent that both select would accept no token of it"
+            )
+            later.document.report(later.path, message)
 
 
 def _check_mention(document: Declared, mention: Mention, backends: dict[str, list[Declared]]) -> None:

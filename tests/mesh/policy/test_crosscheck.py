@@ -118,3 +118,45 @@ def test_no_user_is_known_of_tcp(faults: Faults, backend: Make, agent_policy: Ma
         told = faults(backend("db", spec), agent_policy(rule))
         assert len(told) == found
         assert all(f"outbound[0].{condition.partition(':')[0]}: Backend db is TCP" in fault for fault in told)
+
+
+def users(keys: str | None, issuer: str = "https://i", selector: str = "") -> str:
+    uri = "" if keys is None else f", jwksUri: {keys}"
+    labels = f"selector: {{matchLabels: {{{selector}}}}}, " if selector else ""
+    return f"{{{labels}users: {{issuers: [{{issuer: {issuer}, audiences: [a]{uri}}}]}}}}"
+
+
+def test_an_issuer_whose_keys_two_policies_look_for_elsewhere_is_nobodys(
+    faults: Faults, agent_policy: Make
+) -> None:
+    assert faults(agent_policy(users("https://i/1"), "a"), agent_policy(users("https://i/2"), "b")) == [
+        "9: spec.users.issuers[0].jwksUri: AgentPolicy a at policies.yaml:1 has another jwksUri for https://i, "
+        "at spec.users.issuers[0].jwksUri; an agent that both select would accept no token of it"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (users("https://i/1"), users("https://i/1")),
+        (users("https://i/1"), users(None)),
+        (users("https://i/1"), users("https://i/2", issuer="https://j")),
+        (users("https://i/1", selector="app: a"), users("https://i/2", selector="app: b")),
+        (users("https://i/1"), "{}"),
+    ],
+)
+def test_issuers_of_two_policies_that_agree(faults: Faults, agent_policy: Make, one: str, other: str) -> None:
+    assert faults(agent_policy(one, "a"), agent_policy(other, "b")) == []
+
+
+def test_keys_clash_where_one_agent_could_be_selected_by_both(faults: Faults, agent_policy: Make) -> None:
+    one, other = users("https://i/1", selector="app: a, x: z"), users("https://i/2", selector="app: a")
+    assert len(faults(agent_policy(one, "a", "agents"), agent_policy(other, "b"))) == 1
+    assert faults(agent_policy(one, "a", "agents"), agent_policy(other, "b", "tools")) == []
+    broken = agent_policy(users("https://i/2").replace("audiences", "audience"), "b")
+    assert len(faults(agent_policy(users("https://i/1"), "a"), broken)) == 2
+
+
+def test_a_policy_whose_keys_are_elsewhere_is_named_once(faults: Faults, agent_policy: Make) -> None:
+    documents = [agent_policy(users(f"https://i/{number}"), f"p{number}") for number in range(3)]
+    assert len(faults(*documents)) == 2
