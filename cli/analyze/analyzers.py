@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from cli.analyze import access, documents, labels, pods, policies, webhooks
+from cli.analyze import access, credentials, documents, labels, pods, policies, webhooks
 from cli.analyze.finding import Finding
 from cli.analyze.inventory import Inventory
 
@@ -25,6 +25,7 @@ ANALYZERS: Final[tuple[Callable[[Inventory], Iterator[Finding]], ...]] = (
     access.not_accepted,
     access.unknown_targets,
     access.foreign_gateways,
+    credentials.credentials,
     pods.refused,
     pods.without,
     pods.lacking,

@@ -139,6 +139,18 @@ TABLE: Final = (
         "XAccessPolicy about a Gateway of others",
         "Nothing, if that is meant; sidecars enforce those about Gateways of class outrider.",
     ),
+    Code(
+        "OUT0213",
+        Level.WARNING,
+        "Backend that needs users where there are none",
+        "Write users into an AgentPolicy that selects these pods, or withoutUser: client-credentials.",
+    ),
+    Code(
+        "OUT0214",
+        Level.WARNING,
+        "credential that would be asked for in plain text",
+        "Write https, or declare the host and port as a Backend, whose tls then says how it is reached.",
+    ),
     # Pods.
     Code(
         "OUT0301",
@@ -172,6 +184,18 @@ TABLE: Final = (
         Level.ERROR,
         "running pod without the sidecar that it should have",
         "Restart it; `outrider check-inject POD -n NAMESPACE` says why it has none.",
+    ),
+    Code(
+        "OUT0307",
+        Level.ERROR,
+        "pod whose sidecar lacks a Secret of a credential",
+        "Name the Secret in the annotation outrider.dev/credential-secrets of the pod template.",
+    ),
+    Code(
+        "OUT0308",
+        Level.INFO,
+        "pod that hides nothing of what a Backend would get",
+        "Name the variables in outrider.dev/hide-secrets of the pod template, if the agent sends one of them.",
     ),
     # Webhooks and Services.
     Code(

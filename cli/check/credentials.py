@@ -41,7 +41,7 @@ def _of_grants(check: Check) -> Callable[[Agents], Result]:
 @_of_grants
 def secrets(agents: Agents, found: tuple[Grants, ...]) -> Result:
     """Sidecars mount the Secrets that credentials name, and these have the keys."""
-    needed = [(one.pod, what, key) for one in found for what, key in _keys(one)]
+    needed = [(one.pod, what, key) for one in found for what, key in keys_needed(one)]
     if not needed:
         return ok("no credential names a Secret")
     unmounted = dict.fromkeys(
@@ -87,7 +87,7 @@ def plain_text(agents: Agents, found: tuple[Grants, ...]) -> Result:
     problems = dict.fromkeys(
         f"{what}: {url} is asked in plain text, and refused for that"
         for one in found
-        for what, url in _plain(one)
+        for what, url in asked_plainly(one)
     )
     return judged([*problems], "those who are asked are asked by https, or declared", State.WARNING)
 
@@ -136,8 +136,8 @@ def hidden_variables(pod: Obj) -> frozenset[str]:
     return frozenset()
 
 
-def _keys(one: Grants) -> Iterator[tuple[str, SecretKey]]:
-    """Who names which key, in words."""
+def keys_needed(one: Grants) -> Iterator[tuple[str, SecretKey]]:
+    """Who names which key of a Secret, in words."""
     if one.policy.users is not None:
         yield from (("users.introspection", key) for key in introspection_keys(one.policy.users))
     for backend in one.backends:
@@ -161,7 +161,8 @@ def _has(secret: Obj) -> set[str]:
     return {key.removeprefix("f:") for key in keys if key.startswith("f:")}
 
 
-def _plain(one: Grants) -> Iterator[tuple[str, str]]:
+def asked_plainly(one: Grants) -> Iterator[tuple[str, str]]:
+    """Who names which URL that would be refused, in words."""
     reach = destination_for(lambda: one.policy)
     asked = [("users", url) for url in user_urls(one.policy.users)] if one.policy.users is not None else []
     for backend in one.backends:

@@ -41,7 +41,7 @@ def grants(agents: Agents) -> tuple[Grants, ...] | str:
     found = _resources(agents) if agents.settings.control_plane.present else _texts(agents)
     if isinstance(found, str):
         return found
-    return tuple(_of_pod(pod, found, agents.namespace.name) for pod in agents.injected)
+    return tuple(of_pod(pod, found, agents.namespace.name) for pod in agents.injected)
 
 
 def reaches(rule: str, backend: Backend, namespace: str) -> bool:
@@ -79,7 +79,8 @@ def elsewhere(policies: Iterable[Obj]) -> Iterator[tuple[str, str]]:
             yield from ((space, name) for space, _, name in places if space not in ("", policy.namespace))
 
 
-def _of_pod(pod: Obj, documents: Documents, namespace: str) -> Grants:
+def of_pod(pod: Obj, documents: Documents, namespace: str) -> Grants:
+    """What documents say of a pod by the labels that it has now."""
     policy = compile_policy(documents, labels=labels_of(pod), namespace=namespace)
     rules = {
         rule.backend

@@ -166,6 +166,7 @@ class Pod:
         self.lines = lines
         self.got: list[tuple[bytes, bytes]] = []
         self.sent: list[tuple[bytes, bytes]] = []
+        self.shown: dict[str, str] = {}
 
     async def ask(self, path: str = "/ask", **fields: str) -> bytes:
         """What a caller gets."""
@@ -193,7 +194,7 @@ class Pod:
             f"POST http://{host}/mcp HTTP/1.1\r\nhost: {host}\r\n{lines}content-length: {len(body)}\r\n\r\n"
         )
         await self.agent.send(head.encode() + body)
-        status, _, answer = await self.agent.answer()
+        status, self.shown, answer = await self.agent.answer()
         return status, json.loads(answer)
 
     def told(self, event: str) -> list[dict[str, Any]]:
@@ -306,8 +307,8 @@ async def test_the_agent_has_nobody_to_log_in() -> None:
         assert p.sent == []
 
 
-async def test_an_echo_and_words_about_credentials_do_not_come_back() -> None:
-    echo = json_answer(result({"content": [{"type": "text", "text": "exchanged-token-1"}]}), set_cookie="a=b")
+async def test_an_echo_does_not_come_back() -> None:
+    echo = json_answer(result({"content": [{"type": "text", "text": "exchanged-token-1"}]}))
     async with pod(echo) as p:
         await p.ask(authorization=f"Bearer {p.idp.token()}")
         _, answer = await p.call(authorization=p.field("authorization"))
@@ -324,6 +325,31 @@ async def test_lines_have_the_fields_that_the_page_names() -> None:
         assert {"peer", "detail"} <= set(refused)
         assert decided["user"] == f"{p.idp.issuer}#alice"
         assert (decided["client"], decided["actors"]) == ("web", ["gateway"])
+
+
+async def test_words_about_credentials_do_not_come_back() -> None:
+    told = json_answer({"a": 1}, "403 Forbidden", www_authenticate='Bearer error="insufficient_scope"')
+    told = told.replace(b"\r\n\r\n", b"\r\nset-cookie: a=b\r\nauthentication-info: x\r\n\r\n", 1)
+    async with pod(told) as p:
+        await p.ask(authorization=f"Bearer {p.idp.token()}")
+        await p.call(authorization=p.field("authorization"))
+        assert not {"set-cookie", "www-authenticate", "authentication-info"} & set(p.shown)
+
+
+async def test_an_answer_that_is_compressed_is_refused() -> None:
+    async with pod(json_answer({"a": 1}, content_encoding="gzip")) as p:
+        await p.ask(authorization=f"Bearer {p.idp.token()}")
+        status, _ = await p.call(authorization=p.field("authorization"))
+        assert status == 502
+        assert b"accept-encoding: identity" in p.sent[0][0]
+
+
+async def test_no_token_is_asked_for_where_a_tool_is_not_granted() -> None:
+    async with pod() as p:
+        await p.ask(authorization=f"Bearer {p.idp.token()}")
+        _, answer = await p.call("delete_order", authorization=p.field("authorization"))
+        assert "error" in answer
+        assert (p.sent, p.idp.tokens) == ([], [])
 
 
 def test_hidden_is_the_kind_of_the_second_backend() -> None:
