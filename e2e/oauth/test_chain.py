@@ -23,7 +23,6 @@ from e2e.oauth import memory_scan
 from e2e.oauth.agent import Forward
 from e2e.oauth.chain import Chain, chain
 from e2e.oauth.chain_documents import AGENTS, resource
-from e2e.oauth.ready import missing
 from e2e.oauth.strict import TOKEN_EXCHANGE
 
 SECONDS = 30
@@ -32,8 +31,6 @@ HANDLE = "Bearer orh_"
 
 
 def _running(factory: pytest.TempPathFactory, forward: Forward, **more: Any) -> Iterator[Chain]:
-    if reason := missing():
-        skip("the chain of agents", reason)
     try:
         with chain(factory.mktemp(f"chain-{forward.value}"), forward=forward, **more) as made:
             yield made

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from e2e import conformance
 from e2e.conformance import LEGACY, MODERN
-from e2e.conftest import skip
 from e2e.environments import NodeParts
-from e2e.oauth.ready import missing
-from mesh.policy.credentials import JwtBearer
 
 DRIVER = f"{sys.executable} -m e2e.oauth.owner_client"
 # What has to have succeeded: a scenario without these has not looked.
@@ -30,10 +26,6 @@ PROOFS = {
 def test_the_sidecar_is_the_oauth_client(
     scenario: str, revision: str, node: NodeParts, tmp_path: Path
 ) -> None:
-    if reason := missing():
-        skip("the sidecar as OAuth client", reason)
-    if scenario == "auth/wif-jwt-bearer" and "assertion" not in {each.name for each in fields(JwtBearer)}:
-        skip("workload identity federation by a projected token", "jwtBearer has no `assertion`")
     outcome = conformance.client_scenario(node, DRIVER, scenario, revision, tmp_path)
     assert not outcome.failures, outcome.output[-6000:]
     assert not outcome.counted("WARNING"), outcome.output[-6000:]
