@@ -203,7 +203,7 @@ class Pod:
 
 
 @asynccontextmanager
-async def pod(*answers: bytes) -> AsyncIterator[Pod]:
+async def pod(*answers: bytes, protocol: str = "MCP", step_up: str = "") -> AsyncIterator[Pod]:
     application, got = answering(json_answer({"said": "hello"}))
     script, sent = answering(*(answers or (json_answer(result({"content": []})),)))
     mesh = new_mesh()
@@ -213,6 +213,11 @@ async def pod(*answers: bytes) -> AsyncIterator[Pod]:
         text = text.replace("port: 443", f"port: {server.port}").replace("mode: Public", "mode: None")
         # The certificate authority of this test issues no JWT-SVIDs.
         text += "      client: {method: none, id: triage}\n"
+        if step_up:
+            text += f"      stepUp: [{step_up}]\n"
+        if protocol == "HTTP":
+            text = text.replace("protocol: MCP", "protocol: HTTP")
+            text = text.replace('    tools: {allow: ["get_*"]}\n', "")
         config = SidecarConfig(
             AgentSettings("agents", "triage", {"app": "triage"}),
             IdentitySettings(Provider.WORKLOAD_API),
@@ -342,6 +347,40 @@ async def test_an_answer_that_is_compressed_is_refused() -> None:
         status, _ = await p.call(authorization=p.field("authorization"))
         assert status == 502
         assert b"accept-encoding: identity" in p.sent[0][0]
+
+
+REFUSED = json_answer({"error": "invalid_token"}, "401 Unauthorized", www_authenticate="Bearer")
+FINE = json_answer(result({"content": []}))
+
+
+async def test_a_body_that_is_held_is_sent_again_after_a_401_with_another_credential() -> None:
+    async with pod(REFUSED, FINE) as p:
+        await p.ask(authorization=f"Bearer {p.idp.token()}")
+        assert (await p.call(authorization=p.field("authorization")))[0] == 200
+        assert [f"exchanged-token-{n}".encode() in p.sent[n - 1][0] for n in (1, 2)] == [True, True]
+
+
+async def test_a_body_that_streams_is_sent_once() -> None:
+    async with pod(REFUSED, FINE, protocol="HTTP") as p:
+        await p.ask(authorization=f"Bearer {p.idp.token()}")
+        status, answer = await p.call(authorization=p.field("authorization"))
+        assert (status, answer["reason"]) == (502, "credential_not_accepted")
+        assert (await p.call(authorization=p.field("authorization")))[0] == 200
+        assert [b"exchanged-token-1" in head for head, _ in p.sent] == [True, True]
+
+
+@pytest.mark.parametrize(("step_up", "status"), [("orders.write", 200), ("orders.read", 403)])
+async def test_more_scopes_are_asked_for_where_the_policy_says_so(step_up: str, status: int) -> None:
+    challenge = (
+        'Bearer error="insufficient_scope", scope="orders.write", resource_metadata="http://evil.example"'
+    )
+    more = json_answer({"error": "insufficient_scope"}, "403 Forbidden", www_authenticate=challenge)
+    async with pod(more, FINE, step_up=step_up) as p:
+        await p.ask(authorization=f"Bearer {p.idp.token()}")
+        got, _ = await p.call(authorization=p.field("authorization"))
+        assert got == status
+        asked = [form.get("scope") for form in p.idp.tokens]
+        assert asked == [None, "orders.write"][: 2 if status == 200 else 1]
 
 
 async def test_no_token_is_asked_for_where_a_tool_is_not_granted() -> None:

@@ -7,7 +7,8 @@ from cli.analyze.inventory import Inventory, items_of
 from cli.manifests import read_manifests
 
 OURS = {"OUT0213", "OUT0214", "OUT0307", "OUT0308"}
-EXCHANGE = "exchange: {issuer: 'https://idp.example', client: {method: secret-post, id: x, secret: {name: idp, key: k}}}"
+CLIENT = "{method: secret-post, id: x, secret: {name: idp, key: k}}"
+EXCHANGE = f"exchange: {{issuer: 'https://idp.example', client: {CLIENT}}}"
 USERS = "users: {issuers: [{issuer: 'https://idp.example', audiences: [x]}]}"
 TEXT = """apiVersion: v1
 kind: Namespace
