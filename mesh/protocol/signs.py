@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from mesh.protocol.http1.heads import Headers, all_values
 from mesh.protocol.strict_json import JsonRefused, parse
 from mesh.protocol.traceparent import trace_id
 
@@ -86,6 +87,14 @@ def signs_of(head_fields: Mapping[bytes, bytes], body: object | None = None) -> 
         trace = next(iter(traces))
         del traces[trace]
     return Signs(trace, name, tuple(found)[:MOST], tuple(traces))
+
+
+def names_two_traces(headers: Headers, head_fields: Mapping[bytes, bytes]) -> bool:
+    """Whether `traceparent` is repeated: some readers go on with the first, others with the last, or with none.
+
+    A second Mcp-Session-Id is refused by the reader of heads.
+    """
+    return len(headers) != len(head_fields) and len(all_values(headers, b"traceparent")) > 1
 
 
 def signs_of_raw(head_fields: Mapping[bytes, bytes], body: bytes) -> Signs:

@@ -13,9 +13,11 @@ from mesh.policy.principal import Principal
 from mesh.policy.user_auth import Correlation, Given, UserAuth
 from mesh.protocol import traceparent
 from mesh.protocol.http1.edited import with_only
+from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import RequestHead
 from mesh.protocol.http1.target import absolute_form, plain_path
 from mesh.protocol.oauth.protected_resource import is_metadata_path
+from mesh.protocol.signs import names_two_traces
 from mesh.reasons import Reason
 from sidecar.credentials.bearer import bearer_of
 from sidecar.credentials.challenges import metadata_reply, unauthorized
@@ -52,7 +54,7 @@ class Callers:
         """Who asks, what is to be verified first, or why nobody is heard.
 
         `verified`: what became of an Unverified that was given before. Raises HttpRefused for a path that could be
-        read as another, for which no token might be needed.
+        read as another, for which no token might be needed, and for a trace that could be.
         """
         auth = self._desk.auth
         if auth is None:
@@ -60,6 +62,8 @@ class Callers:
         path = _path(head.target)
         if is_metadata_path(path) and head.method == "GET":
             return metadata_reply(auth, head, path, scheme=_SCHEME)
+        if names_two_traces(head.headers, head.fields):
+            raise HttpRefused(Reason.HTTP_BAD_HEADER, "traceparent is repeated")
         try:
             token = bearer_of(head)
             if token is None:

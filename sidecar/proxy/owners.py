@@ -14,7 +14,7 @@ from mesh.policy.principal import User
 from mesh.policy.user_auth import Correlation, Given
 from mesh.protocol.http1.edited import without
 from mesh.protocol.http1.heads import RequestHead, ResponseHead
-from mesh.protocol.signs import Signs, signs_of, signs_of_raw
+from mesh.protocol.signs import Signs, names_two_traces, signs_of, signs_of_raw
 from mesh.reasons import Reason
 from sidecar.credentials.bearer import bearer_of
 from sidecar.credentials.desk import Desk
@@ -99,6 +99,9 @@ class Owners:
             self._contest(plan, plan.subject)
             return
         fields = plan.head.fields
+        if names_two_traces(plan.head.headers, fields):
+            plan.claimed(TokenRefused(Reason.SUBJECT_AMBIGUOUS, "traceparent is repeated"))
+            return
         signs = signs_of(fields, None) if body is None else signs_of_raw(fields, body)
         try:
             owner = self._desk.belongings.owner(signs)

@@ -34,6 +34,7 @@ FOR_NOBODY_TOO = (
     "{exchange: {issuer: ISSUER, audience: crm, withoutUser: client-credentials, "
     "client: {method: secret-post, id: triage, secret: {name: idp, key: secret}}}}"
 )
+USERS = "{issuers: [{issuer: ISSUER, audiences: ['AGENT']}], correlation: [trace, session, context]}"
 POLICY = """
 apiVersion: outrider.dev/v1alpha1
 kind: Backend
@@ -44,7 +45,7 @@ apiVersion: outrider.dev/v1alpha1
 kind: AgentPolicy
 metadata: {name: triage}
 spec:
-  users: {issuers: [{issuer: ISSUER, audiences: ['AGENT']}], correlation: [trace, session, context]}
+  users: USERS
   outbound:
   - {backend: crm, tools: {allow: ["*"]}}
   inbound:
@@ -71,19 +72,24 @@ class UserPod:
 
     async def ask(self, user: str, body: bytes = b"{}") -> bytes:
         """What a user gets from the agent."""
+        answer = await self.call(b"authorization: Bearer %b" % self.idp.token(user).encode(), body=body)
+        found = re.search(rb"\r\nauthorization: Bearer (\S+)\r\n", self.got[-1][0])
+        assert found is not None
+        self.handles[user] = found[1].decode()
+        return answer
+
+    async def call(self, *lines: bytes, body: bytes = b"{}") -> bytes:
+        """What a caller gets from the agent for a request with these header lines."""
+        head = b"".join(line + b"\r\n" for line in lines)
         self.caller.received = b""
         self.caller.transport.write(
             b"POST /ask HTTP/1.1\r\nhost: agent\r\ncontent-type: application/json\r\n"
-            b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b"
-            % (self.idp.token(user).encode(), len(body), body)
+            b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
         )
         await self.caller.head()
         async with asyncio.timeout(5):
             while not _is_whole(self.caller.received):
                 await asyncio.sleep(0.005)
-        found = re.search(rb"\r\nauthorization: Bearer (\S+)\r\n", self.got[-1][0])
-        assert found is not None
-        self.handles[user] = found[1].decode()
         return self.caller.received
 
     def request(
@@ -121,6 +127,7 @@ async def user_pod(
     script: Script,
     *,
     said: bytes = SAID,
+    users: str = USERS,
     credential: str = EXCHANGE,
     secrets: Path | None = None,
     mesh: Mesh | None = None,
@@ -130,7 +137,8 @@ async def user_pod(
     mesh = mesh or new_mesh()
     provider = Published(mesh.identity(TRIAGE))
     async with idp() as issuer, serving(application) as app, serving(script) as server:
-        text = POLICY.replace("CREDENTIAL", credential).replace("ISSUER", f'"{issuer.issuer}"')
+        text = POLICY.replace("USERS", users).replace("CREDENTIAL", credential)
+        text = text.replace("ISSUER", f'"{issuer.issuer}"')
         text = text.replace("AGENT", AGENT).replace("PORT", str(server.port))
         config = SidecarConfig(
             AgentSettings("agents", "triage"),

@@ -45,8 +45,8 @@ _NO_CREDENTIAL = frozenset({b"mcp-session-id"})
 _KEPT_LINES = 512
 _KEPT_LINE_BYTES = 160
 
-# Fields whose repetition makes a message mean two things, with the reason of its refusal. Mcp-* fields are
-# checked where their meaning is known; list-valued fields may repeat.
+# Fields whose repetition makes a message mean two things, with the reason of its refusal. Other Mcp-* fields
+# are checked where their meaning is known; list-valued fields may repeat.
 _SINGLE: dict[bytes, Reason] = {
     b"authorization": Reason.HTTP_BAD_HEADER,
     b"content-length": Reason.HTTP_AMBIGUOUS_LENGTH,
@@ -54,6 +54,7 @@ _SINGLE: dict[bytes, Reason] = {
     b"expect": Reason.HTTP_EXPECTATION,
     b"host": Reason.HTTP_BAD_HOST,
     b"location": Reason.HTTP_BAD_HEADER,
+    b"mcp-session-id": Reason.HTTP_BAD_HEADER,
     b"origin": Reason.HTTP_BAD_HEADER,
     b"proxy-authorization": Reason.HTTP_BAD_HEADER,
     b"transfer-encoding": Reason.HTTP_AMBIGUOUS_LENGTH,

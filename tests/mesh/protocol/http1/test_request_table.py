@@ -203,6 +203,7 @@ REFUSED_REQUESTS: list[tuple[str, bytes, Reason]] = [
     ("two content types", post(b"Content-Type: application/json", b"Content-Type: text/plain"), HEADER),
     ("two credentials", post(b"Authorization: Bearer a", b"Authorization: Bearer b"), HEADER),
     ("other expectation", post(b"Expect: 200-ok"), EXPECT),
+    ("two sessions", post(b"Mcp-Session-Id: a", b"mcp-session-id: b"), HEADER),
     ("two expectations", post(b"Expect: 100-continue", b"Expect: 100-continue"), EXPECT),
     ("WebSocket", post(b"Connection: keep-alive, Upgrade", b"Upgrade: websocket"), UPGRADE),
     ("upgrade to h2c or WebSocket", post(b"Connection: Upgrade", b"Upgrade: h2c, websocket"), UPGRADE),
