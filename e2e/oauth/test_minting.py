@@ -30,7 +30,7 @@ DOMAIN = "mesh.test"
 Open = Callable[..., Awaitable[Desk]]
 AGENT = "worker"
 CRM = resource("crm")
-SECRET = "s:ecret/+&=%ü"  # what needs care in a form and in Basic; no space, which Authlib reads only as %20
+SECRET = "s:ec ret/+&=%ü"  # what needs care in a form and in Basic
 GRANTS = [CLIENT_CREDENTIALS, TOKEN_EXCHANGE, JWT_BEARER]
 KEYS: dict[str, Any] = {
     "ec": ec.generate_private_key(ec.SECP256R1()),

@@ -44,9 +44,11 @@ def by_secret(client_id: str, secret: str) -> Form:
 def basic(client_id: str, secret: str) -> bytes:
     """The value of Authorization with a secret (client_secret_basic).
 
-    Both parts are form-encoded first, so that a colon in an id or what is no ASCII can be told apart.
+    Both parts are form-encoded first, so that a colon in an id or what is no ASCII can be told apart; a space is
+    `%20`, since servers that decode percent-encoding alone take a plus for itself.
     """
-    return b"Basic " + base64.b64encode(f"{encoded(client_id)}:{encoded(secret)}".encode("ascii"))
+    pair = f"{encoded(client_id)}:{encoded(secret)}".replace("+", "%20")
+    return b"Basic " + base64.b64encode(pair.encode("ascii"))
 
 
 def own_assertion(key: SigningKey, client_id: str, audience: str, *, now: float, ident: str) -> str:

@@ -107,8 +107,8 @@ async def test_secrets_in_the_body_and_in_the_header() -> None:
     assert post.params == (("client_id", "triage"), ("client_secret", "p:w d+é"))
     header = await made(client(ClientMethod.SECRET_BASIC, id="triage", secret=SECRET), proofs)
     assert header.params == ()
-    assert header.headers == [(b"authorization", b"Basic dHJpYWdlOnAlM0F3K2QlMkIlQzMlQTk=")]
-    assert header.secrets == ("p:w d+é", "dHJpYWdlOnAlM0F3K2QlMkIlQzMlQTk=")
+    assert header.headers == [(b"authorization", b"Basic dHJpYWdlOnAlM0F3JTIwZCUyQiVDMyVBOQ==")]
+    assert header.secrets == ("p:w d+é", "dHJpYWdlOnAlM0F3JTIwZCUyQiVDMyVBOQ==")
 
 
 async def test_who_has_no_name_there_is_called_by_its_spiffe_id() -> None:
