@@ -23,7 +23,7 @@ from sidecar.credentials.mint.secret import Held
 from sidecar.credentials.rejections import Rejections
 from sidecar.credentials.secret_files import SecretFiles
 from sidecar.credentials.source import NONE, Minting, Source, Tell, Value, value_of
-from sidecar.credentials.step_up import FORBIDDEN, more_scopes
+from sidecar.credentials.step_up import FORBIDDEN, Wider, more_scopes
 from sidecar.credentials.verified import Verified
 
 UNAUTHORIZED = 401
@@ -59,6 +59,7 @@ class Sources:
         "_secrets",
         "_sources",
         "_tell",
+        "_wider",
     )
 
     def __init__(
@@ -83,6 +84,7 @@ class Sources:
         self._at_once = at_once
         self._cache: TokenCache[_Key] = TokenCache(limit=limit, now=now, draw=draw, counted=self._counted)
         self._rejections: Rejections[_Key] = Rejections(limit, now)
+        self._wider: Wider[_Key] = Wider(limit, now)
         self._sources: dict[Backend, Source] = {}
         self._by_value: dict[Value, Source] = {}
         self._gates: dict[str, asyncio.Semaphore] = {}
@@ -104,6 +106,7 @@ class Sources:
         self._gates = {server: gate for server, gate in self._gates.items() if server in servers}
         self._cache.forget_where(lambda key: key[0] not in left)
         self._rejections.forget_where(lambda key: key[0] not in left)
+        self._wider.forget_where(lambda key: key[0] not in left)
 
     def _source(self, backend: Backend, credential: Credential) -> Source:
         server = self._kinds.server(credential)
@@ -126,7 +129,10 @@ class Sources:
         if source.held is not None:
             return source.held.ready()
         of = subject.key if subject is not None and source.of_user else None
-        return self._cache.ready((source, of, scopes, self._own()))
+        own = self._own()
+        if self._wider:
+            scopes |= self._wider.of((source, of, NONE, own))
+        return self._cache.ready((source, of, scopes, own))
 
     async def obtain(
         self, backend: Backend, subject: Verified | None, scopes: frozenset[str] = NONE
@@ -148,6 +154,7 @@ class Sources:
                 Reason.SUBJECT_MISSING,
                 f"Backend {backend.name}: its credential is exchanged for a user's token",
             )
+        scopes |= self._wider.of(self._key(source, whose, NONE))
         mint = partial(self._mint, source, whose, scopes)
         return await self._cache.obtain(self._key(source, whose, scopes), mint, until=until)
 
@@ -167,14 +174,17 @@ class Sources:
         source = self._find(backend)
         if source is None:
             return None
-        if head.status == FORBIDDEN:
-            return more_scopes(source.credential, scopes, head)
-        if head.status != UNAUTHORIZED:
+        if head.status not in (FORBIDDEN, UNAUTHORIZED):
             return None
         if source.held is not None:
-            return scopes if source.held.another(issued) else None
-        key = self._key(source, subject if source.of_user else None, scopes)
+            return scopes if head.status == UNAUTHORIZED and source.held.another(issued) else None
+        whose = subject if source.of_user else None
+        wide = scopes | self._wider.of(self._key(source, whose, NONE))
+        key = self._key(source, whose, wide)
         current = self._cache.ready(key)
+        if head.status == FORBIDDEN:
+            # One that left before the wider scopes were there was not asked for with them.
+            return more_scopes(source.credential, wide if current is issued else scopes, head)
         if current is not None and current is not issued:
             # Renewed while the request was under way.
             return scopes
@@ -220,7 +230,11 @@ class Sources:
         except CredentialRefused as refused:
             took = self._clock() - began
             self._told(source, whose, refused.reason, took, scopes, detail=refused.detail)
+            if refused.reason is Reason.CREDENTIAL_REFUSED:
+                self._wider.forget(self._key(source, whose, NONE))
             raise
+        until = float("inf") if whose is None else whose.expires
+        self._wider.remember(self._key(source, whose, NONE), scopes, issued, until)
         lives = None if issued.expires == float("inf") else issued.expires - self._now()
         self._told(source, whose, "issued", self._clock() - began, issued.scopes or scopes, expires_in=lives)
         return issued

@@ -41,6 +41,7 @@ HIDDEN = backend(Hidden(("GITHUB_TOKEN",)), "hidden")
 
 ALICE, BOB = verified("alice"), verified("bob")
 SCOPES = frozenset({"crm.write"})
+NONE: frozenset[str] = frozenset()
 
 
 class World:
@@ -420,3 +421,66 @@ async def test_nothing_that_is_told_holds_a_token(world: World) -> None:
     shown = repr(world.told.lines) + repr(ALICE) + repr(issued)
     assert "secret-" not in shown
     assert "token-of" not in shown
+
+
+WRITE = answer(403, 'Bearer error="insufficient_scope", scope="crm.write"')
+ADMIN = answer(403, 'Bearer error="insufficient_scope", scope="crm.admin"')
+
+
+async def test_scopes_that_were_asked_for_once_come_with_what_is_ready(world: World) -> None:
+    narrow = await world.sources.obtain(CRM, ALICE)
+    wide = await world.sources.obtain(CRM, ALICE, SCOPES)
+    assert world.sources.ready(CRM, ALICE) is wide
+    assert await world.sources.obtain(CRM, ALICE) is wide
+    assert world.sources.ready(CRM, BOB) is None
+    late = world.sources.rejected(CRM, ALICE, narrow, WRITE)
+    assert late == SCOPES, "a request that left before gets the wide one too"
+    assert world.sources.rejected(CRM, ALICE, wide, WRITE) is None
+    assert world.sources.rejected(CRM, ALICE, wide, ADMIN) == SCOPES | {"crm.admin"}
+    assert len(world.kinds.asked) == 2
+
+
+async def test_wider_scopes_are_remembered_as_long_as_what_was_issued_lives(world: World) -> None:
+    await world.sources.obtain(CRM, ALICE, SCOPES)
+    world.clock.now += 101
+    assert world.sources.ready(CRM, ALICE) is None
+    await world.sources.obtain(CRM, ALICE)
+    assert world.kinds.asked[-1] == ("crm", "alice", NONE)
+
+
+async def test_wider_scopes_are_remembered_on_where_what_was_issued_is_renewed(world: World) -> None:
+    await world.sources.obtain(CRM, ALICE, SCOPES)
+    world.clock.now += 80
+    assert world.sources.ready(CRM, ALICE) is not None
+    await settle()
+    world.clock.now += 50
+    assert world.sources.ready(CRM, ALICE) is not None
+    assert {scopes for _, _, scopes in world.kinds.asked} == {SCOPES}
+
+
+async def test_a_401_to_what_was_issued_with_wider_scopes_renews_just_that(world: World) -> None:
+    await world.sources.obtain(CRM, ALICE)
+    wide = await world.sources.obtain(CRM, ALICE, SCOPES)
+    assert world.sources.rejected(CRM, ALICE, wide, DENIED) == NONE
+    assert world.sources.ready(CRM, ALICE) is None
+    assert await world.sources.obtain(CRM, ALICE) is not wide
+    assert world.kinds.asked[-1] == ("crm", "alice", SCOPES)
+
+
+async def test_wider_scopes_that_are_refused_by_now_are_not_asked_for_again(world: World) -> None:
+    wide = await world.sources.obtain(CRM, ALICE, SCOPES)
+    world.sources.rejected(CRM, ALICE, wide, DENIED)
+    world.issuing.refuse(Reason.CREDENTIAL_REFUSED, "idp.example: 400 invalid_scope")
+    with pytest.raises(CredentialRefused):
+        await world.sources.obtain(CRM, ALICE)
+    world.issuing.accept()
+    await world.sources.obtain(CRM, ALICE)
+    assert world.kinds.asked[-1] == ("crm", "alice", NONE)
+
+
+async def test_another_policy_remembers_no_scopes(world: World) -> None:
+    await world.sources.obtain(CRM, ALICE, SCOPES)
+    world.use(JOBS)
+    world.use(CRM)
+    await world.sources.obtain(CRM, ALICE)
+    assert world.kinds.asked[-1] == ("crm", "alice", NONE)
