@@ -9,6 +9,8 @@ and an outbound request that says the same belongs to that user. The rules err t
 - Such a sign stays contested as long as anybody uses it. It never gives way for want of room, and neither does one
   whose request is under way; and a user can fill a share of the table only. So nobody can flood the table to push
   out what refuses a request.
+- Requests without a user (where none is required, or past the door) count as those of one more, who is nobody: a
+  sign that came with them is no user's, and with a user's too it is refused.
 - A sign brings the newest token that came with it, and no other token of the same user, which might hold more
   scopes.
 
@@ -24,6 +26,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from mesh.policy.principal import User
 from mesh.policy.user_auth import DEFAULT_CORRELATION, Correlation
 from mesh.protocol.signs import Signs
 from mesh.reasons import Reason
@@ -32,8 +35,11 @@ from sidecar.credentials.verified import TokenRefused, Verified
 MOST_OF_ONE: Final = 1024
 """Signs of one user: its own oldest give way, and not those of another."""
 
+NOBODY: Final = Verified(User("", ""), "", 0.0, b"")
+"""Who came without a user. No issuer has this name, and the token is never valid."""
+
 _SWEEP_SECONDS = 1.0
-_TWO_USERS = "two users were seen with the same"
+_TWO_USERS = "two users, or one and a caller without a user, were seen with the same"
 # Kinds of signs, as texts: enums cost more to look up. The last one is any kind's.
 _TRACE, _CONTEXT, _SESSION = Correlation.TRACE.value, Correlation.CONTEXT.value, Correlation.SESSION.value
 _CONTESTED = "contested"
@@ -143,6 +149,10 @@ class Belongings:
             self._joins(ticket, user, key, now)
         return ticket
 
+    def begins_for_nobody(self, signs: Signs) -> Ticket | None:
+        """The same for a request without a user; None where there is nothing about it to remember."""
+        return self.begins(NOBODY, signs) if self._sole or self._keys(signs) else None
+
     def ends(self, ticket: Ticket) -> None:
         """The request is over, answered or not. A second time changes nothing."""
         user = ticket._user
@@ -220,7 +230,10 @@ class Belongings:
         if not self._active:
             return None
         if len(self._active) > 1:
-            raise TokenRefused(Reason.SUBJECT_AMBIGUOUS, "several users have requests under way")
+            raise TokenRefused(
+                Reason.SUBJECT_AMBIGUOUS,
+                "several have requests under way: users, or a user and a caller without one",
+            )
         now = self._now()
         tickets = next(iter(self._active)).under_way
         valid = [ticket.verified for ticket in tickets if ticket.verified.expires > now]

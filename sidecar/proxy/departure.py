@@ -1,6 +1,7 @@
 """How a decided request leaves: without what is nobody's business there, with the credential that belongs there.
 
-Inbound it goes to the application, and that a user's request is under way is remembered until its answer is over.
+Inbound it goes to the application, and that a user's request is under way, or one of nobody's, is remembered until
+its answer is over.
 """
 
 from __future__ import annotations
@@ -75,9 +76,12 @@ class Departure:
 
     def _begin(self, plan: Plan, body: bytes | None) -> None:
         self.tokens.remember(plan.head, plan.principal.id)
-        if plan.subject is not None and plan.ticket is None and self.desk is not None:
-            signs = signs_of_raw(plan.head.fields, body or b"")
-            plan.ticket = self.desk.belongings.begins(plan.subject, signs)
+        if plan.ticket is None and self.desk is not None and self.desk.auth is not None:
+            signs, belongings = signs_of_raw(plan.head.fields, body or b""), self.desk.belongings
+            if plan.subject is None:
+                plan.ticket = belongings.begins_for_nobody(signs)
+            else:
+                plan.ticket = belongings.begins(plan.subject, signs)
 
     async def close(self) -> None:
         """End what is under way of our own."""

@@ -17,6 +17,7 @@ from mesh.protocol.http1.heads import RequestHead, ResponseHead
 from mesh.protocol.signs import Signs, names_two_traces, signs_of, signs_of_raw
 from mesh.reasons import Reason
 from sidecar.credentials.bearer import bearer_of
+from sidecar.credentials.correlation import NOBODY
 from sidecar.credentials.desk import Desk
 from sidecar.credentials.handles import PREFIX, handles_in
 from sidecar.credentials.issued import CredentialRefused
@@ -171,8 +172,16 @@ class Owners:
         plan.issued, plan.more_scopes = None, scopes
         return True
 
+    def concerns(self, plan: Plan) -> bool:
+        """Whether the answer to a request is one for `answer`: it has a user or a credential, or begins something
+        with nobody."""
+        if plan.subject is not None or plan.routed.credential is not None:
+            return True
+        begins = plan.routed.direction == "inbound" and plan.head.method == "POST"
+        return begins and self._desk.auth is not None
+
     def answer(self, plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
-        """How an answer goes back that belongs to a user, or to a request with a credential."""
+        """How an answer goes back that `concerns` users or credentials."""
         if plan.routed.credential is None:
             answer = choose_answer(plan, head, pipeline, closing=closing)
             return self._learning(plan, head, answer) if plan.routed.direction == "inbound" else answer
@@ -189,14 +198,15 @@ class Owners:
 
     def _learning(self, plan: Plan, head: ResponseHead, answer: Answer) -> Answer:
         """A session that the application begins for a user is that user's, and so are conversations and tasks.
+        What it begins with nobody is nobody's.
 
         Not so the sessions that servers begin for the agent, not even where the request came with a user's handle:
         agents use one for whoever comes next. Who sends a handle with each request is heard by the handle, and
         what the agent sends in there without one would become the first user's, instead of nobody's. What shows
         that a session is shared counts all the same (`_contest`).
         """
-        auth, subject, ticket = self._desk.auth, plan.subject, plan.ticket
-        if auth is None or subject is None:
+        auth, subject, ticket = self._desk.auth, plan.subject or NOBODY, plan.ticket
+        if auth is None:
             return answer
         belongings = self._desk.belongings
         session = head.fields.get(SESSION)

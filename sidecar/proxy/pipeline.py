@@ -371,6 +371,6 @@ class Pipeline:
         """How this answer goes back. Raises AnswerRefused."""
         closing = self.draining or not plan.head.keep_alive
         owners = self.departure.owners
-        if owners is None or (plan.subject is None and plan.routed.credential is None):
+        if owners is None or not owners.concerns(plan):
             return choose_answer(plan, head, self, closing=closing)
         return owners.answer(plan, head, self, closing=closing)

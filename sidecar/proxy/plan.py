@@ -155,7 +155,7 @@ class Plan:
     watch: PlaceholderWatch | None = None
     """Looks through the body as it streams, in pods that hide secrets."""
     ticket: Ticket | None = None
-    """Inbound: that a user's request is under way."""
+    """Inbound: that a user's request is under way, or one of nobody's where users are known."""
 
     @property
     def who(self) -> str:

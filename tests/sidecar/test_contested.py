@@ -68,3 +68,57 @@ async def test_a_session_that_the_agent_gives_twice_is_refused() -> None:
         await pod.ask("alice")
         assert await reason(pod, mcp_session_id="a\r\nmcp-session-id: b") == "http_bad_header"
         assert sent == []
+
+
+FOR_ANYBODY = "{issuers: [{issuer: ISSUER, audiences: ['AGENT']}], required: false}"
+BEHIND_A_DOOR = "{issuers: [{issuer: ISSUER, audiences: ['AGENT']}], bypass: [/ask]}"
+
+
+def in_conversation(context: str) -> Any:
+    message = call("search")
+    message["params"]["contextId"] = context
+    return message
+
+
+@pytest.mark.parametrize("users", [FOR_ANYBODY, BEHIND_A_DOOR])
+@pytest.mark.parametrize("users_first", [True, False])
+async def test_a_sign_that_also_came_without_a_user_is_nobodys(users: str, users_first: bool) -> None:
+    script, sent = answering(OK)
+    async with user_pod(script, users=users) as pod:
+        pod.idp.answer = token_for
+        callers = [(bearer(pod, "alice"),), ()]
+        for caller in callers if users_first else callers[::-1]:
+            await pod.call(trace(ALICES), b"mcp-session-id: a", *caller)
+        assert len(pod.got) == 2
+        assert await reason(pod, traceparent=ALICES) == "subject_ambiguous"
+        assert await reason(pod, traceparent=OTHER) == "subject_missing"
+        assert sent == []
+
+
+async def test_a_bad_token_at_a_door_without_one_is_nobodys_too() -> None:
+    script, _ = answering(OK)
+    async with user_pod(script, users=BEHIND_A_DOOR) as pod:
+        await pod.call(trace(ALICES), bearer(pod, "alice"))
+        await pod.call(trace(ALICES), b"authorization: Bearer garbage")
+        assert await reason(pod, traceparent=ALICES) == "subject_ambiguous"
+
+
+async def test_a_conversation_that_the_agent_begins_with_nobody_is_nobodys() -> None:
+    script, sent = answering(OK)
+    said = json_answer(result({"kind": "task", "id": "t1", "contextId": "c1", "status": {}}))
+    async with user_pod(script, users=FOR_ANYBODY, said=said) as pod:
+        pod.idp.answer = token_for
+        await pod.call()
+        assert await reason(pod, in_conversation("c1")) == "subject_missing"
+        await pod.ask("alice")
+        assert await reason(pod, in_conversation("t1")) == "subject_ambiguous"
+        assert sent == []
+
+
+async def test_what_says_nothing_of_itself_is_not_remembered() -> None:
+    script, _ = answering(OK)
+    async with user_pod(script, users=FOR_ANYBODY) as pod:
+        pod.idp.answer = token_for
+        await pod.call(trace(ALICES), bearer(pod, "alice"))
+        await pod.call()
+        assert await reason(pod, traceparent=ALICES) is None

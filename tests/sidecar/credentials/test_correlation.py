@@ -13,7 +13,7 @@ from mesh.policy.principal import User
 from mesh.policy.user_auth import DEFAULT_CORRELATION, Correlation
 from mesh.protocol.signs import NO_SIGNS, Signs
 from mesh.reasons import Reason
-from sidecar.credentials.correlation import MOST_OF_ONE, Belongings, Ticket
+from sidecar.credentials.correlation import MOST_OF_ONE, NOBODY, Belongings, Ticket
 from sidecar.credentials.verified import TokenRefused, Verified
 from tests.support.fakes import Clock
 from tests.support.fuzzing import examples
@@ -54,6 +54,49 @@ def outcome(belongings: Belongings, signs: Signs) -> str | None:
             raise
         return "ambiguous"
     return None if owner is None else owner.user.subject
+
+
+@pytest.mark.parametrize("signs", [TRACE, SESSION, CONTEXT])
+def test_what_came_without_a_user_is_no_users(signs: Signs) -> None:
+    belongings, _ = table()
+    ticket = belongings.begins_for_nobody(signs)
+    assert ticket is not None
+    assert outcome(belongings, signs) is None
+    belongings.begins(ALICE, signs)
+    assert outcome(belongings, signs) == "ambiguous"
+    belongings.ends(ticket)
+    assert outcome(belongings, signs) == "ambiguous"
+
+
+def test_a_request_of_nobody_and_of_a_user_by_its_signs_is_ambiguous() -> None:
+    belongings, _ = table()
+    belongings.begins(ALICE, SESSION)
+    belongings.begins_for_nobody(TRACE)
+    both = Signs(trace=TRACE.trace, session=SESSION.session)
+    assert outcome(belongings, both) == "ambiguous"
+
+
+def test_nobody_under_way_leaves_no_user_alone() -> None:
+    belongings, _ = table()
+    belongings.use(WITH_SOLE)
+    belongings.begins(ALICE, NO_SIGNS)
+    ticket = belongings.begins_for_nobody(NO_SIGNS)
+    assert ticket is not None
+    assert outcome(belongings, NO_SIGNS) == "ambiguous"
+    belongings.ends(ticket)
+    assert outcome(belongings, NO_SIGNS) == "alice"
+
+
+def test_nobody_alone_is_no_user() -> None:
+    belongings, _ = table()
+    belongings.use(WITH_SOLE)
+    belongings.begins_for_nobody(NO_SIGNS)
+    assert outcome(belongings, NO_SIGNS) is None
+
+
+def test_a_request_of_nobody_without_signs_is_not_remembered() -> None:
+    belongings, _ = table()
+    assert belongings.begins_for_nobody(NO_SIGNS) is None
 
 
 @pytest.mark.parametrize("signs", [TRACE, SESSION, CONTEXT, Signs(trace="a", other_traces=("b",))])
@@ -447,7 +490,7 @@ def parts(signs: Signs) -> set[tuple[str, str]]:
 
 
 class Correlating(RuleBasedStateMachine):
-    """A few users share a few signs, in a table with room for all of them or hardly any."""
+    """A few users, and nobody, share a few signs, in a table with room for all of them or hardly any."""
 
     limit = 1000
     tickets = Bundle("tickets")
@@ -467,19 +510,19 @@ class Correlating(RuleBasedStateMachine):
     def refused(self) -> list[Signs]:
         return [signs for signs in EVERY if outcome(self.belongings, signs) == "ambiguous"]
 
-    @rule(target=tickets, user=st.integers(0, 3), text=TEXTS, life=st.sampled_from([500.0, 1e9]), signs=SIGNS)
+    @rule(target=tickets, user=st.integers(0, 4), text=TEXTS, life=st.sampled_from([500.0, 1e9]), signs=SIGNS)
     def begins(self, user: int, text: str, life: float, signs: Signs) -> Ticket:
         before = self.refused()
-        verified = token(f"u{user}", text, expires=self.clock.now + life)
+        verified = NOBODY if user == 4 else token(f"u{user}", text, expires=self.clock.now + life)
         ticket = self.belongings.begins(verified, signs)
         self.note(verified, signs)
         self.still_refused(before)
         return ticket
 
-    @rule(user=st.integers(0, 3), signs=SIGNS)
+    @rule(user=st.integers(0, 4), signs=SIGNS)
     def learns(self, user: int, signs: Signs) -> None:
         before = self.refused()
-        verified = token(f"u{user}", "learnt")
+        verified = NOBODY if user == 4 else token(f"u{user}", "learnt")
         self.belongings.learns(verified, signs)
         self.note(verified, signs)
         self.still_refused(before)
