@@ -20,7 +20,7 @@ from mesh.policy import (
     load_texts,
     read_object_alone,
 )
-from mesh.policy.documents import EVERY_BACKEND
+from mesh.policy.visible import names_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,13 @@ class Grants:
 def grants(agents: Agents) -> tuple[Grants, ...] | str:
     """Of every pod with a sidecar, or why nobody can say.
 
-    What cannot be read by itself is left out: another check tells of it. Backends of other namespaces count as
-    far as they could be read.
+    What cannot be read by itself is left out: another check tells of it. So are Backends of other namespaces,
+    which come without their credential.
     """
     found = _resources(agents) if agents.settings.control_plane.present else _texts(agents)
     if isinstance(found, str):
         return found
     return tuple(of_pod(pod, found, agents.namespace.name) for pod in agents.injected)
-
-
-def reaches(rule: str, backend: Backend, namespace: str) -> bool:
-    """Does a rule of a namespace that names `rule` speak of this Backend?"""
-    if backend.namespace in (None, namespace) and rule in (backend.name, EVERY_BACKEND):
-        return True
-    return bool(backend.namespace) and rule == f"{backend.namespace}/{backend.name}"
 
 
 def secrets_named(items: Iterable[Obj], config_map: Obj | None) -> list[str]:
@@ -71,14 +64,6 @@ def secrets_named(items: Iterable[Obj], config_map: Obj | None) -> list[str]:
     return sorted({key.name for key in keys})
 
 
-def elsewhere(policies: Iterable[Obj]) -> Iterator[tuple[str, str]]:
-    """Namespace and name of the Backends of other namespaces that AgentPolicies name."""
-    for policy in _readable(policies):
-        if isinstance(policy, AgentPolicy):
-            places = (rule.backend.rpartition("/") for rule in policy.outbound)
-            yield from ((space, name) for space, _, name in places if space not in ("", policy.namespace))
-
-
 def of_pod(pod: Obj, documents: Documents, namespace: str) -> Grants:
     """What documents say of a pod by the labels that it has now."""
     policy = compile_policy(documents, labels=labels_of(pod), namespace=namespace)
@@ -89,7 +74,7 @@ def of_pod(pod: Obj, documents: Documents, namespace: str) -> Grants:
         for rule in one.outbound
     }
     backends = tuple(
-        backend for backend in documents.backends if any(reaches(rule, backend, namespace) for rule in rules)
+        backend for backend in policy.backends if not rules.isdisjoint(names_of(backend, namespace))
     )
     return Grants(pod, policy, backends)
 
@@ -98,8 +83,7 @@ def _resources(agents: Agents) -> Documents | str:
     for what, part in (("AgentPolicies", agents.data.agent_policies), ("Backends", agents.data.backends)):
         if part.unread:
             return f"{what} cannot be listed: {part.unread}"
-    others = agents.data.other_backends.items
-    found = [*_readable((*agents.data.agent_policies.items, *agents.data.backends.items, *others))]
+    found = [*_readable((*agents.data.agent_policies.items, *agents.data.backends.items))]
     return Documents(
         tuple(one for one in found if isinstance(one, Backend)),
         tuple(one for one in found if isinstance(one, AgentPolicy)),

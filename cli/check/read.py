@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from cli.check.certificates import our_entries
-from cli.check.granted import elsewhere, secrets_named
+from cli.check.granted import secrets_named
 from cli.check.installed import settings_of
 from cli.check.objects import ended, inner, name_of, sidecar_status
 from cli.check.permissions import needed_by_control_plane, needed_by_distribution, needed_to_install
@@ -137,7 +137,6 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
 
     pods = read_list(lambda: api.items(f"/api/v1{inside}/pods"))
     policies, backends = documents("agentpolicies"), documents("backends")
-    others = read_elsewhere(api, policies)
     mounted = config_map(settings.mounted_policies)
     return DataPlane(
         namespace,
@@ -156,10 +155,7 @@ def read_data_plane(api: Reading, namespace: str, snapshot: Snapshot) -> DataPla
         services=read_list(lambda: api.items(f"/api/v1{inside}/services")),
         agent_policies=policies,
         backends=backends,
-        other_backends=others,
-        secrets=_secrets(
-            api, namespace, secrets_named((*policies.items, *backends.items, *others.items), mounted.one)
-        ),
+        secrets=_secrets(api, namespace, secrets_named((*policies.items, *backends.items), mounted.one)),
         access_policies=read_access_policies(api, namespace),
         states=read_states(api, namespace, pods.items) if settings.control_plane.present else NO_STATES,
     )
@@ -173,17 +169,6 @@ def read_access_policies(api: Reading, namespace: str) -> Part:
         read_list(lambda: api.items(f"{prefix}/namespaces/{namespace}/xaccesspolicies"))
         if part.unread
         else part
-    )
-
-
-def read_elsewhere(api: Reading, policies: Part) -> Part:
-    """The Backends of other namespaces that AgentPolicies name."""
-    places = sorted(set(elsewhere(policies.items)))
-    return joined(
-        [
-            read_one(lambda at=at: api.get(f"/apis/{API_VERSION}/namespaces/{at[0]}/backends/{at[1]}"))  # type: ignore[misc]
-            for at in places
-        ]
     )
 
 

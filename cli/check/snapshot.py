@@ -41,8 +41,7 @@ class DataPlane:
     `events` tell of pods that controllers created, or could not create. `troubles` is what sidecars that are not
     ready say of what they wait for, by pod, and `states` what they say of their configuration. `policies` is the
     ConfigMap that sidecars without a control plane read; `access_policies` are those of every namespace, as far as
-    they may be read. `other_backends` are those of other namespaces that policies name, and `secrets` the Secrets
-    that credentials name, without what they hold.
+    they may be read. `secrets` are those that credentials name, without what they hold.
     """
 
     namespace: str
@@ -56,7 +55,6 @@ class DataPlane:
     agent_policies: Part = NOT_ASKED
     backends: Part = NOT_ASKED
     access_policies: Part = NOT_ASKED
-    other_backends: Part = NOT_ASKED
     secrets: Part = NOT_ASKED
     troubles: Mapping[str, str] = field(default_factory=dict)
     states: States = NO_STATES

@@ -14,7 +14,6 @@ from typing import Any
 
 from cli.check.conditions import verdict
 from cli.check.data_documents import policy_texts
-from cli.check.granted import reaches
 from cli.check.objects import counted, labels_of, name_of
 from cli.cluster.answers import Obj
 from cli.describe.credentials import credentials_told, users_told
@@ -25,6 +24,7 @@ from mesh.policy.documents import AgentPolicy, Backend, Documents, McpGrant, Nam
 from mesh.policy.errors import ErrorLog
 from mesh.policy.fields import Invalid, Place, Sheet
 from mesh.policy.narrowing import Narrowing
+from mesh.policy.visible import names_of
 from mesh.policy.yaml_tree import Mapping as Tree
 from mesh.settings.table import ENV_AGENT_LABELS
 from sidecar.environment import ENVIRONMENT, overlay
@@ -94,7 +94,7 @@ def _rights(
         standing=tuple(_standing(stored.get(one.name)) for one in chosen),
         users=users_told(compiled.users),
         credentials=tuple(
-            credentials_told(_callable(granting, documents.backends, namespace), compiled.users)
+            credentials_told(_callable(granting, compiled.backends, namespace), compiled.users)
         ),
     )
 
@@ -146,7 +146,7 @@ def _outbound(policies: list[AgentPolicy], documents: Documents, namespace: str)
     for policy in policies:
         for rule in policy.outbound:
             for backend in documents.backends:
-                if reaches(rule.backend, backend, namespace):
+                if rule.backend in names_of(backend, namespace):
                     yield (
                         _destination(backend),
                         _granted(rule.mcp) if backend.protocol == "MCP" else "everything",
@@ -156,7 +156,7 @@ def _outbound(policies: list[AgentPolicy], documents: Documents, namespace: str)
 def _callable(policies: list[AgentPolicy], backends: Iterable[Backend], namespace: str) -> Iterator[Backend]:
     """The Backends that some rule speaks of, each once."""
     rules = {rule.backend for policy in policies for rule in policy.outbound}
-    return (one for one in backends if any(reaches(rule, one, namespace) for rule in rules))
+    return (one for one in backends if not rules.isdisjoint(names_of(one, namespace)))
 
 
 def _inbound(policies: list[AgentPolicy]) -> Iterator[tuple[str, str]]:

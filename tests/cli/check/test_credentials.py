@@ -54,7 +54,6 @@ def snapshot(credential: str, *pods: dict, users: str = "", secrets: Part = NONE
         "pods": part(*(pods or (pod(),))),
         "agent_policies": part(*cluster.of_kind("AgentPolicy", objects)),
         "backends": part(*cluster.of_kind("Backend", objects)),
-        "other_backends": NONE,
         "secrets": secrets,
     }
     return replace(HEALTHY, data=replace(data, **(found | parts)))
@@ -230,16 +229,14 @@ def test_what_is_written_wrongly_is_left_to_another_check() -> None:
     assert run("credential-secrets", snapshot(EXCHANGE, backends=part(wrong))).state is OK
 
 
-def test_a_backend_of_another_namespace_counts_where_a_rule_names_it() -> None:
+def test_a_backend_of_another_namespace_comes_without_its_credential() -> None:
     text = cluster.POLICIES.replace("backend: github", "backend: tools/crm")
     there = yaml.safe_load(cluster.POLICIES.split("---")[0])
     there["metadata"] = {"name": "crm", "namespace": "tools"}
     there["spec"]["credential"] = {"secret": {"name": "pager", "key": "token"}}
     policies = part(*cluster.of_kind("AgentPolicy", cluster.policy_objects(text)))
-    found = snapshot(EXCHANGE, agent_policies=policies, other_backends=part(there))
-    assert run("credential-secrets", found).seen[0] == (
-        "pod triage does not mount Secret pager, which Backend crm names"
-    )
+    found = run("credential-secrets", snapshot(EXCHANGE, agent_policies=policies, backends=part(there)))
+    assert (found.state, found.seen) == (OK, ("no credential names a Secret",))
 
 
 def older(text: str) -> Snapshot:
@@ -269,8 +266,6 @@ class Reading:
         return tuple(one for one in self._objects if one["kind"] == kind)
 
     def get(self, path: str, **query: str) -> Obj:
-        if path.endswith("/namespaces/tools/backends/crm"):
-            return {**self._objects[0], "metadata": {"name": "crm", "namespace": "tools"}}
         raise Denied(404, "no")
 
     def metadata(self, path: str) -> Obj:
@@ -285,9 +280,9 @@ class Reading:
     create = through = get
 
 
-def objects_with(credential: str, backend: str = "github") -> list[Obj]:
+def objects_with(credential: str) -> list[Obj]:
     text = cluster.POLICIES.replace("  path: /mcp\n", f"  path: /mcp\n  credential: {{{credential}}}\n")
-    return cluster.policy_objects(text.replace("backend: github", f"backend: {backend}"))
+    return cluster.policy_objects(text)
 
 
 def test_of_secrets_no_more_than_names_and_keys_is_asked_for() -> None:
@@ -302,9 +297,3 @@ def test_a_secret_may_be_missing_or_not_be_seen(status: int, unread: str) -> Non
     api = Reading(objects_with(EXCHANGE), status)
     data = read_data_plane(api, "agents", Snapshot())  # type: ignore[arg-type]
     assert (data.secrets.items, data.secrets.unread) == ((), unread)
-
-
-def test_backends_of_other_namespaces_are_read_by_name() -> None:
-    api = Reading(objects_with(EXCHANGE, "tools/crm"))
-    data = read_data_plane(api, "agents", Snapshot())  # type: ignore[arg-type]
-    assert [one["metadata"]["name"] for one in data.other_backends.items] == ["crm"]
