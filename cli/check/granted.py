@@ -20,6 +20,7 @@ from mesh.policy import (
     load_texts,
     read_object_alone,
 )
+from mesh.policy.credentials import SecretKey
 from mesh.policy.visible import names_of
 
 
@@ -46,22 +47,19 @@ def grants(agents: Agents) -> tuple[Grants, ...] | str:
 
 def secrets_named(items: Iterable[Obj], config_map: Obj | None) -> list[str]:
     """The Secrets that credentials of Backends and `users` of AgentPolicies name."""
-    found = {*_readable(items)}
-    if config_map is not None:
-        loaded = _loaded(config_map)
-        found |= set() if loaded is None else {*loaded.backends, *loaded.policies}
-    keys = [
-        key
-        for one in found
-        for key in (
-            secret_keys(one.credential)
-            if isinstance(one, Backend) and one.credential is not None
-            else introspection_keys(one.users)
-            if isinstance(one, AgentPolicy) and one.users is not None
-            else ()
-        )
-    ]
-    return sorted({key.name for key in keys})
+    loaded = None if config_map is None else _loaded(config_map)
+    mounted = () if loaded is None else (*loaded.backends, *loaded.policies)
+    return sorted({key.name for one in (*_readable(items), *mounted) for key in _keys(one)})
+
+
+def _keys(one: object) -> tuple[SecretKey, ...]:
+    match one:
+        case Backend(credential=credential) if credential is not None:
+            return secret_keys(credential)
+        case AgentPolicy(users=users) if users is not None:
+            return introspection_keys(users)
+        case _:
+            return ()
 
 
 def of_pod(pod: Obj, documents: Documents, namespace: str) -> Grants:

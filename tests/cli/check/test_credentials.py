@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from cli.check.catalogue import RUNS
+from cli.check.granted import secrets_named
 from cli.check.read import read_data_plane
 from cli.check.result import Result, State
 from cli.check.snapshot import Snapshot
@@ -297,3 +298,13 @@ def test_a_secret_may_be_missing_or_not_be_seen(status: int, unread: str) -> Non
     api = Reading(objects_with(EXCHANGE), status)
     data = read_data_plane(api, "agents", Snapshot())  # type: ignore[arg-type]
     assert (data.secrets.items, data.secrets.unread) == ((), unread)
+
+
+def test_secrets_that_a_config_map_names_are_asked_for_too() -> None:
+    users = USERS.replace("]}]", f"], introspection: {{{CLIENT}}}}}]")
+    text = cluster.POLICIES.replace(
+        "  path: /mcp\n", "  path: /mcp\n  credential: {secret: {name: a, key: b}}\n"
+    )
+    text = text.replace("  outbound:\n", f"  users: {users}\n  outbound:\n")
+    assert secrets_named([], cluster.policies(text)) == ["a", "idp"]
+    assert secrets_named([], cluster.policies("kind: x")) == []
