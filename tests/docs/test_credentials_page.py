@@ -42,6 +42,7 @@ from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.limits import Limits
 from sidecar.proxy.replies import _NO_CREDENTIAL_STATUS
 from sidecar.telemetry.names import METRICS
+from tests.support.authorizing import YES, http_service
 from tests.support.fakes import Lines
 from tests.support.idp import AGENT, Idp, idp
 from tests.support.loopback import Client, answering, call, client_of, json_answer, result, serving
@@ -203,7 +204,9 @@ class Pod:
 
 
 @asynccontextmanager
-async def pod(*answers: bytes, protocol: str = "MCP", step_up: str = "") -> AsyncIterator[Pod]:
+async def pod(
+    *answers: bytes, protocol: str = "MCP", step_up: str = "", more: str = "", connect_to: int = 0
+) -> AsyncIterator[Pod]:
     application, got = answering(json_answer({"said": "hello"}))
     script, sent = answering(*(answers or (json_answer(result({"content": []})),)))
     mesh = new_mesh()
@@ -218,13 +221,14 @@ async def pod(*answers: bytes, protocol: str = "MCP", step_up: str = "") -> Asyn
         if protocol == "HTTP":
             text = text.replace("protocol: MCP", "protocol: HTTP")
             text = text.replace('    tools: {allow: ["get_*"]}\n', "")
+        text += more
         config = SidecarConfig(
             AgentSettings("agents", "triage", {"app": "triage"}),
             IdentitySettings(Provider.WORKLOAD_API),
             ListenSettings(("127.0.0.1", 0), ("127.0.0.1", 0), ("127.0.0.1", 0)),
             ApplicationSettings("127.0.0.1", (app.port,)),
             (Path("policies.yaml"),),
-            {},
+            dict.fromkeys(("authz:9191", "authz.agents.svc.cluster.local:9191"), f"127.0.0.1:{connect_to}"),
             replace(Limits(), drain_seconds=0.2),
             Decisions.ALL,
         )
@@ -389,6 +393,32 @@ async def test_no_token_is_asked_for_where_a_tool_is_not_granted() -> None:
         _, answer = await p.call("delete_order", authorization=p.field("authorization"))
         assert "error" in answer
         assert (p.sent, p.idp.tokens) == ([], [])
+
+
+GATE = """---
+apiVersion: agentic.networking.x-k8s.io/v1alpha1
+kind: XAccessPolicy
+metadata: {name: gate, namespace: agents}
+spec:
+  targetRefs: [{group: outrider.dev, kind: Backend, name: crm}]
+  action: ExternalAuth
+  externalAuth:
+    protocol: HTTP
+    backendRef: {name: authz, port: 9191}
+    http: {path: /check}
+"""
+
+
+async def test_an_authorization_service_that_is_asked_outbound_sees_neither_handle_nor_token() -> None:
+    async with (
+        http_service(lambda head, body: YES) as service,
+        pod(FINE, more=GATE, connect_to=service.port) as p,
+    ):
+        await p.ask(authorization=f"Bearer {p.idp.token()}")
+        assert (await p.call(authorization=p.field("authorization")))[0] == 200
+        ((head, _),) = service.asked
+        assert b"authorization" not in head.lower()
+        assert b"authorization: Bearer exchanged-token-1" in p.sent[0][0]
 
 
 def test_hidden_is_the_kind_of_the_second_backend() -> None:
