@@ -2,7 +2,8 @@
 
 Agents that forward nothing of a request still name it in what they send: they go on with its trace (`traceparent`
 in the header, or in `params._meta` as MCP's 2026-07-28 has it), with its MCP session, with the context or the task
-of an A2A conversation (0.3 and 1.0). These texts are found here; whose they are is not asked here.
+of an A2A conversation (0.3 and 1.0, over JSON-RPC or plain HTTP). These texts are found here; whose they are is not
+asked here.
 
 Only the members that the protocols give that meaning count, in both spellings of A2A's (servers on protobuf take
 snake_case too), and only texts: whatever else stands there names nothing. What a list holds (ListTasks,
@@ -24,6 +25,8 @@ LONGEST: Final = 256
 """Characters of a session, context or task id; longer ones name nothing."""
 MOST: Final = 64
 """Contexts and tasks that are read of one message (or batch), and traces."""
+MOST_MESSAGES: Final = 1024
+"""Of one batch that are read."""
 
 _NAMES = ("contextId", "taskId", "context_id", "task_id")
 _CONTEXT_NAMES = ("contextId", "context_id")
@@ -50,13 +53,15 @@ class Signs(msgspec.Struct, frozen=True, gc=False):
     """What a message says about the work that it belongs to.
 
     `trace`: a trace id; `session`: an Mcp-Session-Id; `contexts`: A2A context ids and task ids, and ids of MCP's
-    tasks. `other_traces`: where the header and the body, or the messages of a batch, name several.
+    tasks. `other_traces`: where the header and the body, or the messages of a batch, name several. `more`: it says
+    more than is read, so nobody can say to whom it belongs.
     """
 
     trace: str | None = None
     session: str | None = None
     contexts: tuple[str, ...] = ()
     other_traces: tuple[str, ...] = ()
+    more: bool = False
 
 
 NO_SIGNS: Final = Signs()
@@ -65,7 +70,8 @@ NO_SIGNS: Final = Signs()
 def signs_of(head_fields: Mapping[bytes, bytes], body: object | None = None) -> Signs:
     """The signs of a message with these header fields (names in lower case), and this body as it was parsed.
 
-    `body`: one JSON-RPC message, a request or an answer, or a batch; anything else holds no signs.
+    `body`: one JSON-RPC message, a request or an answer, or a batch; or what A2A sends without JSON-RPC. Anything
+    else holds no signs.
     """
     traceparent = head_fields.get(b"traceparent")
     trace = None if traceparent is None else trace_id(traceparent)
@@ -73,20 +79,19 @@ def signs_of(head_fields: Mapping[bytes, bytes], body: object | None = None) -> 
     name = None if session is None else _session(session)
     found: dict[str, None] = {}
     traces: dict[str, None] = {}
+    more = False
     if isinstance(body, dict):
         _message(body, found, traces)
     elif isinstance(body, list):
-        for message in body[:MOST]:
-            if isinstance(message, dict):
-                _message(message, found, traces)
-    if not found and not traces:
+        more = _batch(body, found, traces)
+    if not found and not traces and not more:
         return NO_SIGNS if trace is None and name is None else Signs(trace, name)
     if trace is not None:
         traces.pop(trace, None)
     elif traces:
         trace = next(iter(traces))
         del traces[trace]
-    return Signs(trace, name, tuple(found)[:MOST], tuple(traces))
+    return Signs(trace, name, tuple(found)[:MOST], tuple(traces)[: MOST - 1], more)
 
 
 def names_two_traces(headers: Headers, head_fields: Mapping[bytes, bytes]) -> bool:
@@ -127,6 +132,16 @@ def _session(value: bytes) -> str | None:
     return text if text.isprintable() and " " not in text else None
 
 
+def _batch(body: list[Any], found: dict[str, None], traces: dict[str, None]) -> bool:
+    """Whether it says more than is read."""
+    for message in body[:MOST_MESSAGES]:
+        if isinstance(message, dict):
+            _message(message, found, traces)
+            if len(found) > MOST or len(traces) > MOST:
+                return True
+    return len(body) > MOST_MESSAGES
+
+
 def _message(message: dict[str, Any], found: dict[str, None], traces: dict[str, None]) -> None:
     params = message.get("params")
     if isinstance(params, dict):
@@ -143,6 +158,8 @@ def _message(message: dict[str, Any], found: dict[str, None], traces: dict[str, 
     result = message.get("result")
     if isinstance(result, dict):
         _result(result, found)
+    # Without JSON-RPC (A2A's HTTP+JSON binding) what is in its params or result is the body.
+    _result(message, found)
 
 
 def _result(result: dict[str, Any], found: dict[str, None]) -> None:

@@ -149,6 +149,10 @@ class Belongings:
             self._joins(ticket, user, key, now)
         return ticket
 
+    def exceeded(self, signs: Signs) -> bool:
+        """Whether a request says more of itself than can be remembered: it must not begin."""
+        return signs.more and (self._traces or self._contexts)
+
     def begins_for_nobody(self, signs: Signs) -> Ticket | None:
         """The same for a request without a user; None where there is nothing about it to remember."""
         return self.begins(NOBODY, signs) if self._sole or self._keys(signs) else None
@@ -209,6 +213,8 @@ class Belongings:
 
     def _said(self, signs: Signs) -> tuple[bool, Verified | None]:
         """Whether any sign is known, and the token of the first whose token is still valid."""
+        if self.exceeded(signs):
+            raise TokenRefused(Reason.SUBJECT_AMBIGUOUS, "it names more than can be remembered")
         now = self._now()
         user: _User | None = None
         found: Verified | None = None

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from mesh.protocol.http1.edited import without
 from mesh.protocol.http1.heads import Headers, RequestHead
 from mesh.protocol.signs import signs_of_raw
+from mesh.reasons import Reason
 from sidecar.credentials.caller_tokens import CallerTokens
 from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.proxy.outgoing import outgoing
 from sidecar.proxy.plan import Owing, Plan, Reply, Routed
+from sidecar.proxy.replies import problem
 from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ class Departure:
         Or that its credential has to be obtained first (`Owners.outcome`), or why it must not leave.
         """
         if plan.routed.direction == "inbound":
-            self._begin(plan, body)
+            if (refused := self._begin(plan, body)) is not None:
+                return refused
         elif plan.minted:
             if self.owners is None:
                 return Owing(headers, body)
@@ -74,14 +77,24 @@ class Departure:
             return outgoing(plan, headers, plan.head.body_length)
         return outgoing(plan, headers, len(body)) + body
 
-    def _begin(self, plan: Plan, body: bytes | None) -> None:
+    def _begin(self, plan: Plan, body: bytes | None) -> Reply | None:
+        """Note that it is under way; or why that cannot be, and the application must not get it."""
         self.tokens.remember(plan.head, plan.principal.id)
         if plan.ticket is None and self.desk is not None and self.desk.auth is not None:
             signs, belongings = signs_of_raw(plan.head.fields, body or b""), self.desk.belongings
+            if belongings.exceeded(signs):
+                detail = "one request names more conversations, tasks or traces than are kept apart"
+                self._recorder.refused_message("client", plan.principal.id, Reason.BATCH_TOO_LARGE, detail)
+                return problem(400, Reason.BATCH_TOO_LARGE, detail)
             if plan.subject is None:
                 plan.ticket = belongings.begins_for_nobody(signs)
             else:
                 plan.ticket = belongings.begins(plan.subject, signs)
+        return None
+
+    def told(self, plan: Plan, detail: str) -> str:
+        """Why there is no answer, without what it would show of a credential."""
+        return detail if self.owners is None else self.owners.told(plan, detail)
 
     async def close(self) -> None:
         """End what is under way of our own."""

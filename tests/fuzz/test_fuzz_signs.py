@@ -46,6 +46,7 @@ SEEDS = (
     b'{"jsonrpc":"2.0","id":1,"method":"message/send","params":{"message":{"contextId":"c","taskId":"t"}}}',
     b'{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"id":"t"}}',
     b'{"jsonrpc":"2.0","id":1,"result":{"kind":"task","id":"t","contextId":"c","status":{"state":"working"}}}',
+    b'{"message":{"contextId":"c","taskId":"t"},"task":{"id":"t"}}',
     b'[{"params":{"_meta":{"traceparent":"' + TRACEPARENT + b'"}}}]',
 )
 FIELDS = st.dictionaries(
@@ -67,6 +68,7 @@ def check(signs: Signs) -> None:
         assert trace is None or re.fullmatch("[0-9a-f]{32}", trace)
     assert signs.session is None or (1 <= len(signs.session) <= LONGEST and signs.session.isascii())
     assert len(signs.contexts) <= MOST
+    assert len(signs.other_traces) <= MOST
     assert all(isinstance(context, str) and 1 <= len(context) <= LONGEST for context in signs.contexts)
     assert len({signs.trace, *signs.other_traces}) == 1 + len(signs.other_traces)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from mesh.protocol.signs import MOST
 from tests.support.loopback import answering, call, json_answer, result
 from tests.support.session_server import token_for
 from tests.support.user_pod import UserPod, user_pod
@@ -122,3 +124,26 @@ async def test_what_says_nothing_of_itself_is_not_remembered() -> None:
         await pod.call(trace(ALICES), bearer(pod, "alice"))
         await pod.call()
         assert await reason(pod, traceparent=ALICES) is None
+
+
+async def test_a_conversation_over_http_and_json_is_seen() -> None:
+    script, sent = answering(OK)
+    said = json_answer({"task": {"id": "t1", "contextId": "c1", "status": {}}})
+    async with user_pod(script, said=said) as pod:
+        pod.idp.answer = token_for
+        await pod.ask("alice", b'{"message":{"role":"ROLE_USER"}}')
+        for context in ("c1", "t1"):
+            assert await reason(pod, in_conversation(context)) is None
+        await pod.ask("mallory", b'{"message":{"contextId":"c1"}}')
+        assert await reason(pod, in_conversation("c1")) == "subject_ambiguous"
+        assert len(sent) == 2
+
+
+async def test_a_request_with_more_conversations_than_are_read_is_refused() -> None:
+    script, _ = answering(OK)
+    body = json.dumps([{"message": {"contextId": f"c{number}"}} for number in range(MOST + 1)]).encode()
+    async with user_pod(script) as pod:
+        answer = await pod.call(bearer(pod, "mallory"), body=body)
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"batch_too_large" in answer
+        assert pod.got == []

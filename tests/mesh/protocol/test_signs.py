@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mesh.protocol.signs import LONGEST, MOST, NO_SIGNS, Signs, signs_of, signs_of_raw
+from mesh.protocol.signs import LONGEST, MOST, MOST_MESSAGES, NO_SIGNS, Signs, signs_of, signs_of_raw
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 OTHER = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -122,7 +122,6 @@ def test_contexts_and_tasks_are_found_where_the_protocols_have_them(
         ["contextId", 1, None],
         {},
         {"params": [], "result": []},
-        {"contextId": "c", "taskId": "t", "id": "x"},
         request("tools/call", name="x", arguments={"contextId": "c", "taskId": "t"}),
         request("tools/list", id="t"),
         {"jsonrpc": "2.0", "method": ["tasks/get"], "params": {"id": "t"}},
@@ -144,12 +143,51 @@ def test_nothing_else_is_a_sign(body: Any) -> None:
     assert contexts(body) == ()
 
 
-def test_the_number_of_signs_is_bounded() -> None:
+def test_the_number_of_signs_is_bounded_and_that_there_are_more_is_told() -> None:
     many = [request("GetTask", id=f"t{number}") for number in range(2 * MOST)]
     assert contexts(many) == tuple(f"t{number}" for number in range(MOST))
+    assert signs_of({}, many).more
+    assert not signs_of({}, many[:MOST]).more
+    assert signs_of({}, many[: MOST + 1]).more
     for message in many:
         message["params"] = {"contextId": message["params"]["id"], "taskId": message["params"]["id"] + "x"}
     assert len(contexts(many)) == MOST
+    assert signs_of({}, many).more
+
+
+def test_a_sign_behind_many_messages_without_any_is_seen() -> None:
+    assert contexts([{}] * MOST + [request("GetTask", id="t")]) == ("t",)
+    assert signs_of({}, [{}] * (MOST_MESSAGES + 1)).more
+
+
+def test_the_number_of_traces_is_bounded_too() -> None:
+    many = [
+        request("x", _meta={"traceparent": f"00-{number:032x}-{1:016x}-01"}) for number in range(1, 2 * MOST)
+    ]
+    signs = signs_of({}, many)
+    assert signs.more
+    assert len(signs.other_traces) == MOST - 1
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ({"message": {"contextId": "c", "taskId": "t", "role": "user"}}, ("c", "t")),
+        ({"message": {"context_id": "c"}, "configuration": {}}, ("c",)),
+        ({"contextId": "c", "taskId": "t"}, ("c", "t")),
+        ({"task": {"id": "t", "contextId": "c", "status": {}}}, ("c", "t")),
+        ({"id": "t", "contextId": "c", "status": {"state": "TASK_STATE_WORKING"}}, ("c", "t")),
+        ({"statusUpdate": {"taskId": "t", "contextId": "c"}}, ("c", "t")),
+        ({"artifactUpdate": {"taskId": "t", "contextId": "c"}}, ("c", "t")),
+        ({"jsonrpc": "2.0", "id": "1", "method": "x", "message": {"contextId": "c"}}, ("c",)),
+        ({"jsonrpc": "2.0", "id": "1", "method": "x", "status": {}}, ()),
+        ({"message": "contextId"}, ()),
+    ],
+)
+def test_bodies_of_a2a_without_json_rpc(body: Any, found: tuple[str, ...]) -> None:
+    """HTTP+JSON (A2A 1.0, section 11): what is in params or result elsewhere is the body itself."""
+    assert contexts(body) == found
+    assert signs_of_raw({}, json.dumps(body).encode()).contexts == found
 
 
 @pytest.mark.parametrize(

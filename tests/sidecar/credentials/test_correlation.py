@@ -56,6 +56,12 @@ def outcome(belongings: Belongings, signs: Signs) -> str | None:
     return None if owner is None else owner.user.subject
 
 
+def test_a_request_that_names_more_than_is_read_is_ambiguous() -> None:
+    belongings, _ = table()
+    belongings.begins(ALICE, CONTEXT)
+    assert outcome(belongings, Signs(contexts=CONTEXT.contexts, more=True)) == "ambiguous"
+
+
 @pytest.mark.parametrize("signs", [TRACE, SESSION, CONTEXT])
 def test_what_came_without_a_user_is_no_users(signs: Signs) -> None:
     belongings, _ = table()
