@@ -73,10 +73,10 @@ class Sidecar:
         self.metrics = Metrics()
         self.log = Log(dropped=lambda lines: self.metrics.count(names.LOG_LINES_DROPPED, (), lines))
         self.recorder = Recorder(
-            self.metrics, self.log, agent=_agent_name(config), decisions=config.decisions.value
+            self.metrics, self.log, agent=config.agent.label, decisions=config.decisions.value
         )
         self.identity = IdentityHolder()
-        self._ticker = Ticker(_tick_seconds(config), self._clock)
+        self._ticker = Ticker(config.limits.tick_seconds, self._clock)
         self._own = Ourselves()
         self._dialer = NetworkDialer(
             self.identity,
@@ -207,7 +207,7 @@ class Sidecar:
             lambda: self.pipeline.policy,
             self.metrics,
             self.log,
-            agent=_agent_name(self.config),
+            agent=self.config.agent.label,
             secrets=self.config.credentials,
             hidden=self.config.hidden_secrets,
             jwt_source=lambda: jwt_source_of(self._source),
@@ -337,10 +337,6 @@ class Sidecar:
             configuration=FROM_FILES if self._control is None else self._control.health(),
         )
 
-    def unready(self) -> tuple[Reason, ...]:
-        """The codes of why this sidecar cannot serve now; empty when it can."""
-        return tuple(obstacle.code for obstacle in self.readiness().reasons)
-
     def _register_gauges(self) -> None:
         gauge = self.metrics.gauge
         gauge(names.CONNECTIONS, lambda: {(n,): float(x.count) for n, x in self._listeners.items()})
@@ -404,15 +400,3 @@ class Sidecar:
         self._ticker.stop()
         self.log.write("stopped", complete=all(results))
         self.log.close()
-
-
-def _agent_name(config: SidecarConfig) -> str:
-    agent = config.agent
-    return f"{agent.namespace}/{agent.name}" if agent.namespace else agent.name
-
-
-def _tick_seconds(config: SidecarConfig) -> float:
-    """A quarter of the shortest limit, at most a second: limits are kept to within that."""
-    limits = config.limits
-    used = [s for s in (limits.idle_seconds, limits.head_seconds, limits.upstream_idle_seconds) if s]
-    return min([1.0, *(seconds / 4 for seconds in used)])

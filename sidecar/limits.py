@@ -56,6 +56,12 @@ class Limits:
     drain_seconds: float = 25.0
     """From SIGTERM to the end; below Kubernetes' default grace period of 30 s."""
 
+    @property
+    def tick_seconds(self) -> float:
+        """A quarter of the shortest limit, at most a second: limits are kept to within that."""
+        used = [s for s in (self.idle_seconds, self.head_seconds, self.upstream_idle_seconds) if s]
+        return min([1.0, *(seconds / 4 for seconds in used)])
+
 
 NO_LIMIT = frozenset({"idle_seconds", "stall_seconds", "head_seconds", "upstream_idle_seconds"})
 """Limits that 0 switches off."""

@@ -61,6 +61,11 @@ class AgentSettings:
     pod_ip: str | None = None
     uid: str | None = None
 
+    @property
+    def label(self) -> str:
+        """For logs: `namespace/name`."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class ControlSettings:

@@ -36,6 +36,7 @@ from tests.support.loopback import (
     result,
     serving,
     sidecar_for,
+    unready,
 )
 from tests.support.meshed import CLIENT_POLICY, GITHUB, TRIAGE, Published, new_mesh, server_side
 from tests.support.slow import until
@@ -80,9 +81,9 @@ async def test_before_its_first_svid_it_answers_probes_and_nothing_else() -> Non
     provider.put(new_mesh().identity(TRIAGE))
     addresses = await asyncio.wait_for(starting, 5)
     assert sorted(addresses) == ["forward", "telemetry"]
-    assert sidecar.unready() == ()
+    assert unready(sidecar) == ()
     sidecar.stop()
-    assert sidecar.unready() == ("draining",)
+    assert unready(sidecar) == ("draining",)
     await sidecar.drain()
 
 

@@ -38,7 +38,7 @@ from tests.support.control_plane import (
     granting,
     sealed,
 )
-from tests.support.loopback import Client, answering, call, client_of, json_answer, result, serving
+from tests.support.loopback import Client, answering, call, client_of, json_answer, result, serving, unready
 from tests.support.meshed import TRIAGE, Published, new_mesh
 from tests.support.slow import until
 
@@ -163,7 +163,7 @@ async def test_without_a_configuration_nothing_is_served_and_it_is_said_why(tmp_
         await plane.start()
         plane.latest = SEARCH
         assert sorted(await asyncio.wait_for(starting, 10)) == ["forward", "telemetry"]
-        assert sidecar.unready() == ()
+        assert unready(sidecar) == ()
         sidecar.stop()
         await sidecar.drain()
 

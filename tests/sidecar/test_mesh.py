@@ -17,6 +17,7 @@ from tests.support.loopback import (
     read_request,
     result,
     serving,
+    unready,
 )
 from tests.support.meshed import (
     CLIENT_POLICY,
@@ -153,7 +154,7 @@ async def test_without_an_svid_nothing_is_accepted_and_readiness_says_why() -> N
 
 async def _start(provider: Published, port: int) -> tuple[str, ...]:
     async with server_side(provider, port) as (sidecar, _):
-        return sidecar.unready()
+        return unready(sidecar)
 
 
 async def test_an_expired_svid_makes_the_sidecar_unready_and_refuses_with_the_reason() -> None:
@@ -161,9 +162,9 @@ async def test_an_expired_svid_makes_the_sidecar_unready_and_refuses_with_the_re
     expired = mesh.identity(TRIAGE, expired=True)
     async with client_side(Published(expired), 1) as (sidecar, port), client_of(port) as client:
         status, answer = await client.rpc(call("search"))
-        unready = sidecar.unready()
+        found = unready(sidecar)
     assert (status, answer["error"]["data"]) == (503, {"reason": "svid_expired"})
-    assert unready == ("svid_expired",)
+    assert found == ("svid_expired",)
 
 
 @pytest.mark.parametrize("short_lived", ["client", "server"])

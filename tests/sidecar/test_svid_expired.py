@@ -12,7 +12,7 @@ from mesh.reasons import Reason
 from sidecar.app import Sidecar
 from sidecar.telemetry import names
 from sidecar.telemetry.log import Log
-from tests.support.loopback import answering, call, client_of, json_answer, result, serving
+from tests.support.loopback import answering, call, client_of, json_answer, result, serving, unready
 from tests.support.meshed import GITHUB, TRIAGE, Published, client_side, new_mesh, server_side
 
 Lines = asyncio.Queue[dict[str, Any]]
@@ -64,7 +64,7 @@ async def test_the_side_without_a_renewed_svid_refuses_says_so_and_comes_back(
         assert line["reason"] is Reason.SVID_EXPIRED
         assert line["spiffe_id"] == str(identities[gone].svid.spiffe_id)
         assert datetime.fromisoformat(line["since"]) == end
-        assert sidecar.unready() == (Reason.SVID_EXPIRED,)
+        assert unready(sidecar) == (Reason.SVID_EXPIRED,)
         assert gauge(sidecar, "outrider_identity_ready") == 0
         assert -20 < gauge(sidecar, "outrider_identity_expiry_seconds") <= 0
 
@@ -81,6 +81,6 @@ async def test_the_side_without_a_renewed_svid_refuses_says_so_and_comes_back(
         sidecar.identity.subscribe(lambda identity: renewed.set())
         providers[gone].put(mesh.identity(GITHUB if gone == "server" else TRIAGE))
         await renewed.wait()
-        assert sidecar.unready() == ()
+        assert unready(sidecar) == ()
         assert (await agent.rpc(call("search", 3)))[0] == 200
         assert expiries.empty()

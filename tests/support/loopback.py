@@ -121,6 +121,11 @@ async def sidecar_for(
         await sidecar.drain()
 
 
+def unready(sidecar: Sidecar) -> tuple[str, ...]:
+    """The codes of why a sidecar cannot serve now; empty when it can."""
+    return tuple(obstacle.code for obstacle in sidecar.readiness().reasons)
+
+
 @dataclass
 class Client:
     """A raw client of the proxy."""
