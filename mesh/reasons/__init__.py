@@ -73,6 +73,7 @@ class Reason(StrEnum):
     TOKEN_BOUND = "token_bound"  # noqa: S105
     SCOPE_MISSING = "scope_missing"
     ISSUER_UNAVAILABLE = "issuer_unavailable"
+    TOO_MANY_UNKNOWN_TOKENS = "too_many_unknown_tokens"
     HANDLE_UNKNOWN = "handle_unknown"
     HANDLE_EXPIRED = "handle_expired"
     HANDLE_STRIPPED = "handle_stripped"

@@ -36,6 +36,10 @@ SENTENCES: Final = {
         "The token cannot be verified now: the issuer's keys cannot be had. Look at user_keys lines in "
         "the sidecar's log."
     ),
+    "too_many_unknown_tokens": (
+        "This caller has brought more tokens that nobody knows than are looked at in this time; tokens that are "
+        "known are heard on."
+    ),
     "handle_unknown": (
         "The handle is none of this pod's: made up, of another pod, or from before the sidecar was restarted."
     ),

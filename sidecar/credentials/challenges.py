@@ -19,6 +19,7 @@ RETRY_SECONDS = 5
 """After which an issuer that is silent may be there again."""
 
 _INVALID_REQUEST = frozenset({Reason.TOKEN_REPEATED})
+_LATER = frozenset({Reason.ISSUER_UNAVAILABLE, Reason.TOO_MANY_UNKNOWN_TOKENS})
 _NO_TOKEN = frozenset({Reason.TOKEN_MISSING})
 
 
@@ -28,11 +29,12 @@ def unauthorized(
     """The answer to a request without a token (None), or with one that was refused.
 
     `path`: the request's, plain and without query; `scheme`: `https` where the caller reached us by TLS.
-    401, or 403 where a scope is missing, 400 for several tokens, 503 where the issuer cannot be had.
+    401, or 403 where a scope is missing, 400 for several tokens, 503 where the issuer cannot be had, or
+    the caller has brought too much that nobody knows.
     """
     reason = Reason.TOKEN_MISSING if refused is None else refused.reason
     detail = "" if refused is None else refused.detail
-    if reason is Reason.ISSUER_UNAVAILABLE:
+    if reason in _LATER:
         return _with(problem(503, reason, detail), (b"retry-after", b"%d" % RETRY_SECONDS))
     status, error = _status(reason)
     challenge = bearer_challenge(

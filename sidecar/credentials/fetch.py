@@ -46,13 +46,15 @@ class FetchFailed(Exception):
     """There is no answer: the server, the network, or whoever wrote the URL is at fault.
 
     `detail` names the host and what went wrong, and holds nothing of the request or the answer. `plain_text`: the
-    call was not made, because it would have gone in plain text to a host that may not have it.
+    call was not made, because it would have gone in plain text to a host that may not have it. `reached`: there
+    was a connection, so that what was sent on it may be why there is no answer.
     """
 
-    def __init__(self, detail: str, *, plain_text: bool = False) -> None:
+    def __init__(self, detail: str, *, plain_text: bool = False, reached: bool = False) -> None:
         super().__init__(detail)
         self.detail = detail
         self.plain_text = plain_text
+        self.reached = reached
 
 
 class Fetcher(Protocol):
@@ -109,7 +111,8 @@ class Fetch:
                 call.start()
                 return await outcome
         except TimeoutError as late:
-            raise FetchFailed(f"{destination} gave no whole answer within {seconds:g} s") from late
+            detail = f"{destination} gave no whole answer within {seconds:g} s"
+            raise FetchFailed(detail, reached=call.reached) from late
         finally:
             call.cancel()
 
@@ -172,6 +175,7 @@ class _Call:
         "_request",
         "_size",
         "_upstream",
+        "reached",
     )
 
     def __init__(
@@ -197,6 +201,7 @@ class _Call:
         self._head: ResponseHead | None = None
         self._size = 0
         self._upstream: Upstream | None = None
+        self.reached = False
 
     def start(self) -> None:
         self._connecting = self._pool.acquire(self._destination, self)
@@ -215,6 +220,7 @@ class _Call:
     def upstream_ready(self, upstream: Upstream) -> None:
         self._connecting = None
         self._upstream = upstream
+        self.reached = True
         self._again = self._again and upstream.reused
         upstream.serve(self, self._method)
         upstream.write(self._request)
@@ -265,7 +271,7 @@ class _Call:
             return
         # The server closed an idle connection while the request was on its way: it cannot have been acted on.
         if self._again and self._head is None and reason is Reason.UPSTREAM_RESET:
-            self._again = False
+            self._again = self.reached = False
             self.start()
             return
         self._fail(f"{reason}: {detail}")
@@ -279,4 +285,4 @@ class _Call:
 
     def _fail(self, detail: str) -> None:
         if not self._outcome.done():
-            self._outcome.set_exception(FetchFailed(f"{self._destination}: {detail}"))
+            self._outcome.set_exception(FetchFailed(f"{self._destination}: {detail}", reached=self.reached))

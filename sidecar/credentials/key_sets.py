@@ -68,14 +68,19 @@ class KeySets:
         for place in self._sets.keys() - wanted:
             self._sets.pop(place).close()
 
-    async def candidates(self, issuer: Issuer, key_id: str | None, algorithm: str) -> tuple[SigningKey, ...]:
+    async def candidates(
+        self, issuer: Issuer, key_id: str | None, algorithm: str, may_look: Callable[[], None] = lambda: None
+    ) -> tuple[SigningKey, ...]:
         """The keys that a token with this header may be signed by, after another look where there is none.
 
-        Raises Unavailable.
+        `may_look` raises what forbids that look. Raises Unavailable.
         """
         kept = self._kept(issuer)
         found = (await kept.get()).candidates(key_id, algorithm)
-        return found or (await kept.newer(APART_SECONDS)).candidates(key_id, algorithm)
+        if found:
+            return found
+        may_look()
+        return (await kept.newer(APART_SECONDS)).candidates(key_id, algorithm)
 
     async def newer(self, issuer: Issuer, key_id: str | None, algorithm: str) -> tuple[SigningKey, ...]:
         """The same after another look, as often as that may be taken; raises Unavailable."""

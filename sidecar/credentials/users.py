@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from mesh.identity.jws import MAX_TOKEN_BYTES
@@ -27,13 +28,12 @@ from sidecar.credentials.fetch import Fetcher
 from sidecar.credentials.introspector import Introspector, Proofs
 from sidecar.credentials.key_sets import KeySets, Metadata, Place, Tells, place_of
 from sidecar.credentials.known_tokens import KnownToken, KnownTokens
+from sidecar.credentials.questions import BURST, PER_SECOND, Questions
 from sidecar.credentials.refreshed import Unavailable
 from sidecar.credentials.verified import TokenRefused, Verified
 
 LOOK_SECONDS = 30.0
 """How often it is seen to that keys are renewed."""
-MOST_ASKED = 4
-"""Issuers that are asked about a token that names none."""
 
 
 class _Bypass(NamedTuple):
@@ -44,8 +44,9 @@ class _Bypass(NamedTuple):
 class Users:
     """Verifies tokens by the `auth` in force.
 
-    `now`: seconds since 1970. `withdrawn` is told the `key` of each remembered token whose signing key its issuer
-    no longer publishes, for who remembers more about it.
+    `now`: seconds since 1970. Issuers are asked about tokens of one caller `per_second` times, and `burst` times
+    at once; what is known costs nothing. `withdrawn` is told the `key` of each remembered token whose signing key
+    its issuer no longer publishes, for who remembers more about it.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class Users:
         now: Callable[[], float],
         tell: Tells,
         withdrawn: Callable[[bytes], None] = lambda key: None,
+        per_second: float = PER_SECOND,
+        burst: float = BURST,
     ) -> None:
         self.auth: UserAuth | None = None
         self._now = now
@@ -65,7 +68,8 @@ class Users:
         self._bypass = _Bypass()
         self._look = 0.0
         self._key_sets = KeySets(fetch, issuers, now, tell, self._keys_changed)
-        self._introspector = Introspector(fetch, issuers, client_proof, now, tell)
+        self._questions = Questions(now, per_second=per_second, burst=burst)
+        self._introspector = Introspector(fetch, issuers, client_proof, now, tell, self._questions)
 
     def use(self, auth: UserAuth | None) -> None:
         """This is in force from now on; what was verified by anything else is forgotten."""
@@ -98,14 +102,14 @@ class Users:
             self._key_sets.refresh()
         return self._tokens.find(hashlib.sha256(token).digest(), now)
 
-    async def verify(self, token: bytes) -> Verified:
-        """Who is behind a token; raises TokenRefused."""
+    async def verify(self, token: bytes, caller: str = "") -> Verified:
+        """Who is behind a token that `caller` (a SPIFFE ID) brought; raises TokenRefused."""
         auth = self.auth
         key = hashlib.sha256(token).digest()
         try:
             if auth is None:
                 raise TokenInvalid(Reason.TOKEN_ISSUER, "there are no issuers")
-            known = await self._verified(token, key, auth)
+            known = await self._verified(token, key, auth, caller)
         except TokenInvalid as invalid:
             if self.auth is auth:
                 self._tokens.refuse(key, invalid.reason, invalid.detail, self._now())
@@ -114,61 +118,63 @@ class Users:
             raise TokenRefused(Reason.ISSUER_UNAVAILABLE, unavailable.detail) from unavailable
         if self.auth is not auth:
             # Another policy came into force meanwhile, and what was found is of the old one.
-            return await self.verify(token)
+            return await self.verify(token, caller)
         self._tokens.keep(known, self._now())
         return known.verified
 
-    async def _verified(self, token: bytes, key: bytes, auth: UserAuth) -> KnownToken:
-        """Raises TokenInvalid and Unavailable."""
+    async def _verified(self, token: bytes, key: bytes, auth: UserAuth, caller: str) -> KnownToken:
+        """Raises TokenInvalid, Unavailable, and TokenRefused for a caller that has asked too much."""
         text = _text(token)
         if not _is_signed_jwt(text):
-            return await self._opaque(text, key, auth)
+            return await self._opaque(text, key, auth, caller)
         unverified = read_token(text)
         entries = [issuer for issuer in auth.issuers if issuer.issuer == unverified.issuer]
         refused: Exception = TokenInvalid(Reason.TOKEN_ISSUER, "iss is none of the issuers")
         for position, issuer in enumerate(entries):
             try:
                 if issuer.introspection is not None:
-                    return await self._introspected(text, key, issuer, issuer.introspection)
-                return await self._signed(text, key, unverified, issuer)
+                    return await self._introspected(text, key, issuer, issuer.introspection, caller)
+                return await self._signed(text, key, unverified, issuer, caller)
             except (TokenInvalid, Unavailable) as failed:
                 refused = refused if position else failed
         raise refused
 
-    async def _signed(self, text: str, key: bytes, token: UnverifiedToken, issuer: Issuer) -> KnownToken:
+    async def _signed(
+        self, text: str, key: bytes, token: UnverifiedToken, issuer: Issuer, caller: str
+    ) -> KnownToken:
         """By the issuer's keys, and by newer ones where a token that names no key is signed by none of them."""
         check_algorithm(token, issuer)
-        keys = await self._key_sets.candidates(issuer, token.key_id, token.algorithm)
+        may_look = partial(self._questions.take, caller)
+        keys = await self._key_sets.candidates(issuer, token.key_id, token.algorithm, may_look)
         try:
             proven = verify_token(token, issuer, keys, self._now())
         except TokenInvalid as invalid:
             if token.key_id is not None or invalid.reason is not Reason.TOKEN_SIGNATURE:
                 raise
+            may_look()
             newer = await self._key_sets.newer(issuer, None, token.algorithm)
             if newer == keys:
                 raise
             proven = verify_token(token, issuer, newer, self._now())
         return _known(text, key, proven, issuer)
 
-    async def _opaque(self, text: str, key: bytes, auth: UserAuth) -> KnownToken:
-        """A token that names no issuer: those are asked that can be, and the first that knows it counts."""
-        refused: Exception = malformed("the token is no signed JWT (RFC 7515)")
-        for issuer in [issuer for issuer in auth.issuers if issuer.introspection is not None][:MOST_ASKED]:
-            try:
-                return await self._introspected(text, key, issuer, issuer.introspection)
-            except Unavailable as unavailable:
-                # It might have known the token, so nobody can say that it is worth nothing.
-                refused = unavailable
-            except TokenInvalid as invalid:
-                if not isinstance(refused, Unavailable):
-                    refused = invalid
-        raise refused
+    async def _opaque(self, text: str, key: bytes, auth: UserAuth, caller: str) -> KnownToken:
+        """A token that names no issuer: it is shown to the one that is asked about tokens, and to no other's."""
+        entries = [issuer for issuer in auth.issuers if issuer.introspection is not None]
+        if not entries:
+            raise malformed("the token is no signed JWT (RFC 7515)")
+        if len(entries) > 1:
+            detail = (
+                f"the token names no issuer, and {len(entries)} of them are asked about tokens; send a JWT"
+            )
+            raise TokenInvalid(Reason.TOKEN_ISSUER, detail)
+        return await self._introspected(text, key, entries[0], entries[0].introspection, caller)
 
     async def _introspected(
-        self, text: str, key: bytes, issuer: Issuer, introspection: Introspection | None
+        self, text: str, key: bytes, issuer: Issuer, introspection: Introspection | None, caller: str
     ) -> KnownToken:
         seconds = 0.0 if introspection is None else introspection.seconds
-        active = await self._introspector.ask(text, issuer)
+        active = await self._introspector.ask(text, issuer, caller)
         ends = self._now() + seconds
         expires = ends if active.expires is None else active.expires
         if active.expires is not None:

@@ -23,7 +23,8 @@ class Verified:
 
 
 class TokenRefused(Exception):
-    """A token cannot be accepted: its bearer is at fault, or with ISSUER_UNAVAILABLE nobody who is here.
+    """A token cannot be accepted: its bearer is at fault, or with ISSUER_UNAVAILABLE nobody who is here, or
+    with TOO_MANY_UNKNOWN_TOKENS whoever brought others before.
 
     `detail` holds nothing of the token but names, kinds and dates.
     """

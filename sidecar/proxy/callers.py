@@ -70,7 +70,7 @@ class Callers:
                 return self._without(head, channel, auth, path)
             known = verified or self._desk.users.known(token)
             if known is None:
-                return Unverified(token)
+                return Unverified(token, channel.principal.id)
             if isinstance(known, TokenRefused):
                 raise known
         except TokenRefused as refused:
@@ -86,7 +86,7 @@ class Callers:
     async def outcome(self, unverified: Unverified) -> Verified | TokenRefused:
         """What becomes of a token that was not seen before."""
         try:
-            return await self._desk.users.verify(unverified.token)
+            return await self._desk.users.verify(unverified.token, unverified.caller)
         except TokenRefused as refused:
             return refused
 

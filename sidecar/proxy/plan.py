@@ -108,9 +108,10 @@ class Owing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Unverified:
-    """A request whose user's token has to be verified before anything else."""
+    """A request of `caller` whose user's token has to be verified before anything else."""
 
     token: bytes = field(repr=False)
+    caller: str = ""
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ from sidecar.config import (
 from sidecar.limits import Limits
 from tests.support.fakes import Lines
 from tests.support.idp import AGENT, Idp, idp
+from tests.support.issuing import b64
 from tests.support.loopback import Backend, Client, answering, call, client_of, json_answer, result, serving
 from tests.support.meshed import TRIAGE, Published, new_mesh
 from tests.support.peer import Peer, connect
@@ -390,3 +391,18 @@ async def test_a_stream_of_another_backend_cannot_say_where_the_credential_goes(
         _, answer = await p.call(p.handle, "/stolen")
         assert answer["error"]["data"]["reason"] == "path_not_declared"
         assert len(p.sent) == 1
+
+
+async def test_who_makes_up_tokens_is_heard_no_more_for_a_while_but_for_the_good_ones() -> None:
+    async with pod() as p:
+        good = p.idp.token()
+        await p.request(good)
+        rest = good.partition(".")[2]
+        heads = [f'{{"alg":"RS256","kid":"made-up-{number}"}}' for number in range(200)]
+        answers = [await p.request(f"{b64(head.encode())}.{rest}") for head in heads]
+        assert b"token_key_unknown" in answers[0]
+        late = next(answer for answer in answers if b"too_many_unknown_tokens" in answer)
+        assert late.startswith(b"HTTP/1.1 503")
+        assert b"retry-after" in late
+        assert (await p.request(good)).startswith(b"HTTP/1.1 200")
+        assert (await p.request(p.idp.token("bob"))).startswith(b"HTTP/1.1 200")

@@ -71,8 +71,9 @@ def test_each_reason_has_its_status(reason: Reason, status: int, error: str | No
     assert (reply.status, challenged(reply).get("error")) == (status, error)
 
 
-def test_an_issuer_that_is_silent_is_nobodys_fault_here() -> None:
-    reply = unauthorized(TokenRefused(Reason.ISSUER_UNAVAILABLE, "x"), AUTH, asked(), "/mcp", scheme="https")
+@pytest.mark.parametrize("reason", [Reason.ISSUER_UNAVAILABLE, Reason.TOO_MANY_UNKNOWN_TOKENS])
+def test_what_may_be_over_soon_says_nothing_of_the_token(reason: Reason) -> None:
+    reply = unauthorized(TokenRefused(reason, "x"), AUTH, asked(), "/mcp", scheme="https")
     assert reply.status == 503
     assert header(list(reply.headers), b"retry-after") == b"5"
     assert header(list(reply.headers), b"www-authenticate") is None

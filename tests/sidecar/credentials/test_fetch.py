@@ -173,8 +173,9 @@ async def test_a_new_connection_that_breaks_is_not_tried_again(pool: Pool, begun
         writer.write(begun)
 
     async with serving(script) as server:
-        with pytest.raises(FetchFailed, match="upstream_reset"):
+        with pytest.raises(FetchFailed, match="upstream_reset") as failed:
             await Fetch(pool, plainly)("POST", f"http://127.0.0.1:{server.port}/")
+        assert failed.value.reached
         assert server.connections == 1
 
 

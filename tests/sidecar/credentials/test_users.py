@@ -13,12 +13,12 @@ from mesh.policy.user_auth import Introspection, UserAuth
 from mesh.protocol.oauth.metadata import ServerMetadata
 from mesh.reasons import Reason
 from sidecar.credentials.client_proof import Proof
+from sidecar.credentials.fetch import FetchFailed
 from sidecar.credentials.issued import CredentialRefused
 from sidecar.credentials.users import LOOK_SECONDS, Users
 from sidecar.credentials.verified import TokenRefused, Verified
 from tests.support.fakes import Clock
 from tests.support.issuing import (
-    AUDIENCE,
     AUTH,
     EC_KEY,
     ENTRY,
@@ -64,9 +64,9 @@ class World:
         )
         self.users.use(auth)
 
-    async def refused(self, value: bytes) -> Reason:
+    async def refused(self, value: bytes, caller: str = "") -> Reason:
         with pytest.raises(TokenRefused) as refused:
-            await self.users.verify(value)
+            await self.users.verify(value, caller)
         return refused.value.reason
 
     def answers(self, **said: Any) -> None:
@@ -301,16 +301,92 @@ async def test_a_token_is_asked_about_once_for_all_who_bring_it() -> None:
     assert len(world.web.asked) == 1
 
 
+async def outcomes(world: World, callers: list[str]) -> list[Verified | Reason]:
+    """What becomes of a token of each caller, all of them brought at once."""
+    world.web.gate = asyncio.Event()
+    asked = [world.users.verify(b"opaque-%d" % n, caller) for n, caller in enumerate(callers)]
+    waiting = [asyncio.ensure_future(one) for one in asked]
+    await turns()
+    world.web.gate.set()
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    return [one.reason if isinstance(one, TokenRefused) else one for one in found]  # type: ignore[misc]
+
+
 async def test_too_many_questions_at_once_are_not_asked() -> None:
     world = World(ASKING)
     world.answers()
-    world.web.gate = asyncio.Event()
-    waiting = [asyncio.ensure_future(world.users.verify(b"opaque-%d" % number)) for number in range(70)]
-    await turns()
-    world.web.gate.set()
-    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [isinstance(one, Verified) for one in outcomes].count(True) == 64
-    assert {one.reason for one in outcomes if isinstance(one, TokenRefused)} == {Reason.ISSUER_UNAVAILABLE}
+    found = await outcomes(world, [f"spiffe://a/{number % 7}" for number in range(70)])
+    assert [isinstance(one, Verified) for one in found].count(True) == 64
+    assert found.count(Reason.ISSUER_UNAVAILABLE) == 6
+
+
+async def test_one_caller_cannot_take_the_questions_of_all() -> None:
+    world = World(ASKING)
+    world.answers()
+    found = await outcomes(world, ["spiffe://a/bad"] * 64 + ["spiffe://a/good"])
+    assert [isinstance(one, Verified) for one in found] == [True] * 16 + [False] * 48 + [True]
+    assert found.count(Reason.TOO_MANY_UNKNOWN_TOKENS) == 48
+    assert isinstance(await world.users.verify(b"another", "spiffe://a/bad"), Verified)
+
+
+async def test_a_caller_that_makes_up_tokens_is_heard_no_more_for_a_while() -> None:
+    world = World(ASKING)
+    world.answers()
+    known = await world.users.verify(b"good", "bad")
+    world.web.serve(INTROSPECT, b'{"active": false}')
+    reasons = [await world.refused(b"made-up-%d" % number, "bad") for number in range(150)]
+    assert reasons == [Reason.TOKEN_INACTIVE] * 99 + [Reason.TOO_MANY_UNKNOWN_TOKENS] * 51
+    assert world.users.known(b"good") is known
+    assert world.users.known(b"made-up-149") is None
+    assert await world.refused(b"other", "good") is Reason.TOKEN_INACTIVE
+    world.clock.now += 1
+    reasons = [await world.refused(b"again-%d" % number, "bad") for number in range(21)]
+    assert reasons.count(Reason.TOKEN_INACTIVE) == 20
+
+
+async def test_made_up_key_ids_count_and_good_tokens_are_heard_all_the_same() -> None:
+    world = World()
+    await world.users.verify(token(claims(sub="bob")).encode(), "bad")
+    for number in range(100):
+        made_up = token(head=header(kid=f"x{number}")).encode()
+        assert await world.refused(made_up, "bad") is Reason.TOKEN_KEY_UNKNOWN
+    assert await world.refused(token(head=header(kid="y")).encode(), "bad") is Reason.TOO_MANY_UNKNOWN_TOKENS
+    unsigned = token(head=header(kid=...), key=OTHER_RSA_KEY).encode()
+    assert await world.refused(unsigned, "bad") is Reason.TOO_MANY_UNKNOWN_TOKENS
+    assert isinstance(await world.users.verify(GOOD, "bad"), Verified)
+
+
+def cut(world: World) -> None:
+    world.web.answers[INTROSPECT] = FetchFailed("connection closed", reached=True)
+
+
+async def test_a_token_at_which_the_connection_is_cut_closes_the_door_for_nobody_else() -> None:
+    world = World(ASKING)
+    cut(world)
+    for number in range(4):
+        assert await world.refused(b"evil-%d" % number, "bad") is Reason.ISSUER_UNAVAILABLE
+    world.answers()
+    assert isinstance(await world.users.verify(b"good", "bad"), Verified)
+    cut(world)
+    assert await world.refused(b"evil", "bad") is Reason.ISSUER_UNAVAILABLE
+    asked = len(world.web.asked)
+    world.answers()
+    assert await world.refused(b"evil", "other") is Reason.ISSUER_UNAVAILABLE
+    assert len(world.web.asked) == asked, "it failed a moment ago"
+    world.clock.now += 5
+    assert isinstance(await world.users.verify(b"evil", "other"), Verified)
+
+
+async def test_an_issuer_that_answers_nobody_is_left_alone() -> None:
+    world = World(ASKING)
+    cut(world)
+    await world.refused(b"one", "a")
+    world.answers()
+    await world.users.verify(b"two", "a")
+    cut(world)
+    for caller in ("a", "b", "c", "d"):
+        await world.refused(b"of-" + caller.encode(), caller)
+    assert len(world.web.asked) == 4
 
 
 async def test_an_issuer_that_does_not_answer_is_left_alone_for_a_while() -> None:
@@ -328,26 +404,18 @@ async def test_an_issuer_that_does_not_answer_is_left_alone_for_a_while() -> Non
     assert isinstance(await world.users.verify(b"opaque"), Verified)
 
 
-async def test_of_several_issuers_the_one_that_knows_the_token_counts() -> None:
-    names = [f"https://{number}.example.com" for number in range(6)]
-    entries = [
-        dataclasses.replace(
-            ASKED,
-            issuer=name,
-            introspection=dataclasses.replace(ASKED.introspection, endpoint=name),  # type: ignore[type-var]
-        )
-        for name in names
-    ]
-    world = World(UserAuth((ENTRY, *entries)))
-    for name in names:
-        world.web.serve(name, b'{"active": false}')
-    world.web.serve(names[2], text_of({"active": True, "sub": "bob", "aud": AUDIENCE}))
-    assert (await world.users.verify(b"opaque")).user.issuer == names[2]
-    world.web.serve(names[2], b'{"active": false}')
-    assert await world.refused(b"other") is Reason.TOKEN_INACTIVE
-    assert [url for _, url, _ in world.web.asked[3:]] == names[:4]
-    world.web.fail(names[1])
-    assert await world.refused(b"third") is Reason.ISSUER_UNAVAILABLE
+async def test_an_opaque_token_is_shown_to_nobody_where_several_could_be_asked() -> None:
+    other = dataclasses.replace(ASKED, issuer="https://other.example.com")
+    world = World(UserAuth((ENTRY, ASKED, other)))
+    world.answers()
+    with pytest.raises(
+        TokenRefused, match="names no issuer, and 2 of them are asked about tokens"
+    ) as refused:
+        await world.users.verify(b"opaque")
+    assert refused.value.reason is Reason.TOKEN_ISSUER
+    assert not world.web.asked
+    world.users.use(UserAuth((dataclasses.replace(ENTRY, issuer="https://a"), ASKED)))
+    assert isinstance(await world.users.verify(b"opaque"), Verified)
 
 
 async def test_an_opaque_token_that_nobody_can_be_asked_about_is_none() -> None:
