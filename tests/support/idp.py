@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from tests.support.issuing import EC_KEY, claims, header, jwk, jwks, token
 
 AGENT = "https://agent.example.com"
+Raw = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 class Idp:
@@ -26,6 +27,11 @@ class Idp:
         self.keys = jwks(jwk(EC_KEY, kid="two"))
         self.answer: Callable[[dict[str, str]], tuple[int, Any]] = self.exchanged
         self.gate: asyncio.Event | None = None
+        self.made: list[str] = []
+        self.metadata: dict[str, Any] = {}
+        """What the metadata say instead, by member."""
+        self.raw: dict[str, Raw] = {}
+        """Who answers instead, by the end of the path; with whatever bytes."""
 
     @property
     def issuer(self) -> str:
@@ -34,7 +40,9 @@ class Idp:
     def token(self, user: str = "alice", **changed: Any) -> str:
         """A user's token for the agent."""
         said = {"iss": self.issuer, "sub": user, "aud": AGENT, "exp": int(time.time()) + 300, "azp": "web"}
-        return token(claims(**{**said, "iat": ..., **changed}), header(alg="ES256", kid="two"), EC_KEY)
+        made = token(claims(**{**said, "iat": ..., **changed}), header(alg="ES256", kid="two"), EC_KEY)
+        self.made.append(made)
+        return made
 
     def exchanged(self, form: dict[str, str]) -> tuple[int, Any]:
         """Anything for anybody: for its user, by its number."""
@@ -50,7 +58,13 @@ class Idp:
                     int(x.split(b":")[1]) for x in head.lower().split(b"\r\n") if x.startswith(b"content-le")
                 ]
                 body = await reader.readexactly(length[0] if length else 0)
-                status, value = await self._reply(head.split(b" ")[1].decode(), body.decode())
+                path = head.split(b" ")[1].decode()
+                for end, raw in self.raw.items():
+                    if path.endswith(end):
+                        self.asked.append(path)
+                        await raw(writer)
+                        return
+                status, value = await self._reply(path, body.decode())
                 data = value if isinstance(value, bytes) else json.dumps(value).encode()
                 fields = f"content-type: application/json\r\ncontent-length: {len(data)}\r\n"
                 writer.write(f"HTTP/1.1 {status} Said\r\n{fields}\r\n".encode() + data)
@@ -70,7 +84,7 @@ class Idp:
             return 200, self.keys
         if "/.well-known/" in path:
             endpoints = {"token_endpoint": self.issuer + "/token", "jwks_uri": self.issuer + "/jwks"}
-            return 200, {"issuer": self.issuer, **endpoints}
+            return 200, {"issuer": self.issuer, **endpoints, **self.metadata}
         return 404, {}
 
 
