@@ -10,6 +10,9 @@ from mesh.reasons import Reason
 _OF_ITSELF = frozenset({b"authorization", b"cookie"})
 """A session of its own at a server where we speak for it is none of the agent's business."""
 
+OTHERWISE = frozenset({b"range", b"if-range", b"accept-charset"})
+"""What asks for an answer in pieces or in another charset, in which no secret would be found."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
@@ -23,13 +26,13 @@ class Issued:
     expires: float = float("inf")
     scopes: frozenset[str] = frozenset()
     replaced: frozenset[bytes] = field(init=False, repr=False, compare=False)
-    """Names of fields that the agent does not fill in: these, and what else it could say of itself."""
+    """Names of fields that the agent does not fill in: these, what else it could say of itself, and OTHERWISE."""
     lines: bytes = field(init=False, repr=False, compare=False)
     """The fields as they leave, made once for many requests. Whoever made them has seen to it that no line breaks
     are in them."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "replaced", _OF_ITSELF.union(name for name, _ in self.fields))
+        object.__setattr__(self, "replaced", _OF_ITSELF.union(OTHERWISE, (name for name, _ in self.fields)))
         object.__setattr__(self, "lines", b"".join(b"%b: %b\r\n" % one for one in self.fields))
 
 

@@ -21,6 +21,9 @@ from sidecar.credentials.verified import Verified
 TURN_SECONDS = 10.0
 """For so long a question waits until its server has answered others; a server that hangs is not waited for."""
 
+MOST_LIVE = 64
+"""Credentials of one Backend that are looked for in its answers; others are found in those of their requests."""
+
 NONE: frozenset[str] = frozenset()
 
 
@@ -68,7 +71,18 @@ class Tell(Protocol):
 class Source:
     """The credential of one Backend; it lives as long as the policies name the same."""
 
-    __slots__ = ("_gate", "acts", "backend", "credential", "held", "kind", "of_user", "server")
+    __slots__ = (
+        "_gate",
+        "_live",
+        "acts",
+        "backend",
+        "credential",
+        "held",
+        "kind",
+        "of_user",
+        "secrets",
+        "server",
+    )
 
     def __init__(
         self, backend: Backend, credential: Credential, kind: str, server: str, gate: asyncio.Semaphore
@@ -81,6 +95,15 @@ class Source:
         self.of_user = isinstance(credential, Exchange | IdJag)
         self.acts = isinstance(credential, Exchange) and takes_actor(credential)
         self.held: Held | None = None
+        self._live: list[Issued] = []
+        self.secrets: tuple[bytes, ...] = ()
+        """What must not come back in any answer: of the newest credentials, whoever they are for."""
+
+    def learn(self, issued: Issued, now: float) -> None:
+        """This was issued, and may be told by the server in whatever answer it likes. `now`: since 1970."""
+        live = [one for one in self._live if one.expires > now and one is not issued]
+        self._live = [*live[1 - MOST_LIVE :], issued]
+        self.secrets = tuple(dict.fromkeys(secret for one in self._live for secret in one.secrets))
 
     @property
     def needs_user(self) -> bool:

@@ -60,6 +60,7 @@ class Sources:
         "_sources",
         "_tell",
         "_wider",
+        "issued",
     )
 
     def __init__(
@@ -88,6 +89,8 @@ class Sources:
         self._sources: dict[Backend, Source] = {}
         self._by_value: dict[Value, Source] = {}
         self._gates: dict[str, asyncio.Semaphore] = {}
+        self.issued = 0
+        """How many credentials were: where it has changed, `secrets` may have."""
 
     def use(self, policy: Backends) -> None:
         """This is the policy from now on; what belongs to Backends that it does not have like this is gone."""
@@ -193,6 +196,11 @@ class Sources:
         self._cache.forget(key, issued)
         return scopes
 
+    def secrets(self, backend: Backend) -> tuple[bytes, ...]:
+        """What its server may know of credentials, the agent's and every user's: the newest that are valid."""
+        source = self._find(backend)
+        return () if source is None else source.secrets
+
     def _find(self, backend: Backend) -> Source | None:
         """Also for a Backend of the policy before, whose requests are still under way: by what it says."""
         return self._sources.get(backend) or self._by_value.get(value_of(backend))
@@ -218,6 +226,7 @@ class Sources:
         except CredentialRefused as refused:
             self._told(source, None, refused.reason, 0.0, NONE, detail=refused.detail)
             raise
+        self._learn(source, issued)
         self._told(source, None, "issued", 0.0, NONE)
         return issued
 
@@ -235,9 +244,14 @@ class Sources:
             raise
         until = float("inf") if whose is None else whose.expires
         self._wider.remember(self._key(source, whose, NONE), scopes, issued, until)
+        self._learn(source, issued)
         lives = None if issued.expires == float("inf") else issued.expires - self._now()
         self._told(source, whose, "issued", self._clock() - began, issued.scopes or scopes, expires_in=lives)
         return issued
+
+    def _learn(self, source: Source, issued: Issued) -> None:
+        source.learn(issued, self._now())
+        self.issued += 1
 
     def _told(
         self,

@@ -385,6 +385,7 @@ class Exchange:
             self._parts, self._retry = [self._retry], None
             self._connect(plan)
             return
+        detail = self._pipeline.departure.told(plan, detail)
         self._pipeline.recorder.upstream_failure(
             plan.routed.backend, str(plan.routed.destination), reason, detail
         )
@@ -403,6 +404,7 @@ class Exchange:
         plan = self._plan
         if plan is None:
             return
+        detail = self._pipeline.departure.told(plan, detail)
         self._pipeline.recorder.upstream_failure(
             plan.routed.backend, str(plan.routed.destination), reason, detail
         )

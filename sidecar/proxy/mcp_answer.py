@@ -88,7 +88,14 @@ class McpAnswers:
         raise AnswerRefused(Reason.SERVER_REQUEST_REFUSED, "a request in place of an answer")
 
     def event(self, plan: Plan, event: SseEvent) -> str | None:
-        """The data of one event as it goes on; None sends the event without data.
+        """The data of one event as it goes on; None sends the event without data."""
+        shown = self._event(plan, event)
+        if shown is None or plan.redactor is None:
+            return shown
+        return plan.redactor.apply(shown.encode(errors="surrogatepass")).decode(errors="surrogatepass")
+
+    def _event(self, plan: Plan, event: SseEvent) -> str | None:
+        """The same before it is looked through once more.
 
         An event that cannot be read becomes an error for whoever waits on this stream: dropping it would let
         the client wait for ever, and passing it would let the server hide what it sent.
@@ -118,6 +125,8 @@ class McpAnswers:
         return _may_be_json_rpc(data)
 
     def _unreadable(self, plan: Plan, reason: Reason, detail: str) -> str | None:
+        if plan.redactor is not None:
+            detail = plan.redactor.detail(detail)
         self._recorder.upstream_failure(plan.routed.backend, str(plan.routed.destination), reason, detail)
         if not plan.pending:
             return None

@@ -6,7 +6,9 @@ cookies. A credential that a server echoes is blotted out, in headers, documents
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
 
@@ -27,19 +29,51 @@ _ABOUT_BYTES = frozenset(
     {b"etag", b"content-md5", b"digest", b"content-digest", b"repr-digest", b"accept-ranges"}
 )
 """What a server says of bytes that may not be the same any more."""
+_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+_CHARSET = re.compile(rb"""charset\*?\s*=\s*["']?([^"';\s]*)""", re.IGNORECASE)
+_LIKE_ASCII = re.compile(
+    rb"|utf-?8|(us-)?ascii|(iso-?8859|latin|windows|koi8|tis)-?[0-9a-z]{1,4}(-[ei])?|cp(125\d|437|85[028]|866|9\d\d)"
+    rb"|gb2312|gbk|gb18030|big5(-hkscs)?|euc-(jp|kr|tw)|shift-jis|sjis|ks-c-5601-1987|macintosh",
+    re.IGNORECASE,
+)
+"""Charsets in which a secret is spelled as in ASCII."""
 _NOT_FOR_THE_AGENT = _ABOUT_CREDENTIALS | _ABOUT_BYTES
 
 
-def own_answer(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
+class Secrets(Protocol):
+    """What is looked for in the answer to a request, which may be another thing when it has changed."""
+
+    @property
+    def issued(self) -> int:
+        """Grows where there are more secrets."""
+        ...
+
+    def redactor(self, plan: Plan) -> Redactor: ...
+
+
+def own_answer(
+    plan: Plan, head: ResponseHead, pipeline: Pipeline, secrets: Secrets, *, closing: bool
+) -> Answer:
     """The Answer for this response. Raises AnswerRefused, also where the server does not take our credential."""
     if plan.minted and head.status == 401:
         raise AnswerRefused(Reason.CREDENTIAL_NOT_ACCEPTED, "HTTP 401")
+    head = structs.replace(head, reason=_PHRASES.get(head.status, b""), memo={})
     redactor = plan.redactor
     if redactor is None:
         return choose_answer(plan, _without(head, _ABOUT_CREDENTIALS), pipeline, closing=closing)
-    refuse_encoded(head)
-    answer = choose_answer(plan, _shown(plan, head, redactor), pipeline, closing=closing)
-    return RedactedAnswer(answer, redactor.stream())
+    shown = _shown(plan, head, redactor)
+    refuse_encoded(shown)
+    _refuse_charset(shown)
+    answer = choose_answer(plan, shown, pipeline, closing=closing)
+    return RedactedAnswer(answer, redactor.stream(), plan, secrets)
+
+
+def _refuse_charset(head: ResponseHead) -> None:
+    """Raise AnswerRefused for text that does not look like text here."""
+    media = head.fields.get(b"content-type", b"")
+    for charset in _CHARSET.findall(media) if head.body_length else ():
+        if not _LIKE_ASCII.fullmatch(charset.replace(b"_", b"-")):
+            raise AnswerRefused(Reason.UPSTREAM_CONTENT_TYPE, f"Content-Type {media.decode('latin-1')!r}")
 
 
 def _shown(plan: Plan, head: ResponseHead, redactor: Redactor) -> ResponseHead:
@@ -64,11 +98,14 @@ def _without(head: ResponseHead, names: frozenset[bytes]) -> ResponseHead:
 class RedactedAnswer:
     """Another Answer, which is given what the backend sent without the secrets."""
 
-    __slots__ = ("_answer", "_stream")
+    __slots__ = ("_answer", "_issued", "_plan", "_secrets", "_stream")
 
-    def __init__(self, answer: Answer, stream: RedactedStream) -> None:
+    def __init__(self, answer: Answer, stream: RedactedStream, plan: Plan, secrets: Secrets) -> None:
         self._answer = answer
         self._stream = stream
+        self._plan = plan
+        self._secrets = secrets
+        self._issued = secrets.issued
 
     @property
     def endless(self) -> bool:
@@ -86,6 +123,11 @@ class RedactedAnswer:
         return self._answer.begin()
 
     def body(self, data: bytes) -> bytes:
+        if self._issued != self._secrets.issued:
+            # As long as a stream is open others are issued, and this one is renewed.
+            self._issued = self._secrets.issued
+            self._plan.redactor = self._secrets.redactor(self._plan)
+            self._stream.use(self._plan.redactor)
         shown = self._stream.feed(data)
         return self._answer.body(shown) if shown else b""
 

@@ -187,14 +187,25 @@ class Owners:
             return self._learning(plan, head, answer) if plan.routed.direction == "inbound" else answer
         head = self.sessions.shown(plan, head)
         plan.redactor = self.redactor(plan) or None
-        return own_answer(plan, head, pipeline, closing=closing)
+        return own_answer(plan, head, pipeline, self, closing=closing)
+
+    @property
+    def issued(self) -> int:
+        """How many credentials were: where it has changed, `redactor` may give another one."""
+        return self._desk.sources.issued
 
     def redactor(self, plan: Plan) -> Redactor:
-        """What takes the credential out of the answer."""
+        """What takes credentials out of the answer: this request's, and others that the Backend was sent."""
         credential, hidden = plan.routed.credential, self._desk.hidden
         if isinstance(credential, Hidden) and hidden is not None:
             return self._redactors.of(hidden.grants(credential.variables))
-        return self._redactors.of(_NO_GRANTS, () if plan.issued is None else plan.issued.secrets)
+        own = () if plan.issued is None else plan.issued.secrets
+        live = self._desk.sources.secrets(_backend(plan))
+        return self._redactors.of(_NO_GRANTS, own, live)
+
+    def told(self, plan: Plan, detail: str) -> str:
+        """What may be said of an answer to this request, of which `detail` may quote something."""
+        return detail if plan.routed.credential is None else self.redactor(plan).detail(detail)
 
     def _learning(self, plan: Plan, head: ResponseHead, answer: Answer) -> Answer:
         """A session that the application begins for a user is that user's, and so are conversations and tasks.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mesh.policy.credentials import Hidden
 from mesh.protocol.http1.heads import Headers
 from mesh.reasons import Reason
-from sidecar.credentials.issued import CredentialRefused
+from sidecar.credentials.issued import OTHERWISE, CredentialRefused
 from sidecar.hidden.secrets import HiddenSecrets
 from sidecar.hidden.swap import Stopped, may_hold, readable, swap_body, swap_headers, swap_target
 from sidecar.hidden.watch import PlaceholderWatch
@@ -13,8 +13,6 @@ from sidecar.proxy.outgoing import outgoing
 from sidecar.proxy.plan import Plan, Reply, Treatment
 from sidecar.proxy.replies import no_credential, problem, refused_destination
 from sidecar.telemetry.record import Recorder
-
-_IN_PIECES = frozenset({b"range", b"if-range"})
 
 
 class PlaceholderSearch:
@@ -37,7 +35,7 @@ class PlaceholderSearch:
                 headers = swap_headers(headers, grants)
             if grants.secrets:
                 # An echo that is fetched in pieces would pass the search of answers piece by piece.
-                headers = [field for field in headers if field[0] not in _IN_PIECES]
+                headers = [field for field in headers if field[0] not in OTHERWISE]
             if body is None:
                 plan.watch = PlaceholderWatch(grants.known.difference(grants.secrets))
                 return outgoing(plan, headers, plan.head.body_length, path)

@@ -11,6 +11,7 @@ as they are whole.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from mesh.protocol.http1.heads import Headers
@@ -22,6 +23,8 @@ LEAST_BYTES = 8
 
 CREDENTIAL = b"[outrider:credential]"
 """What stands in the place of a credential that the agent has no placeholder for."""
+
+_QUOTED = re.compile(rb"'[^']*'|\"[^\"]*\"")
 
 BEGINNING = 32
 """Bytes by which a spelling is looked for at the end of what has arrived."""
@@ -37,12 +40,19 @@ class Redactor:
     One is shared by all answers of a Backend as long as its secrets stay the same.
     """
 
-    __slots__ = ("_beginnings", "_inside", "_probes", "_spellings", "_stands")
+    __slots__ = ("_also", "_beginnings", "_inside", "_probes", "_spellings", "_stands")
 
     def __init__(
-        self, replacements: Mapping[bytes, bytes], spell: Callable[[bytes], Spelled] = spelled
+        self,
+        replacements: Mapping[bytes, bytes],
+        spell: Callable[[bytes], Spelled] = spelled,
+        also: Redactor | None = None,
     ) -> None:
-        """`replacements`: by secret what stands in its place, which holds no part of another secret."""
+        """`replacements`: by secret what stands in its place, which holds no part of another secret.
+
+        `also`: looks for others as well, which are many and shared.
+        """
+        self._also = also
         stands: dict[bytes, bytes] = {}
         self._inside: frozenset[int] = frozenset()
         for secret, replacement in replacements.items():
@@ -61,7 +71,7 @@ class Redactor:
         self._probes = [(begins if len(alike) > 1 else alike[0], alike) for begins, alike in self._beginnings]
 
     def __bool__(self) -> bool:
-        return bool(self._spellings)
+        return bool(self._spellings or self._also)
 
     def apply(self, data: bytes) -> bytes:
         """A whole body; the very same where it holds no secret."""
@@ -70,7 +80,7 @@ class Redactor:
         passed: list[bytes] = []
         place = 0
         for start, spelling in self._matches(data):
-            passed += (data[place:start], self._stands[spelling])
+            passed += (data[place:start], self._stand(spelling))
             place = start + len(spelling)
         passed.append(data[place:])
         return b"".join(passed)
@@ -80,6 +90,16 @@ class Redactor:
         if not self or not self._found(b"\n".join(part for field in headers for part in field)):
             return headers
         return [(name, self.apply(value)) for name, value in headers if not self._found(name)]
+
+    def detail(self, text: str) -> str:
+        """What is said of an answer, in the log and to the agent: what it quotes may also be cut off."""
+        shown = self.apply(text.encode(errors="replace"))
+        return _QUOTED.sub(self._uncut, shown).decode(errors="replace")
+
+    def _uncut(self, quoted: re.Match[bytes]) -> bytes:
+        text = quoted[0]
+        passed, held = self.split(text[1:-1])
+        return text if len(held) < LEAST_BYTES else text[:1] + passed + CREDENTIAL + text[-1:]
 
     def stream(self) -> RedactedStream:
         """For one answer that passes as it comes."""
@@ -96,7 +116,7 @@ class Redactor:
             # What may begin earlier, or be longer at the same place, goes first, as it does in a whole body.
             if start >= held:
                 break
-            passed += (data[place:start], self._stands[spelling])
+            passed += (data[place:start], self._stand(spelling))
             place = start + len(spelling)
             if place > held:
                 held = self._held_from(data, place)
@@ -107,7 +127,17 @@ class Redactor:
         for probe, alike in self._probes:
             if probe in data and (len(alike) == 1 or any(spelling in data for spelling in alike)):
                 return True
-        return False
+        return self._also is not None and self._also._found(data)
+
+    def _stand(self, spelling: bytes) -> bytes:
+        found = self._stands.get(spelling)
+        return self._also._stand(spelling) if found is None and self._also is not None else found or b""
+
+    def _all(self) -> list[bytes]:
+        """Every spelling, the longest first."""
+        if self._also is None:
+            return self._spellings
+        return sorted(self._spellings + self._also._all(), key=len, reverse=True)
 
     def _matches(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Where spellings stand, from left to right, none within another, of several at one place the longest.
@@ -115,7 +145,7 @@ class Redactor:
         Not a pattern: those are slow to make, and `re` would keep what it has made, secrets and all. Each spelling
         is looked for once through the whole, so that a body full of secrets takes no longer than another.
         """
-        next_ones = {one: place for one in self._spellings if (place := data.find(one)) >= 0}
+        next_ones = {one: place for one in self._all() if (place := data.find(one)) >= 0}
         end = 0
         while next_ones:
             # The first of those with the same place is the longest.
@@ -134,6 +164,8 @@ class Redactor:
         """A place from `start` on before which `data` does not end within a secret; its length where it does not
         at all. It is the first where it does, unless more than MOST_TRIED places look like it."""
         held = len(data)
+        if self._also is not None:
+            held = self._also._held_from(data, start)
         if not data or data[-1] not in self._inside:
             return held  # as for most: a line, an event or an object has ended
         for begins, alike in self._beginnings:
@@ -192,18 +224,24 @@ class Redactors:
     def __init__(self, limit: int = 64) -> None:
         self._limit = limit
         self._spell = SpelledBefore()
-        self._made: dict[tuple[int, tuple[bytes, ...]], tuple[Grants, Redactor]] = {}
+        self._made: dict[tuple[int, tuple[bytes, ...], tuple[bytes, ...]], tuple[Grants, Redactor]] = {}
 
-    def of(self, grants: Grants, minted: tuple[bytes, ...] = ()) -> Redactor:
-        """For answers of a Backend that got these: hidden secrets, and credentials without a placeholder."""
-        key = (id(grants), minted)
+    def of(self, grants: Grants, minted: tuple[bytes, ...] = (), others: tuple[bytes, ...] = ()) -> Redactor:
+        """For answers of a Backend that got these: hidden secrets, and credentials without a placeholder.
+
+        `minted`: this request's. `others`: what else the Backend got, this request's among them as a rule.
+        """
+        if not minted or minted[0] in others:
+            minted, others = others, ()
+        key = (id(grants), minted, others)
         # The grants are kept, so that no other object has their id meanwhile.
-        made = self._made.pop(key, None) or (grants, self._redactor(grants, minted))
+        made = self._made.pop(key, None) or (grants, self._redactor(grants, minted, others))
         self._made[key] = made
         if len(self._made) > self._limit:
             del self._made[next(iter(self._made))]
         return made[1]
 
-    def _redactor(self, grants: Grants, minted: tuple[bytes, ...]) -> Redactor:
+    def _redactor(self, grants: Grants, minted: tuple[bytes, ...], others: tuple[bytes, ...]) -> Redactor:
         hidden = {secret: fake for fake, secret in grants.secrets.items() if secret is not None}
-        return Redactor({**dict.fromkeys(minted, CREDENTIAL), **hidden}, self._spell)
+        also = self.of(grants, others) if others else None
+        return Redactor({**dict.fromkeys(minted, CREDENTIAL), **hidden}, self._spell, also)

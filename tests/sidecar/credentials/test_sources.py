@@ -25,6 +25,7 @@ from mesh.protocol.http1.heads import Headers, ResponseHead
 from mesh.reasons import Reason
 from sidecar.credentials.issued import CredentialRefused
 from sidecar.credentials.secret_files import SecretFiles
+from sidecar.credentials.source import MOST_LIVE
 from sidecar.credentials.sources import Sources
 from tests.support.credentials import ByName, Clock, Issuing, Policied, Told, backend, settle, verified
 
@@ -484,3 +485,39 @@ async def test_another_policy_remembers_no_scopes(world: World) -> None:
     world.use(CRM)
     await world.sources.obtain(CRM, ALICE)
     assert world.kinds.asked[-1] == ("crm", "alice", NONE)
+
+
+async def test_the_secrets_of_a_backend_are_those_of_all_its_users_and_of_no_other_backend(
+    world: World,
+) -> None:
+    assert world.sources.secrets(CRM) == ()
+    of_alice = await world.sources.obtain(CRM, ALICE)
+    assert world.sources.secrets(CRM) == of_alice.secrets
+    before = world.sources.issued
+    of_bob = await world.sources.obtain(CRM, BOB)
+    assert world.sources.issued > before
+    assert world.sources.secrets(CRM) == (*of_alice.secrets, *of_bob.secrets)
+    assert world.sources.secrets(JOBS) == ()
+    assert world.sources.secrets(PLAIN) == ()
+
+
+async def test_secrets_that_have_expired_are_not_looked_for(world: World) -> None:
+    await world.sources.obtain(CRM, ALICE)
+    world.clock.now += world.issuing.life
+    of_bob = await world.sources.obtain(CRM, BOB)
+    assert world.sources.secrets(CRM) == of_bob.secrets
+
+
+async def test_the_newest_secrets_are_looked_for(world: World) -> None:
+    issued = [await world.sources.obtain(CRM, verified(f"user {n}")) for n in range(MOST_LIVE + 5)]
+    assert world.sources.secrets(CRM) == tuple(one.secrets[0] for one in issued[-MOST_LIVE:])
+
+
+async def test_a_secret_that_was_replaced_in_its_file_is_still_looked_for(world: World) -> None:
+    world.write("first-value")
+    await world.sources.obtain(FILE, None)
+    world.write("second-value")
+    world.clock.now += 2
+    await world.sources.obtain(FILE, None)
+    await world.sources.obtain(FILE, None)
+    assert world.sources.secrets(FILE) == (b"first-value", b"second-value")

@@ -284,3 +284,45 @@ def test_spellings_are_made_once_for_secrets_that_stay() -> None:
     spell(b"another secret")
     assert spell(TOKEN) is first
     assert spell(SECRET) == spelled(SECRET)
+
+
+def test_those_of_a_backend_are_shared_by_its_users() -> None:
+    redactors, none = Redactors(), Grants()
+    live = (b"token-of-alice", b"token-of-bob")
+    shared = redactors.of(none, live[:1], live)
+    assert redactors.of(none, live[1:], live) is shared
+    assert redactors.of(none, (), live) is shared
+    older = redactors.of(none, (b"token-of-alice-and-older",), live)
+    assert older is not shared
+    assert older.apply(b"token-of-alice-and-older token-of-bob") == CREDENTIAL + b" " + CREDENTIAL
+    stream = older.stream()
+    pieces = [stream.feed(b"x token-of-b"), stream.feed(b"ob token-of-alice-and"), stream.feed(b"-older.")]
+    assert b"".join(pieces) == b"x " + CREDENTIAL + b" " + CREDENTIAL + b"."
+    assert older.apply(b"nothing") == b"nothing"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("the key 'ghp_16C7e42F292c69' appears twice", "the key '[outrider:credential]' appears twice"),
+        ("the key 'ghp_16' appears twice", "the key 'ghp_16' appears twice"),
+        (f"Content-Encoding '{TOKEN.decode()}'", "Content-Encoding '[outrider:credential]'"),
+        ("it's \"a" + TOKEN.decode()[:9] + '"', 'it\'s "a[outrider:credential]"'),
+        ("nothing é", "nothing é"),
+    ],
+)
+def test_what_is_said_of_an_answer_quotes_no_part_of_a_secret(said: str, shown: str) -> None:
+    assert Redactor({TOKEN: CREDENTIAL}).detail(said) == shown
+
+
+@given(st.data(), st.lists(secrets, min_size=2, max_size=4))
+def test_looking_for_others_as_well_is_looking_for_all(data, found) -> None:
+    by_place = {secret: b"[%d]" % place for place, secret in enumerate(dict.fromkeys(found))}
+    first, *others = by_place.items()
+    whole = Redactor(by_place)
+    both = Redactor(dict([first]), also=Redactor(dict(others)))
+    text = data.draw(texts(found))
+    assert both.apply(text) == whole.apply(text)
+    cut = data.draw(st.integers(0, len(text)))
+    stream = both.stream()
+    assert stream.feed(text[:cut]) + stream.feed(text[cut:]) + stream.end() == whole.apply(text)
