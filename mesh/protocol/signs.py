@@ -2,8 +2,8 @@
 
 Agents that forward nothing of a request still name it in what they send: they go on with its trace (`traceparent`
 in the header, or in `params._meta` as MCP's 2026-07-28 has it), with its MCP session, with the context or the task
-of an A2A conversation (0.3 and 1.0, over JSON-RPC or plain HTTP). These texts are found here; whose they are is not
-asked here.
+of an A2A conversation (0.3 and 1.0, over JSON-RPC or HTTP+JSON). These texts are found here; whose they are is
+not asked here.
 
 Only the members that the protocols give that meaning count, in both spellings of A2A's (servers on protobuf take
 snake_case too), and only texts: whatever else stands there names nothing. What a list holds (ListTasks,

@@ -25,6 +25,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakValueDictionary
 
 from mesh.policy.principal import User
 from mesh.policy.user_auth import DEFAULT_CORRELATION, Correlation
@@ -47,6 +48,18 @@ _CONTESTED = "contested"
 _Key = tuple[str, str]
 
 
+class _Token:
+    """What is known of a token by now, shared by all that came with it: so it ends for all of them."""
+
+    __slots__ = ("__weakref__", "verified")
+
+    def __init__(self, verified: Verified) -> None:
+        self.verified = verified
+
+    def ends(self) -> None:
+        self.verified = Verified(self.verified.user, "", 0.0, self.verified.key)
+
+
 class _User:
     """A user with requests under way or signs. `resting`: those of its signs that may give way, oldest first."""
 
@@ -67,7 +80,7 @@ class _Sign:
 
     __slots__ = ("contested", "ends", "key", "newest", "owner", "under_way")
 
-    def __init__(self, key: _Key, owner: _User, newest: Verified) -> None:
+    def __init__(self, key: _Key, owner: _User, newest: _Token) -> None:
         self.key = key
         self.owner = owner
         self.newest = newest
@@ -79,12 +92,17 @@ class _Sign:
 class Ticket:
     """A user's request that is under way."""
 
-    __slots__ = ("_signs", "_user", "verified")
+    __slots__ = ("_signs", "_token", "_user")
 
-    def __init__(self, verified: Verified, user: _User) -> None:
-        self.verified = verified
+    def __init__(self, token: _Token, user: _User) -> None:
+        self._token = token
         self._user: _User | None = user
         self._signs: list[_Sign] = []
+
+    @property
+    def verified(self) -> Verified:
+        """The token that it came with."""
+        return self._token.verified
 
 
 class Belongings:
@@ -109,6 +127,7 @@ class Belongings:
         self._signs: dict[_Key, _Sign] = {}
         self._users: dict[tuple[str, str], _User] = {}
         self._active: dict[_User, None] = {}
+        self._tokens: WeakValueDictionary[bytes, _Token] = WeakValueDictionary()
         # In each queue every sign rests equally long, so each stands in the order in which its signs end. A trace
         # that two users were seen with stays as long as anything does.
         traces: OrderedDict[_Sign, None] = OrderedDict()
@@ -138,11 +157,17 @@ class Belongings:
         for sign in list(self._signs.values()):
             self._forget(sign)
 
+    def withdraw(self, key: bytes) -> None:
+        """The token with this key (Verified.key) counts no longer. Its signs wait for another of its user."""
+        token = self._tokens.pop(key, None)
+        if token is not None:
+            token.ends()
+
     def begins(self, verified: Verified, signs: Signs) -> Ticket:
         """A request of this user was let through. The ticket is for `ends`, whatever becomes of the request."""
         now = self._now()
         user = self._user(verified)
-        ticket = Ticket(verified, user)
+        ticket = Ticket(self._token(verified), user)
         user.under_way[ticket] = None
         self._active[user] = None
         for key in self._keys(signs):
@@ -188,7 +213,7 @@ class Belongings:
             if ticket is not None and under_way:
                 self._joins(ticket, user, key, now)
             else:
-                sign = self._seen(key, user, verified, now)
+                sign = self._seen(key, user, self._token(verified), now)
                 if sign is not None and not sign.under_way:
                     self._rests_no_more(sign)
                     self._rests(sign, now)
@@ -228,8 +253,8 @@ class Belongings:
                 user = sign.owner
             elif user is not sign.owner:
                 raise TokenRefused(Reason.SUBJECT_AMBIGUOUS, f"its {key[0]} is another user's than the rest")
-            if found is None and sign.newest.expires > now:
-                found = sign.newest
+            if found is None and sign.newest.verified.expires > now:
+                found = sign.newest.verified
         return user is not None, found
 
     def _only_one(self) -> Verified | None:
@@ -269,13 +294,29 @@ class Belongings:
             user = self._users[name] = _User(name)
         return user
 
+    def _token(self, verified: Verified) -> _Token:
+        """By what its issuer said last; where that is another user, what it said before is no longer so."""
+        token = self._tokens.get(verified.key)
+        if token is not None and token.verified is not verified:
+            if (token.verified.user.issuer, token.verified.user.subject) == (
+                verified.user.issuer,
+                verified.user.subject,
+            ):
+                token.verified = verified
+            else:
+                token.ends()
+                token = None
+        if token is None:
+            token = self._tokens[verified.key] = _Token(verified)
+        return token
+
     def _leaves(self, user: _User) -> None:
         if not user.signs and not user.under_way and self._users.get(user.name) is user:
             del self._users[user.name]
 
     def _joins(self, ticket: Ticket, user: _User, key: _Key, now: float) -> None:
         """The sign is one of this request's, and rests no more."""
-        sign = self._seen(key, user, ticket.verified, now)
+        sign = self._seen(key, user, ticket._token, now)
         if sign is None or sign in ticket._signs:
             return
         if not sign.under_way:
@@ -283,7 +324,7 @@ class Belongings:
         sign.under_way += 1
         ticket._signs.append(sign)
 
-    def _seen(self, key: _Key, user: _User, verified: Verified, now: float) -> _Sign | None:
+    def _seen(self, key: _Key, user: _User, token: _Token, now: float) -> _Sign | None:
         """The sign, which this user was seen with now; None where there is no room for it."""
         sign = self._signs.get(key)
         if sign is not None and not sign.under_way and sign.ends <= now:
@@ -293,12 +334,12 @@ class Belongings:
             if not self._has_room(user):
                 self.unrecorded += 1
                 return None
-            sign = self._signs[key] = _Sign(key, user, verified)
+            sign = self._signs[key] = _Sign(key, user, token)
             user.signs += 1
             self._users[user.name] = user  # its last sign may just have been forgotten
         elif sign.owner is user:
-            if verified.expires > now:  # one that ends within the leeway is no better than what there is
-                sign.newest = verified
+            if token.verified.expires > now:  # one that has ended is no better than what there is
+                sign.newest = token
         elif not sign.contested:
             self._rests_no_more(sign)
             sign.contested = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -54,6 +55,52 @@ def outcome(belongings: Belongings, signs: Signs) -> str | None:
             raise
         return "ambiguous"
     return None if owner is None else owner.user.subject
+
+
+@pytest.mark.parametrize("over", [True, False])
+@pytest.mark.parametrize("signs", [TRACE, SESSION, CONTEXT])
+def test_a_token_that_counts_no_longer_ends_its_signs_and_leaves_them_to_nobody_else(
+    signs: Signs, over: bool
+) -> None:
+    belongings, _ = table()
+    ticket = belongings.begins(ALICE, signs)
+    if over:
+        belongings.ends(ticket)
+    belongings.withdraw(BOB.key)
+    assert outcome(belongings, signs) == "alice"
+    belongings.withdraw(ALICE.key)
+    assert outcome(belongings, signs) is None
+    belongings.learns(ticket.verified, Signs(session="another"), ticket)
+    assert outcome(belongings, Signs(session="another")) is None
+    another = token("alice", "another")
+    belongings.begins(another, signs)
+    assert belongings.owner(signs) is another
+    belongings.begins(BOB, signs)
+    assert outcome(belongings, signs) == "ambiguous"
+
+
+def test_another_token_of_the_user_counts_on() -> None:
+    belongings, _ = table()
+    belongings.use(WITH_SOLE)
+    another = token("alice", "another")
+    belongings.begins(another, SESSION)
+    belongings.begins(ALICE, TRACE)
+    belongings.withdraw(ALICE.key)
+    assert belongings.owner(SESSION) is another
+    assert belongings.owner(NO_SIGNS) is another
+    belongings.withdraw(another.key)
+    assert belongings.owner(NO_SIGNS) is None
+
+
+def test_a_token_that_its_issuer_calls_another_users_is_not_the_first_ones_any_longer() -> None:
+    belongings, _ = table()
+    belongings.begins(ALICE, TRACE)
+    narrower = replace(ALICE, user=User(ISSUER, "alice", frozenset({"less"})))
+    belongings.begins(narrower, SESSION)
+    assert belongings.owner(TRACE) is narrower
+    belongings.begins(replace(BOB, key=ALICE.key), CONTEXT)
+    assert outcome(belongings, TRACE) is None
+    assert outcome(belongings, CONTEXT) == "bob"
 
 
 def test_a_request_that_names_more_than_is_read_is_ambiguous() -> None:
@@ -538,6 +585,14 @@ class Correlating(RuleBasedStateMachine):
         before = self.refused()
         self.belongings.learns(ticket.verified, signs, ticket)
         self.note(ticket.verified, signs)
+        self.still_refused(before)
+
+    @rule(user=st.integers(0, 3), text=TEXTS)
+    def is_withdrawn(self, user: int, text: str) -> None:
+        before, gone = self.refused(), token(f"u{user}", text).key
+        self.belongings.withdraw(gone)
+        for keys in self.tokens.values():
+            keys.discard(gone)
         self.still_refused(before)
 
     @rule(ticket=consumes(tickets))
