@@ -17,7 +17,8 @@ import random
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from mesh.identity.bundle_document import write_jwks
 DOMAIN = "mesh.test"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Workload:
     """One place in the chain: its sidecar, and the application's process id where it is an agent."""
 
@@ -107,7 +108,8 @@ def chain(
     Raises Unavailable or DidNotStart.
     """
     authority = web_authority(folder)
-    with contextlib.ExitStack() as stack:
+    # Applications start while the next sidecar does; the stack ends what was started, so the pool is done first.
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor() as pool:
         domain = stack.enter_context(trust_domain(DOMAIN))
         bundle = folder / "bundle.json"
         bundle.write_bytes(write_jwks({key.key_id: key.public for key in domain.registry.jwt_keys}))
@@ -115,9 +117,15 @@ def chain(
         described = {"clients": known, "bundles": {DOMAIN: str(bundle)}}
         oauth = stack.enter_context(oauth_server(folder / "oauth", authority, **described))
         made = Chain(oauth, domain, authority, folder)
+        starting = []
         for place in places(a2a=a2a):
-            command = agent(place, resource(place.next_one), forward) if place.next_one else None
-            stack.enter_context(_workload(made, place, command, (changed or {}).get(place.name, {})))
+            port = _free_port()
+            sidecar = stack.enter_context(_sidecar(made, place, port, (changed or {}).get(place.name, {})))
+            made.workloads[place.name] = Workload(place.name, sidecar, inbound_port(sidecar))
+            application = _application(made, place, port, forward)
+            starting.append((place.name, pool.submit(stack.enter_context, application)))
+        for name, started in starting:
+            made.workloads[name].pid = started.result()
         yield made
 
 
@@ -142,22 +150,17 @@ def _crm(made: Chain) -> list[str | Path]:
 
 
 @contextlib.contextmanager
-def _workload(
-    made: Chain, place: Place, command: list[str | Path] | None, changed: dict[str, Any]
-) -> Iterator[None]:
-    """The sidecar first, because an agent has to know it when it starts; its application's port is held for it."""
-    port = _free_port()
-    with contextlib.ExitStack() as stack:
-        sidecar = stack.enter_context(_sidecar(made, place, port, changed))
-        workload = Workload(place.name, sidecar, inbound_port(sidecar))
-        if command is None:
-            stack.enter_context(spawn([*_crm(made), "--port", str(port)], announced_port))
-        else:
-            env = environment(HTTP_PROXY=sidecar.proxy)
-            pid, _ = stack.enter_context(spawn([*command, "--port", str(port)], _agent_ready(), env=env))
-            workload = replace(workload, pid=pid)
-        made.workloads[place.name] = workload
-        yield
+def _application(made: Chain, place: Place, port: int, forward: Forward) -> Iterator[int | None]:
+    """After its sidecar, because an agent has to know that when it starts. Yields the process id of an agent."""
+    listen = ["--port", str(port)]
+    if place.next_one is None:
+        with spawn([*_crm(made), *listen], announced_port):
+            yield None
+    else:
+        command = agent(place, resource(place.next_one), forward)
+        env = environment(HTTP_PROXY=made.workloads[place.name].sidecar.proxy)
+        with spawn([*command, *listen], _agent_ready(), env=env) as (pid, _):
+            yield pid
 
 
 @contextlib.contextmanager

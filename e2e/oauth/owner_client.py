@@ -28,7 +28,6 @@ from urllib.parse import urlsplit
 from e2e import sidecars
 from e2e.authority import trust_domain
 from e2e.oauth.mesh_client import mesh_context
-from e2e.oauth.plain_client import FORWARDED
 from e2e.oauth.ready import inbound_port
 from e2e.oauth.recovered_key import key_that_verifies
 from e2e.processes import environment
@@ -136,9 +135,15 @@ def owner(folder: Path, url: str, play: Play, **settings: Any) -> Iterator[Sidec
 def for_itself(folder: Path, url: str, play: Play) -> int:
     """Nobody has called: the agent acts for itself."""
     with owner(folder, url, play) as sidecar:
-        done = subprocess.run([*PLAIN, url], env=environment(HTTP_PROXY=sidecar.proxy), check=False)
-        _explain(sidecar, done.returncode)
-        return done.returncode
+        status = _plain(url, sidecar.proxy)
+        _explain(sidecar, status)
+        return status
+
+
+def _plain(url: str, proxy: str, authorization: str = "") -> int:
+    """Run the SDK's client; its exit status."""
+    env = environment(HTTP_PROXY=proxy)
+    return subprocess.run([*PLAIN, url], env=env, input=authorization.encode(), check=False).returncode
 
 
 def for_a_user(folder: Path, url: str, play: Play) -> int:
@@ -185,10 +190,8 @@ class _Agent:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                given = {FORWARDED: self.headers["Authorization"]} if "Authorization" in self.headers else {}
-                env = environment(HTTP_PROXY=agent.proxy, **given)
-                done = subprocess.run([*PLAIN, agent._url], env=env, check=False)
-                self.send_response(500 if done.returncode else 200)
+                status = _plain(agent._url, agent.proxy, self.headers.get("Authorization", ""))
+                self.send_response(500 if status else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -1,6 +1,6 @@
 """A client of the SDK that knows nothing of OAuth: it lists the tools and calls each.
 
-`python -m e2e.oauth.plain_client URL`; what FORWARDED_AUTHORIZATION holds is sent along, as by an agent.
+`python -m e2e.oauth.plain_client URL`; what it reads from stdin is sent along as Authorization, as by an agent.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from mcp.shared.exceptions import MCPDeprecationWarning
 from e2e.clients.conformance_client import MODERN, every_tool
 
 SECONDS = 30
-FORWARDED = "FORWARDED_AUTHORIZATION"
 REVISION = "MCP_CONFORMANCE_PROTOCOL_VERSION"
 
 
-async def play(url: str, revision: str | None, authorization: str | None) -> None:
+async def play(url: str, revision: str | None, authorization: str) -> None:
     mode = "auto" if revision == MODERN else "legacy"
-    headers = {} if authorization is None else {"Authorization": authorization}
+    headers = {"Authorization": authorization} if authorization else {}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(SECONDS)) as http,
         Client(streamable_http_client(url, http_client=http), mode=mode) as client,
@@ -35,4 +34,4 @@ async def play(url: str, revision: str | None, authorization: str | None) -> Non
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", MCPDeprecationWarning)
-    asyncio.run(play(sys.argv[-1], os.environ.get(REVISION), os.environ.get(FORWARDED)))
+    asyncio.run(play(sys.argv[-1], os.environ.get(REVISION), sys.stdin.read()))
