@@ -57,7 +57,9 @@ def own_answer(
     """The Answer for this response. Raises AnswerRefused, also where the server does not take our credential."""
     if plan.minted and head.status == 401:
         raise AnswerRefused(Reason.CREDENTIAL_NOT_ACCEPTED, "HTTP 401")
-    head = structs.replace(head, reason=_PHRASES.get(head.status, b""), memo={})
+    phrase = _PHRASES.get(head.status, b"")
+    if head.reason != phrase:
+        head = structs.replace(head, reason=phrase, memo={})
     redactor = plan.redactor
     if redactor is None:
         return choose_answer(plan, _without(head, _ABOUT_CREDENTIALS), pipeline, closing=closing)
