@@ -66,6 +66,9 @@ class Handler(BaseHTTPRequestHandler):
     """Common to both sites."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = (
+        True  # head and body are two writes, of which the second would wait for the first
+    )
     server: Site
 
     def body(self) -> bytes:
