@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from mesh.policy.compile import Policy
@@ -48,13 +48,21 @@ def assembled(
     issuers = Issuers(fetch, now)
     files = SecretFiles(secrets)
     proof = ClientProof(jwt_source, files, now, os.urandom)
-    handles = Handles(now=now)
+    handles, belongings = Handles(now=now), Belongings(now=now)
+    sources = Sources(Kinds(fetch, issuers, proof, files, now), files, record, own=own, now=now)
+
+    def withdrawn(keys: Collection[bytes]) -> None:
+        for key in keys:
+            handles.revoke(key)
+            belongings.withdraw(key)
+        sources.withdraw(keys)
+
     return Desk(
-        Users(fetch, issuers, proof, now=now, tell=record, withdrawn=handles.revoke),
+        Users(fetch, issuers, proof, now=now, tell=record, withdrawn=withdrawn),
         handles,
-        Belongings(now=now),
+        belongings,
         UserSessions(now=now),
-        Sources(Kinds(fetch, issuers, proof, files, now), files, record, own=own, now=now),
+        sources,
         lambda destination: Fetch(pool, lambda _: destination),
         HiddenSecrets(hidden, on_problem=record.hidden_secret) if hidden else None,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Protocol
 
@@ -200,6 +200,12 @@ class Sources:
         """What its server may know of credentials, the agent's and every user's: the newest that are valid."""
         source = self._find(backend)
         return () if source is None else source.secrets
+
+    def withdraw(self, keys: Collection[bytes]) -> None:
+        """The users' tokens with these keys count no longer, nor does what they were exchanged for."""
+        gone = frozenset(keys)
+        for known in (self._cache, self._rejections, self._wider):
+            known.forget_where(lambda key: key[1] in gone)
 
     def _find(self, backend: Backend) -> Source | None:
         """Also for a Backend of the policy before, whose requests are still under way: by what it says."""

@@ -8,7 +8,7 @@ an issuer that withdrew the key which the token was signed by.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import NamedTuple
 
@@ -45,8 +45,9 @@ class Users:
     """Verifies tokens by the `auth` in force.
 
     `now`: seconds since 1970. Issuers are asked about tokens of one caller `per_second` times, and `burst` times
-    at once; what is known costs nothing. `withdrawn` is told the `key` of each remembered token whose signing key
-    its issuer no longer publishes, for who remembers more about it.
+    at once; what is known costs nothing. `withdrawn` is told the `key` of tokens that count no longer, for who
+    remembers more about them: remembered ones whose signing key their issuer no longer publishes, all at once, and
+    what an issuer calls inactive.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Users:
         *,
         now: Callable[[], float],
         tell: Tells,
-        withdrawn: Callable[[bytes], None] = lambda key: None,
+        withdrawn: Callable[[Collection[bytes]], None] = lambda keys: None,
         per_second: float = PER_SECOND,
         burst: float = BURST,
     ) -> None:
@@ -113,6 +114,8 @@ class Users:
         except TokenInvalid as invalid:
             if self.auth is auth:
                 self._tokens.refuse(key, invalid.reason, invalid.detail, self._now())
+                if invalid.reason is Reason.TOKEN_INACTIVE:
+                    self._withdrawn((key,))
             raise TokenRefused(invalid.reason, invalid.detail) from invalid
         except Unavailable as unavailable:
             raise TokenRefused(Reason.ISSUER_UNAVAILABLE, unavailable.detail) from unavailable
@@ -183,8 +186,9 @@ class Users:
 
     def _keys_changed(self, place: Place, keys: KeySet) -> None:
         """A token whose key was withdrawn is worth nothing from now on."""
-        for key in self._tokens.forget_signed_by_others(place, keys.thumbprints):
-            self._withdrawn(key)
+        gone = self._tokens.forget_signed_by_others(place, keys.thumbprints)
+        if gone:
+            self._withdrawn(gone)
 
 
 def _is_signed_jwt(text: str) -> bool:

@@ -72,6 +72,23 @@ async def test_a_session_that_the_agent_gives_twice_is_refused() -> None:
         assert sent == []
 
 
+async def test_a_token_whose_key_its_issuer_withdrew_ends_for_all_that_was_learnt_of_it() -> None:
+    script, sent = answering(OK)
+    async with user_pod(script) as pod:
+        pod.idp.answer = token_for
+        await pod.ask("alice")
+        await pod.call(trace(ALICES), bearer(pod, "alice"))
+        assert await reason(pod, traceparent=ALICES) is None
+        desk = pod.sidecar.pipeline.departure.desk
+        assert desk is not None
+        pod.idp.keys = {"keys": []}
+        for keys in desk.users._key_sets._sets.values():
+            await keys.newer(0)
+        assert await reason(pod, traceparent=ALICES) == "subject_missing"
+        assert await reason(pod, user="alice") == "handle_expired"
+        assert len(sent) == 1
+
+
 FOR_ANYBODY = "{issuers: [{issuer: ISSUER, audiences: ['AGENT']}], required: false}"
 BEHIND_A_DOOR = "{issuers: [{issuer: ISSUER, audiences: ['AGENT']}], bypass: [/ask]}"
 

@@ -101,6 +101,19 @@ async def test_two_tokens_of_one_user_share_nothing(world: World) -> None:
     assert world.sources.ready(CRM, verified("alice", token="wide")) is None
 
 
+async def test_what_a_token_was_exchanged_for_ends_when_it_counts_no_longer(world: World) -> None:
+    await world.sources.obtain(CRM, ALICE)
+    of_bob = await world.sources.obtain(CRM, BOB)
+    of_agent = await world.sources.obtain(JOBS, ALICE)
+    asking = asyncio.ensure_future(world.sources.obtain(CRM, verified("alice", token="another")))
+    world.sources.withdraw([ALICE.key])
+    assert world.sources.ready(CRM, ALICE) is None
+    assert world.sources.ready(CRM, BOB) is of_bob
+    assert world.sources.ready(JOBS, ALICE) is of_agent
+    await asking
+    assert world.sources.ready(CRM, verified("alice", token="another")) is not None
+
+
 async def test_what_belongs_to_the_agent_is_the_same_for_all_users(world: World) -> None:
     issued = await world.sources.obtain(JOBS, ALICE)
     assert world.sources.ready(JOBS, BOB) is issued

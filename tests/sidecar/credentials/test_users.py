@@ -60,7 +60,7 @@ class World:
             proof,
             now=self.clock,
             tell=self.told,
-            withdrawn=self.withdrawn.append,
+            withdrawn=self.withdrawn.extend,
         )
         self.users.use(auth)
 
@@ -131,6 +131,17 @@ async def test_a_policy_that_changes_during_a_verification_decides() -> None:
     with pytest.raises(TokenRefused) as refused:
         await waiting
     assert refused.value.reason is Reason.TOKEN_AUDIENCE
+
+
+async def test_a_token_that_its_issuer_calls_inactive_is_withdrawn() -> None:
+    world = World(ASKING)
+    world.answers()
+    verified = await world.users.verify(b"opaque")
+    world.web.serve(INTROSPECT, b'{"active": false}')
+    assert world.withdrawn == []
+    world.clock.now += 61
+    assert await world.refused(b"opaque") is Reason.TOKEN_INACTIVE
+    assert world.withdrawn == [verified.key]
 
 
 @pytest.mark.parametrize("left", [jwks(), jwks(jwk(EC_KEY, kid="two")), jwks(jwk(OTHER_RSA_KEY))])
