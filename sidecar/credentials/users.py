@@ -179,10 +179,9 @@ class Users:
         seconds = 0.0 if introspection is None else introspection.seconds
         active = await self._introspector.ask(text, issuer, caller)
         ends = self._now() + seconds
-        expires = ends if active.expires is None else active.expires
-        if active.expires is not None:
-            ends = min(ends, active.expires + issuer.skew_seconds)
-        return KnownToken(Verified(active.user, text, expires, key), ends, place_of(issuer), None)
+        expires = ends if active.expires is None else active.expires + issuer.skew_seconds
+        verified = Verified(active.user, text, expires, key)
+        return KnownToken(verified, min(ends, expires), place_of(issuer), None)
 
     def _keys_changed(self, place: Place, keys: KeySet) -> None:
         """A token whose key was withdrawn is worth nothing from now on."""
@@ -206,5 +205,5 @@ def _text(token: bytes) -> str:
 
 
 def _known(text: str, key: bytes, proven: ProvenToken, issuer: Issuer) -> KnownToken:
-    verified = Verified(proven.user, text, proven.expires, key)
-    return KnownToken(verified, proven.expires + issuer.skew_seconds, place_of(issuer), proven.thumbprint)
+    expires = proven.expires + issuer.skew_seconds
+    return KnownToken(Verified(proven.user, text, expires, key), expires, place_of(issuer), proven.thumbprint)

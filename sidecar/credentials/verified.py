@@ -10,7 +10,8 @@ from mesh.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A token that a caller brought. `expires`: seconds since 1970, of the token, without leeway.
+    """A token that a caller brought. `expires`: until when it counts here, in seconds since 1970: its end and the
+    leeway, so that whoever is let in late with it is not stopped half-way.
 
     `token` never leaves the sidecar but for an authorization server, and is in no text of this value.
     """

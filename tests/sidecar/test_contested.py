@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from typing import Any
 
 import pytest
@@ -87,6 +89,19 @@ async def test_a_token_whose_key_its_issuer_withdrew_ends_for_all_that_was_learn
         assert await reason(pod, traceparent=ALICES) == "subject_missing"
         assert await reason(pod, user="alice") == "handle_expired"
         assert len(sent) == 1
+
+
+async def test_a_token_within_the_leeway_counts_for_all_that_is_asked_of_it() -> None:
+    script, _ = answering(OK)
+    async with user_pod(script) as pod:
+        pod.idp.answer = token_for
+        token = pod.idp.token("alice", exp=int(time.time()) - 3).encode()
+        assert (await pod.call(trace(ALICES), b"authorization: Bearer " + token)).startswith(b"HTTP/1.1 200")
+        found = re.search(rb"\r\nauthorization: Bearer (\S+)\r\n", pod.got[-1][0])
+        assert found is not None
+        pod.handles["alice"] = found[1].decode()
+        assert await reason(pod, user="alice") is None
+        assert await reason(pod, traceparent=ALICES) is None
 
 
 FOR_ANYBODY = "{issuers: [{issuer: ISSUER, audiences: ['AGENT']}], required: false}"

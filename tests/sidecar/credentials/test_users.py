@@ -83,7 +83,7 @@ async def test_a_token_is_unknown_then_verified_then_known() -> None:
     assert world.users.known(GOOD) is None
     verified = await world.users.verify(GOOD)
     assert world.users.known(GOOD) is verified
-    assert (verified.user.subject, verified.token, verified.expires) == ("alice", GOOD.decode(), NOW + 300)
+    assert (verified.user.subject, verified.token, verified.expires) == ("alice", GOOD.decode(), NOW + 330)
     assert GOOD.decode() not in repr(verified)
 
 
@@ -131,6 +131,18 @@ async def test_a_policy_that_changes_during_a_verification_decides() -> None:
     with pytest.raises(TokenRefused) as refused:
         await waiting
     assert refused.value.reason is Reason.TOKEN_AUDIENCE
+
+
+async def test_a_token_ends_for_all_when_it_ends_here() -> None:
+    world = World()
+    late = token(claims(exp=int(NOW) - 1)).encode()
+    verified = await world.users.verify(late)
+    assert verified.expires == int(NOW) - 1 + ENTRY.skew_seconds
+    world.clock.now = verified.expires - 0.1
+    assert world.users.known(late) is verified
+    world.clock.now = verified.expires
+    assert world.users.known(late) is None
+    assert await world.refused(late) is Reason.TOKEN_EXPIRED
 
 
 async def test_a_token_that_its_issuer_calls_inactive_is_withdrawn() -> None:
