@@ -25,6 +25,7 @@ from sidecar.credentials.desk import Desk
 from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.proxy.channel import Channel
 from sidecar.proxy.plan import Reply, Unverified
+from sidecar.proxy.repeated_token import replaced
 from sidecar.telemetry.record import Recorder
 
 _SCHEME = "http"
@@ -105,9 +106,12 @@ class Callers:
     def _given(self, head: RequestHead, auth: UserAuth, known: Verified) -> RequestHead:
         """The head for the application: a handle in the token's place, and a trace to be recognised by."""
         if auth.given is Given.HANDLE:
-            head = with_only(head, b"authorization", b"Bearer " + self._desk.handles.give(known))
+            handle = self._desk.handles.give(known)
+            head = with_only(head, b"authorization", b"Bearer " + handle)
+            head = replaced(head, known.token.encode(), handle)
         elif auth.given is Given.NOTHING:
             head = with_only(head, b"authorization", None)
+            head = replaced(head, known.token.encode(), b"")
         if Correlation.TRACE in auth.correlation and b"traceparent" not in head.fields:
             # Who passes traces on can then be followed, although nobody traces.
             made = traceparent.make(secrets.token_bytes(traceparent.RANDOM_BYTES))

@@ -9,7 +9,7 @@ from mesh.protocol.http1.heads import Headers, RequestHead
 
 def without(head: RequestHead, removed: Headers) -> RequestHead:
     """The head without these fields."""
-    return _with_headers(head, [field for field in head.headers if field not in removed])
+    return with_headers(head, [field for field in head.headers if field not in removed])
 
 
 def with_only(head: RequestHead, name: bytes, value: bytes | None) -> RequestHead:
@@ -17,10 +17,11 @@ def with_only(head: RequestHead, name: bytes, value: bytes | None) -> RequestHea
     headers = [field for field in head.headers if field[0] != name]
     if value is not None:
         headers.append((name, value))
-    return _with_headers(head, headers)
+    return with_headers(head, headers)
 
 
-def _with_headers(head: RequestHead, headers: Headers) -> RequestHead:
+def with_headers(head: RequestHead, headers: Headers) -> RequestHead:
+    """The head with these fields."""
     fields = dict(headers)
     if b"connection" in fields:
         # Connection is joined where it is repeated.
