@@ -26,6 +26,11 @@ def users_told(users: UserAuth | None) -> tuple[tuple[str, str], ...]:
     if users is None:
         return ()
     told = [(f"issuer {one.issuer}", _issuer(one)) for one in users.issuers]
+    told += (
+        []
+        if users.enforced
+        else [("mode", "observe: what would be refused is recorded, and passes as it is")]
+    )
     told.append(("token", "required" if users.required else "not required; one that is not valid is refused"))
     told += [("scopes", ", ".join(sorted(users.scopes)))] if users.scopes else []
     told += [("without a token", ", ".join(users.bypass))] if users.bypass else []

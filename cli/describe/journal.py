@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SHOWN = 10
-_REFUSING = frozenset({"refused_message", "observed_address", "caller_token"})
+_REFUSING = frozenset({"refused_message", "observed_address", "observed_token", "caller_token"})
 
 
 @dataclass(frozen=True, slots=True)

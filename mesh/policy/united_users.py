@@ -1,8 +1,10 @@
 """What several policies say about the tokens of users, together: the `users` of a Policy.
 
 Whose tokens are accepted is a union, as grants are. What is wanted of a token, and how it is checked, is the
-strictest of all. A policy in mode observe refuses nobody, so that what it says about the door does not count; its
-issuers do, else its rules about users could not be tried. A policy that annotations leave out still binds.
+strictest of all. A policy in mode observe refuses nobody, so that what it says about the door does not count
+beside one that enforces; its issuers do, else its rules about users could not be tried. Where all of them observe,
+what they say of the door is what would be refused, and the application gets tokens as they come: observing changes
+nothing. A policy that annotations leave out still binds.
 """
 
 from __future__ import annotations
@@ -21,15 +23,17 @@ def united(sections: Iterable[tuple[bool, UserAuth | None]]) -> UserAuth | None:
     if not said:
         return None
     every = [auth for _, auth in said]
-    door = [auth for enforce, auth in said if enforce]
+    enforcing = [auth for enforce, auth in said if enforce]
+    door = enforcing or every
     return UserAuth(
         issuers=_issuers(every),
         required=any(auth.required for auth in door),
         scopes=frozenset().union(*(auth.scopes for auth in door)),
-        bypass=_bypass([auth.bypass for auth in door or every]),
+        bypass=_bypass([auth.bypass for auth in door]),
         resource=next((auth.resource for auth in every if auth.resource is not None), None),
-        given=min((auth.given for auth in every), key=_STRICTEST.index),
+        given=min((auth.given for auth in every), key=_STRICTEST.index) if enforcing else Given.TOKEN,
         correlation=frozenset.intersection(*(auth.correlation for auth in every)),
+        enforced=bool(enforcing),
     )
 
 

@@ -71,7 +71,8 @@ class UserAuth:
     `required`: a request without a valid token is refused (401); else only one with an invalid token is.
     `scopes`: what each token must hold (403, insufficient_scope). `bypass`: paths that nobody needs a token for,
     each exact or ending in `/*`. `resource`: how this workload is called in RFC 9728 metadata (a URL), None for
-    what callers call it.
+    what callers call it. `enforced` is False where every policy that speaks of users observes: what the others say
+    is recorded then, and nothing is refused or changed.
     """
 
     issuers: tuple[Issuer, ...]
@@ -81,3 +82,4 @@ class UserAuth:
     resource: str | None = None
     given: Given = Given.HANDLE
     correlation: frozenset[Correlation] = DEFAULT_CORRELATION
+    enforced: bool = True

@@ -60,11 +60,13 @@ class Callers:
         auth = self._desk.auth
         if auth is None:
             return Caller(head, channel.principal)
+        if names_two_traces(head.headers, head.fields):
+            raise HttpRefused(Reason.HTTP_BAD_HEADER, "traceparent is repeated")
+        if not auth.enforced:
+            return self._observe(head, channel, auth, verified)
         path = _path(head.target)
         if is_metadata_path(path) and head.method == "GET":
             return metadata_reply(auth, head, path, scheme=_SCHEME)
-        if names_two_traces(head.headers, head.fields):
-            raise HttpRefused(Reason.HTTP_BAD_HEADER, "traceparent is repeated")
         try:
             token = bearer_of(head)
             if token is None:
@@ -83,6 +85,36 @@ class Callers:
             lacking = TokenRefused(Reason.SCOPE_MISSING, " ".join(sorted(missing)))
             return self._refuse(lacking, channel, auth, head, path)
         return Caller(self._given(head, auth, known), Principal(channel.principal.id, known.user), known)
+
+    def _observe(
+        self, head: RequestHead, channel: Channel, auth: UserAuth, verified: Verified | TokenRefused | None
+    ) -> Caller | Unverified:
+        """The same where nobody is refused: the application gets the request as it came, whatever it brings."""
+        principal, known = channel.principal, verified
+        try:
+            token = bearer_of(head)
+            if token is not None:
+                known = verified or self._desk.users.known(token)
+                if known is None:
+                    return Unverified(token, principal.id)
+            if isinstance(known, TokenRefused):
+                raise known
+            if known is None and auth.required:
+                raise TokenRefused(Reason.TOKEN_MISSING, "")
+            if known is not None:
+                principal = Principal(principal.id, known.user)
+                if missing := self._desk.users.missing_scopes(known):
+                    raise TokenRefused(Reason.SCOPE_MISSING, " ".join(sorted(missing)))
+        except TokenRefused as refused:
+            if not self._passes_by(head):
+                self._recorder.observed_token(channel.peer, refused.reason, refused.detail)
+        return Caller(head, principal, known if isinstance(known, Verified) else None)
+
+    def _passes_by(self, head: RequestHead) -> bool:
+        try:
+            return self._desk.users.bypasses(_path(head.target))
+        except HttpRefused:
+            return False
 
     async def outcome(self, unverified: Unverified) -> Verified | TokenRefused:
         """What becomes of a token that was not seen before."""

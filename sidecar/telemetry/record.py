@@ -195,6 +195,14 @@ class Recorder:
                 detail=detail,
             )
 
+    def observed_token(self, peer: str, reason: Reason, detail: str) -> None:
+        """A user's token, or that there was none, would be refused if one of the policies about users enforced."""
+        self.metrics.count(names.OBSERVED, ("inbound", "application", reason))
+        if self._log_refused:
+            self.log.write(
+                "observed_token", agent=self._agent, peer=peer, reason=reason, detail=detail, observed=True
+            )
+
     def handshake(
         self, side: str, peer: str, reason: Reason, detail: str | None = None, serial: str | None = None
     ) -> None:

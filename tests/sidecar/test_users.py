@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mesh.policy.load import load_texts
+from mesh.reasons import Reason
 from sidecar.app import Sidecar
 from sidecar.config import (
     AgentSettings,
@@ -25,6 +26,7 @@ from sidecar.config import (
     SidecarConfig,
 )
 from sidecar.limits import Limits
+from sidecar.telemetry import names
 from tests.support.fakes import Lines
 from tests.support.idp import AGENT, Idp, idp
 from tests.support.issuing import b64
@@ -406,3 +408,68 @@ async def test_who_makes_up_tokens_is_heard_no_more_for_a_while_but_for_the_good
         assert b"retry-after" in late
         assert (await p.request(good)).startswith(b"HTTP/1.1 200")
         assert (await p.request(p.idp.token("bob"))).startswith(b"HTTP/1.1 200")
+
+
+OBSERVED = POLICY.replace("spec:\n  users", "spec:\n  mode: observe\n  users").replace(
+    "  outbound:\n", "  egress: allow\n  outbound:\n"
+)
+
+
+def observed(p: Pod) -> list[Reason]:
+    """The reasons for which tokens would have been refused."""
+    reasons = [fields["reason"] for event, fields in p.lines.lines if event == "observed_token"]
+    value = p.sidecar.recorder.metrics.value
+    for reason in {*reasons, Reason.TOKEN_MISSING, Reason.TOKEN_MALFORMED}:
+        assert value(names.OBSERVED, ("inbound", "application", reason)) == reasons.count(reason)
+    return reasons
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (None, "token_missing"),
+        ("opaque-token-of-another-issuer", "token_malformed"),
+        ("{iss}", "token_issuer"),
+        ("{exp}", "token_expired"),
+    ],
+)
+async def test_where_every_policy_observes_a_token_that_is_none_passes_as_it_is(
+    token: str | None, reason: str
+) -> None:
+    async with pod(policy=OBSERVED) as p:
+        made = {"{exp}": p.idp.token(exp=1_000_000_000), "{iss}": p.idp.token(iss="https://b.example.com")}
+        token = None if token is None else made.get(token, token)
+        assert (await p.request(token)).startswith(b"HTTP/1.1 200")
+        assert p.handle == (token or "")
+        assert b"traceparent" not in p.got[0][0]
+        assert observed(p) == [reason]
+        assert decisions(p)[0].get("user") is None
+
+
+async def test_where_every_policy_observes_a_good_token_reaches_the_application_as_it_came() -> None:
+    async with pod(policy=OBSERVED) as p:
+        token, trace = p.idp.token(), f"00-{'ab' * 16}-{'cd' * 8}-01"
+        assert (await p.request(token)).startswith(b"HTTP/1.1 200")
+        assert p.handle == token
+        assert b"traceparent" not in p.got[0][0]
+        assert (await p.call(token))[0] == 200
+        await p.request(token, traceparent=trace)
+        assert (await p.call(traceparent=trace))[0] == 200
+        assert p.authorization() == ["Bearer exchanged-token-1"] * 2
+        assert observed(p) == []
+
+
+async def test_where_every_policy_observes_a_missing_scope_is_told_and_nothing_more() -> None:
+    users = USERS.replace("}]}", "}], scopes: [agent.use], bypass: [/healthz]}")
+    async with pod(policy=OBSERVED, users=users) as p:
+        assert (await p.request(p.idp.token())).startswith(b"HTTP/1.1 200")
+        assert (await p.request(None, "/healthz")).startswith(b"HTTP/1.1 200")
+        assert (await p.request("garbage", "/healthz")).startswith(b"HTTP/1.1 200")
+        assert p.handle == "garbage"
+        assert observed(p) == [Reason.SCOPE_MISSING]
+
+
+async def test_where_every_policy_observes_the_application_answers_for_itself() -> None:
+    async with pod(policy=OBSERVED) as p:
+        answer = await p.request(None, "/.well-known/oauth-protected-resource")
+        assert b"hello" in answer

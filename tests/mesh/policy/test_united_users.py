@@ -93,10 +93,11 @@ def test_a_policy_in_observe_refuses_nobody_at_the_door() -> None:
     lenient = replace(AUTH, required=False, bypass=("/a",))
     alone = united([(False, strict)])
     assert alone is not None
-    assert (alone.required, alone.scopes, alone.issuers) == (False, frozenset(), (ONE,))
+    assert alone == replace(strict, given=Given.TOKEN, enforced=False)
     beside = united([(False, strict), (True, lenient)])
     assert beside is not None
     assert (beside.required, beside.scopes, beside.bypass) == (False, frozenset(), ("/a",))
+    assert beside.enforced
 
 
 def test_annotations_take_no_door_away() -> None:
@@ -112,7 +113,7 @@ def test_annotations_take_no_door_away() -> None:
     plain, left_out = users(None), users(Narrowing(frozenset({"b"}), enforce=True))
     assert plain is not None
     assert left_out is not None
-    assert (plain.required, left_out.required) == (False, True)
+    assert (plain.enforced, left_out.enforced) == (False, True)
     assert left_out.scopes == {"s"}
 
 
