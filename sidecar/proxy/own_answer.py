@@ -15,7 +15,7 @@ from msgspec import structs
 from mesh.protocol.http1.heads import UNTIL_CLOSE, ResponseHead
 from mesh.reasons import Reason
 from sidecar.proxy.answers import Answer, AnswerRefused
-from sidecar.proxy.choose_answer import choose_answer, refuse_encoded
+from sidecar.proxy.choose_answer import JSON, choose_answer, refuse_encoded
 from sidecar.proxy.plan import Plan, Treatment
 from sidecar.proxy.redact import RedactedStream, Redactor
 
@@ -37,6 +37,7 @@ _LIKE_ASCII = re.compile(
     re.IGNORECASE,
 )
 """Charsets in which a secret is spelled as in ASCII."""
+_WITH_RESULT = frozenset({"GET", "POST"})
 _NOT_FOR_THE_AGENT = _ABOUT_CREDENTIALS | _ABOUT_BYTES
 
 
@@ -85,9 +86,15 @@ def _shown(plan: Plan, head: ResponseHead, redactor: Redactor) -> ResponseHead:
     headers = redactor.headers(shown.headers)
     if headers is not shown.headers:
         shown = structs.replace(shown, headers=headers, fields=dict(headers), memo={})
-    if head.body_length > 0 and (plan.treatment is not Treatment.MCP or head.status >= 300):
+    if head.body_length > 0 and not _is_document(plan, head):
         shown = structs.replace(shown, body_length=UNTIL_CLOSE, memo={})
     return shown
+
+
+def _is_document(plan: Plan, head: ResponseHead) -> bool:
+    """As most answers are: of these `choose_answer` makes a JsonAnswer, which says its own length."""
+    is_json = head.fields.get(b"content-type") == JSON
+    return is_json and plan.treatment is Treatment.MCP and plan.head.method in _WITH_RESULT
 
 
 def _without(head: ResponseHead, names: frozenset[bytes]) -> ResponseHead:

@@ -196,3 +196,17 @@ async def test_a_stream_does_not_tell_a_token_that_was_issued_meanwhile() -> Non
         passed = await stream
         assert passed.count(b"[outrider:credential] [outrider:credential]") == 2
         assert len(w.pod.idp.tokens) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("DELETE", "200 OK"), ("POST", "202 Accepted"), ("POST", "404 Not Found")]
+)
+async def test_an_answer_that_is_no_result_is_framed_as_it_is_shown(method: str, status: str) -> None:
+    echo = f"{TOKEN} in the text of an answer"
+    async with world(raw(f"{status}\r\ncontent-type: text/plain", echo)) as w:
+        answer = await seen_by_agent(w, method)
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert b"transfer-encoding: chunked" in head
+        assert b"content-length" not in head
+        assert b"[outrider:credential] in the text of an answer" in body
+        assert body.endswith(b"\r\n0\r\n\r\n")
