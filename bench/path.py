@@ -49,10 +49,13 @@ CASES = {
     "call": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
     "call-10k": (payloads.CALL_PATH, payloads.tools_call(10 * 1024), payloads.call_answer()),
     "list": (payloads.LIST_PATH, payloads.tools_list(), payloads.list_answer()),
+    "call-authorized": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
     "call-token": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
     "call-user": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
 }
-"""The last two: with a kept token of the agent's own, and with one for the user whose handle it forwards."""
+"""The last three: with an Authorization of the agent's own, with a kept token of the sidecar's, and with one for
+the user whose handle the agent forwards. Heads with credentials are not remembered: the first shows what it costs.
+"""
 
 
 class Collected:
@@ -127,7 +130,7 @@ async def join(request: bytes, answer: bytes, decisions: str, kind: str = "") ->
     log, pool = Log(sys.stderr.fileno()), Pool(dialer, limits, ticker, clock)
     recorder = Recorder(metrics, log, agent="agents/triage", decisions=decisions)  # type: ignore[arg-type]
     loaded = load_texts([("policies.yaml", policies)])
-    if kind:
+    if kind in KINDS:
         loaded = with_credential(loaded, kind)
     pipeline = Pipeline(
         compile_policy(loaded, labels={"app": "triage"}, namespace="agents"),
@@ -145,8 +148,10 @@ async def join(request: bytes, answer: bytes, decisions: str, kind: str = "") ->
         Collected(),
     )
     client.connection_made(to_client)
-    if kind == "user" and pipeline.departure.desk is not None:
-        field = b"authorization: Bearer %b\r\n" % pipeline.departure.desk.handles.give(ALICE)
+    if kind in ("authorized", "user"):
+        desk_there = pipeline.departure.desk
+        bearer = b"x" * 47 if desk_there is None else desk_there.handles.give(ALICE)
+        field = b"authorization: Bearer %b\r\n" % bearer
         # Without a session, of which there would have to be one for each user.
         request = re.sub(rb"(?i)mcp-session-id: [^\r]*\r\n", b"", request)
         request = request.replace(b"\r\n", b"\r\n" + field, 1)
@@ -166,7 +171,7 @@ async def measure(case: str, seconds: float, decisions: str, profile: int) -> st
     """User CPU of one case in microseconds a request, and where it goes when `profile` lines are wanted."""
     where, body, answer = CASES[case]
     request = payloads.http_request(absolute_form(where), AUTHORITY, body)
-    kind = case.removeprefix("call-") if case.removeprefix("call-") in KINDS else ""
+    kind = case.removeprefix("call-")
     path, request = await join(request, ANSWER_HEAD % (0, len(answer)) + answer, decisions, kind)
     times: list[float] = []
     end = time.monotonic() + seconds

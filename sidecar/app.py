@@ -211,12 +211,8 @@ class Sidecar:
             secrets=self.config.credentials,
             hidden=self.config.hidden_secrets,
             jwt_source=lambda: jwt_source_of(self._source),
-            own=self._own_id,
+            own=lambda: self.identity.own_id,
         )
-
-    def _own_id(self) -> str | None:
-        current = self.identity.current
-        return None if current is None else str(current.svid.spiffe_id)
 
     def _compiled(self, documents: Documents, labels: Mapping[str, str]) -> Policy:
         config = self.config
@@ -283,7 +279,7 @@ class Sidecar:
     # Connections.
 
     def _agent(self) -> Principal:
-        return Principal(self._own_id() or AGENT)
+        return Principal(self.identity.own_id or AGENT)
 
     def _outbound_connection(self, listener: Listener) -> asyncio.Protocol:
         return Downstream(self.pipeline, listener, Channel("outbound", self._agent(), AGENT))

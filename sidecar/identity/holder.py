@@ -39,6 +39,8 @@ class IdentityHolder:
     def __init__(self, clock: Callable[[], datetime] = utc_now) -> None:
         self.clock = clock
         self.generation = 0
+        self.own_id: str | None = None
+        """Our SPIFFE ID, as text; None before the first SVID."""
         self._in_force: _InForce | None = None
         self._subscribers: list[Callable[[Identity], None]] = []
 
@@ -55,6 +57,7 @@ class IdentityHolder:
         if identity == self.current:
             return
         self._in_force = _InForce(identity, server_context(identity), client_context(identity))
+        self.own_id = str(identity.svid.spiffe_id)
         self.generation += 1
         for subscriber in tuple(self._subscribers):
             subscriber(identity)

@@ -63,7 +63,7 @@ class Departure:
         if plan.routed.direction == "inbound":
             if (refused := self._begin(plan, body)) is not None:
                 return refused
-        elif plan.minted:
+        elif plan.routed.minted:
             if self.owners is None:
                 return Owing(headers, body)
             if plan.head.method == "DELETE" and (reply := self.owners.sessions.end(plan)) is not None:

@@ -288,7 +288,7 @@ class Exchange:
         if plan is None or self._upstream is None:
             return
         self._retry = None
-        if plan.sent is not None and self._ask_again(plan, plan.sent, head):
+        if head.status in _NOT_WITH_THIS and plan.issued is not None and self._ask_again(plan, head):
             return
         try:
             self._answer = self._pipeline.answer(plan, head)
@@ -299,12 +299,16 @@ class Exchange:
             self._upstream.wait_for_ever()
         self._out.append(self._answer.begin())
 
-    def _ask_again(self, plan: Plan, sent: Owing, head: ResponseHead) -> bool:
-        """Send a request once more, with another credential or session, where the answer says that it helps."""
-        owners, upstream = self._pipeline.owners, self._upstream
-        if self._again or head.status not in _NOT_WITH_THIS or owners is None or upstream is None:
+    def _ask_again(self, plan: Plan, head: ResponseHead) -> bool:
+        """Send a request once more, with another credential or session, where the answer says that it helps.
+
+        What has streamed away cannot be sent again, but what the server does not take is not kept either.
+        """
+        owners, upstream, sent, issued = self._pipeline.owners, self._upstream, plan.sent, plan.issued
+        if self._again or owners is None or upstream is None or not owners.rejected(plan, head):
             return False
-        if not owners.rejected(plan, head):
+        if sent is None:
+            plan.issued = issued  # which the answer is still searched for
             return False
         self._again = True
         self._upstream = None

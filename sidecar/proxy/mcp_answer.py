@@ -64,7 +64,7 @@ class McpAnswers:
         """A whole JSON body. Below 400 it must be JSON-RPC; an error body may be any strict JSON."""
         shown = self._document(plan, body, status)
         # Once more, because what was spelled with escapes is plain after it was read and written.
-        return shown if plan.redactor is None else plan.redactor.apply(shown)
+        return shown if plan.secrets is None else plan.secrets.redactor(plan).apply(shown)
 
     def _document(self, plan: Plan, body: bytes, status: int) -> bytes:
         if not body:
@@ -90,9 +90,13 @@ class McpAnswers:
     def event(self, plan: Plan, event: SseEvent) -> str | None:
         """The data of one event as it goes on; None sends the event without data."""
         shown = self._event(plan, event)
-        if shown is None or plan.redactor is None:
+        if shown is None or plan.secrets is None:
             return shown
-        return plan.redactor.apply(shown.encode(errors="surrogatepass")).decode(errors="surrogatepass")
+        return (
+            plan.secrets.redactor(plan)
+            .apply(shown.encode(errors="surrogatepass"))
+            .decode(errors="surrogatepass")
+        )
 
     def _event(self, plan: Plan, event: SseEvent) -> str | None:
         """The same before it is looked through once more.
@@ -125,8 +129,8 @@ class McpAnswers:
         return _may_be_json_rpc(data)
 
     def _unreadable(self, plan: Plan, reason: Reason, detail: str) -> str | None:
-        if plan.redactor is not None:
-            detail = plan.redactor.detail(detail)
+        if plan.secrets is not None:
+            detail = plan.secrets.redactor(plan).detail(detail)
         self._recorder.upstream_failure(plan.routed.backend, str(plan.routed.destination), reason, detail)
         if not plan.pending:
             return None

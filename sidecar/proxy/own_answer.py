@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from mesh.protocol.http1.heads import UNTIL_CLOSE, ResponseHead
 from mesh.reasons import Reason
-from sidecar.proxy.answers import Answer, AnswerRefused
-from sidecar.proxy.choose_answer import JSON, choose_answer, refuse_encoded
-from sidecar.proxy.plan import Plan, Treatment
+from sidecar.proxy.answers import Answer, AnswerRefused, JsonAnswer
+from sidecar.proxy.choose_answer import choose_answer, refuse_encoded
+from sidecar.proxy.plan import Plan, Secrets, Treatment
 from sidecar.proxy.redact import RedactedStream, Redactor
 
 if TYPE_CHECKING:
@@ -37,38 +37,42 @@ _LIKE_ASCII = re.compile(
     re.IGNORECASE,
 )
 """Charsets in which a secret is spelled as in ASCII."""
+_CHECKED = "as the agent may see it"
 _WITH_RESULT = frozenset({"GET", "POST"})
 _NOT_FOR_THE_AGENT = _ABOUT_CREDENTIALS | _ABOUT_BYTES
 
 
-class Secrets(Protocol):
-    """What is looked for in the answer to a request, which may be another thing when it has changed."""
-
-    @property
-    def issued(self) -> int:
-        """Grows where there are more secrets."""
-        ...
-
-    def redactor(self, plan: Plan) -> Redactor: ...
-
-
 def own_answer(
-    plan: Plan, head: ResponseHead, pipeline: Pipeline, secrets: Secrets, *, closing: bool
+    plan: Plan, head: ResponseHead, pipeline: Pipeline, redactor: Redactor, *, closing: bool
 ) -> Answer:
     """The Answer for this response. Raises AnswerRefused, also where the server does not take our credential."""
-    if plan.minted and head.status == 401:
+    if plan.routed.minted and head.status == 401:
         raise AnswerRefused(Reason.CREDENTIAL_NOT_ACCEPTED, "HTTP 401")
-    phrase = _PHRASES.get(head.status, b"")
-    if head.reason != phrase:
-        head = structs.replace(head, reason=phrase, memo={})
-    redactor = plan.redactor
-    if redactor is None:
-        return choose_answer(plan, _without(head, _ABOUT_CREDENTIALS), pipeline, closing=closing)
-    shown = _shown(plan, head, redactor)
+    if plan.secrets is None:
+        shown = _without(_own_phrase(head), _ABOUT_CREDENTIALS)
+        return choose_answer(plan, shown, pipeline, closing=closing)
+    answer = choose_answer(plan, _checked(head, redactor), pipeline, closing=closing)
+    if plan.treatment is Treatment.MCP and isinstance(answer, JsonAnswer):
+        return answer  # looked through when it is written
+    return RedactedAnswer(answer, redactor.stream(), plan, plan.secrets)
+
+
+def _checked(head: ResponseHead, redactor: Redactor) -> ResponseHead:
+    """The head as the agent may see it, remembered with the head, since servers repeat theirs."""
+    known: tuple[Redactor, ResponseHead] | None = head.memo.get(_CHECKED) if head.body_length else None
+    if known is not None and known[0] is redactor:
+        return known[1]
+    shown = _shown(_own_phrase(head), redactor)
     refuse_encoded(shown)
     _refuse_charset(shown)
-    answer = choose_answer(plan, shown, pipeline, closing=closing)
-    return RedactedAnswer(answer, redactor.stream(), plan, secrets)
+    if head.body_length:
+        head.memo[_CHECKED] = redactor, shown
+    return shown
+
+
+def _own_phrase(head: ResponseHead) -> ResponseHead:
+    phrase = _PHRASES.get(head.status, b"")
+    return head if head.reason == phrase else structs.replace(head, reason=phrase, memo={})
 
 
 def _refuse_charset(head: ResponseHead) -> None:
@@ -79,22 +83,16 @@ def _refuse_charset(head: ResponseHead) -> None:
             raise AnswerRefused(Reason.UPSTREAM_CONTENT_TYPE, f"Content-Type {media.decode('latin-1')!r}")
 
 
-def _shown(plan: Plan, head: ResponseHead, redactor: Redactor) -> ResponseHead:
+def _shown(head: ResponseHead, redactor: Redactor) -> ResponseHead:
     """The head without secrets. What is blotted out of the body may be longer or shorter, so no length that was
-    announced holds; that of what is read as JSON-RPC is made anew in any case."""
+    announced holds."""
     shown = _without(head, _NOT_FOR_THE_AGENT)
     headers = redactor.headers(shown.headers)
     if headers is not shown.headers:
         shown = structs.replace(shown, headers=headers, fields=dict(headers), memo={})
-    if head.body_length > 0 and not _is_document(plan, head):
+    if head.body_length > 0:
         shown = structs.replace(shown, body_length=UNTIL_CLOSE, memo={})
     return shown
-
-
-def _is_document(plan: Plan, head: ResponseHead) -> bool:
-    """As most answers are: of these `choose_answer` makes a JsonAnswer, which says its own length."""
-    is_json = head.fields.get(b"content-type") == JSON
-    return is_json and plan.treatment is Treatment.MCP and plan.head.method in _WITH_RESULT
 
 
 def _without(head: ResponseHead, names: frozenset[bytes]) -> ResponseHead:
@@ -135,8 +133,7 @@ class RedactedAnswer:
         if self._issued != self._secrets.issued:
             # As long as a stream is open others are issued, and this one is renewed.
             self._issued = self._secrets.issued
-            self._plan.redactor = self._secrets.redactor(self._plan)
-            self._stream.use(self._plan.redactor)
+            self._stream.use(self._secrets.redactor(self._plan))
         shown = self._stream.feed(data)
         return self._answer.body(shown) if shown else b""
 

@@ -30,13 +30,15 @@ from sidecar.proxy.overheard import overheard
 from sidecar.proxy.own_answer import own_answer
 from sidecar.proxy.plan import Plan, Routed
 from sidecar.proxy.redact import Redactor, Redactors
-from sidecar.proxy.sessions import FOR_USERS, Sessions
+from sidecar.proxy.sessions import Sessions
 from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
     from sidecar.proxy.pipeline import Pipeline
 
 _NO_GRANTS = Grants()
+MOST_REMEMBERED = 64
+"""Redactors that are at hand without asking what else is in use."""
 _HOLDS_NONE = "holds no handle"
 _MAY_HOLD_HANDLES = frozenset({b"authorization", b"proxy-authorization"})
 """In these one may stand within base64."""
@@ -48,8 +50,11 @@ class Owners:
     def __init__(self, desk: Desk, recorder: Recorder) -> None:
         self.sessions = Sessions(desk.sessions, desk.sources, desk.calls)
         self._desk = desk
+        self._sources = desk.sources
         self._recorder = recorder
         self._redactors = Redactors()
+        self._of_issued: dict[tuple[Backend, tuple[bytes, ...]], tuple[int, Redactor]] = {}
+        """By Backend and the secrets of what it was sent, as long as nothing else is issued."""
 
     # Whose it is.
 
@@ -65,9 +70,11 @@ class Owners:
         found = [handle for _, value in carrying for handle in handles_in(value)]
         if not found:
             return head, self._brought(head)
-        if not isinstance(routed.credential, FOR_USERS):
+        if not routed.for_users:
             names = sorted({name.decode("latin-1") for name, value in carrying if handles_in(value)})
             self._recorder.handle_stripped(routed.backend, str(routed.destination), names)
+        if routed.minted and all(name == b"authorization" for name, _ in carrying):
+            return head, self._meant(found)  # what stands there is replaced anyway
         carrying = [field for field in carrying if handles_in(field[1])]
         return without(head, carrying), self._meant(found)
 
@@ -133,19 +140,19 @@ class Owners:
 
     def ready(self, plan: Plan) -> bool:
         """Whether the credential that has to be put in is at hand, and the user's session; the hot path."""
-        if plan.doubt is not None and isinstance(plan.routed.credential, FOR_USERS):
+        if plan.doubt is not None and plan.routed.for_users:
             return False
         if plan.issued is None:
-            plan.issued = self._desk.sources.ready(_backend(plan), plan.subject, plan.more_scopes)
+            plan.issued = self._sources.ready(_backend(plan), plan.subject, plan.more_scopes)
         try:
-            return plan.issued is not None and self.sessions.entered(plan)
+            return plan.issued is not None and (not plan.routed.for_users or self.sessions.entered(plan))
         except TokenRefused:
             # `outcome` finds the same, and says so.
             return False
 
     async def outcome(self, plan: Plan) -> CredentialRefused | None:
         """Obtain what `ready` did not find; None when it is in the plan."""
-        if plan.doubt is not None and isinstance(plan.routed.credential, FOR_USERS):
+        if plan.doubt is not None and plan.routed.for_users:
             return CredentialRefused(plan.doubt.reason, plan.doubt.detail)
         try:
             self.sessions.entered(plan)
@@ -186,22 +193,35 @@ class Owners:
             answer = choose_answer(plan, head, pipeline, closing=closing)
             return self._learning(plan, head, answer) if plan.routed.direction == "inbound" else answer
         head = self.sessions.shown(plan, head)
-        plan.redactor = self.redactor(plan) or None
-        return own_answer(plan, head, pipeline, self, closing=closing)
+        redactor = self.redactor(plan)
+        if redactor:
+            plan.secrets = self
+        return own_answer(plan, head, pipeline, redactor, closing=closing)
 
     @property
     def issued(self) -> int:
         """How many credentials were: where it has changed, `redactor` may give another one."""
-        return self._desk.sources.issued
+        return self._sources.issued
 
     def redactor(self, plan: Plan) -> Redactor:
         """What takes credentials out of the answer: this request's, and others that the Backend was sent."""
         credential, hidden = plan.routed.credential, self._desk.hidden
         if isinstance(credential, Hidden) and hidden is not None:
             return self._redactors.of(hidden.grants(credential.variables))
-        own = () if plan.issued is None else plan.issued.secrets
-        live = self._desk.sources.secrets(_backend(plan))
-        return self._redactors.of(_NO_GRANTS, own, live)
+        if plan.looked is not None and plan.looked[0] == self._sources.issued:
+            return plan.looked[1]
+        plan.looked = found = self._sources.issued, self._redactor_of(plan)
+        return found[1]
+
+    def _redactor_of(self, plan: Plan) -> Redactor:
+        own, backend = () if plan.issued is None else plan.issued.secrets, _backend(plan)
+        known = self._of_issued.get((backend, own))
+        if known is None or known[0] != self._sources.issued:
+            known = self._sources.issued, self._redactors.of(_NO_GRANTS, own, self._sources.secrets(backend))
+            if len(self._of_issued) >= MOST_REMEMBERED:
+                self._of_issued.clear()
+            self._of_issued[backend, own] = known
+        return known[1]
 
     def told(self, plan: Plan, detail: str) -> str:
         """What may be said of an answer to this request, of which `detail` may quote something."""

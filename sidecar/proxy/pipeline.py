@@ -187,7 +187,7 @@ class Pipeline:
             plan.context = context_of(head, routed, self._wall())
         if routed.refusal is not None:
             return self._refuse_destination(plan, routed.refusal)
-        if routed.is_metadata and plan.minted:
+        if routed.minted and routed.is_metadata:
             # Where to get a token there is none of the agent's business.
             return replies.problem(
                 404, Reason.PATH_NOT_DECLARED, "the sidecar sees to this Backend's credential"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from mesh.policy.credentials import Credential, Hidden
+from mesh.policy.credentials import Credential, Exchange, Hidden, IdJag
 from mesh.policy.decision import Decision, ExternalCheck, Inbound, RequestContext
 from mesh.policy.documents import Backend
 from mesh.policy.principal import Principal
@@ -76,6 +76,16 @@ class Routed:
     """Part of MCP's own transport: allowed wherever the base protocol is."""
     credential: Credential | None = None
     """What the Backend gets from us in place of anything that the agent gives."""
+    minted: bool = field(init=False)
+    """Whether that is something which the agent does not hold in any form."""
+    for_users: bool = field(init=False)
+    """Whether it is another one for each user."""
+
+    def __post_init__(self) -> None:
+        credential = self.credential
+        minted = credential is not None and not isinstance(credential, Hidden)
+        object.__setattr__(self, "minted", minted)
+        object.__setattr__(self, "for_users", isinstance(credential, Exchange | IdJag))
 
     @property
     def is_metadata(self) -> bool:
@@ -114,6 +124,19 @@ class Unverified:
     caller: str = ""
 
 
+class Secrets(Protocol):
+    """What is looked for in the answer to a request."""
+
+    @property
+    def issued(self) -> int:
+        """Another number where there may be more to look for."""
+        ...
+
+    def redactor(self, plan: Plan) -> Redactor:
+        """What finds it, now."""
+        ...
+
+
 @dataclass(slots=True)
 class Plan:
     """One request: where it goes, on whose behalf, and how it is treated."""
@@ -145,8 +168,10 @@ class Plan:
     """Why no user was found outbound where there could be one."""
     issued: Issued | None = None
     """The Backend's credential, for this request."""
-    redactor: Redactor | None = None
-    """What takes it out of the answer."""
+    secrets: Secrets | None = None
+    """What is taken out of the answer."""
+    looked: tuple[int, Redactor] | None = None
+    """What was looked for last, and `Secrets.issued` then."""
     sent: Owing | None = None
     """What was sent with it and can be sent again with another."""
     more_scopes: frozenset[str] = frozenset()
@@ -163,12 +188,6 @@ class Plan:
         """For whom something is kept: the workload, and the user where there is one."""
         user = self.principal.user
         return self.principal.id if user is None else f"{self.principal.id} for {user}"
-
-    @property
-    def minted(self) -> bool:
-        """Whether a credential is put in that the agent does not hold in any form."""
-        credential = self.routed.credential
-        return credential is not None and not isinstance(credential, Hidden)
 
     def claimed(self, claim: Verified | TokenRefused) -> None:
         """Note whose request it is, or why that cannot be told."""

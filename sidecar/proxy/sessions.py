@@ -22,7 +22,6 @@ from collections.abc import Callable
 import msgspec
 from msgspec import structs
 
-from mesh.policy.credentials import Exchange, IdJag
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.protocol.http1.heads import ResponseHead
 from mesh.protocol.mcp.versions import VERSION_HEADER
@@ -52,9 +51,6 @@ MOST_ENDING = 512
 """Sessions whose end waits to be told; the server forgets the others in its own time."""
 AT_ONCE = 8
 """Of those, told at the same time."""
-
-FOR_USERS = Exchange | IdJag
-"""Credentials that are one user's."""
 
 _GONE = 404
 _Key = tuple[str, bytes, tuple[str, str] | None]
@@ -244,7 +240,7 @@ class Sessions:
 def _is_of_users(plan: Plan) -> bool:
     routed = plan.routed
     return (
-        isinstance(routed.credential, FOR_USERS)
+        routed.for_users
         and isinstance(routed.target, Backend)
         and routed.target.protocol is BackendProtocol.MCP
     )
