@@ -192,7 +192,8 @@ class Owners:
         if plan.routed.credential is None:
             answer = choose_answer(plan, head, pipeline, closing=closing)
             return self._learning(plan, head, answer) if plan.routed.direction == "inbound" else answer
-        head = self.sessions.shown(plan, head)
+        if plan.routed.for_users:
+            head = self.sessions.shown(plan, head)
         redactor = self.redactor(plan)
         if redactor:
             plan.secrets = self
