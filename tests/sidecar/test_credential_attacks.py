@@ -20,6 +20,7 @@ import pytest
 
 from mesh.identity.jws import read_jws
 from mesh.policy.principal import User
+from mesh.policy.user_auth import DEFAULT_SKEW_SECONDS
 from mesh.reasons import Reason
 from sidecar.credentials import issuers, key_sets
 from sidecar.credentials.fetch import Fetch
@@ -206,7 +207,7 @@ async def test_a_handle_ends_with_its_token() -> None:
     async with attacked_pod() as p:
         handle = await p.ask()
         assert await p.reason(f"authorization: Bearer {handle}") is None
-        p.clock.seconds = 301
+        p.clock.seconds = 300 + DEFAULT_SKEW_SECONDS + 1
         assert await p.reason(f"authorization: Bearer {handle}") == Reason.HANDLE_EXPIRED
         assert len(p.sent) == 1
 
