@@ -7,25 +7,13 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from mesh.policy.load import load_texts
 from mesh.reasons import Reason
 from sidecar.app import Sidecar
-from sidecar.config import (
-    AgentSettings,
-    ApplicationSettings,
-    Decisions,
-    IdentitySettings,
-    ListenSettings,
-    Provider,
-    SidecarConfig,
-)
-from sidecar.limits import Limits
 from sidecar.telemetry import names
 from tests.support.fakes import Lines
 from tests.support.idp import AGENT, Idp, idp
@@ -33,6 +21,7 @@ from tests.support.issuing import b64
 from tests.support.loopback import Backend, Client, answering, call, client_of, json_answer, result, serving
 from tests.support.meshed import TRIAGE, Published, new_mesh
 from tests.support.peer import Peer, connect
+from tests.support.running import running
 from tests.support.slow import until
 
 CALLER = "spiffe://test.mesh/ns/agents/sa/front"
@@ -136,27 +125,12 @@ async def pod(
             .replace("AGENT", AGENT)
             .replace("PORT", str(server.port))
         )
-        config = SidecarConfig(
-            AgentSettings("agents", "triage"),
-            IdentitySettings(Provider.WORKLOAD_API),
-            ListenSettings(("127.0.0.1", 0), ("127.0.0.1", 0), ("127.0.0.1", 0)),
-            ApplicationSettings("127.0.0.1", (app.port,)),
-            (Path("policies.yaml"),),
-            {},
-            replace(Limits(), drain_seconds=0.5),
-            Decisions.ALL,
-        )
-        sidecar = Sidecar(config, load_texts([("policies.yaml", text)]), provider)
-        lines = Lines()
-        sidecar.recorder.log = lines  # type: ignore[assignment]
-        bound = {name: int(address.rpartition(":")[2]) for name, address in (await sidecar.start()).items()}
-        try:
+        async with running(text, app.port, provider) as (sidecar, bound):
+            lines = Lines()
+            sidecar.recorder.log = lines  # type: ignore[assignment]
             caller = await connect(mesh, CALLER, bound["inbound"])
             async with client_of(bound["forward"]) as agent:
                 yield Pod(sidecar, issuer, caller, agent, server, got, sent, lines)
-        finally:
-            sidecar.stop()
-            await sidecar.drain()
 
 
 async def test_the_agent_gets_a_handle_and_the_backend_a_token_of_its_own() -> None:

@@ -12,8 +12,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
@@ -21,17 +20,7 @@ from mesh.policy.compile import compile_policy
 from mesh.policy.decide import Policy
 from mesh.policy.load import load_texts
 from sidecar.app import Sidecar
-from sidecar.config import (
-    AgentSettings,
-    ApplicationSettings,
-    Decisions,
-    IdentitySettings,
-    ListenSettings,
-    Provider,
-    SidecarConfig,
-)
 from sidecar.credentials.assembly import assembled
-from sidecar.limits import Limits
 from tests.support.fakes import Lines
 from tests.support.idp import AGENT, Idp, idp
 from tests.support.loopback import (
@@ -47,6 +36,7 @@ from tests.support.loopback import (
 )
 from tests.support.meshed import TRIAGE, Published, new_mesh
 from tests.support.peer import Peer, connect
+from tests.support.running import running
 
 CALLER = "spiffe://test.mesh/ns/agents/sa/front"
 OK = json_answer(result({"content": []}))
@@ -232,46 +222,33 @@ async def attacked_pod(
         text = POLICY.replace("USERS", users).replace("CREDENTIAL", credential)
         text = text.replace("ISSUER", f'"{issuer.issuer}"').replace("AGENT", AGENT)
         text = text.replace("PORT", str(server.port)).replace("TRAP", str(trap_server.port))
-        config = SidecarConfig(
-            AgentSettings("agents", "triage"),
-            IdentitySettings(Provider.WORKLOAD_API),
-            ListenSettings(("127.0.0.1", 0), ("127.0.0.1", 0), ("127.0.0.1", 0)),
-            ApplicationSettings("127.0.0.1", (app.port,)),
-            (Path("policies.yaml"),),
-            {f"localhost:{trap_server.port}": f"127.0.0.1:{trap_server.port}"},
-            replace(Limits(), drain_seconds=0.2),
-            Decisions.ALL,
-        )
         lines, clock = KeptLines(), Ahead()
+        to_trap = {f"localhost:{trap_server.port}": f"127.0.0.1:{trap_server.port}"}
         with (
             patch("sidecar.app.Log", lambda **_: lines),
             patch.dict(assembled.__kwdefaults__, now=clock),
         ):
-            sidecar = Sidecar(config, load_texts([("policies.yaml", text)]), Published(mesh.identity(TRIAGE)))
-        bound = {name: int(address.rpartition(":")[2]) for name, address in (await sidecar.start()).items()}
-        try:
-            caller = await connect(mesh, CALLER, bound["inbound"])
-            async with client_of(bound["forward"]) as agent:
-                pod = AttackedPod(
-                    sidecar,
-                    issuer,
-                    caller,
-                    agent,
-                    server,
-                    got,
-                    sent,
-                    trapped,
-                    f"localhost:{trap_server.port}",
-                    text,
-                    bound,
-                    lines,
-                    clock,
-                )
-                yield pod
-                await _nothing_secret_is_told(pod)
-        finally:
-            sidecar.stop()
-            await sidecar.drain()
+            published = Published(mesh.identity(TRIAGE))
+            async with running(text, app.port, published, connect=to_trap) as (sidecar, bound):
+                caller = await connect(mesh, CALLER, bound["inbound"])
+                async with client_of(bound["forward"]) as agent:
+                    pod = AttackedPod(
+                        sidecar,
+                        issuer,
+                        caller,
+                        agent,
+                        server,
+                        got,
+                        sent,
+                        trapped,
+                        f"localhost:{trap_server.port}",
+                        text,
+                        bound,
+                        lines,
+                        clock,
+                    )
+                    yield pod
+                    await _nothing_secret_is_told(pod)
 
 
 async def _nothing_secret_is_told(pod: AttackedPod) -> None:

@@ -7,26 +7,17 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mesh.policy.load import load_texts
 from sidecar.app import Sidecar
-from sidecar.config import (
-    AgentSettings,
-    ApplicationSettings,
-    Decisions,
-    IdentitySettings,
-    ListenSettings,
-    Provider,
-    SidecarConfig,
-)
-from sidecar.limits import Limits
+from sidecar.config import Decisions
 from tests.support.idp import AGENT, Idp, idp
 from tests.support.loopback import Client, Script, answering, client_of, json_answer, serving
 from tests.support.meshed import TRIAGE, Mesh, Published, new_mesh
 from tests.support.peer import Peer, connect
+from tests.support.running import running
 
 CALLER = "spiffe://test.mesh/ns/agents/sa/front"
 EXCHANGE = "{exchange: {issuer: ISSUER, audience: crm, client: {method: none, id: triage}}}"
@@ -140,23 +131,10 @@ async def user_pod(
         text = POLICY.replace("USERS", users).replace("CREDENTIAL", credential)
         text = text.replace("ISSUER", f'"{issuer.issuer}"')
         text = text.replace("AGENT", AGENT).replace("PORT", str(server.port))
-        config = SidecarConfig(
-            AgentSettings("agents", "triage"),
-            IdentitySettings(Provider.WORKLOAD_API),
-            ListenSettings(("127.0.0.1", 0), ("127.0.0.1", 0), ("127.0.0.1", 0)),
-            ApplicationSettings("127.0.0.1", (app.port,)),
-            (Path("policies.yaml"),),
-            {},
-            replace(Limits(), drain_seconds=0.2),
-            Decisions.NONE,
-        )
-        config = replace(config, credentials=secrets)
-        sidecar = Sidecar(config, load_texts([("policies.yaml", text)]), provider)
-        bound = {name: int(address.rpartition(":")[2]) for name, address in (await sidecar.start()).items()}
-        try:
+        async with running(text, app.port, provider, decisions=Decisions.NONE, credentials=secrets) as (
+            sidecar,
+            bound,
+        ):
             caller = await connect(mesh, CALLER, bound["inbound"])
             async with client_of(bound["forward"]) as agent:
                 yield UserPod(sidecar, issuer, caller, agent, bound["forward"], server.port, got)
-        finally:
-            sidecar.stop()
-            await sidecar.drain()
