@@ -174,3 +174,33 @@ class EventStreamAnswer:
 
     def end(self) -> bytes:
         return LAST_CHUNK if self._chunks else b""
+
+
+class WrappedAnswer:
+    """Another Answer, as it is: for those that look at what passes, or change it."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self, inner: Answer) -> None:
+        self.inner = inner
+
+    @property
+    def endless(self) -> bool:
+        return self.inner.endless
+
+    @property
+    def closes(self) -> bool:
+        return self.inner.closes
+
+    @property
+    def begun(self) -> bool:
+        return self.inner.begun
+
+    def begin(self) -> bytes:
+        return self.inner.begin()
+
+    def body(self, data: bytes) -> bytes:
+        return self.inner.body(data)
+
+    def end(self) -> bytes:
+        return self.inner.end()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from mesh.protocol.http1.heads import ResponseHead
 from mesh.protocol.signs import signs_of_raw
 from mesh.protocol.sse import SseReader, SseRefused
-from sidecar.proxy.answers import Answer
+from sidecar.proxy.answers import Answer, WrappedAnswer
 
 MOST_BYTES = 64 * 1024
 """Of an answer that are listened to; a longer document says nothing."""
@@ -93,37 +93,22 @@ class _Events:
     def end(self) -> None: ...
 
 
-class _OverheardAnswer:
+class _OverheardAnswer(WrappedAnswer):
     """Another Answer, unchanged."""
 
-    __slots__ = ("_answer", "_ear")
+    __slots__ = ("_ear",)
 
     def __init__(self, answer: Answer, ear: _Document | _Events) -> None:
-        self._answer = answer
+        super().__init__(answer)
         self._ear = ear
-
-    @property
-    def endless(self) -> bool:
-        return self._answer.endless
-
-    @property
-    def closes(self) -> bool:
-        return self._answer.closes
-
-    @property
-    def begun(self) -> bool:
-        return self._answer.begun
-
-    def begin(self) -> bytes:
-        return self._answer.begin()
 
     def body(self, data: bytes) -> bytes:
         if not self._ear.deaf:
             self._ear.hear(data)
-        return self._answer.body(data)
+        return self.inner.body(data)
 
     def end(self) -> bytes:
         """Also where a drain ends it early: a part of a document is none, and tells nothing."""
         if not self._ear.deaf:
             self._ear.end()
-        return self._answer.end()
+        return self.inner.end()

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from mesh.protocol.http1.heads import UNTIL_CLOSE, ResponseHead
 from mesh.reasons import Reason
-from sidecar.proxy.answers import Answer, AnswerRefused, JsonAnswer
+from sidecar.proxy.answers import Answer, AnswerRefused, JsonAnswer, WrappedAnswer
 from sidecar.proxy.choose_answer import choose_answer, refuse_encoded
 from sidecar.proxy.plan import Plan, Secrets, Treatment
 from sidecar.proxy.redact import RedactedStream, Redactor
@@ -102,32 +102,17 @@ def _without(head: ResponseHead, names: frozenset[bytes]) -> ResponseHead:
     return structs.replace(head, headers=headers, fields=dict(headers), memo={})
 
 
-class RedactedAnswer:
+class RedactedAnswer(WrappedAnswer):
     """Another Answer, which is given what the backend sent without the secrets."""
 
-    __slots__ = ("_answer", "_issued", "_plan", "_secrets", "_stream")
+    __slots__ = ("_issued", "_plan", "_secrets", "_stream")
 
     def __init__(self, answer: Answer, stream: RedactedStream, plan: Plan, secrets: Secrets) -> None:
-        self._answer = answer
+        super().__init__(answer)
         self._stream = stream
         self._plan = plan
         self._secrets = secrets
         self._issued = secrets.issued
-
-    @property
-    def endless(self) -> bool:
-        return self._answer.endless
-
-    @property
-    def closes(self) -> bool:
-        return self._answer.closes
-
-    @property
-    def begun(self) -> bool:
-        return self._answer.begun
-
-    def begin(self) -> bytes:
-        return self._answer.begin()
 
     def body(self, data: bytes) -> bytes:
         if self._issued != self._secrets.issued:
@@ -135,8 +120,8 @@ class RedactedAnswer:
             self._issued = self._secrets.issued
             self._stream.use(self._secrets.redactor(self._plan))
         shown = self._stream.feed(data)
-        return self._answer.body(shown) if shown else b""
+        return self.inner.body(shown) if shown else b""
 
     def end(self) -> bytes:
         rest = self._stream.end()
-        return (self._answer.body(rest) if rest else b"") + self._answer.end()
+        return (self.inner.body(rest) if rest else b"") + self.inner.end()
