@@ -19,7 +19,7 @@ from cli.policy.expectations import read_time
 from cli.policy.loading import FINE, REFUSED, Misused, configure_settings, guarded, with_cluster, world_of
 from cli.policy.naming import agent_named
 from cli.policy.on_behalf import user_of
-from cli.policy.questions import Question, ask
+from cli.policy.questions import Question, decided
 from cli.policy.testing import pair_of
 from cli.policy.voted import Voted
 from cli.policy.votes import votes
@@ -92,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The decision on a question, who voted, what else was looked at, and what to change."""
+    """The decision on a question, who voted, what else was looked at, and what to change. `note` says why
+    where more than policies decide."""
 
     question: Question
     selected: tuple[str, ...]
@@ -100,6 +101,7 @@ class Explanation:
     votes: tuple[Voted, ...]
     conditions: tuple[Condition, ...]
     advice: tuple[str, ...]
+    note: str = ""
 
 
 def _explain(world: World, arguments: argparse.Namespace) -> int:
@@ -136,7 +138,7 @@ def explain(world: World, question: Question, namespace: str = "default") -> Exp
     """Raises NoSuchAgent and NoSuchBackend."""
     agent = agent_named(question.agent, world.agents, namespace)
     question = replace(question, agent=agent.title)
-    decision = ask(world, agent, question)
+    decision, note = decided(world, agent, question)
     found = votes(world, agent, question)
     return Explanation(
         question,
@@ -145,6 +147,7 @@ def explain(world: World, question: Question, namespace: str = "default") -> Exp
         tuple(found),
         tuple(conditions(world, agent, question)),
         tuple(advice(world, agent, question, decision, found)),
+        note,
     )
 
 
@@ -155,7 +158,7 @@ def blocks(found: Explanation) -> Iterator[Block]:
     yield Heading(f"{found.question.sentence}: {word}")
     observed = ", which only observes: enforced, it would be refused" if decision.observed else ""
     yield Line(f"by {decision.rule} ({decision.reason}){observed}", 2, word)
-    yield Line(decision.reason.sentence, 2)
+    yield Line(found.note or decision.reason.sentence, 2)
     if decision.message:
         yield Line(f"The policy says: {decision.message}", 2)
     for check in decision.checks:
@@ -202,6 +205,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "reason": str(decision.reason),
         "sentence": decision.reason.sentence,
         "rule": decision.rule,
+        "note": found.note or None,
         "message": decision.message or None,
         "checks": [check.name for check in decision.checks],
         "policies": list(found.selected),

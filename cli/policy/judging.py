@@ -23,7 +23,7 @@ METHODS = {"tool": "tools/call", "prompt": "prompts/get", "resource": "resources
 class State(StrEnum):
     """What becomes of a call. HIDDEN: refused, and left out of lists. ARGUMENTS: as its arguments are.
     CONDITIONAL: as its request is, by HTTP fields, time or an expression. EXTERNAL: as somebody else says.
-    OBSERVED: it passes, and enforcing would refuse it."""
+    OBSERVED: it passes, and enforcing would refuse it. NO_USER: granted, and refused for want of a user."""
 
     ALLOWED = "allowed"
     HIDDEN = "hidden"
@@ -31,6 +31,7 @@ class State(StrEnum):
     CONDITIONAL = "conditional"
     EXTERNAL = "external"
     OBSERVED = "observed"
+    NO_USER = "no user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Verdict:
     @property
     def passes(self) -> bool:
         """Whether some call passes."""
-        return self.state is not State.HIDDEN
+        return self.state not in (State.HIDDEN, State.NO_USER)
 
 
 def judge(world: World, agent: Agent, backend: Backend, kind: str, name: str) -> Verdict:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cli.output.blocks import Block, Heading, Line, Row, Table
 from cli.policy.agents import Agent
 from cli.policy.inventory import Tools
 from cli.policy.judging import State, Verdict, judge, judge_inbound, judge_method
+from cli.policy.known_users import NEEDED, as_known, refusal
 from cli.policy.patterns import classes_for, inbound_classes_for
 from cli.policy.symbols import NameClass, telling
 from cli.policy.world import World, backend_title
-from mesh.policy import Backend, BackendProtocol
+from mesh.policy import Backend, BackendProtocol, Decision
 from mesh.policy.access.rules import source_id
+from mesh.reasons import Reason
 
 EVERYTHING = "(everything)"
 
@@ -36,7 +38,20 @@ def outbound(world: World, tools: Tools) -> Iterator[Cell]:
     """What every agent may call."""
     for agent in world.agents:
         for backend in world.backends(agent):
-            yield from _of_backend(world, agent, backend, tools)
+            told = _of_backend(as_known(world, agent), agent, backend, tools)
+            yield from _without_user(told, refusal(world, agent, backend, world.user))
+
+
+def _without_user(cells: Iterator[Cell], refused: tuple[Decision, str] | None) -> Iterator[Cell]:
+    """The cells, with what is granted and yet refused for want of a user."""
+    for cell in cells:
+        if refused is None or not cell.verdict.passes:
+            yield cell
+        else:
+            decision, told = refused
+            needs = (NEEDED,) if decision.reason is Reason.SUBJECT_MISSING else (f"another user: {told}",)
+            verdict = Verdict(State.NO_USER, str(decision.reason), decision.rule, needs)
+            yield replace(cell, verdict=verdict)
 
 
 def _of_backend(world: World, agent: Agent, backend: Backend, tools: Tools) -> Iterator[Cell]:
@@ -63,7 +78,10 @@ def inbound(world: World, tools: Tools, callers: list[str]) -> Iterator[Cell]:
             if caller == agent.spiffe_id:
                 continue
             for path in sorted(paths):
-                yield from _of_caller(world, agent, caller, path, tools)
+                told = _of_caller(as_known(world, agent), agent, caller, path, tools)
+                yield from _without_user(
+                    told, refusal(world, agent, world.policy(agent).inbound(path), world.user)
+                )
 
 
 def _of_caller(world: World, agent: Agent, caller: str, path: str, tools: Tools) -> Iterator[Cell]:
@@ -127,6 +145,7 @@ _MEANINGS = {
     State.ARGUMENTS: "arguments: listed; a call passes as its arguments are",
     State.CONDITIONAL: "conditional: a call passes as its request is: HTTP fields, time, an expression",
     State.EXTERNAL: "external: listed; a call passes once an authorization service says yes",
+    State.NO_USER: "no user: granted by policies, and refused without a user whose token is accepted (--user)",
     State.OBSERVED: "observed: passes, and is recorded as refused, since no policy enforces",
 }
 

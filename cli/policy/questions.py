@@ -9,11 +9,13 @@ from typing import Any
 
 from cli.policy.agents import Agent
 from cli.policy.judging import METHODS, request_to
+from cli.policy.known_users import known, refusal
 from cli.policy.users import told
 from cli.policy.world import World, backend_title
 from mesh.policy import Backend, Decision, Principal, RequestContext
 from mesh.policy.decision import Target
 from mesh.policy.principal import User
+from mesh.reasons import Reason
 
 MCP_PATH = "/mcp"
 
@@ -59,8 +61,23 @@ class NoSuchBackend(Exception):
 
 
 def ask(world: World, agent: Agent, question: Question) -> Decision:
-    """What the sidecar of `agent` decides. Raises NoSuchBackend."""
+    """What becomes of it at the sidecar of `agent`. Raises NoSuchBackend."""
+    return decided(world, agent, question)[0]
+
+
+def decided(world: World, agent: Agent, question: Question) -> tuple[Decision, str]:
+    """What becomes of it, and a sentence where more than policies decide. Raises NoSuchBackend."""
     principal, target = parties(world, agent, question)
+    refused = refusal(world, agent, target, question.user)
+    if refused is not None and refused[0].reason is Reason.TOKEN_ISSUER:
+        return refused  # at the door, before policies are asked
+    decision = _by_policy(world, agent, question, principal, target)
+    return refused if refused is not None and decision.allowed else (decision, "")
+
+
+def _by_policy(
+    world: World, agent: Agent, question: Question, principal: Principal, target: Target
+) -> Decision:
     return world.policy(agent).decide(
         principal,
         target,
@@ -73,9 +90,10 @@ def ask(world: World, agent: Agent, question: Question) -> Decision:
 
 def parties(world: World, agent: Agent, question: Question) -> tuple[Principal, Target]:
     """Who asks, and what of. Raises NoSuchBackend."""
+    user = known(world, agent, question.user)
     if question.caller:
-        return Principal(question.caller, question.user), world.policy(agent).inbound(question.path)
-    return Principal(agent.spiffe_id, question.user), find_backend(world, agent, question.backend)
+        return Principal(question.caller, user), world.policy(agent).inbound(question.path)
+    return Principal(agent.spiffe_id, user), find_backend(world, agent, question.backend)
 
 
 def find_backend(world: World, agent: Agent, name: str) -> Backend:

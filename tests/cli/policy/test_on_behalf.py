@@ -20,6 +20,7 @@ apiVersion: outrider.dev/v1alpha1
 kind: AgentPolicy
 metadata: {name: triage, namespace: agents}
 spec:
+  users: {issuers: [{issuer: "https://i", audiences: [a]}, {issuer: "https://j", audiences: [a]}]}
   outbound:
   - backend: crm
     tools: {allow: [get]}
@@ -145,7 +146,7 @@ def test_expectations_are_of_users(run: Run, files: Path) -> None:
             "port: 80, tls: {mode: Public}, credential: {svid: {audience: a}}",
             True,
         ),
-        ("  inbound:", "  users: {issuers: [{issuer: https://i, audiences: [a]}]}\n  inbound:", True),
+        ("audiences: [a]}]", "audiences: [a, b]}]", True),
     ],
 )
 def test_a_change_is_told_for_users(run: Run, files: Path, before: str, after: str, widens: bool) -> None:
