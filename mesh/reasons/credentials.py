@@ -70,8 +70,9 @@ SENTENCES: Final = {
         "The authorization server answered something that is no valid token response."
     ),
     "credential_secret_missing": (
-        "A Secret that the Backend's credential names is not there: name it in the annotation "
-        "outrider.dev/credential-secrets of the pod, and look whether it has this key."
+        "A Secret that the Backend's credential needs is not there: look whether it has this key, and whether the "
+        "pod's annotation outrider.dev/credential-secrets names it, or for a hidden one outrider.dev/hide-secrets "
+        "its variable."
     ),
     "credential_not_accepted": (
         "The Backend refused the credential that the sidecar got for it, and a new one too."

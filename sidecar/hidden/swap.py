@@ -31,7 +31,8 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # From within a string of JSON to its end, and the colon after it: the string is a key.
 _REST_OF_A_KEY = re.compile(rb'(?:[^"\\]|\\.)*+"\s*+:', re.DOTALL)
 
-_Spell = Callable[[bytes], bytes]
+_Spell = Callable[[bytes], bytes | None]
+"""None where a secret cannot stand in this place."""
 
 
 class Stopped(Exception):
@@ -43,6 +44,14 @@ class Stopped(Exception):
     def __init__(self, placeholders: tuple[bytes, ...]) -> None:
         super().__init__(f"{len(placeholders)} placeholders of hidden secrets")
         self.placeholders = placeholders
+
+
+class Unusable(CredentialRefused):
+    """A secret that its Backend gets is not there, or cannot stand where its placeholder does."""
+
+    def __init__(self, placeholder: bytes, why: str) -> None:
+        super().__init__(Reason.CREDENTIAL_SECRET_MISSING, why)
+        self.placeholder = placeholder
 
 
 def may_hold(head: RequestHead) -> bool:
@@ -58,7 +67,7 @@ def may_hold(head: RequestHead) -> bool:
 def swap_head(head: RequestHead, grants: Grants) -> RequestHead:
     """The head with secrets in its target and fields; the very same where it holds no placeholder.
 
-    Raises Stopped, and CredentialRefused where a secret is not there, or cannot stand in a header field.
+    Raises Stopped, and Unusable where a secret is not there, or cannot stand in a header field.
     """
     if not may_hold(head):
         return head
@@ -144,10 +153,11 @@ def _put(
             return match[0]
         secret = grants.secrets[fake]
         if secret is None:
-            raise CredentialRefused(
-                Reason.CREDENTIAL_SECRET_MISSING, f"there is no secret for {fake.decode()} now"
-            )
-        return spell(secret)
+            raise Unusable(fake, "its Secret is not there, or has no such key")
+        spelt = spell(secret)
+        if spelt is None:
+            raise Unusable(fake, "its Secret has line breaks, and cannot stand in a header")
+        return spelt
 
     return find.narrowest(spelling, text).sub(one, text)
 
@@ -175,12 +185,8 @@ def _basic(value: bytes) -> bytes:
         return b""
 
 
-def _field(secret: bytes) -> bytes:
-    if _CONTROL.search(secret):
-        raise CredentialRefused(
-            Reason.CREDENTIAL_SECRET_MISSING, "a hidden secret has line breaks, and cannot stand in a header"
-        )
-    return secret
+def _field(secret: bytes) -> bytes | None:
+    return None if _CONTROL.search(secret) else secret
 
 
 def _percent(secret: bytes) -> bytes:

@@ -22,6 +22,7 @@ from sidecar.proxy.answers import Answer, AnswerRefused
 from sidecar.proxy.asking import Asking
 from sidecar.proxy.plan import Held, Owing, Plan, Reply, Treatment, Tunnel, Unverified
 from sidecar.proxy.upstream import Upstream
+from sidecar.proxy.withheld import withheld
 
 if TYPE_CHECKING:
     from mesh.protocol.ext_authz import Approval
@@ -160,9 +161,7 @@ class Exchange:
                 self._leave(plan, step)
                 return
             refused = CredentialRefused(Reason.CREDENTIAL_UNAVAILABLE, "it expired at once")
-        self._pipeline.recorder.upstream_failure(
-            plan.routed.backend, str(plan.routed.destination), refused.reason, refused.detail
-        )
+        withheld(self._pipeline.recorder, plan, refused)
         self._refuse(replies.no_credential(plan, refused))
 
     def _refuse(self, reply: Reply) -> None:

@@ -215,6 +215,7 @@ def _decide(
         if decision.checks:
             plan.checked(method, None, decision)
         elif not asked or not decision.allowed:
+            plan.decided += ((method, None),)
             recorder.decision(routed.direction, plan.principal, routed.backend, method, None, decision)
         if not asked or not decision.allowed:
             return None if decision.allowed else (decision, None)
@@ -225,6 +226,7 @@ def _decide(
         if decision.checks:
             plan.checked(method, subject.name, decision)
         else:
+            plan.decided += ((method, subject.name),)
             recorder.decision(
                 routed.direction, plan.principal, routed.backend, method, subject.name, decision
             )

@@ -259,6 +259,7 @@ class Pipeline:
 
     def _record(self, plan: Plan, method: str, decision: Decision) -> None:
         routed = plan.routed
+        plan.decided = ((method, routed.plain_path),)
         self.recorder.decision(
             routed.direction, plan.principal, routed.backend, method, routed.plain_path, decision
         )
@@ -361,6 +362,7 @@ class Pipeline:
     def _record_provisional(self, plan: Plan, refused: Reason | None) -> None:
         """What was decided, and what became of it."""
         routed = plan.routed
+        plan.decided += tuple([(method, name) for method, name, _ in plan.provisional])
         for method, name, decision in plan.provisional:
             final = decision if refused is None else replace(decision, allowed=False, reason=refused)
             self.recorder.decision(routed.direction, plan.principal, routed.backend, method, name, final)

@@ -7,11 +7,12 @@ from mesh.protocol.http1.heads import Headers
 from mesh.reasons import Reason
 from sidecar.credentials.issued import OTHERWISE, CredentialRefused
 from sidecar.hidden.secrets import HiddenSecrets
-from sidecar.hidden.swap import Stopped, may_hold, readable, swap_body, swap_headers, swap_target
+from sidecar.hidden.swap import Stopped, Unusable, may_hold, readable, swap_body, swap_headers, swap_target
 from sidecar.hidden.watch import PlaceholderWatch
 from sidecar.proxy.outgoing import outgoing
 from sidecar.proxy.plan import Plan, Reply, Treatment
 from sidecar.proxy.replies import no_credential, problem, refused_destination
+from sidecar.proxy.withheld import withheld
 from sidecar.telemetry.record import Recorder
 
 
@@ -41,11 +42,16 @@ class PlaceholderSearch:
                 return outgoing(plan, headers, plan.head.body_length, path)
             if body and grants.secrets and not readable(plan.head):
                 coding = plan.head.fields[b"content-encoding"].decode("latin-1")
-                return problem(415, Reason.PLACEHOLDER_UNREADABLE, f"Content-Encoding {coding!r}")
+                unreadable = CredentialRefused(Reason.PLACEHOLDER_UNREADABLE, f"Content-Encoding {coding!r}")
+                withheld(self._recorder, plan, unreadable)
+                return problem(415, unreadable.reason, unreadable.detail)
             body = swap_body(body, media, grants)
         except Stopped as stopped:
             return self.stop(plan, self.hidden.named(stopped.placeholders))
-        except CredentialRefused as refused:
+        except Unusable as unusable:
+            detail = f"{self.hidden.named([unusable.placeholder])} (hide-secrets): {unusable.detail}"
+            refused = CredentialRefused(unusable.reason, detail)
+            withheld(self._recorder, plan, refused)
             return no_credential(plan, refused)
         return outgoing(plan, headers, len(body), path) + body
 
@@ -58,6 +64,7 @@ class PlaceholderSearch:
         """The agent sent a placeholder where its secret does not belong."""
         routed = plan.routed
         self._recorder.placeholder_stopped(routed.backend, str(routed.destination), what)
+        withheld(self._recorder, plan, CredentialRefused(Reason.PLACEHOLDER_STOPPED, what))
         return refused_destination(
             Reason.PLACEHOLDER_STOPPED, f"{what}, to {routed.destination}", plan.pending
         )

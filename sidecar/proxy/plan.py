@@ -162,6 +162,8 @@ class Plan:
     """Each has to say yes before anything is forwarded."""
     provisional: tuple[tuple[str, str | None, Decision], ...] = ()
     """Method, name and decision of what is recorded only when its checks have answered."""
+    decided: tuple[tuple[str, str | None], ...] = ()
+    """Method and name of what was recorded, for whatever becomes of it later."""
     subject: Verified | None = None
     """The user's token that the request belongs to: what was brought inbound, or found to belong outbound."""
     doubt: TokenRefused | None = None

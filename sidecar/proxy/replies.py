@@ -111,13 +111,18 @@ _NO_CREDENTIAL_STATUS: dict[Reason, int] = {
 """Every other reason is the request's own, and 403."""
 
 
+def status_without(reason: Reason) -> int:
+    """The status of a request that does not leave for want of a credential: below 500 where it is why itself."""
+    return _NO_CREDENTIAL_STATUS.get(reason, 403)
+
+
 def no_credential(plan: Plan, refused: CredentialRefused) -> Reply:
     """The Backend wants a credential, or a user's session, that there is none of.
 
     Never is it the agent's own that is sent instead. Upon a 404 clients begin a new session (MCP 2025-03-26,
     Session Management).
     """
-    status = _NO_CREDENTIAL_STATUS.get(refused.reason, 403)
+    status = status_without(refused.reason)
     detail = f"{plan.routed.backend}: {refused.detail}" if refused.detail else plan.routed.backend
     if not plan.pending:
         reply = problem(status, refused.reason, detail)

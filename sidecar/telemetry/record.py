@@ -69,6 +69,23 @@ class Recorder:
                     self._lines[key] = rest
             self.log.write_encoded(rest)
 
+    def withheld(
+        self,
+        direction: str,
+        asking: Principal,
+        backend: str,
+        method: str,
+        name: str | None,
+        decision: Decision,
+        detail: str,
+    ) -> None:
+        """One message was allowed by the policy, and refused afterwards, for what it would have left with."""
+        label = method if method in METHODS or method in _TRANSPORT else "other"
+        self.metrics.count(names.REQUESTS, (direction, backend, label, decision.reason))
+        if self._log_refused:
+            line = self._decision_line(direction, asking, backend, method, name, decision, detail)
+            self.log.write_encoded(line)
+
     def _decision_line(
         self,
         direction: str,
@@ -77,6 +94,7 @@ class Recorder:
         method: str,
         name: str | None,
         decision: Decision,
+        detail: str | None = None,
     ) -> bytes:
         user = asking.user
         fields = {
@@ -93,6 +111,7 @@ class Recorder:
             "name": name,
             "rule": decision.rule,
             "observed": decision.observed or None,
+            "detail": detail or None,
         }
         return encode_fields("decision", fields)
 

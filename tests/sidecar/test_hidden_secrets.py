@@ -25,6 +25,7 @@ from sidecar.config import (
 from sidecar.hidden.variables import HiddenVariable
 from sidecar.limits import Limits
 from sidecar.telemetry import names
+from tests.support.fakes import Lines
 from tests.support.loopback import Client, answering, call, client_of, json_answer, result, serving
 
 FAKE = "outrider-hidden-" + "0123456789abcdef" * 2
@@ -172,12 +173,20 @@ async def test_a_rotated_secret_is_used_soon(tmp_path: Path) -> None:
         assert b"x-key: another\r\n" in p.sent[1][0]
 
 
-async def test_a_secret_that_is_gone_is_told(tmp_path: Path) -> None:
+async def test_a_secret_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with pod(tmp_path) as p:
+        lines = Lines()
+        monkeypatch.setattr(p.sidecar.recorder, "log", lines)
         p.file.unlink()
         status, _, body = await p.ask("/api", b"", "GET", x_key=FAKE)
-        assert (status, json.loads(body)["reason"]) == (503, "credential_secret_missing")
+        told = json.loads(body)
+        assert (status, told["reason"]) == (503, "credential_secret_missing")
+        assert "GITHUB_TOKEN of container app (hide-secrets)" in told["detail"]
+        assert FAKE not in body.decode()
         assert p.sent == []
+        assert lines.events() == ["upstream_failure"]
+        assert "GITHUB_TOKEN of container app (hide-secrets)" in repr(lines.lines)
+        assert FAKE not in repr(lines.lines)
 
 
 async def test_a_compressed_body_for_its_backend_is_refused(tmp_path: Path) -> None:
@@ -185,3 +194,11 @@ async def test_a_compressed_body_for_its_backend_is_refused(tmp_path: Path) -> N
         status, _, body = await p.ask("/api", b"\x1f\x8b", content_encoding="gzip")
         assert (status, json.loads(body)["reason"]) == (415, "placeholder_unreadable")
         assert p.sent == []
+
+
+async def test_a_request_that_is_stopped_does_not_read_as_allowed(tmp_path: Path) -> None:
+    async with pod(tmp_path) as p:
+        await p.ask("/other", b"", "GET", x_key=FAKE)
+        counted = p.sidecar.metrics.value
+        assert counted(names.REQUESTS, ("outbound", "other", "http", "placeholder_stopped")) == 1
+        assert not counted(names.UPSTREAM_FAILURES, ("other", "placeholder_stopped"))

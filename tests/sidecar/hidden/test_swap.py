@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from mesh.protocol.http1.heads import RequestHead
 from mesh.reasons import Reason
-from sidecar.credentials.issued import CredentialRefused
 from sidecar.hidden.secrets import Grants
 from sidecar.hidden.swap import (
     Stopped,
+    Unusable,
     may_hold,
     readable,
     swap_body,
@@ -213,15 +213,18 @@ def test_a_body_without_placeholders_is_the_very_same(media_type) -> None:
 
 
 def test_a_secret_that_is_not_there_refuses_the_request() -> None:
-    with pytest.raises(CredentialRefused) as refused:
+    with pytest.raises(Unusable) as refused:
         swap_body(FAKE, None, Grants(KNOWN, {FAKE: None}))
     assert refused.value.reason is Reason.CREDENTIAL_SECRET_MISSING
+    assert refused.value.placeholder == FAKE
+    assert FAKE.decode() not in str(refused.value)
 
 
 @pytest.mark.parametrize("secret", [b"a\r\nX-Evil: 1", b"a\nb", b"a\x7f"])
 def test_a_secret_with_line_breaks_cannot_go_into_a_field(secret) -> None:
-    with pytest.raises(CredentialRefused) as refused:
+    with pytest.raises(Unusable) as refused:
         swap_headers([(b"a", FAKE)], Grants(KNOWN, {FAKE: secret}))
+    assert refused.value.placeholder == FAKE
     assert secret.decode() not in str(refused.value)
 
 

@@ -1,0 +1,49 @@
+"""What the policy allowed and a credential refused reads as refused, in the log and in the counters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mesh.reasons import Reason
+from sidecar.telemetry import names
+from tests.support.attacked_pod import EXCHANGE, AttackedPod, attacked_pod
+
+
+def decisions(p: AttackedPod) -> list[tuple[Any, ...]]:
+    kept = [line for event, line in p.lines.lines if event == "decision" and line["direction"] == "outbound"]
+    return [(line["allowed"], line["reason"], line["method"], line["name"]) for line in kept]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ((), Reason.SUBJECT_MISSING),
+        ((f"authorization: Bearer orh_{'a' * 43}",), Reason.HANDLE_UNKNOWN),
+    ],
+)
+async def test_a_request_without_its_user_is_refused_in_the_audit(
+    fields: tuple[str, ...], reason: Reason
+) -> None:
+    async with attacked_pod() as p:
+        assert await p.reason(*fields) == reason
+        first, second = decisions(p)
+        assert first[0] is True
+        assert second == (False, reason, *first[2:])
+        last = p.lines.lines[-1][1]
+        assert last["rule"] == "Backend/crm credential"
+        assert last["detail"]
+        assert "upstream_failure" not in p.lines.events()
+        value = p.sidecar.metrics.value
+        assert value(names.REQUESTS, ("outbound", "crm", "tools/call", reason)) == 1
+        assert not value(names.UPSTREAM_FAILURES, ("crm", reason))
+
+
+async def test_what_is_no_fault_of_the_request_is_a_failure() -> None:
+    gone = EXCHANGE.replace("issuer: ISSUER", "tokenEndpoint: 'http://127.0.0.1:9/token'")
+    async with attacked_pod(credential=gone) as p:
+        handle = await p.ask()
+        assert await p.reason(f"authorization: Bearer {handle}") == Reason.CREDENTIAL_UNAVAILABLE
+        assert [line[0] for line in decisions(p)] == [True]
+        assert p.lines.events()[-1] == "upstream_failure"
