@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from mesh.protocol.http1.heads import UNTIL_CLOSE, ResponseHead
+from mesh.protocol.http1.heads import UNTIL_CLOSE, ResponseHead, all_values
+from mesh.protocol.oauth.challenge import parse_challenges
+from mesh.protocol.oauth.token_refusal import Wanted, printable
 from mesh.reasons import Reason
 from sidecar.proxy.answers import Answer, AnswerRefused, JsonAnswer, WrappedAnswer
 from sidecar.proxy.choose_answer import choose_answer, refuse_encoded
@@ -37,6 +39,7 @@ _LIKE_ASCII = re.compile(
     re.IGNORECASE,
 )
 """Charsets in which a secret is spelled as in ASCII."""
+_MOST_SAID = 200
 _CHECKED = "as the agent may see it"
 _WITH_RESULT = frozenset({"GET", "POST"})
 _NOT_FOR_THE_AGENT = _ABOUT_CREDENTIALS | _ABOUT_BYTES
@@ -47,7 +50,7 @@ def own_answer(
 ) -> Answer:
     """The Answer for this response. Raises AnswerRefused, also where the server does not take our credential."""
     if plan.routed.minted and head.status == 401:
-        raise AnswerRefused(Reason.CREDENTIAL_NOT_ACCEPTED, "HTTP 401")
+        raise AnswerRefused(Reason.CREDENTIAL_NOT_ACCEPTED, _challenged(head, plan))
     if plan.secrets is None:
         shown = _without(_own_phrase(head), _ABOUT_CREDENTIALS)
         return choose_answer(plan, shown, pipeline, closing=closing)
@@ -55,6 +58,18 @@ def own_answer(
     if plan.treatment is Treatment.MCP and isinstance(answer, JsonAnswer):
         return answer  # looked through when it is written
     return RedactedAnswer(answer, redactor.stream(), plan, plan.secrets)
+
+
+def _challenged(head: ResponseHead, plan: Plan) -> str:
+    """What the server says is wrong with our credential: the words of its Bearer challenge, or of another."""
+    challenges = parse_challenges(all_values(head.headers, b"www-authenticate"))
+    said = next((one.params for one in challenges if "error" in one.params), None)
+    if said is None:
+        return "HTTP 401"
+    issued = () if plan.issued is None else plan.issued.secrets
+    wanted = Wanted(sent=tuple(secret.decode("latin-1") for secret in issued))
+    words = [printable(said[name], wanted) for name in ("error", "error_description") if said.get(name)]
+    return f"HTTP 401, {': '.join(words)}"[:_MOST_SAID]
 
 
 def _checked(head: ResponseHead, redactor: Redactor) -> ResponseHead:

@@ -370,6 +370,7 @@ async def test_a_body_that_streams_is_sent_once_and_the_next_goes_with_another_c
         await p.ask(authorization=f"Bearer {p.idp.token()}")
         status, answer = await p.call(authorization=p.field("authorization"))
         assert (status, answer["reason"]) == (502, "credential_not_accepted")
+        assert "HTTP 401: The Backend" in answer["detail"]
         assert (await p.call(authorization=p.field("authorization")))[0] == 200
         assert [f"exchanged-token-{n}".encode() in p.sent[n - 1][0] for n in (1, 2)] == [True, True]
 

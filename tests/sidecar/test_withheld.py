@@ -9,6 +9,7 @@ import pytest
 from mesh.reasons import Reason
 from sidecar.telemetry import names
 from tests.support.attacked_pod import EXCHANGE, AttackedPod, attacked_pod
+from tests.support.loopback import json_answer
 
 
 def decisions(p: AttackedPod) -> list[tuple[Any, ...]]:
@@ -47,3 +48,40 @@ async def test_what_is_no_fault_of_the_request_is_a_failure() -> None:
         assert await p.reason(f"authorization: Bearer {handle}") == Reason.CREDENTIAL_UNAVAILABLE
         assert [line[0] for line in decisions(p)] == [True]
         assert p.lines.events()[-1] == "upstream_failure"
+
+
+@pytest.mark.parametrize(
+    ("challenge", "told"),
+    [
+        ("Bearer", "HTTP 401:"),
+        ("Basic realm=x", "HTTP 401:"),
+        ('Bearer error="invalid_token"', "HTTP 401, invalid_token:"),
+        (
+            'Bearer error="invalid_token", error_description="The audience\\" is invalid"',
+            'HTTP 401, invalid_token: The audience" is invalid:',
+        ),
+        ('DPoP algs="ES256", Bearer error="invalid_token"', "HTTP 401, invalid_token:"),
+        (f'Bearer error="{"a b " * 100}"', "HTTP 401, " + ("a b " * 100)[:190]),
+    ],
+)
+async def test_what_a_server_says_of_the_credential_is_told(challenge: str, told: str) -> None:
+    no = json_answer({}, "401 Unauthorized", www_authenticate=challenge)
+    async with attacked_pod(no, no) as p:
+        handle = await p.ask()
+        status, _, answer = await p.send(f"authorization: Bearer {handle}")
+        assert (status, answer["error"]["data"]["reason"]) == (502, "credential_not_accepted")
+        assert told in answer["error"]["message"]
+        event, line = p.lines.lines[-1]
+        assert event == "upstream_failure"
+        assert str(line["detail"]) in answer["error"]["message"]
+        assert len(str(line["detail"])) <= 200
+
+
+async def test_a_server_that_repeats_the_credential_in_its_challenge_gives_it_away_to_nobody() -> None:
+    challenge = 'Bearer error="no", error_description="exchanged-token-1 or exchanged-token-2 is bad"'
+    no = json_answer({}, "401 Unauthorized", www_authenticate=challenge)
+    async with attacked_pod(no, no) as p:
+        handle = await p.ask()
+        _, _, answer = await p.send(f"authorization: Bearer {handle}")
+        assert "no: " in answer["error"]["message"]
+        assert "exchanged-token" not in repr((answer, p.lines.lines))
