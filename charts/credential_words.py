@@ -18,7 +18,8 @@ _STEP_UP: Final = {
 }
 _HEADER: Final = {
     "header": "The header that the value is put into.",
-    "scheme": 'The word before the value; "" for the value alone.',
+    "scheme": 'The word before the value; "" for the value alone. Not written it is Bearer in Authorization, and '
+    "nothing in other headers.",
 }
 
 WORDS: Final[dict[str, dict[str, str]]] = {

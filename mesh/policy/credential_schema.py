@@ -124,7 +124,7 @@ def read_permissions(node: Node, place: Place) -> tuple[tuple[str, str], ...] | 
 SVID_FIELDS = {"audience": Field(read_word, missing="for whom the JWT-SVID is, like https://crm.example.com")}
 _HEADER_FIELDS = {
     "header": Field(text(header_fault), default="authorization"),
-    "scheme": Field(text(scheme_fault), default="Bearer"),
+    "scheme": Field(text(scheme_fault)),
 }
 SECRET_FIELDS = {**SECRET_KEY_FIELDS, **_HEADER_FIELDS}
 GITHUB_APP_FIELDS = {
@@ -159,13 +159,21 @@ def read_svid(node: Node, place: Place) -> SvidToken | Invalid:
     return INVALID if values is None or not sound(values) else SvidToken(**values)
 
 
+def _header(values: dict[str, Any]) -> tuple[str, str]:
+    """Header and scheme. A scheme that is not written is Bearer, and in a header of another kind none."""
+    header, scheme = values["header"].lower(), values["scheme"]
+    if scheme is None:
+        scheme = "Bearer" if header == "authorization" else ""
+    return header, scheme
+
+
 def read_secret(node: Node, place: Place) -> StaticSecret | Invalid:
     """The section `secret`."""
     values = None if is_the_secret(node, place) else read_object(node, place, SECRET_FIELDS)
     if values is None or not sound(values):
         return INVALID
     key = SecretKey(values["name"], values["key"])
-    return StaticSecret(key, values["header"].lower(), values["scheme"])
+    return StaticSecret(key, *_header(values))
 
 
 def read_github_app(node: Node, place: Place) -> GithubApp | Invalid:
@@ -181,7 +189,8 @@ def read_vault(node: Node, place: Place) -> Vault | Invalid:
     values = read_object(node, place, VAULT_FIELDS)
     if values is None or not sound(values):
         return INVALID
-    return Vault(**{**values, "header": values["header"].lower()})
+    header, scheme = _header(values)
+    return Vault(**{**values, "header": header, "scheme": scheme})
 
 
 def read_hidden(node: Node, place: Place) -> Hidden | Invalid:

@@ -151,7 +151,8 @@ class SvidToken:
 
 @dataclass(frozen=True, slots=True)
 class StaticSecret:
-    """What a Secret holds, read anew when its file changes. `scheme` empty: the value alone."""
+    """What a Secret holds, read anew when its file changes. `scheme` empty: the value alone,
+    as it is in other headers than Authorization unless one is written."""
 
     secret: SecretKey
     header: str = "authorization"

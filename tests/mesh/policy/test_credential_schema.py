@@ -97,6 +97,22 @@ def spec(credential: str, head: str = HEAD) -> str:
         ("{svid: {audience: crm}}", SvidToken("crm")),
         (f"{{secret: {KEY}}}", StaticSecret(SecretKey("s", "k"))),
         (
+            "{secret: {name: s, key: k, header: X-Api-Key}}",
+            StaticSecret(SecretKey("s", "k"), "x-api-key", ""),
+        ),
+        (
+            "{secret: {name: s, key: k, header: X-Api-Key, scheme: Bearer}}",
+            StaticSecret(SecretKey("s", "k"), "x-api-key", "Bearer"),
+        ),
+        (
+            "{secret: {name: s, key: k, header: Authorization}}",
+            StaticSecret(SecretKey("s", "k"), "authorization", "Bearer"),
+        ),
+        (
+            "{vault: {url: 'https://v:8200', role: r, path: p, field: t, header: X-Api-Key}}",
+            Vault("https://v:8200", "r", "p", "t", header="x-api-key", scheme=""),
+        ),
+        (
             "{secret: {name: s, key: .k, header: X-Api-Key, scheme: ''}}",
             StaticSecret(SecretKey("s", ".k"), "x-api-key", ""),
         ),
