@@ -75,8 +75,8 @@ SENTENCES: Final = {
         "its variable."
     ),
     "credential_not_accepted": (
-        "The Backend refused the credential that the sidecar has for it, and a new one too where the request could "
-        "be sent twice."
+        "The Backend refused the credential that the sidecar has for it, and a new one too where the request "
+        "could be sent twice."
     ),
     "credential_plain_text": (
         "A credential would be sent or asked for in plain text; use https, or declare the host as a "

@@ -41,7 +41,7 @@ class KnownTokens:
         self._most = most
         self._bytes = 0
         self._tokens: dict[bytes, KnownToken] = {}
-        self._refused: dict[bytes, tuple[Reason, str, float]] = {}
+        self._refused: dict[bytes, tuple[Reason, str, str, float]] = {}
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -56,9 +56,9 @@ class KnownTokens:
             self._drop(key)
             return None
         refused = self._refused.get(key)
-        if refused is not None and now < refused[2]:
+        if refused is not None and now < refused[3]:
             # A new one each time: an exception that is raised again collects all its tracebacks.
-            return TokenRefused(refused[0], refused[1])
+            return TokenRefused(*refused[:3])
         return None
 
     def keep(self, known: KnownToken, now: float) -> None:
@@ -74,12 +74,12 @@ class KnownTokens:
         self._tokens[key] = known
         self._bytes += size
 
-    def refuse(self, key: bytes, reason: Reason, detail: str, now: float) -> None:
-        """Remember for a moment that a token does not count."""
+    def refuse(self, key: bytes, reason: Reason, detail: str, now: float, accepted: str = "") -> None:
+        """Remember for a moment that a token does not count; `accepted` as in TokenRefused."""
         self._refused.pop(key, None)
         if len(self._refused) >= MOST_REFUSED:
             del self._refused[next(iter(self._refused))]
-        self._refused[key] = reason, detail, now + REFUSED_SECONDS
+        self._refused[key] = reason, detail, accepted, now + REFUSED_SECONDS
 
     def forget_signed_by_others(
         self, place: tuple[str, str | None], thumbprints: frozenset[bytes]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mesh.identity.jws import MAX_TOKEN_BYTES
 from mesh.policy.user_auth import Introspection, Issuer, UserAuth
-from mesh.protocol.oauth.claims import TokenInvalid, malformed
+from mesh.protocol.oauth.claims import TokenInvalid, malformed, quoted
 from mesh.protocol.oauth.jwks import KeySet
 from mesh.protocol.oauth.jwt import (
     ProvenToken,
@@ -113,10 +113,10 @@ class Users:
             known = await self._verified(token, key, auth, caller)
         except TokenInvalid as invalid:
             if self.auth is auth:
-                self._tokens.refuse(key, invalid.reason, invalid.detail, self._now())
+                self._tokens.refuse(key, invalid.reason, invalid.detail, self._now(), invalid.accepted)
                 if invalid.reason is Reason.TOKEN_INACTIVE:
                     self._withdrawn((key,))
-            raise TokenRefused(invalid.reason, invalid.detail) from invalid
+            raise TokenRefused(invalid.reason, invalid.detail, invalid.accepted) from invalid
         except Unavailable as unavailable:
             raise TokenRefused(Reason.ISSUER_UNAVAILABLE, unavailable.detail) from unavailable
         if self.auth is not auth:
@@ -132,14 +132,19 @@ class Users:
             return await self._opaque(text, key, auth, caller)
         unverified = read_token(text)
         entries = [issuer for issuer in auth.issuers if issuer.issuer == unverified.issuer]
-        refused: Exception = TokenInvalid(Reason.TOKEN_ISSUER, "iss is none of the issuers")
-        for position, issuer in enumerate(entries):
+        if not entries:
+            detail = f"iss is {quoted(unverified.issuer)}, which is none of the issuers"
+            accepted = ", ".join(dict.fromkeys(issuer.issuer for issuer in auth.issuers))
+            raise TokenInvalid(Reason.TOKEN_ISSUER, detail, accepted)
+        refused: Exception | None = None
+        for issuer in entries:
             try:
                 if issuer.introspection is not None:
                     return await self._introspected(text, key, issuer, issuer.introspection, caller)
                 return await self._signed(text, key, unverified, issuer, caller)
             except (TokenInvalid, Unavailable) as failed:
-                refused = refused if position else failed
+                refused = refused or failed
+        assert refused is not None  # noqa: S101 - there is an entry, and it did not return
         raise refused
 
     async def _signed(

@@ -27,10 +27,17 @@ class TokenRefused(Exception):
     """A token cannot be accepted: its bearer is at fault, or with ISSUER_UNAVAILABLE nobody who is here, or
     with TOO_MANY_UNKNOWN_TOKENS whoever brought others before.
 
-    `detail` holds nothing of the token but names, kinds and dates.
+    `detail` holds nothing of the token but names, kinds, dates, and who made it for whom. `accepted`, what would
+    have been accepted instead, is for the log and for no caller.
     """
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, accepted: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.accepted = accepted
+
+    @property
+    def logged(self) -> str:
+        """What the operator is told."""
+        return f"{self.detail}; accepted: {self.accepted}" if self.accepted else self.detail

@@ -107,7 +107,7 @@ class Callers:
                     raise TokenRefused(Reason.SCOPE_MISSING, " ".join(sorted(missing)))
         except TokenRefused as refused:
             if not self._passes_by(head):
-                self._recorder.observed_token(channel.peer, refused.reason, refused.detail)
+                self._recorder.observed_token(channel.peer, refused.reason, refused.logged)
         return Caller(head, principal, known if isinstance(known, Verified) else None)
 
     def _passes_by(self, head: RequestHead) -> bool:
@@ -132,7 +132,7 @@ class Callers:
     def _refuse(
         self, refused: TokenRefused, channel: Channel, auth: UserAuth, head: RequestHead, path: str
     ) -> Reply:
-        self._recorder.refused_message("client", channel.peer, refused.reason, refused.detail)
+        self._recorder.refused_message("client", channel.peer, refused.reason, refused.logged)
         return unauthorized(refused, auth, head, path, scheme=_SCHEME)
 
     def _given(self, head: RequestHead, auth: UserAuth, known: Verified) -> RequestHead:

@@ -20,6 +20,7 @@ MOST_AUDIENCES = 256
 MOST_SCOPES = 512
 MOST_ACTORS = 16
 _MOST_NAME = 1024
+_MOST_TOLD = 128
 
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 _KINDS = ("typ", "token_use", "token_type")
@@ -33,13 +34,20 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 class TokenInvalid(Exception):
     """The token is not one to accept; whoever presents it is at fault.
 
-    `detail` holds nothing of the token but names, kinds and dates.
+    `detail` holds nothing of the token but names, kinds, dates, and who made it for whom. `accepted` is what would
+    have been accepted instead, which is no business of whoever brings tokens.
     """
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, accepted: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.accepted = accepted
+
+
+def quoted(claim: str) -> str:
+    """A claim as it may be told: on one line, in ASCII, and not without end."""
+    return ascii(claim if len(claim) <= _MOST_TOLD else claim[:_MOST_TOLD] + "...")
 
 
 def malformed(detail: str) -> TokenInvalid:
@@ -58,7 +66,9 @@ def check_audience(claims: Mapping[str, Any], issuer: Issuer) -> None:
     if len(members) > MOST_AUDIENCES:
         raise malformed(f"aud has {len(members)} members, at most {MOST_AUDIENCES} are read")
     if not set(members) & set(issuer.audiences):
-        raise TokenInvalid(Reason.TOKEN_AUDIENCE, "no member of aud is one of ours")
+        said = quoted(", ".join(members))
+        accepted = ", ".join(issuer.audiences)
+        raise TokenInvalid(Reason.TOKEN_AUDIENCE, f"aud is {said}, and none of it ours", accepted)
 
 
 def check_binding(claims: Mapping[str, Any]) -> None:

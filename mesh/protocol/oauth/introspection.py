@@ -18,6 +18,7 @@ from mesh.protocol.oauth.claims import (
     check_kind,
     check_start,
     expiry_of,
+    quoted,
     user_of,
 )
 from mesh.protocol.oauth.form import encode_form
@@ -56,7 +57,9 @@ def read_introspection(body: bytes, issuer: Issuer, now: float) -> ActiveToken:
     if not answer["active"]:
         raise TokenInvalid(Reason.TOKEN_INACTIVE, "the issuer says that it is not active")
     if answer.get("iss", issuer.issuer) != issuer.issuer:
-        raise TokenInvalid(Reason.TOKEN_ISSUER, "iss is another issuer than the one that was asked")
+        said = quoted(str(answer["iss"]))
+        detail = f"iss is {said}, and not the issuer that was asked"
+        raise TokenInvalid(Reason.TOKEN_ISSUER, detail, issuer.issuer)
     if answer.get("exp") is None:
         check_start(answer, now, issuer.skew_seconds)
         expires = None
