@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import yaml
@@ -19,7 +20,10 @@ from mesh.policy import load_texts
 from mesh.policy.credentials import Hidden
 from mesh.policy.principal import User
 from mesh.policy.user_auth import Issuer, UserAuth
+from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import RequestHead
+from mesh.protocol.http1.limits import HttpLimits
+from mesh.protocol.http1.reader import RequestReader
 from mesh.reasons import SENTENCES, Reason
 from mesh.settings.placeholders import PLACEHOLDER
 from mesh.settings.table import ANNOTATIONS
@@ -104,7 +108,7 @@ def test_failures_have_the_status_that_the_page_says(code: str, status: int) -> 
         head = RequestHead("GET", b"/", [(b"host", b"a")], 0, True, False, False)
         refused = TokenRefused(reason, "x")
         assert unauthorized(refused, auth, head, "/", scheme="http").status == status
-    elif not code.startswith("placeholder_"):
+    elif not code.startswith(("placeholder_", "http_")):
         assert _NO_CREDENTIAL_STATUS.get(reason, 403) == status
 
 
@@ -117,7 +121,14 @@ def test_every_reason_about_credentials_has_a_row() -> None:
             r"(token|issuer|subject|credential|placeholder)_|scope_missing|handle_|session_(of|un)", code
         )
     }
-    assert own - said == {"handle_stripped"}
+    assert own - said == {"handle_stripped", "token_repeated"}  # the second: such heads do not get that far
+
+
+def test_two_authorization_headers_are_refused_as_the_page_says() -> None:
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n"
+    with pytest.raises(HttpRefused) as refused:
+        RequestReader(MagicMock(), HttpLimits()).feed(head)
+    assert (str(refused.value.reason), refused.value.status) in FAILURES
 
 
 def test_the_metrics_of_the_page_exist() -> None:
