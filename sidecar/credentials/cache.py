@@ -159,9 +159,7 @@ class TokenCache(Generic[K]):
             issued = await mint()
             return self._keep(key, flight, issued, mint, until)
         except CredentialRefused as refused:
-            if self._flights.get(key) is flight:
-                self._failed(key, refused)
-            return refused
+            return self._failed(key, refused) if self._flights.get(key) is flight else refused
         finally:
             self._leave(key, flight)
 
@@ -203,13 +201,15 @@ class TokenCache(Generic[K]):
         if self._entries:
             self._timer = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self.sweep)
 
-    def _failed(self, key: K, refused: CredentialRefused) -> None:
+    def _failed(self, key: K, refused: CredentialRefused) -> CredentialRefused:
+        """Remember it; returns it with the time to wait, as those who come later are told."""
         entry = self._entries.get(key)
         if entry is None or entry.ends <= self._now():
             self._refusals.remember(key, refused)
-            return
+            return self._refusals.find(key) or refused
         entry.failures += 1
         entry.early = min(entry.ends, self._now() + self._refusals.wait(refused, entry.failures))
+        return refused
 
     def forget(self, key: K, issued: Issued) -> bool:
         """Let go of this one; False when another has taken its place, or none."""

@@ -58,8 +58,13 @@ class Refusals(Generic[K]):
         return CredentialRefused(refused.reason, refused.detail, left)
 
     def remember(self, key: K, refused: CredentialRefused) -> None:
-        """It was refused just now. One that is over is kept too, since it counts how often."""
+        """It was refused just now. One that is over is kept too, since it counts how often.
+
+        That a file of our own is missing is not kept: looking again costs next to nothing.
+        """
         known = self._known.pop(key, None)
+        if refused.reason is Reason.CREDENTIAL_SECRET_MISSING:
+            return
         failures = 1 if known is None else known.failures + 1
         if len(self._known) >= self._limit:
             self._known.popitem(last=False)

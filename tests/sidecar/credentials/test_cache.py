@@ -255,7 +255,6 @@ async def test_a_renewal_that_breaks_is_not_begun_for_every_request(world: World
     ("reason", "seconds"),
     [
         (Reason.CREDENTIAL_REFUSED, [5, 5, 5, 5]),
-        (Reason.CREDENTIAL_SECRET_MISSING, [5, 5]),
         (Reason.CREDENTIAL_PLAIN_TEXT, [5, 5]),
         (Reason.CREDENTIAL_UNAVAILABLE, [1, 2, 4, 8, 16, 30, 30]),
         (Reason.CREDENTIAL_ANSWER_INVALID, [1, 2, 4]),
@@ -268,6 +267,7 @@ async def test_a_refusal_is_remembered(world: World, reason: Reason, seconds: li
             with pytest.raises(CredentialRefused, match="why") as refused:
                 await world.obtain()
             assert refused.value.reason is reason
+            assert refused.value.retry_after == pytest.approx(wait)
         assert world.issuing.begun == number
         world.clock.now += wait - 0.1
         with pytest.raises(CredentialRefused) as refused:
@@ -276,6 +276,16 @@ async def test_a_refusal_is_remembered(world: World, reason: Reason, seconds: li
         assert world.issuing.begun == number
         world.clock.now += 0.2
     assert ("a", "negative") in world.counted
+
+
+async def test_a_secret_that_is_missing_is_looked_for_again_at_once(world: World) -> None:
+    world.issuing.refuse(Reason.CREDENTIAL_SECRET_MISSING, "why")
+    with pytest.raises(CredentialRefused) as refused:
+        await world.obtain()
+    assert refused.value.retry_after is None
+    assert world.cache.refusals == 0
+    world.issuing.accept()
+    assert await world.obtain()
 
 
 @pytest.mark.parametrize(("said", "waits"), [(20.0, 20.0), (0.5, 1.0), (86_400.0, 300.0)])
