@@ -6,6 +6,7 @@ whom a request belongs, chooses the user's token that is exchanged for one of th
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mesh.policy.credentials import Hidden
@@ -40,6 +41,8 @@ _NO_GRANTS = Grants()
 MOST_REMEMBERED = 64
 """Redactors that are at hand without asking what else is in use."""
 _HOLDS_NONE = "holds no handle"
+_BROKEN = TokenRefused(Reason.HANDLE_UNKNOWN, "Authorization begins with a handle, and is none")
+_NO_HANDLE = re.compile(rb"(?i:bearer)[ \t]+(?!orh_[A-Za-z0-9_-]{43}(?:[\s,]|\Z))orh_")
 _MAY_HOLD_HANDLES = frozenset({b"authorization", b"proxy-authorization"})
 """In these one may stand within base64."""
 
@@ -69,14 +72,15 @@ class Owners:
             return head, None
         found = [handle for _, value in carrying for handle in handles_in(value)]
         if not found:
-            return head, self._brought(head)
+            return head, _BROKEN if _is_broken(head) else self._brought(head)
         if not routed.for_users:
             names = sorted({name.decode("latin-1") for name, value in carrying if handles_in(value)})
             self._recorder.handle_stripped(routed.backend, str(routed.destination), names)
+        meant = _BROKEN if _is_broken(head) else self._meant(found)
         if routed.minted and all(name == b"authorization" for name, _ in carrying):
-            return head, self._meant(found)  # what stands there is replaced anyway
+            return head, meant  # what stands there is replaced anyway
         carrying = [field for field in carrying if handles_in(field[1])]
-        return without(head, carrying), self._meant(found)
+        return without(head, carrying), meant
 
     def _brought(self, head: RequestHead) -> Verified | None:
         """A token that the policy lets the application have, and that it sends on."""
@@ -249,6 +253,12 @@ class Owners:
         return overheard(
             answer, head, lambda found: belongings.learns(subject, Signs(contexts=found), ticket)
         )
+
+
+def _is_broken(head: RequestHead) -> bool:
+    """Whether a Bearer token begins as a handle does and is none: cut, or with something behind it. Who sends one
+    means a user, so nothing else tells whose the request is."""
+    return _NO_HANDLE.match(head.fields.get(b"authorization", b"")) is not None
 
 
 def _backend(plan: Plan) -> Backend:

@@ -51,8 +51,18 @@ REFUSED: dict[str, tuple[tuple[str, ...], Reason]] = {
     "a handle of another pod": (("authorization: Bearer {other}",), Reason.HANDLE_UNKNOWN),
     "a handle with one character changed": (("authorization: Bearer {changed}",), Reason.HANDLE_UNKNOWN),
     "a handle that was guessed": (("authorization: Bearer orh_" + "A" * 43,), Reason.HANDLE_UNKNOWN),
-    "a handle cut short": (("authorization: Bearer {cut}",), Reason.SUBJECT_MISSING),
+    "a handle cut short": (("authorization: Bearer {cut}",), Reason.HANDLE_UNKNOWN),
     "a handle in capitals": (("authorization: Bearer {capitals}",), Reason.SUBJECT_MISSING),
+    "a handle with something behind it": (("authorization: bearer  {alice}x",), Reason.HANDLE_UNKNOWN),
+    "a handle with another character": (
+        ("authorization: Bearer orh_." + "A" * 42,),
+        Reason.HANDLE_UNKNOWN,
+    ),
+    "the beginning of a handle": (("authorization: Bearer orh_",), Reason.HANDLE_UNKNOWN),
+    "a handle cut short, and one in a cookie": (
+        ("authorization: Bearer {cut}", "cookie: session={alice}"),
+        Reason.HANDLE_UNKNOWN,
+    ),
     "handles of two users in Authorization twice": (
         ("authorization: Bearer {alice}", "authorization: Bearer {bob}"),
         Reason.HTTP_BAD_HEADER,
