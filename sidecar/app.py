@@ -83,6 +83,7 @@ class Sidecar:
             connect=config.connect,
             own=self._own,
             authorities_file=str(config.authorities) if config.authorities else None,
+            more_authorities=config.more_authorities,
             observed=partial(self.recorder.observed_address, UNDECLARED),
             handshake=partial(self.recorder.handshake, "outbound"),
         )
@@ -191,8 +192,7 @@ class Sidecar:
     # Policy.
 
     def _authorizer(self) -> Authorizer:
-        authorities = self.config.authorities
-        channels = GrpcChannels(str(authorities) if authorities else None)
+        channels = GrpcChannels(self.config.authorities, self.config.more_authorities)
         address = self._dialer.address
         return Authorizer(
             self._pool, self.config.limits, self.recorder, self._clock, address=address, channels=channels
@@ -302,7 +302,8 @@ class Sidecar:
         # Imported here, because making certificates costs memory that only who intercepts should pay for.
         from sidecar.capture.intercepted import begin_interception
 
-        begun = begin_interception(self.pipeline, directory, self.config.authorities, os.environ)
+        additional = self.config.authorities, self.config.more_authorities
+        begun = begin_interception(self.pipeline, directory, additional, os.environ)
         self._intercepted = begun.hosts
         detail = None if begun.hosts else "no Backend declares a host whose TLS can be inspected"
         self.log.write("interception", hosts=begun.hosts, public_roots=begun.public_roots, detail=detail)

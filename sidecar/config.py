@@ -46,6 +46,7 @@ from sidecar.limits import Limits
 from sidecar.narrow_section import read_narrowing
 from sidecar.readers import (
     address,
+    certificates,
     connect,
     host_fault,
     limits,
@@ -143,6 +144,7 @@ def _read(tree: Node, folder: Path, environment: Mapping[str, str], log: ErrorLo
         values["denials"],
         folder / values["credentials"] if values["credentials"] else None,
         {key: one.below(folder) for key, one in values["hiddenSecrets"].items()},
+        values["moreAuthorities"],
     )
 
 
@@ -250,6 +252,7 @@ _FIELDS = {
     "limits": Field(limits, Limits()),
     "log": Field(section(_LOG, lambda decisions: decisions), Decisions.ALL),
     "authorities": Field(text(_anything)),
+    "moreAuthorities": Field(certificates, ""),
     "inbound": Field(section(_INBOUND, InboundSettings), InboundSettings()),
     "interception": Field(section(_INTERCEPTION, lambda directory: directory)),
     "egress": Field(

@@ -6,8 +6,11 @@ As in `mesh.policy.fields`, a reader reports what is wrong and goes on, so that 
 from __future__ import annotations
 
 import re
+import ssl
 from typing import Any
 
+from mesh.identity.authorities import read_authorities
+from mesh.identity.errors import IdentityInvalid
 from mesh.policy import yaml_tree
 from mesh.policy.errors import shown
 from mesh.policy.fields import INVALID, Field, Invalid, Place, describe, read_object, read_text
@@ -137,6 +140,19 @@ def limits(node: Node, place: Place) -> Limits | Invalid:
             return below.error(node, f"{value:g} would let nothing pass; at least {least(field_name):g}")
     whole = {name: value if name.endswith("seconds") else int(value) for name, value in given.items()}
     return Limits(**whole)
+
+
+def certificates(node: Node, place: Place) -> str | Invalid:
+    """PEM text that holds certificates and nothing else, each of which OpenSSL takes; comments are left out."""
+    value = read_text(node, place)
+    if isinstance(value, Invalid):
+        return value
+    try:
+        pem = read_authorities(value)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (IdentityInvalid, ssl.SSLError) as refused:
+        return place.error(node, f"no authorities can be read from it: {refused}")
+    return pem
 
 
 def section(fields: dict[str, Field], make: Any) -> Any:

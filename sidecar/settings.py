@@ -187,7 +187,8 @@ class SidecarConfig:
     limits: Limits
     decisions: Decisions
     authorities: Path | None = None
-    """PEM file that replaces the system's roots for Backends with tls Public."""
+    """PEM file that replaces the system's roots for what is reached by the TLS of the web: Backends with tls
+    Public, issuers, token endpoints."""
     inbound: InboundSettings = field(default_factory=InboundSettings)
     interception: Path | None = None
     """Folder for the files by which the application trusts the interception CA; None: no interception."""
@@ -201,3 +202,5 @@ class SidecarConfig:
     """Folder of the Secrets that credentials of Backends name: a folder for each, a file for each key."""
     hidden_secrets: Mapping[str, HiddenVariable] = field(default_factory=dict)
     """What the agent holds placeholders for, by placeholder."""
+    more_authorities: str = ""
+    """Certificates (PEM) that are trusted besides those of `authorities`, or of the system."""

@@ -495,7 +495,14 @@ ENV_AUTHORITIES = _env(
     "authorities",
     Text("a path"),
     "",
-    "PEM file in place of the system's roots, for Backends with tls mode Public.",
+    "PEM file in place of the system's roots, for Backends with tls mode Public, issuers and token endpoints.",
+)
+ENV_MORE_AUTHORITIES = _env(
+    "MORE_AUTHORITIES",
+    "moreAuthorities",
+    Text("PEM certificates"),
+    "",
+    "Authorities that are trusted besides those, or besides the system's roots.",
 )
 
 # The environment of the step that installs redirection, before anything else in the pod starts. Each variable is

@@ -35,18 +35,25 @@ class Begun(NamedTuple):
 
 
 def begin_interception(
-    pipeline: Pipeline, directory: Path, additional: Path | None, environment: Mapping[str, str]
+    pipeline: Pipeline,
+    directory: Path,
+    additional: tuple[Path | None, str],
+    environment: Mapping[str, str],
 ) -> Begun:
     """Make the authority and the files by which the application trusts it.
 
-    They are written in any case: the application's variables name them, and who finds none trusts nobody. Raises
-    TrustNotWritten.
+    `additional`: what it trusts besides the public roots, a PEM file and PEM text. The files are written in any
+    case: the application's variables name them, and who finds none trusts nobody. Raises TrustNotWritten.
     """
     hosts = DeclaredHosts.of(pipeline.policy.backends)
     authority = InterceptionAuthority(hosts or NOTHING)
     try:
         written = write_trust(
-            directory, authority.certificate_pem, additional=additional, environment=environment
+            directory,
+            authority.certificate_pem,
+            additional=additional[0],
+            more=additional[1],
+            environment=environment,
         )
     except OSError as error:
         raise TrustNotWritten(f"{directory}: {error.strerror or error}") from error

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
+import ssl
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -45,10 +47,12 @@ class CannotAsk(Exception):
 
 
 class GrpcChannels:
-    """The channels that are open."""
+    """The channels that are open. `authorities` (a PEM file) replaces the public roots, and `more_authorities`
+    (PEM text) are trusted besides."""
 
-    def __init__(self, authorities_file: str | None = None) -> None:
-        self._authorities_file = authorities_file
+    def __init__(self, authorities: Path | None = None, more_authorities: str = "") -> None:
+        self._authorities = authorities
+        self._more_authorities = more_authorities
         self._channels: dict[tuple[Destination, str], Any] = {}
 
     async def ask(self, destination: Destination, address: str, message: bytes, seconds: float) -> bytes:
@@ -81,9 +85,21 @@ class GrpcChannels:
             raise CannotAsk(Reason.EXTERNAL_AUTH_FAILED, detail)
         if destination.tls == TlsMode.NONE:
             return aio.insecure_channel(address, options=OPTIONS)
-        roots = Path(self._authorities_file).read_bytes() if self._authorities_file else None
-        credentials = sys.modules["grpc"].ssl_channel_credentials(root_certificates=roots)
+        credentials = sys.modules["grpc"].ssl_channel_credentials(root_certificates=self._roots())
         return aio.secure_channel(address, credentials, options=_named(destination))
+
+    def _roots(self) -> bytes | None:
+        """As PEM; None where the library's own are meant, which it does not let anybody add to."""
+        more = self._more_authorities.encode("ascii")
+        if self._authorities is not None:
+            return self._authorities.read_bytes() + b"\n" + more
+        if not more:
+            return None
+        # Imported here, because making certificates comes with it.
+        from sidecar.interception.bundle import system_roots
+
+        _, public = system_roots(os.environ)
+        return "".join(map(ssl.DER_cert_to_PEM_cert, public)).encode("ascii") + more
 
     async def close(self) -> None:
         """Close every channel; what is under way fails."""

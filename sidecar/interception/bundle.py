@@ -44,22 +44,28 @@ class TrustFiles:
 
 
 def write_trust(
-    directory: Path, authority_pem: str, *, additional: Path | None = None, environment: Mapping[str, str]
+    directory: Path,
+    authority_pem: str,
+    *,
+    additional: Path | None = None,
+    more: str = "",
+    environment: Mapping[str, str],
 ) -> TrustFiles:
     """Write the CA, the bundle and Java's form of it, each replaced in one step and readable by everybody.
 
-    `additional` is a PEM file of roots that the platform trusts beside the public ones; `environment` is this
-    process's own, whose SSL_CERT_FILE wins over the usual places. Raises RootsInvalid, and OSError when
-    `directory` cannot be written or `additional` not be read.
+    `additional` is a PEM file of roots that the platform trusts beside the public ones, `more` such roots as PEM
+    text; `environment` is this process's own, whose SSL_CERT_FILE wins over the usual places. Raises
+    RootsInvalid, and OSError when `directory` cannot be written or `additional` not be read.
     """
     source, public = system_roots(environment)
-    more = _additional_roots(additional) if additional is not None else []
+    named = _additional_roots(additional) if additional is not None else []
+    besides = list(dict.fromkeys((*named, *certificates(more))))
     ours = ssl.PEM_cert_to_DER_cert(authority_pem)
-    roots = list(dict.fromkeys((*public, *more, ours)))
+    roots = list(dict.fromkeys((*public, *besides, ours)))
     _replace(directory / CA_FILE, authority_pem.encode("ascii"))
     _replace(directory / BUNDLE_FILE, "".join(map(ssl.DER_cert_to_PEM_cert, roots)).encode("ascii"))
     _replace(directory / JAVA_FILE, _java_truststore(roots))
-    return TrustFiles(directory, source, len(public), len(more))
+    return TrustFiles(directory, source, len(public), len(besides))
 
 
 def system_roots(

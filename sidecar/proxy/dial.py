@@ -40,7 +40,7 @@ class NetworkDialer:
     `connect` maps `host:port` to another address, for runs without DNS; there the reach does not count, because
     who wrote the configuration named the address. `own`: where this sidecar listens. `observed` is told of
     addresses that are dialled only because every policy is in mode observe. `declared` and `undeclared` look up
-    names, the latter those that the agent chose.
+    names, the latter those that the agent chose. `authorities_file` and `more_authorities` as `public_context`.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class NetworkDialer:
         connect: Mapping[str, str],
         own: Ourselves | None = None,
         authorities_file: str | None = None,
+        more_authorities: str = "",
         handshake: Callable[[str, Reason, str | None, str | None], None] = lambda *outcome: None,
         declared: Lookup | None = None,
         undeclared: Lookup | None = None,
@@ -58,7 +59,7 @@ class NetworkDialer:
         self._identity = identity
         self._connect = {_address(name): _address(address) for name, address in connect.items()}
         self._own = own or Ourselves()
-        self._authorities_file = authorities_file
+        self._authorities = authorities_file, more_authorities
         self._handshake = handshake
         self.open: Callable[..., Awaitable[tuple[asyncio.Transport, Any]]] = _create_connection
         """How a connection to an address is made: the event loop's own way."""
@@ -76,7 +77,7 @@ class NetworkDialer:
 
     @cached_property
     def _public(self) -> ssl.SSLContext:
-        return public_context(self._authorities_file)
+        return public_context(*self._authorities)
 
     async def dial(self, destination: Destination, protocol: asyncio.Protocol) -> None:
         """Connect `protocol`; returns when it may be written to. Raises ConnectFailed."""

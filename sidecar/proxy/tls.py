@@ -115,9 +115,14 @@ def public_client(
         raise TlsRefused(Reason.TLS_HANDSHAKE, f"{host!r} cannot be a server's name: {wrong}") from wrong
 
 
-def public_context(authorities_file: str | None = None) -> ssl.SSLContext:
-    """Verify as the public web does, TLS 1.2 or newer; `authorities_file` (PEM) replaces the roots."""
+def public_context(authorities_file: str | None = None, more_authorities: str = "") -> ssl.SSLContext:
+    """Verify as the public web does, TLS 1.2 or newer; `authorities_file` (PEM) replaces the roots, and
+    `more_authorities` (PEM text) are trusted besides."""
     context = ssl.create_default_context(cafile=authorities_file)
+    if more_authorities:
+        context.load_verify_locations(cadata=more_authorities)
+        # Whoever is named is trusted, also an authority that is not self-signed: gRPC takes it so, too.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])

@@ -181,8 +181,12 @@ async def http_service(answer: Callable[[bytes, bytes], bytes | None]) -> AsyncI
 
 
 @asynccontextmanager
-async def grpc_service(answer: Callable[[Any], Any]) -> AsyncIterator[int]:
-    """A service over gRPC on a free port; `answer` gets a CheckRequest and gives a CheckResponse."""
+async def grpc_service(
+    answer: Callable[[Any], Any], serving: tuple[bytes, bytes] | None = None
+) -> AsyncIterator[int]:
+    """A service over gRPC on a free port; `answer` gets a CheckRequest and gives a CheckResponse.
+
+    `serving`: key and certificate (PEM), for TLS."""
     import grpc
     import grpc.aio
 
@@ -204,7 +208,10 @@ async def grpc_service(answer: Callable[[Any], Any]) -> AsyncIterator[int]:
     service, _, name = METHOD.strip("/").partition("/")
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {name: handler}),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    if serving is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([serving]))
     await server.start()
     try:
         yield port

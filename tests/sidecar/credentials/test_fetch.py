@@ -100,10 +100,13 @@ async def pool() -> AsyncIterator[Pool]:
     await asyncio.sleep(0)
 
 
-def pool_with(authorities: Path | None = None) -> Pool:
+def pool_with(authorities: Path | None = None, more: str = "") -> Pool:
     clock = asyncio.get_running_loop().time
     dialer = NetworkDialer(
-        IdentityHolder(), connect={}, authorities_file=str(authorities) if authorities else None
+        IdentityHolder(),
+        connect={},
+        authorities_file=str(authorities) if authorities else None,
+        more_authorities=more,
     )
     return Pool(dialer, replace(Limits(), connect_seconds=2.0), Ticker(1.0, clock), clock)
 
@@ -317,9 +320,10 @@ async def test_https_is_verified_with_the_authorities_of_the_sidecar(tmp_path: P
     async with serving(answering(OK), context) as server:
         url = f"https://localhost:{server.port}/"
         secure = destination_for(lambda: compile_policy(load_texts([]), labels={}, namespace=None))
-        trusting = pool_with(tmp_path / ROOT_FILE)
-        assert (await Fetch(trusting, secure)("GET", url)).body == b"{}"
-        trusting.close()
+        root = tmp_path / ROOT_FILE
+        for trusting in (pool_with(root), pool_with(more=root.read_text(encoding="ascii"))):
+            assert (await Fetch(trusting, secure)("GET", url)).body == b"{}"
+            trusting.close()
         with pytest.raises(FetchFailed, match="peer_untrusted"):
             await Fetch(pool_with(), secure)("GET", url)
 

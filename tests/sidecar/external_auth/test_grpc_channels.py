@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
 
 from mesh.reasons import Reason
@@ -7,6 +10,7 @@ from sidecar.external_auth import grpc_channels
 from sidecar.external_auth.grpc_channels import CannotAsk, GrpcChannels
 from sidecar.proxy.pool import Destination, TlsMode
 from tests.support.authorizing import free_port, grpc_service, messages
+from webhook.identity.serving_certificate import CERT_FILE, KEY_FILE, ROOT_FILE, make_serving_files
 
 PLAIN = Destination("authz.tools.svc", 9191)
 
@@ -53,3 +57,38 @@ async def test_a_service_with_a_public_certificate_is_never_asked_in_plain_text(
         with pytest.raises(CannotAsk):
             await channels.ask(public, f"127.0.0.1:{port}", b"", 5.0)
         await channels.close()
+
+
+async def test_a_service_of_a_private_authority_is_asked_where_that_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place of the public roots, besides them, and besides what is in their place."""
+    public = Destination("authz.tools.svc", 9191, TlsMode.PUBLIC, "authz.tools.svc")
+    folders = [tmp_path / "ours", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+        make_serving_files(folder, [public.server_name], datetime.now(UTC), timedelta(hours=1))
+    ours, other = (folder / ROOT_FILE for folder in folders)
+    serving = (folders[0] / KEY_FILE).read_bytes(), (folders[0] / CERT_FILE).read_bytes()
+    made = messages()
+    trusting = [
+        (ours, "", None),
+        (None, ours.read_text(), None),
+        (ours, other.read_text(), None),
+        (other, ours.read_text(), None),
+        (None, other.read_text(), ours),
+        (other, "", ours),
+        (None, other.read_text(), other),
+    ]
+    async with grpc_service(lambda request: made["CheckResponse"](), serving) as port:
+        answers = []
+        for authorities, more, system in trusting:
+            monkeypatch.setenv("SSL_CERT_FILE", str(system or other))
+            channels = GrpcChannels(authorities, more)
+            try:
+                await channels.ask(public, f"127.0.0.1:{port}", b"", 2.0)
+                answers.append(True)
+            except CannotAsk:
+                answers.append(False)
+            await channels.close()
+    assert answers == [True, True, True, True, True, False, False]

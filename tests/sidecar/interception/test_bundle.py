@@ -44,6 +44,19 @@ def test_the_ca_file_holds_our_authority_alone_and_the_bundle_everybody(
     assert written == bundle.TrustFiles(tmp_path, Path(public["SSL_CERT_FILE"]), 1, 2)
 
 
+def test_roots_that_are_given_as_text_are_trusted_too_and_each_once(
+    tmp_path: Path, public: dict[str, str]
+) -> None:
+    file = tmp_path / "corporate.pem"
+    file.write_text(CORPORATE)
+    written = write_trust(tmp_path, OURS, more=CORPORATE, environment=public)
+    assert (tmp_path / BUNDLE_FILE).read_text() == PUBLIC + CORPORATE + OURS
+    assert written.additional_roots == 1
+    both = write_trust(tmp_path, OURS, additional=file, more=CORPORATE, environment=public)
+    assert both.additional_roots == 1
+    assert (tmp_path / CA_FILE).read_text() == OURS
+
+
 def test_java_gets_the_same_roots(tmp_path: Path, public: dict[str, str]) -> None:
     write_trust(tmp_path, OURS, environment=public)
     store = pkcs12.load_pkcs12((tmp_path / JAVA_FILE).read_bytes(), JAVA_PASSWORD.encode())
