@@ -7,10 +7,11 @@ webhooks fill in fields of their own.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from cli.check.objects import containers_of, sidecar_of
+from cli.check.objects import containers_of, counted, sidecar_of
 from cli.cluster.answers import Obj
 from mesh.settings.table import (
     ENV_AGENT_LABELS,
@@ -28,6 +29,7 @@ from webhook.admission.shape import PodMalformed, as_pod
 from webhook.admission.strip import uninject
 
 _SHOWN = 4
+_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 _TOLD_ELSEWHERE = frozenset({ENV_AGENT_LABELS.name, ENV_CONTROL_ROOTS.name})
 # Without image and resources, of which the status tells, and what others set, such as the pull policy.
 _KEYS = (
@@ -100,7 +102,18 @@ def _variables(old: Obj | None, new: Obj | None) -> Iterator[str]:
     before, after = _values(old), _values(new)
     for name in {**before, **after}:
         if name not in _TOLD_ELSEWHERE and before.get(name) != after.get(name):
-            yield f"{name} {before.get(name) or '(not set)'} is now {after.get(name) or '(not set)'}"
+            yield f"{name} {_told(before.get(name))} is now {_told(after.get(name))}"
+
+
+def _told(value: str | None) -> str:
+    """A value as a line shows it: of certificates how many they are, and what tells them from others."""
+    if not value:
+        return "(not set)"
+    held = value.count(_CERTIFICATE)
+    if not held:
+        return value
+    digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"({counted(held, 'certificate', 'certificates')}, SHA-256 {digest})"
 
 
 def _values(container: Obj | None) -> dict[str, str]:

@@ -51,12 +51,14 @@ def test_the_control_plane_takes_every_settings_file(path, find) -> None:
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     settings = settings_of(find, values)
     said = values.get("settings", {})
+    assert settings.authorities == values.get("authorities", "")
     assert settings.uid == said.get("uid", table.SIDECAR_UID)
     assert set(settings.ignored_namespaces) >= {"kube-system", "outrider-system"}
 
 
 def test_the_schema_knows_every_key_of_a_settings_file() -> None:
-    made_by_the_chart = {"image", "imagePullPolicy", "namespaces", "identity", "controlPlane", "federation"}
+    made_by_the_chart = {"image", "imagePullPolicy", "namespaces", "identity", "controlPlane"}
+    made_by_the_chart |= {"federation", "authorities"}
     assert set(SCHEMA["properties"]) == set(settings_file._FIELDS) - made_by_the_chart
 
 

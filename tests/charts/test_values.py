@@ -34,6 +34,7 @@ BAD = [
     ({"env": [{"value": "x"}]}, "/env/0"),
     ({"finalState": {"mode": "maybe"}}, "/finalState/mode"),
     ({"finalState": {"images": ["a'b"]}}, "/finalState/images/0"),
+    ({"authorities": ["ca.crt"]}, "/authorities"),
     ({"settings": {"image": "x"}}, "image"),
     ({"settings": {"namespaces": {}}}, "namespaces"),
     ({"settings": {"uid": 0}}, "/settings/uid"),
@@ -91,6 +92,9 @@ CONTRADICTING = [
         {"identity": {"provider": "spire"}, "federation": {"enabled": True}},
         "federation.enabled is true, but identity.provider is not builtin",
     ),
+    ({"authorities": "ca.crt"}, "authorities holds no certificate as PEM text"),
+    ({"authorities": "-----BEGIN EC PRIVATE KEY-----"}, "authorities holds a private key, and everybody"),
+    ({"authorities": "-----BEGIN CERTIFICATE-----" + "x" * 65536}, "authorities is larger than 65536 bytes"),
     ({"settings": {"ports": {"inbound": 15002}}}, "settings.ports must differ"),
 ]
 

@@ -116,6 +116,7 @@ def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvV
         table.ENV_APPLICATION_PORTS: ",".join(map(str, declared)),
         table.ENV_POLICIES: "" if settings.control_plane.present else POLICY_PATH,
         table.ENV_LOG_DECISIONS: _DECISIONS[plan[table.LOG_LEVEL.name]],
+        table.ENV_MORE_AUTHORITIES: settings.authorities,
     }
     if plan.transparent:
         values[table.ENV_LISTEN_REDIRECT_OUTBOUND] = f"*:{ports.outbound_redirect}"

@@ -131,6 +131,9 @@ class InjectionSettings:
 
     egress: Egress = field(default_factory=Egress)
 
+    authorities: str = field(default="", repr=False)
+    """Certificates (PEM) that every sidecar trusts besides the public authorities: an operator's own."""
+
     ignored_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
     """Namespaces whose pods never get a sidecar, so that Outrider cannot stop the cluster from healing."""
 

@@ -55,6 +55,7 @@ from webhook.admission.settings import Egress, InjectionSettings, NativeSidecars
 from webhook.admission.settings_readers import (
     NAME,
     attribute,
+    authorities,
     entries,
     filled,
     matching,
@@ -230,6 +231,7 @@ _FIELDS = {
     "allow": Field(plain(list_of(text(_permission)), frozenset)),
     "redirect": Field(section(_REDIRECT, Redirection)),
     "egress": Field(section(_EGRESS, Egress)),
+    "authorities": Field(authorities),
     "ignoredNamespaces": Field(plain(list_of(matching(NAME, "the name of a namespace")), frozenset)),
     "federation": Field(read_federation),
     "namespaces": Field(_namespaces),

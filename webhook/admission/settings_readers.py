@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mesh.identity.authorities import read_authorities
+from mesh.identity.errors import IdentityInvalid
 from mesh.policy import yaml_tree
 from mesh.policy.errors import shown
 from mesh.policy.fields import INVALID, Field, Invalid, Place, Reader, describe, read_object, read_text, text
@@ -74,6 +76,17 @@ def strings(node: Node, place: Place) -> dict[str, str] | Invalid:
         return found
     read = {entry.key: read_text(entry.value, place.child(entry.key)) for entry in found}
     return {key: value for key, value in read.items() if isinstance(value, str)}
+
+
+def authorities(node: Node, place: Place) -> str | Invalid:
+    """Certificates as PEM text, without what stands between them; "" for none."""
+    value = read_text(node, place)
+    if isinstance(value, Invalid) or not value.strip():
+        return value if isinstance(value, Invalid) else ""
+    try:
+        return read_authorities(value)
+    except IdentityInvalid as malformed:
+        return place.error(node, f"no authorities can be read from it: {malformed}")
 
 
 def plain(read: Reader, make: Callable[[Any], Any]) -> Reader:

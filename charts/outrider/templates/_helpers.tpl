@@ -45,6 +45,7 @@ app.kubernetes.io/part-of: outrider
 {{- with .Values.identity.issuer }}{{ $_ := set $control "issuer" . }}{{ end -}}
 {{- $identity := include "outrider.identity" . | fromYaml -}}
 {{- if .Values.federation.trustDomains }}{{ $_ := set $ours "federation" .Values.federation.trustDomains }}{{ end -}}
+{{- with .Values.authorities }}{{ $_ := set $ours "authorities" . }}{{ end -}}
 {{- $settings := merge (dict "ignoredNamespaces" $ignored "identity" $identity "controlPlane" $control) $ours (deepCopy .Values.settings) -}}
 {{- toYaml $settings }}
 {{- end }}

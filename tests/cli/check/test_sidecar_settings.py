@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support import outrider_cluster as cluster
 from tests.support.outrider_cluster import AGENTS, changed, part
 from webhook.admission.outcome import Injection
 from webhook.admission.settings import InjectionSettings
+from webhook.admission.settings_file import parse_settings
 
 POD = cluster.injected_pod(settings=InjectionSettings())
 
@@ -51,6 +53,20 @@ def test_every_setting_that_changed_makes_pods_late(settings, words) -> None:
     assert found.state is State.WARNING
     assert words in found.seen[0]
     assert "proxy_conflict" not in found.seen[0]
+
+
+def test_authorities_are_told_by_their_number_and_what_tells_them_from_others() -> None:
+    def given(*names: str) -> str:
+        text = "".join(map(cluster.root_pem, names))
+        return "authorities: |\n" + "".join(f"  {line}\n" for line in text.splitlines())
+
+    one, two = checked(given("a")), checked(given("a", "b"))
+    words = "OUTRIDER_MORE_AUTHORITIES (not set) is now"
+    assert re.search(re.escape(words) + r" \(1 certificate, SHA-256 [0-9a-f]{12}\)", one.seen[0])
+    assert f"{words} (2 certificates, SHA-256 " in two.seen[0]
+    assert "BEGIN" not in one.seen[0] + two.seen[0]
+    made = cluster.injected_pod(settings=parse_settings(given("a"), "x").injection)
+    assert checked(given("a"), made).state is State.OK
 
 
 def test_other_roots_make_no_pod_late() -> None:

@@ -44,6 +44,40 @@ namespaces:
 """
 
 
+ROOT = write_pem(CERTIFICATE, make_authority("corp.test", datetime.now(UTC), timedelta(days=1)).der)
+
+
+def with_authorities(text: str) -> str:
+    return "authorities: |\n" + "".join(f"  {line}\n" for line in text.splitlines())
+
+
+def test_authorities_are_certificates_and_nothing_else() -> None:
+    read = parse_settings(with_authorities(f"# ours\n{ROOT}\n{ROOT}"), "x").injection
+    assert read == InjectionSettings(authorities=ROOT)
+    assert "CERTIFICATE" not in repr(read)
+    for none in ('""', '" "'):
+        assert parse_settings(f"authorities: {none}\n", "x").injection == InjectionSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("ca.crt", "there is no PEM block"),
+        (ROOT[:-40], "1 PEM blocks begin and 0"),
+        (write_pem(CERTIFICATE, b"x"), "certificate 1 cannot be read"),
+        (ROOT + write_pem("RSA PRIVATE KEY", b"x"), "it holds a private key, and everybody"),
+        ("#" * 65536 + "\n" + ROOT, "at most 65536"),
+    ],
+)
+def test_other_authorities_are_refused_with_their_cause(text: str, complaint: str) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        parse_settings(with_authorities(text), "x")
+    (fault,) = caught.value.errors
+    assert fault.path == "authorities"
+    assert fault.message.startswith("no authorities can be read from it: ")
+    assert complaint in fault.message
+
+
 def test_an_empty_file_leaves_every_default() -> None:
     assert parse_settings("", "x").injection == InjectionSettings()
     assert parse_settings("# only a comment\n", "x").namespaces is None
