@@ -35,12 +35,12 @@ class Issuers:
         return await known.get()
 
     async def _ask(self, issuer: str) -> ServerMetadata:
-        """Try each place; raises Unavailable with what the last one said."""
+        """Try each place; raises Unavailable with what was wrong with a document, else what the last one said."""
         try:
             places = probe_urls(issuer)
         except MetadataInvalid as invalid:
             raise Unavailable(str(invalid)) from invalid
-        problem = ""
+        problem, wrong = "", ""
         for url in places:
             try:
                 answer = await self._fetch(
@@ -50,9 +50,10 @@ class Issuers:
                     return read_metadata(issuer, answer.body)
             except FetchFailed as failed:
                 # The other places are on the same server.
-                raise Unavailable(f"the metadata of {issuer}: {failed.detail}") from failed
+                detail = f"the metadata of {issuer}: {failed.detail}"
+                raise Unavailable(detail, plain_text=failed.plain_text) from failed
             except MetadataInvalid as invalid:
-                problem = f"{url}: {invalid}"
+                wrong = wrong or f"{url}: {invalid}"
             else:
                 problem = f"{url}: answered with status {answer.status}"
-        raise Unavailable(problem)
+        raise Unavailable(wrong or problem, invalid=bool(wrong))

@@ -22,13 +22,23 @@ V = TypeVar("V")
 class Unavailable(Exception):
     """The document cannot be had now, and none from before may still be used; its server is at fault.
 
-    `retry_after`: seconds for which asking again is of no use.
+    `retry_after`: seconds for which asking again is of no use. `plain_text`: nobody was asked, because it would
+    have been in plain text. `invalid`: there was an answer, and it is none.
     """
 
-    def __init__(self, detail: str, retry_after: float = FIRST_PAUSE_SECONDS) -> None:
+    def __init__(
+        self,
+        detail: str,
+        retry_after: float = FIRST_PAUSE_SECONDS,
+        *,
+        plain_text: bool = False,
+        invalid: bool = False,
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
+        self.plain_text = plain_text
+        self.invalid = invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,7 @@ class Refreshed(Generic[V]):
         self._fetched = float("-inf")
         self._attempted = float("-inf")
         self._failures = 0
-        self._problem = ""
+        self._problem = Unavailable("")
         self._flight: asyncio.Task[None] | None = None
 
     async def get(self) -> V:
@@ -125,7 +135,8 @@ class Refreshed(Generic[V]):
         return self._value
 
     def _unavailable(self) -> Unavailable:
-        return Unavailable(self._problem, max(1.0, self._attempted + self._pause() - self._now()))
+        problem, left = self._problem, max(1.0, self._attempted + self._pause() - self._now())
+        return Unavailable(problem.detail, left, plain_text=problem.plain_text, invalid=problem.invalid)
 
     def _may_ask(self) -> bool:
         return self._flight is not None or self._now() - self._attempted >= self._pause()
@@ -146,7 +157,7 @@ class Refreshed(Generic[V]):
             value = await self._fetch()
         except Unavailable as failed:
             self._failures += 1
-            self._problem = failed.detail
+            self._problem = failed.with_traceback(None)
         else:
             self._failures = 0
             self._fetched = self._now()

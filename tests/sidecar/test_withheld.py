@@ -85,3 +85,29 @@ async def test_a_server_that_repeats_the_credential_in_its_challenge_gives_it_aw
         _, _, answer = await p.send(f"authorization: Bearer {handle}")
         assert "no: " in answer["error"]["message"]
         assert "exchanged-token" not in repr((answer, p.lines.lines))
+
+
+@pytest.mark.parametrize(
+    ("issuer", "metadata", "status", "reason", "told"),
+    [
+        ("'http://idp.example.com'", {}, 200, Reason.CREDENTIAL_PLAIN_TEXT, "in plain text"),
+        (
+            "ISSUER",
+            {"issuer": "https://evil.example"},
+            502,
+            Reason.CREDENTIAL_ANSWER_INVALID,
+            "of another issuer, 'https://evil.example'",
+        ),
+    ],
+)
+async def test_metadata_that_cannot_be_used_are_told_for_what_they_are(
+    issuer: str, metadata: dict[str, str], status: int, reason: Reason, told: str
+) -> None:
+    own = "{clientCredentials: {issuer: ISSUER}}"
+    async with attacked_pod(credential=own.replace("ISSUER", issuer)) as p:
+        p.idp.metadata = metadata
+        for _ in range(2):
+            got, _, answer = await p.send()
+            assert (got, answer["error"]["data"]["reason"]) == (status, reason)
+            assert told in answer["error"]["message"]
+        assert p.sent == []

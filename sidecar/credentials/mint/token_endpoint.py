@@ -77,9 +77,7 @@ async def endpoint_of(server: TokenServer, parts: Parts) -> str:
     try:
         metadata = await parts.issuers.metadata(server.issuer)
     except Unavailable as unavailable:
-        raise refused(
-            Reason.CREDENTIAL_UNAVAILABLE, unavailable.detail, parts, unavailable.retry_after
-        ) from unavailable
+        raise refused(_why(unavailable), unavailable.detail, parts, unavailable.retry_after) from unavailable
     if metadata.token_endpoint is None:
         raise refused(
             Reason.CREDENTIAL_UNAVAILABLE,
@@ -87,6 +85,13 @@ async def endpoint_of(server: TokenServer, parts: Parts) -> str:
             parts,
         )
     return metadata.token_endpoint
+
+
+def _why(unavailable: Unavailable) -> Reason:
+    """Whose fault it is that there are no metadata."""
+    if unavailable.plain_text:
+        return Reason.CREDENTIAL_PLAIN_TEXT
+    return Reason.CREDENTIAL_ANSWER_INVALID if unavailable.invalid else Reason.CREDENTIAL_UNAVAILABLE
 
 
 async def ask(

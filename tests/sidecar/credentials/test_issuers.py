@@ -61,6 +61,17 @@ async def test_an_issuer_that_does_not_answer_is_asked_at_one_place_only_and_not
     assert len(web.asked) == 1
 
 
+@pytest.mark.parametrize("wrong", [b"<html>", b'{"issuer": "https://evil.example.com"}'])
+async def test_that_there_was_an_answer_and_it_is_none_is_told_again_and_again(wrong: bytes) -> None:
+    web = Web()
+    web.serve(OAUTH, wrong)
+    issuers = Issuers(web, Clock())
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="the metadata are") as caught:
+            await issuers.metadata(ISSUER)
+        assert (caught.value.invalid, caught.value.plain_text) == (True, False)
+
+
 async def test_what_is_no_issuer_is_told() -> None:
     with pytest.raises(Unavailable, match="issuer"):
         await Issuers(Web(), Clock()).metadata("nobody")
