@@ -27,11 +27,13 @@ from mesh.policy.documents import Documents
 from mesh.policy.principal import Principal
 from mesh.protocol.http1.target import Target
 from mesh.settings import installation as names
+from sidecar.control.failed import Cause
 from sidecar.control.plane import ControlPlane
 from sidecar.identity.holder import IdentityHolder
 from sidecar.settings import AgentSettings, ControlSettings
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.names import CONTROL_FAILURES
 
 NOWHERE: Final = {"e2e.outrider.dev/node": "none"}
 """A nodeSelector that no node has."""
@@ -114,10 +116,17 @@ class Client:
     principal: Principal
     plane: ControlPlane
     applied: list[tuple[float, Policy]] = field(default_factory=list)
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def connected(self) -> bool:
         return bool(self.plane.health().connected)
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How many connections failed or were lost, by cause. Being asked to go elsewhere is none."""
+        counted = {str(cause): self.metrics.value(CONTROL_FAILURES, (cause,)) for cause in Cause}
+        return {cause: count for cause, count in counted.items() if count}
 
     @property
     def version(self) -> str:
@@ -194,20 +203,21 @@ class Fleet:
         def compiled(documents: Documents, labels: Any) -> Policy:
             return compile_policy(documents, labels=labels, namespace=meta["namespace"])
 
+        metrics = Metrics()
         plane = ControlPlane(
             ControlSettings(target, self._roots, token),
             agent,
             IdentityHolder(),
             own_ca=False,
             log=self._log,
-            metrics=Metrics(),
+            metrics=metrics,
             compile=compiled,
             current=lambda: applied[-1][1] if applied else empty,
             use=lambda policy: applied.append((time.monotonic(), policy)),
             clock=time.monotonic,
         )
         identity = f"spiffe://cluster.local/ns/{meta['namespace']}/sa/{account}"
-        return Client(meta["name"], Principal(identity), plane, applied)
+        return Client(meta["name"], Principal(identity), plane, applied, metrics)
 
     def until_connected(self, seconds: float = 30.0) -> float:
         """Wait until everybody is; returns after how many seconds that was so."""
