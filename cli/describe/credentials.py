@@ -49,6 +49,15 @@ def credentials_told(backends: Iterable[Backend], users: UserAuth | None) -> Ite
             yield backend.name, f"{_credential(backend.credential)}{nobody}"
 
 
+def foreign_told(backends: Iterable[Backend], namespace: str) -> Iterator[tuple[str, str]]:
+    """Backends of other namespaces, whose credentials are not for a pod of this one."""
+    for backend in backends:
+        if backend.credential is not None and backend.namespace not in (None, namespace):
+            kind = NAMES[type(backend.credential)]
+            told = f"none: its credential ({kind}) does not count here, since it is of another namespace"
+            yield f"{backend.namespace}/{backend.name}", told
+
+
 def _issuer(issuer: Issuer) -> str:
     asked = "" if issuer.introspection is None else ", asked about each token"
     return f"for {', '.join(issuer.audiences)}{asked}"

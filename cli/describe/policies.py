@@ -16,7 +16,7 @@ from cli.check.conditions import verdict
 from cli.check.data_documents import policy_texts
 from cli.check.objects import counted, labels_of, name_of
 from cli.cluster.answers import Obj
-from cli.describe.credentials import credentials_told, users_told
+from cli.describe.credentials import credentials_told, foreign_told, users_told
 from cli.describe.given import Given, about
 from cli.describe.settings import environment
 from mesh.policy import Policy, PolicyInvalid, compile_policy, load_texts
@@ -93,8 +93,9 @@ def _rights(
         tuple(_told(narrowing)),
         standing=tuple(_standing(stored.get(one.name)) for one in chosen),
         users=users_told(compiled.users),
-        credentials=tuple(
-            credentials_told(_callable(granting, compiled.backends, namespace), compiled.users)
+        credentials=(
+            *credentials_told(_callable(granting, compiled.backends, namespace), compiled.users),
+            *foreign_told(_callable(granting, documents.backends, namespace), namespace),
         ),
     )
 

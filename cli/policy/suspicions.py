@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from cli.analyze.inventory import Item
+from cli.policy.credential_suspicions import credential_suspicions
 from cli.policy.reading import Read
+from cli.policy.suspicion import Suspicion
 from cli.policy.symbols import classes_of
 from cli.workloads import texts, workloads_in
 from mesh.policy import AgentPolicy, Documents
 from mesh.policy.documents import EVERY_BACKEND, McpGrant, Mode, Names
-
-
-@dataclass(frozen=True, slots=True)
-class Suspicion:
-    """`where` is a document and the entry in it, `message` a sentence without its end."""
-
-    where: str
-    message: str
 
 
 def suspicions(documents: Documents, found: Read, default: str) -> Iterator[Suspicion]:
@@ -31,6 +24,7 @@ def suspicions(documents: Documents, found: Read, default: str) -> Iterator[Susp
         names = {backend.name, f"{backend.namespace}/{backend.name}", EVERY_BACKEND}
         if named.isdisjoint(names) and backend.name not in targeted:
             yield Suspicion(f"Backend/{backend.name}", "no policy names it, so that no agent may use it")
+    yield from credential_suspicions(documents)
     yield from _lost_targets(documents, found, default)
 
 

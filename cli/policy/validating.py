@@ -12,7 +12,8 @@ from cli.output.blocks import Block, Heading, Row, Table
 from cli.policy.agents import TRUST_DOMAIN, found_in
 from cli.policy.loading import FINE, REFUSED
 from cli.policy.reading import Read, read
-from cli.policy.suspicions import Suspicion, suspicions
+from cli.policy.suspicion import Suspicion
+from cli.policy.suspicions import suspicions
 from mesh.policy import Documents, PolicyError, PolicyInvalid, load_texts
 from webhook.admission.settings import InjectionSettings
 

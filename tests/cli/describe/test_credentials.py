@@ -72,6 +72,14 @@ def test_what_each_backend_gets_is_told(credential: str, told: str) -> None:
     assert of_pod(credential, USERS).credentials == (("github", told),)
 
 
+def test_that_the_credential_of_another_namespaces_backend_does_not_count_is_told() -> None:
+    found = text("svid: {audience: x}").replace("{name: github}", "{name: github, namespace: tools}")
+    found = found.replace("backend: github", "backend: tools/github")
+    told = rights(cluster.injected_pod(), cluster.policies(found), "agents").credentials
+    message = "none: its credential (svid) does not count here, since it is of another namespace"
+    assert told == (("tools/github", message),)
+
+
 def test_that_there_is_nobody_to_exchange_for_is_told() -> None:
     (backend,) = load_texts([("p.yaml", text("exchange: {issuer: https://idp.example}"))]).backends
     ((_, told),) = credentials_told([backend], None)

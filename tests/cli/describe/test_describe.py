@@ -255,7 +255,8 @@ def test_backends_of_other_namespaces_are_named_as_rules_name_them() -> None:
     credited = changed(there, "spec/credential", {"svid": {"audience": "crm"}})
     said = streamed(around=replace(STREAM.around, objects=(credited, named)))
     assert "github (MCP, github.tools.svc:8080/mcp) tools get_issue" in said
-    assert "svid" not in said  # credentials stay in their namespace
+    assert "svid for crm" not in said  # credentials stay in their namespace
+    assert "tools/github none: its credential (svid) does not count here" in said
 
 
 def test_a_pod_from_before_the_control_plane_has_the_policies_of_its_config_map() -> None:
