@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cli.policy.agents import Agent
+from cli.policy.credential_changes import credential_change
 from cli.policy.inventory import Tools
 from cli.policy.judging import State, Verdict, judge, judge_inbound, judge_method, verdict_of
 from cli.policy.patterns import caller_classes, classes_for, expressions, inbound_classes_for, patterns_for
@@ -178,10 +179,8 @@ def _reached(
     if before is not None and after is not None and (place := _place(after)) != _place(before):
         was, now = _at(was, _place(before)), _at(now, place)
     if before is not None and after is not None and after.credential != before.credential:
-        was, now = (
-            _at(was, f"the credential that OLD says: {_kind(before)}"),
-            _at(now, f"NEW: {_kind(after)}"),
-        )
+        said, says = credential_change(before.credential, after.credential)
+        was, now = _at(was, said), _at(now, says)
     yield Change(agent.title, title, "backend", "(any use)", was, now)
     if before is None or after is None or before.protocol is not after.protocol:
         return
@@ -193,10 +192,6 @@ def _reached(
             was = verdict_of(old.policy(agent).server_request(old.principal(agent), before, asked))
             now = verdict_of(new.policy(agent).server_request(new.principal(agent), after, asked))
             yield Change(agent.title, title, "server request", str(asked), was, now)
-
-
-def _kind(backend: Backend) -> str:
-    return "none" if backend.credential is None else type(backend.credential).__name__
 
 
 def _users(old: Policy, new: Policy, agent: Agent) -> Iterator[Change]:

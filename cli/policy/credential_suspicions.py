@@ -88,7 +88,9 @@ def _plain(
 
     policy = compile_policy(documents, labels={}, namespace=namespace)
     reach = destination_for(lambda: policy)
-    message = "would be asked in plain text, which is refused; write https, or declare host and port as a Backend"
+    message = (
+        "would be asked in plain text, which is refused; write https, or declare host and port as a Backend"
+    )
     for url in plain:
         if reach(absolute_form(url.encode())) is None:
             yield Suspicion(where, f"{url} {message}")

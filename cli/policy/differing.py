@@ -90,13 +90,17 @@ def blocks(differences: list[Change]) -> Iterator[Block]:
         yield Table(("", "what", "change", "by"), tuple(_row(one) for one in mine))
     wider = sum(one.widens for one in differences)
     if wider:
-        yield Heading(f"{wider} of {len(differences)} changes widen (marked +)")
+        marks = " or ".join(dict.fromkeys(sorted(_mark(one) for one in differences if one.widens)))
+        yield Heading(f"{wider} of {len(differences)} changes widen (marked {marks})")
     else:
         yield Heading(f"{len(differences)} changes, none of which widens")
 
 
+def _mark(one: Change) -> str:
+    return "+" if one.effect is Effect.WIDER else "-" if one.effect is Effect.NARROWER else "±"
+
+
 def _row(one: Change) -> Row:
-    mark = "+" if one.effect is Effect.WIDER else "-" if one.effect is Effect.NARROWER else "±"
     what = (
         f"{one.target} {one.name}"
         if one.kind in ("tool", "backend")
@@ -105,7 +109,7 @@ def _row(one: Change) -> Row:
     word = _WORDS[one.effect] if one.effect else ""
     below = [f"needs {needed}" for needed in one.after.needs]
     before = "; ".join((_by(one.before), *(f"needs {needed}" for needed in one.before.needs)))
-    return Row((mark, what, word, _by(one.after)), (*below, f"before: {one.before.state} by {before}"))
+    return Row((_mark(one), what, word, _by(one.after)), (*below, f"before: {one.before.state} by {before}"))
 
 
 def _by(verdict: Verdict) -> str:
