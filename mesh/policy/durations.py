@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mesh.policy.errors import shown
-from mesh.policy.fields import Invalid, Place, Reader, read_text
+from mesh.policy.fields import Invalid, Place, Reader, is_another_type, read_text
 from mesh.policy.yaml_tree import Node
 
 _DURATION = re.compile(r"([0-9]{1,6})(ms|s|m|h)")
@@ -17,6 +17,9 @@ def duration(low: str, high: str) -> Reader:
     least, most = seconds_of(low), seconds_of(high)
 
     def read(node: Node, place: Place) -> float | Invalid:
+        if is_another_type(node):
+            unit = f"{node.text}s" if node.text.isdecimal() else "30s"
+            return place.error(node, f"{shown(node.text)} has no unit; write it like {unit}, 5m or 500ms")
         value = read_text(node, place)
         if isinstance(value, Invalid):
             return value

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
 from mesh.policy import yaml_tree
 from mesh.policy.errors import ErrorLog, shown
@@ -114,6 +114,11 @@ def read_text(node: Node, place: Place) -> str | Invalid:
     return node.text
 
 
+def is_another_type(node: Node) -> TypeGuard[Scalar]:
+    """Whether it is a word that some YAML reader would not read as a string."""
+    return isinstance(node, Scalar) and node.plain and read_as(node.text) not in ("string", "null")
+
+
 def text(check: Callable[[str], str | None]) -> Reader:
     """A string for which `check` returns None; otherwise what it returns is the fault."""
 
@@ -132,6 +137,8 @@ def choice(kind: type[E], unsupported: tuple[str, ...] = ()) -> Reader:
     allowed = [str(member) for member in kind]
 
     def read(node: Node, place: Place) -> E | Invalid:
+        if is_another_type(node) and node.text not in (*allowed, *unsupported):  # quotes would not help
+            return place.error(node, f"{shown(node.text)} is not allowed; allowed: {', '.join(allowed)}")
         value = read_text(node, place)
         if isinstance(value, Invalid):
             return value

@@ -122,7 +122,13 @@ def _preset_faults(values: dict[str, Any]) -> list[tuple[str, str]]:
 def _nobody_faults(server: TokenServer, what: str) -> list[tuple[str, str]]:
     if server.client.method is not ClientMethod.NONE:
         return []
-    return [("client.method", f"{what} for clients that prove who they are (RFC 6749, section 4.4)")]
+    return [
+        (
+            "client.method",
+            f"{what} for clients that prove who they are (RFC 6749, section 4.4); leave method out for "
+            "jwt-spiffe, or write jwt-bearer, private-key, secret-basic or secret-post",
+        )
+    ]
 
 
 def _reported(faults: list[tuple[str, str]], node: Node, place: Place) -> bool:

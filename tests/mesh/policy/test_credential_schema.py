@@ -207,12 +207,12 @@ def test_each_kind_is_read_into_its_value(
         (
             "{exchange: {issuer: https://i, withoutUser: client-credentials, client: {method: none}}}",
             ".exchange.client.method",
-            "for clients that prove who they are",
+            "for clients that prove who they are (RFC 6749, section 4.4); leave method out for jwt-spiffe",
         ),
         (
             "{clientCredentials: {issuer: https://i, client: {method: none}}}",
             ".clientCredentials.client.method",
-            "for clients that prove who they are",
+            "for clients that prove who they are (RFC 6749, section 4.4); leave method out for jwt-spiffe",
         ),
         (
             "{exchange: {issuer: https://i, client: {method: private-key, id: x}}}",
@@ -250,6 +250,11 @@ def test_each_kind_is_read_into_its_value(
         ("{secret: {name: s, key: ..}}", ".secret.key", "no key of a Secret"),
         ("{secret: {name: s, key: .}}", ".secret.key", "no key of a Secret"),
         ("{secret: {name: s, key: a/b}}", ".secret.key", "no key of a Secret"),
+        (
+            "{exchange: {issuer: 'https://i', withoutUser: true}}",
+            ".exchange.withoutUser",
+            '"true" is not allowed; allowed: refuse, client-credentials',
+        ),
         ("{secret: {name: s, key: k, scheme: 'a b'}}", ".secret.scheme", "one word like Bearer"),
         ("{svid: {}}", ".svid.audience", "missing"),
         (

@@ -109,7 +109,7 @@ def test_a_choice_is_read_as_its_member() -> None:
         ("RED", '"RED" is not allowed, did you mean red?; allowed: red, green'),
         ("violet", '"violet" is not allowed; allowed: red, green'),
         ("blue", "blue is not supported by this version; allowed: red, green"),
-        ("yes", "expected a string, but YAML reads yes as a boolean; put it in quotes"),
+        ("yes", '"yes" is not allowed; allowed: red, green'),
     ],
 )
 def test_a_bad_choice_tells_what_is_allowed(source: str, message: str) -> None:

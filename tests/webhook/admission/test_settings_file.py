@@ -206,7 +206,7 @@ def test_parts_of_a_section_keep_the_other_defaults() -> None:
         ("identity: {volume: csii}", "did you mean csi?"),
         ("identity: {socket: ../x}", "is not a file name"),
         ("identity: {hostPath: x}", "is not an absolute path"),
-        ("nativeSidecars: on", "put it in quotes"),
+        ("nativeSidecars: on", "allowed: auto, always, never"),
         ("nativeSidecars: sometimes", "allowed: auto, always, never"),
         ("identity: {provider: spire}", "allowed: workload-api, builtin, files, none"),
         ("identity: {provider: workload-api, volume: none}", "needs its socket; allowed: csi, hostPath"),
