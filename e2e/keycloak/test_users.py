@@ -11,7 +11,7 @@ from e2e.keycloak.grants import claims, exchange, granted
 from e2e.keycloak.server import Keycloak
 from e2e.keycloak.trust_domain import TrustDomain
 from mesh.policy.credentials import ClientAuth
-from mesh.policy.user_auth import Introspection
+from mesh.policy.user_auth import DEFAULT_SKEW_SECONDS, Introspection
 from mesh.reasons import Reason
 from sidecar.credentials.key_sets import APART_SECONDS, FRESH_SECONDS
 from sidecar.credentials.users import LOOK_SECONDS
@@ -46,7 +46,7 @@ async def test_the_token_says_who_the_user_is(keycloak: Keycloak, mesh: TrustDom
     said = claims(token)
     assert (alice.user.issuer, alice.user.subject) == (keycloak.issuer, said["sub"])
     assert (alice.user.client, alice.user.scopes) == ("frontend", {"triage.use"})
-    assert alice.expires == said["exp"]
+    assert alice.expires == said["exp"] + DEFAULT_SKEW_SECONDS
 
 
 async def test_a_token_for_somebody_else_does_not_count(keycloak: Keycloak, mesh: TrustDomain) -> None:
