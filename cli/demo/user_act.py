@@ -47,7 +47,7 @@ async def _stranger(desk: Desk, token: str) -> list[Finding]:
     before = len(desk.bearers)
     made_up = f"Bearer orh_{secrets.token_urlsafe(32)}"
     answer = await desk.ask("/read", token, name="welcome", authorization=made_up)
-    line = await desk.sidecar.logged(event="upstream_failure", reason=Reason.HANDLE_UNKNOWN)
+    line = await desk.sidecar.logged(event="decision", reason=Reason.HANDLE_UNKNOWN)
     return [*judgements.from_elsewhere(answer, line, len(desk.bearers) - before)]
 
 
