@@ -164,7 +164,10 @@ class Caching(RuleBasedStateMachine):
 
 
 Caching.TestCase.settings = settings(
-    max_examples=examples(80), stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(80),
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
