@@ -145,12 +145,14 @@ class Api:
         self, method: str, target: str, data: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, tuple[str, ...], str]:
         for last in (False, True):
-            connection = self._connection()
+            connection, answer = self._connection(), None
             try:
                 connection.request(method, target, data, dict(headers))
                 answer = connection.getresponse()
                 body = answer.read().decode("utf-8", "replace")
             except (OSError, http.client.HTTPException) as error:
+                if answer is not None:
+                    answer.close()
                 self._drop(connection)
                 # A kept connection may have been closed meanwhile: once more, on a new one.
                 if last:
@@ -200,6 +202,7 @@ class Api:
         """Events of a watch until it ends, which it does after `seconds` by itself. Raises ApiError."""
         connection = self._new(seconds + 30)
         target = _target(path, {**query, "watch": "true", "timeoutSeconds": int(seconds)})
+        answer = None
         try:
             connection.request("GET", target, headers={**self.headers, "Accept": "application/json"})
             answer = connection.getresponse()
@@ -211,6 +214,9 @@ class Api:
             # ValueError and AttributeError: `close` took the file from under the reader.
             raise ApiError(0, "Unreachable", f"watch {target}: {error}") from error
         finally:
+            if answer is not None:
+                # It holds the socket open for as long as it is held itself, by a traceback perhaps.
+                answer.close()
             self._drop(connection)
 
 

@@ -28,6 +28,7 @@ MESSAGE_LINES: Final = 80
 FIRST_BACK_OFF: Final = 0.5
 LONGEST_BACK_OFF: Final = 10.0
 POLL_SECONDS: Final = 0.01
+_NOT_RUNNING: Final = "the container does not run"
 PROGRAM_SECONDS: Final = 5.0
 
 
@@ -210,7 +211,11 @@ class Container:
         """Run a command inside, as `kubectl exec` would; its code and what it printed."""
         pid = self._program(seconds)
         if pid is None:
-            return 126, "the container does not run"
+            return 126, _NOT_RUNNING
+        try:
+            like = _like(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            return 126, _NOT_RUNNING  # it ended at this moment
         enter = [
             "nsenter",
             f"--target={pid}",
@@ -224,7 +229,7 @@ class Container:
         ]
         try:
             done = subprocess.run(
-                [*enter, *_like(pid), *command],
+                [*enter, *like, *command],
                 env=env,
                 capture_output=True,
                 text=True,

@@ -14,6 +14,7 @@ from e2e.cluster.binaries import binaries, chosen
 from e2e.cluster.conftest import Cluster, MakeNamespace
 from e2e.cluster.control_plane import ControlPlane, control_plane
 from e2e.cluster.kube import Kube, pod, workload
+from e2e.cluster.restarts import RESTARTS
 from e2e.cluster.shells import SERVE, SHELL, printed, python, shell
 from e2e.processes import DidNotStart
 
@@ -168,6 +169,7 @@ def test_a_control_plane_that_cannot_start_says_why_and_leaves_nothing(
     assert started(broken.etcd) == before
 
 
+@RESTARTS
 def test_pods_outlive_the_api_server(kube: Kube, namespace: str, plane: ControlPlane) -> None:
     kube.create(shell("steady", "exec sleep 1000"), namespace=namespace)
     before = kube.wait_ready("steady", namespace)

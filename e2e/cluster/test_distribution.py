@@ -20,6 +20,7 @@ from e2e.cluster.handshakes import addresses
 from e2e.cluster.installation import Installation
 from e2e.cluster.kube import Kube
 from e2e.cluster.node import Node
+from e2e.cluster.restarts import RESTARTS
 from e2e.pods import document
 from mesh.settings import installation as names
 
@@ -200,10 +201,11 @@ def test_replicas_that_are_replaced_under_change_lose_nothing(
     assert_one_version(sidecars)
 
 
+@RESTARTS
 def test_changes_around_a_restart_of_the_api_server_arrive_and_sidecars_stay_connected(
     sidecars: Fleet, outrider: Installation, kube: Kube, plane: ControlPlane
 ) -> None:
-    failures = {one.name: one.failures for one in sidecars.clients}
+    failures = settled(sidecars, outrider, kube)
     version = kube.the("AgentPolicy", POLICY, NAMESPACE)["metadata"]["resourceVersion"]
     grant(kube, "before-the-restart")
     compact(kube, plane)
@@ -216,6 +218,12 @@ def test_changes_around_a_restart_of_the_api_server_arrive_and_sidecars_stay_con
     path = kube.path("AgentPolicy", NAMESPACE)
     assert gone(kube, path, version), "whoever watched from before had to list anew"
     outrider.ready()
+
+
+def settled(sidecars: Fleet, outrider: Installation, kube: Kube) -> dict[str, dict[str, int]]:
+    """The failures so far of each sidecar, once nobody is on the way any more from a replica that has ended."""
+    kube.until(lambda: sum(streams(outrider).values()) == SIDECARS or None, "everybody is counted")
+    return {one.name: one.failures for one in sidecars.clients}
 
 
 def stayed(sidecars: Fleet, failures: dict[str, dict[str, int]]) -> None:
@@ -251,7 +259,7 @@ def gone(kube: Kube, path: str, version: str) -> bool:
 def test_changes_while_every_watch_is_cut_arrive_when_it_is_back(
     sidecars: Fleet, outrider: Installation, kube: Kube, kubelet: Node, plane: ControlPlane
 ) -> None:
-    failures = {one.name: one.failures for one in sidecars.clients}
+    failures = settled(sidecars, outrider, kube)
     before = {one.version for one in sidecars.clients}
     with cut(outrider, kubelet, plane):
         grant(kube, "nobody-watches")

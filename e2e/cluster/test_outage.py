@@ -17,6 +17,7 @@ from e2e.cluster.handshakes import addresses, ask
 from e2e.cluster.installation import Installation
 from e2e.cluster.kube import Kube, pod, workload
 from e2e.cluster.node import Node
+from e2e.cluster.restarts import RESTARTS
 from e2e.cluster.steady import Steady, steady_creation
 from mesh.settings import installation as names
 from mesh.settings.table import SIDECAR_CONTAINER
@@ -355,6 +356,7 @@ def test_a_leader_that_hangs_costs_its_own_calls_until_it_is_taken_out_and_anoth
     assert leader(outrider) == second
 
 
+@RESTARTS
 def test_an_api_server_that_crashes_and_comes_back_finds_the_replicas_as_they_were(
     outrider: Installation, kube: Kube, agents: str, plane: ControlPlane, make_namespace: MakeNamespace
 ) -> None:
