@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -35,4 +36,5 @@ async def serve(parts: Parts, application: web.Application, folder: Path, port: 
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     parts.clean_up(runner.cleanup)
-    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
+    # One that is cancelled halfway would leave a listening socket that nobody knows of.
+    await asyncio.shield(web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start())
