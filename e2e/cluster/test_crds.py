@@ -36,7 +36,7 @@ def crds(kube: Kube) -> Iterator[Kube]:
 
 
 def _established(one: Json) -> bool | None:
-    conditions = {each["type"]: each["status"] for each in one.get("status", {}).get("conditions", ())}
+    conditions = {each["type"]: each["status"] for each in (one.get("status") or {}).get("conditions") or ()}
     assert conditions.get("NonStructuralSchema") != "True", one["status"]
     return conditions.get("Established") == conditions.get("NamesAccepted") == "True" or None
 
