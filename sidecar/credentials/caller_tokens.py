@@ -17,6 +17,7 @@ from typing import NamedTuple
 from mesh.protocol.caller_token import carried, claims, given, may_carry
 from mesh.protocol.http1.heads import Headers, RequestHead
 from sidecar.credentials.audience import is_for
+from sidecar.credentials.handles import is_handle
 from sidecar.proxy.plan import Routed
 
 LEEWAY_SECONDS = 300.0
@@ -64,7 +65,9 @@ class CallerTokens:
         """A request of `caller` passes to the application."""
         if _GIVES_NONE in head.memo:
             return
-        tokens = [token for name, value in head.headers for token in given(name, value)]
+        tokens = [
+            token for name, value in head.headers for token in given(name, value) if not is_handle(token)
+        ]
         if not tokens:
             # Heads without credentials are shared between requests, and what they hold is found out once.
             head.memo[_GIVES_NONE] = True

@@ -150,6 +150,11 @@ class Handles:
             self._ended.popitem(last=False)
 
 
+def is_handle(token: bytes) -> bool:
+    """Whether it is written as a handle is: ours, which ends where it is sent, or worth nothing."""
+    return len(token) == LENGTH and token.startswith(PREFIX)
+
+
 def handles_in(value: bytes) -> list[bytes]:
     """Every handle in a field's value: after a scheme, in a cookie, as user or password of Basic (RFC 7617).
 

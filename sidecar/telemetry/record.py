@@ -167,37 +167,23 @@ class Recorder:
     def caller_token(self, backend: str, destination: str, headers: list[str]) -> None:
         """A caller's token did not leave; `headers` are the names of the fields that carried it."""
         self.metrics.count(names.CALLER_TOKENS_STRIPPED, (backend,), len(headers))
-        self.log.write(
-            "caller_token",
-            agent=self._agent,
-            backend=backend,
-            destination=destination,
-            headers=headers,
-            reason=Reason.CALLER_TOKEN_STRIPPED,
-        )
+        self._kept_back("caller_token", Reason.CALLER_TOKEN_STRIPPED, backend, destination, headers=headers)
 
     def handle_stripped(self, backend: str, destination: str, headers: list[str]) -> None:
         """A handle did not leave; `headers` are the names of the fields that carried it."""
         self.metrics.count(names.HANDLES_STRIPPED, (backend,), len(headers))
-        self.log.write(
-            "handle",
-            agent=self._agent,
-            backend=backend,
-            destination=destination,
-            headers=headers,
-            reason=Reason.HANDLE_STRIPPED,
-        )
+        self._kept_back("handle", Reason.HANDLE_STRIPPED, backend, destination, headers=headers)
 
     def placeholder_stopped(self, backend: str, destination: str, what: str) -> None:
         """A request did not leave, because it held placeholders; `what` names their variables."""
         self.metrics.count(names.PLACEHOLDERS_STOPPED, (backend,))
+        self._kept_back("placeholder", Reason.PLACEHOLDER_STOPPED, backend, destination, variables=what)
+
+    def _kept_back(
+        self, event: str, reason: Reason, backend: str, destination: str, **what: str | list[str]
+    ) -> None:
         self.log.write(
-            "placeholder",
-            agent=self._agent,
-            backend=backend,
-            destination=destination,
-            variables=what,
-            reason=Reason.PLACEHOLDER_STOPPED,
+            event, agent=self._agent, backend=backend, destination=destination, **what, reason=reason
         )
 
     def observed_address(self, backend: str, destination: str, detail: str) -> None:

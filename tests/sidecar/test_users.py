@@ -447,3 +447,14 @@ async def test_where_every_policy_observes_the_application_answers_for_itself() 
     async with pod(policy=OBSERVED) as p:
         answer = await p.request(None, "/.well-known/oauth-protected-resource")
         assert b"hello" in answer
+
+
+async def test_a_handle_that_comes_back_is_no_callers_token_that_strays() -> None:
+    async with pod() as p:
+        await p.request(p.idp.token(), cookie="session=a-cookie-of-the-caller")
+        assert (await p.call(p.handle))[0] == 200
+        assert [event for event, _ in p.lines.lines if event in ("caller_token", "handle")] == []
+        await p.call(p.handle, **{"x-api-key": "a-cookie-of-the-caller"})
+        assert [fields["headers"] for event, fields in p.lines.lines if event == "caller_token"] == [
+            ["x-api-key"]
+        ]
