@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from mesh.reasons import admission, connections, credentials, messages, policy
+from mesh.reasons import admission, connections, credentials, guardrails, messages, policy
 
 _BY_CODE = {
     **policy.SENTENCES,
     **credentials.SENTENCES,
+    **guardrails.SENTENCES,
     **messages.SENTENCES,
     **connections.SENTENCES,
     **admission.SENTENCES,
@@ -91,6 +92,28 @@ class Reason(StrEnum):
     CREDENTIAL_PLAIN_TEXT = "credential_plain_text"
     PLACEHOLDER_STOPPED = "placeholder_stopped"
     PLACEHOLDER_UNREADABLE = "placeholder_unreadable"
+
+    # Content, pinned tools and rates.
+    GUARD_PII = "guard_pii"
+    GUARD_SECRET = "guard_secret"  # noqa: S105 - a code, not a secret
+    GUARD_SQL = "guard_sql"
+    GUARD_INJECTION = "guard_injection"
+    GUARD_EXFILTRATION = "guard_exfiltration"
+    GUARD_TERM = "guard_term"
+    GUARD_SHAPE = "guard_shape"
+    GUARD_EXTERNAL = "guard_external"
+    GUARD_FAILED = "guard_failed"
+    GUARD_TIMEOUT = "guard_timeout"
+    GUARD_UNMASKABLE = "guard_unmaskable"
+    TOOL_POISONED = "tool_poisoned"
+    PIN_CHANGED = "pin_changed"
+    PIN_ADDED = "pin_added"
+    PIN_LOOKALIKE = "pin_lookalike"
+    PIN_NOT_APPROVED = "pin_not_approved"
+    RATE_LIMITED = "rate_limited"
+    TOO_MANY_CONCURRENT = "too_many_concurrent"
+    RESULT_TOO_LARGE = "result_too_large"
+    RATE_STORE_UNAVAILABLE = "rate_store_unavailable"
 
     # HTTP that cannot be passed on safely.
     HTTP_MALFORMED = "http_malformed"

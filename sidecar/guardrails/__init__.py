@@ -1,0 +1,1 @@
+"""Guardrails: what looks at the content of messages, in the pod."""
