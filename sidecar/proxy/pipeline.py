@@ -339,8 +339,11 @@ class Pipeline:
 
     def inquire(self, plan: Plan, held: Held, told: Told) -> Inquiry:
         """The questions about a request that waits; `told` is given the answers."""
-        said = said_by(held.messages)
-        question = Question(plan, held.headers, held.body, self._wall(), said)
+        said, headers = said_by(held.messages), held.headers
+        if plan.routed.minted:
+            # What the agent gives there does not leave, and may be a handle (`Owners.claim`).
+            headers = [field for field in headers if field[0] != b"authorization"]
+        question = Question(plan, headers, held.body, self._wall(), said)
         return self.authorizer.inquiry(question, plan.checks, self.policy, told)
 
     def settle(
