@@ -72,7 +72,7 @@ ALL_PARTS = frozenset(Part)
 
 @dataclass(frozen=True, slots=True)
 class PiiOptions:
-    """`kinds` empty: all of the locales. `locales`: like `us`, `gb`, `de`; what belongs to none is always looked for."""
+    """`kinds` empty: all of the locales. `locales`: like `us`, `gb`; what belongs to none is always looked for."""
 
     kinds: frozenset[str] = frozenset()
     locales: tuple[str, ...] = ()

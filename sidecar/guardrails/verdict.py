@@ -31,8 +31,8 @@ class Leaf(NamedTuple):
 class Finding(NamedTuple):
     """What a processor has to act on, at code points `start` to `end` of the leaf's text.
 
-    `view` names how the text had to be read to see it (`plain`: as it is); where a view cannot be traced back exactly,
-    the span is all that it was read from. `kind`, `score` and `note` are the detector's.
+    `view` names how the text had to be read to see it (`plain`: as it is); where a view cannot be traced back
+    exactly, the span is all that it was read from. `kind`, `score` and `note` are the detector's.
     """
 
     processor: Processor
@@ -47,8 +47,8 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`action` is what has to happen (findings of processors that only observe do not count); `reason` is why, where
-    it is BLOCK. `failed` are the names of processors that failed or were late, with what happened."""
+    """`action` is what has to happen (findings of processors that only observe do not count); `reason` is why,
+    where it is BLOCK. `failed` are the names of processors that failed or were late, with what happened."""
 
     action: Action = Action.OFF
     reason: Reason | None = None
