@@ -13,6 +13,7 @@ from mesh.policy.boundary import Boundary
 from mesh.policy.decide import Policy
 from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Route
 from mesh.policy.documents import AgentPolicy, Documents, Egress, InboundRule, Mode, OutboundRule
+from mesh.policy.guardrails import RateLimits
 from mesh.policy.narrowing import Narrowing
 from mesh.policy.rules import AgentRules, InboundGrant, McpRule, OutboundGrant, Rule
 from mesh.policy.spiffe_pattern import is_pattern, pattern_regex
@@ -77,7 +78,9 @@ def _outbound(rule: OutboundRule, label: str) -> OutboundGrant:
     arguments = required(rule.mcp.arguments, label)
     mcp = McpRule(rule.mcp, label, rule.server_requests)
     users = condition_of(rule.users, rule.scopes)
-    return OutboundGrant(rule.backend, Rule(label, mcp, arguments=arguments, users=users))
+    limits = _labelled(rule.rate, label)
+    compiled = Rule(label, mcp, arguments=arguments, users=users, guardrails=rule.guardrails, rate=limits)
+    return OutboundGrant(rule.backend, compiled)
 
 
 def _inbound(rule: InboundRule, label: str) -> InboundGrant:
@@ -87,7 +90,16 @@ def _inbound(rule: InboundRule, label: str) -> InboundGrant:
     exact = None if any(map(is_pattern, rule.sources)) else frozenset(rule.sources)
     admits = _admits(rule.sources) if exact is None else exact.__contains__
     users = condition_of(rule.users, rule.scopes)
-    return InboundGrant(admits, Rule(label, mcp, rule.http, arguments=arguments, users=users), path, exact)
+    limits = _labelled(rule.rate, label)
+    compiled = Rule(
+        label, mcp, rule.http, arguments=arguments, users=users, guardrails=rule.guardrails, rate=limits
+    )
+    return InboundGrant(admits, compiled, path, exact)
+
+
+def _labelled(rate: RateLimits | None, label: str) -> RateLimits | None:
+    """With the rule that it is of, which is a part of what its buckets are kept by."""
+    return None if rate is None else replace(rate, label=label)
 
 
 def _admits(sources: tuple[str, ...]) -> Callable[[str], bool]:

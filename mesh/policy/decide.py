@@ -22,10 +22,12 @@ from mesh.policy.arguments import Required, about
 from mesh.policy.ballot import refuse, settle
 from mesh.policy.boundary import Boundary, Reach, stops
 from mesh.policy.conditional import AgentAnswer, Conditional
+from mesh.policy.content import guardrails_of, rates_of
 from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, RequestContext, Route, Target
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.policy.entrances import Entrances
 from mesh.policy.facts import ANY_ARGUMENTS, Facts, Question
+from mesh.policy.guardrails import Guardrails, RateLimits
 from mesh.policy.methods import KIND_METHODS, KIND_SECTIONS, SERVER_BASE_METHODS, SUBJECT_METHODS, Section
 from mesh.policy.narrowing import Narrowing, ToolNarrowing, closed, without_left_out
 from mesh.policy.panel import Panel
@@ -38,6 +40,8 @@ from mesh.policy.user_conditions import POSSIBLE
 from mesh.reasons import Reason
 
 T = TypeVar("T")
+
+Content = tuple[Guardrails, tuple[RateLimits, ...]]
 
 MAX_CACHED = 4096
 MAX_CACHED_NAME = 256
@@ -59,6 +63,7 @@ class Policy:
         "_cache",
         "_closed",
         "_conditional",
+        "_content",
         "_levels",
         "_panel",
         "_routes",
@@ -98,6 +103,7 @@ class Policy:
         """Whether some answer depends on the HTTP request that a message comes with."""
         self._cache: dict[_Key, Decision] = {}
         self._conditional: dict[_Key, Conditional] = {}
+        self._content: dict[tuple[_Who, Target], Content] = {}
         self._tools: ToolNarrowing | None = None
         if self.narrowing.about_tools:
             self._tools = ToolNarrowing(self.narrowing, (backend.name for backend in backends))
@@ -220,6 +226,18 @@ class Policy:
                 decision = self._poll(principal, target, lambda rule: rule.vote_server_request(kind))
             self._remember(self._cache, key, len(kind), decision)
         return decision
+
+    def content(self, principal: Principal, target: Target) -> Content:
+        """What is done with the content of messages between the two, and how often they may pass."""
+        key = (self._who(principal), target)
+        known = self._content.get(key)
+        if known is None:
+            speakers = self._panel.speakers(principal, target)
+            known = guardrails_of(speakers, self.narrowing.guardrails), rates_of(speakers)
+            if len(self._content) >= MAX_CACHED:
+                self._content.clear()
+            self._content[key] = known
+        return known
 
     def _who(self, principal: Principal) -> _Who:
         """What of a principal its answers are remembered by: of its user no more than rules ask about."""

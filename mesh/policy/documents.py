@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mesh.policy.access.documents import AccessPolicy, TargetRef, XBackend
     from mesh.policy.credentials import Credential
+    from mesh.policy.guardrails import Guardrails, Pin, RateLimits
     from mesh.policy.user_auth import UserAuth
 
 API_VERSION = "outrider.dev/v1alpha1"
@@ -90,6 +91,8 @@ class Backend:
     tls: BackendTls
     credential: Credential | None = None
     """What the sidecar puts into each request in the agent's place; None: the agent sees to that itself."""
+    pin: Pin | None = None
+    """How what the server offers is held to what it offered before; None: not at all."""
     origin: str = ""
     """What the control plane made it from, like `XBackend.gateway.networking.x-k8s.io/tools/github`."""
 
@@ -131,7 +134,8 @@ class OutboundRule:
     `backend` is a name, or `namespace/name` for a Backend of another namespace.
 
     `server_requests` is None when the rule does not limit what the server may ask. The rule grants to `users`
-    alone (globs over `ISSUER#SUBJECT`; empty: to all) whose tokens hold every one of `scopes`.
+    alone (globs over `ISSUER#SUBJECT`; empty: to all) whose tokens hold every one of `scopes`. `guardrails` and
+    `rate` are None where the rule says nothing of content or of how often.
     """
 
     backend: str
@@ -139,14 +143,16 @@ class OutboundRule:
     server_requests: frozenset[ServerRequest] | None = None
     users: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset()
+    guardrails: Guardrails | None = None
+    rate: RateLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class InboundRule:
     """Who may call this workload and what: `sources` are SPIFFE IDs, SPIFFE ID globs, or `*`.
 
-    `mcp` is granted at `mcp_path`, a prefix on segment boundaries; `http` on every path. `users` and `scopes`
-    are as in OutboundRule.
+    `mcp` is granted at `mcp_path`, a prefix on segment boundaries; `http` on every path. The rest is as in
+    OutboundRule.
     """
 
     sources: tuple[str, ...]
@@ -155,6 +161,8 @@ class InboundRule:
     mcp_path: str = MCP_PATH
     users: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset()
+    guardrails: Guardrails | None = None
+    rate: RateLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)

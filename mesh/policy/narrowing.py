@@ -15,6 +15,7 @@ from mesh.policy.ballot import settle
 from mesh.policy.decision import Decision
 from mesh.policy.entries import name_fault, well_formed_name
 from mesh.policy.globs import EntryList
+from mesh.policy.guardrails import Action, DetectorKind
 from mesh.policy.rules import Verdict, Vote
 from mesh.reasons import Reason
 from mesh.settings.table import POLICY, TOOLS_ALLOW, TOOLS_DENY
@@ -28,13 +29,14 @@ class Narrowing:
 
     `policies` are the names of those that may grant; None: every one that selects the agent. A tool has to match
     an entry of each tuple in `tools_allow`, and none of `tools_deny`; entries are globs `backend/tool`. `enforce`:
-    no policy is in mode observe.
+    no policy is in mode observe. `guardrails` are actions that content checks have at least.
     """
 
     policies: frozenset[str] | None = None
     tools_allow: tuple[tuple[str, ...], ...] = ()
     tools_deny: tuple[str, ...] = ()
     enforce: bool = False
+    guardrails: tuple[tuple[DetectorKind, Action], ...] = ()
 
     @property
     def about_tools(self) -> bool:
@@ -48,6 +50,7 @@ class Narrowing:
             "toolsAllow": self.tools_allow,
             "toolsDeny": self.tools_deny,
             "mode": "enforce" if self.enforce else None,
+            "guardrails": {kind.value: action.name.lower() for kind, action in self.guardrails} or None,
         }
         return {key: value for key, value in said.items() if value not in (None, ())} or None
 

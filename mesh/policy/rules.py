@@ -20,6 +20,7 @@ from mesh.reasons import Reason
 
 if TYPE_CHECKING:
     from mesh.policy.arguments import Required
+    from mesh.policy.guardrails import Guardrails, RateLimits
     from mesh.policy.user_conditions import UserCondition
 
 
@@ -181,7 +182,8 @@ class Rule:
 
     `closed` is why it says nothing where it grants neither. `arguments` is what calls of tools have to be like.
     `users`: on whose behalf it grants; None: on anybody's, or nobody's. `withheld`: which part of that does not
-    hold for who asks now, so that it grants nothing; empty where it holds.
+    hold for who asks now, so that it grants nothing; empty where it holds. `guardrails` and `rate` are for what
+    passes between the two that the rule is about.
     """
 
     label: str
@@ -191,6 +193,8 @@ class Rule:
     arguments: tuple[Required, ...] = ()
     users: UserCondition | None = None
     withheld: str = ""
+    guardrails: Guardrails | None = None
+    rate: RateLimits | None = None
 
     def vote(self, method: str, name: str | None) -> Vote:
         """What the rule says of an MCP method."""
