@@ -15,14 +15,14 @@ from sidecar.identity.contexts import MESH_ALPN, client_context, server_context
 from sidecar.identity.provider import Identity
 
 NOW = datetime.now(UTC)
-HOUR = timedelta(hours=1)
-OLD = make_authority("a.example", NOW, HOUR)
-NEW = make_authority("a.example", NOW, HOUR)
+DAY = timedelta(days=1)  # OpenSSL reads the machine's clock: all of this outlasts a run of the suite
+OLD = make_authority("a.example", NOW, DAY)
+NEW = make_authority("a.example", NOW, DAY)
 
 
 def identity(authority: Authority, *trusted: Authority) -> Identity:
     bundle = TrustBundle("a.example", tuple(each.der for each in trusted))
-    return Identity(new_svid(authority, SpiffeId("a.example", "/x"), NOW, HOUR), {"a.example": bundle})
+    return Identity(new_svid(authority, SpiffeId("a.example", "/x"), NOW, DAY), {"a.example": bundle})
 
 
 class End:
@@ -90,7 +90,7 @@ def test_no_session_is_resumed_even_without_a_rotation() -> None:
 
 
 def test_an_authority_that_is_not_self_signed_is_an_anchor_too() -> None:
-    intermediate = make_intermediate(OLD, NOW, HOUR)
+    intermediate = make_intermediate(OLD, NOW, DAY)
     ours = identity(intermediate, intermediate)
     client, _ = shake_hands(server_context(ours), client_context(ours))
     assert client.tls.version() == "TLSv1.3"

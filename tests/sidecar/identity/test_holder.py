@@ -55,7 +55,7 @@ def test_an_expired_identity_makes_no_connections() -> None:
 
 
 def test_each_rotation_brings_new_contexts_and_tells_the_subscribers() -> None:
-    holder, told = IdentityHolder(), []
+    holder, told = IdentityHolder(clock=lambda: NOW), []
     first, second = identity(), identity()
     holder.subscribe(told.append)
     holder.publish(first)

@@ -26,7 +26,6 @@ from tests.support.watching import Watch, watching
 from webhook.identity.registry import ForeignDomain, Registry
 from webhook.identity.workload_api_server import WorkloadApiServer
 
-NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 FIRST, SECOND = SpiffeId("a.example", "/first"), SpiffeId("a.example", "/second")
 
@@ -72,7 +71,7 @@ async def test_the_svid_and_each_rotation_are_published(
 async def test_federated_bundles_come_and_go(
     registry: Registry, server: WorkloadApiServer, socket: Path
 ) -> None:
-    foreign = make_authority("b.example", NOW, HOUR)
+    foreign = make_authority("b.example", datetime.now(UTC), HOUR)
     registry.register(socket, FIRST)
     registry.federate(ForeignDomain(foreign.bundle))
     async with watching(socket) as watch:
@@ -195,8 +194,9 @@ async def test_cancelling_before_the_channel_is_open_leaves_no_thread(
 
 
 def message(change: Callable[[Any], None] = lambda made: None) -> Any:
-    authority = make_authority("a.example", NOW, HOUR)
-    svid = new_svid(authority, FIRST, NOW, HOUR)
+    now = datetime.now(UTC)
+    authority = make_authority("a.example", now, HOUR)
+    svid = new_svid(authority, FIRST, now, HOUR)
     made = SimpleNamespace(
         svids=[
             SimpleNamespace(
@@ -237,7 +237,7 @@ def test_a_malformed_federated_bundle_is_left_out_and_reported(name: str) -> Non
 
 
 def test_a_federated_bundle_cannot_replace_our_own() -> None:
-    foreign = make_authority("b.example", NOW, HOUR).der
+    foreign = make_authority("b.example", datetime.now(UTC), HOUR).der
     made = message(lambda made: made.federated_bundles.update({"spiffe://a.example": foreign}))
     identity = read_identity(made, None, lambda problem: None)
     assert identity.bundles["a.example"].authorities_der == (made.svids[0].bundle,)

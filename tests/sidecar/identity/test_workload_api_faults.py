@@ -23,7 +23,7 @@ from mesh.identity.spiffe_id import SpiffeId
 from tests.support.watching import Watch, watching
 
 NOW = datetime.now(UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DAY = timedelta(days=1)  # outlasts a run of the suite
 AUTHORITY = make_authority("a.example", NOW - 2 * DAY, 9 * DAY)
 STRANGER = make_authority("a.example", NOW - 2 * DAY, 9 * DAY)
 WORKLOAD = SpiffeId("a.example", "/ns/x/sa/y")
@@ -32,7 +32,7 @@ Behaviour = Callable[[Any], AsyncIterator[Any]]
 
 
 def response(
-    *, issued: datetime = NOW, lifetime: timedelta = HOUR, bundle: Authority = AUTHORITY
+    *, issued: datetime = NOW, lifetime: timedelta = DAY, bundle: Authority = AUTHORITY
 ) -> messages.X509SVIDResponse:
     svid = new_svid(AUTHORITY, WORKLOAD, issued, lifetime)
     one = messages.X509SVID(
@@ -120,7 +120,7 @@ def socket(tmp_path: Path) -> Path:
         (sends(b"\xff\xff junk"), "gives no identity"),
         (sends(bytes(5 * 1024 * 1024)), "RESOURCE_EXHAUSTED"),
         (sends(messages.X509SVIDResponse(), then_hangs=False), "there are: none"),
-        (sends(response(issued=NOW - DAY), then_hangs=False), "expired at"),
+        (sends(response(issued=NOW - 2 * DAY), then_hangs=False), "expired at"),
         (sends(response(issued=NOW + DAY), then_hangs=False), "not valid before"),
         (sends(response(bundle=STRANGER), then_hangs=False), "does not chain to the bundle"),
     ],
@@ -136,7 +136,7 @@ async def test_a_fault_is_told_and_the_next_good_identity_taken(
 
 @pytest.mark.parametrize(
     "bad",
-    [messages.X509SVIDResponse(), response(issued=NOW - DAY), response(bundle=STRANGER)],
+    [messages.X509SVIDResponse(), response(issued=NOW - 2 * DAY), response(bundle=STRANGER)],
     ids=["redacted", "expired", "foreign"],
 )
 async def test_a_bad_update_leaves_what_is_in_force_and_the_stream_goes_on(socket: Path, bad: Any) -> None:

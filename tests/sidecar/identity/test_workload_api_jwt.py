@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from webhook.identity.registry import Registry
 from webhook.identity.workload_api_server import WorkloadApiServer
 
 FIRST, SECOND = SpiffeId("a.example", "/first"), SpiffeId("a.example", "/second")
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ async def test_a_token_is_for_us_and_for_the_whole_audience(
     svid = await provider(socket, choose).jwt_svid(("https://idp.example", "other"))
     assert svid.spiffe_id == expected
     assert svid.audience == ("https://idp.example", "other")
-    assert svid.expires_at > NOW
+    assert svid.expires_at > datetime.now(UTC)
 
 
 async def test_a_hint_chooses_once_the_identity_has_come(
@@ -92,24 +91,25 @@ class Liar(service.SpiffeWorkloadAPIServicer):
 
 
 def token(spiffe_id: SpiffeId = FIRST, audience: str = "x", age: timedelta = timedelta()) -> str:
-    return issue_jwt_svid(make_jwt_key(), spiffe_id, [audience], NOW - age, timedelta(minutes=5))
+    issued = datetime.now(UTC) - age
+    return issue_jwt_svid(make_jwt_key(), spiffe_id, [audience], issued, timedelta(minutes=5))
 
 
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     [
-        ((), "empty answer"),
-        (("junk",), "cannot be used"),
-        ((token(SECOND),), f"that of {SECOND}, and we are {FIRST}"),
-        ((token(audience="y"),), "is for y, not for x"),
-        ((token(age=timedelta(hours=1)),), "expired at"),
+        (list, "empty answer"),
+        (lambda: ["junk"], "cannot be used"),
+        (lambda: [token(SECOND)], f"that of {SECOND}, and we are {FIRST}"),
+        (lambda: [token(audience="y")], "is for y, not for x"),
+        (lambda: [token(age=timedelta(hours=1))], "expired at"),
     ],
 )
 async def test_a_token_that_its_reader_would_refuse_is_not_handed_on(
-    socket: Path, answer: tuple[str, ...], complaint: str
+    socket: Path, answer: Callable[[], list[str]], complaint: str
 ) -> None:
     server = grpc.aio.server()
-    service.add_SpiffeWorkloadAPIServicer_to_server(Liar(*answer), server)
+    service.add_SpiffeWorkloadAPIServicer_to_server(Liar(*answer()), server)
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
     with pytest.raises(JwtUnavailable, match=complaint):

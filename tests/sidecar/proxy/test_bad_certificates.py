@@ -24,8 +24,7 @@ from sidecar.proxy.tls import TlsRefused, mesh_client, mesh_server
 from tests.support.bad_certificates import ROWS, Row
 from tests.support.workshop import HOUR, OURS, Presented, Workshop
 
-WORKSHOP = Workshop()
-SECONDS = 10
+SECONDS = 60
 by_name = pytest.mark.parametrize("row", [row for row in ROWS if row.in_tls], ids=lambda row: row.name)
 
 
@@ -43,10 +42,16 @@ class Ours(asyncio.Protocol):
         self.outcome.set_result(why)
 
 
-def holder() -> IdentityHolder:
+@pytest.fixture(scope="module")
+def workshop() -> Workshop:
+    """Made when the first test runs: what it makes is valid for an hour."""
+    return Workshop()
+
+
+def holder(workshop: Workshop) -> IdentityHolder:
     held = IdentityHolder()
-    svid = new_svid(WORKSHOP.ours, SpiffeId(OURS, "/our/side"), WORKSHOP.now, HOUR)
-    held.publish(Identity(svid, WORKSHOP.bundles))
+    svid = new_svid(workshop.ours, SpiffeId(OURS, "/our/side"), workshop.now, HOUR)
+    held.publish(Identity(svid, workshop.bundles))
     return held
 
 
@@ -63,12 +68,12 @@ def their_context(role: int, shown: Presented, folder: Path) -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def accepting(shown: Presented, folder: Path) -> AsyncIterator[Ours]:
+async def accepting(workshop: Workshop, shown: Presented, folder: Path) -> AsyncIterator[Ours]:
     """Our listener, and a client that shows this."""
     loop = asyncio.get_running_loop()
     ours = Ours()
     listener = await loop.create_server(
-        lambda: mesh_server(ours, holder(), on_failure=ours.refused), "127.0.0.1", 0
+        lambda: mesh_server(ours, holder(workshop), on_failure=ours.refused), "127.0.0.1", 0
     )
     context = their_context(ssl.PROTOCOL_TLS_CLIENT, shown, folder)
     with contextlib.suppress(OSError):
@@ -79,12 +84,12 @@ async def accepting(shown: Presented, folder: Path) -> AsyncIterator[Ours]:
 
 
 @asynccontextmanager
-async def dialling(shown: Presented, folder: Path) -> AsyncIterator[Ours]:
+async def dialling(workshop: Workshop, shown: Presented, folder: Path) -> AsyncIterator[Ours]:
     """Our client, and a server that shows this."""
     context = their_context(ssl.PROTOCOL_TLS_SERVER, shown, folder)
     server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     ours = Ours()
-    tls = mesh_client(ours, holder(), on_failure=ours.refused)
+    tls = mesh_client(ours, holder(workshop), on_failure=ours.refused)
     address = server.sockets[0].getsockname()
     transport, _ = await asyncio.get_running_loop().create_connection(lambda: tls, *address)
     yield ours
@@ -97,8 +102,10 @@ both_sides = pytest.mark.parametrize("side", [accepting, dialling], ids=["listen
 
 @both_sides
 @by_name
-async def test_a_flaw_is_refused_in_the_handshake(side: Any, row: Row, tmp_path: Path) -> None:
-    async with asyncio.timeout(SECONDS), side(row.bad(WORKSHOP), tmp_path) as ours:
+async def test_a_flaw_is_refused_in_the_handshake(
+    workshop: Workshop, side: Any, row: Row, tmp_path: Path
+) -> None:
+    async with asyncio.timeout(SECONDS), side(workshop, row.bad(workshop), tmp_path) as ours:
         refused = await ours.outcome
     assert isinstance(refused, TlsRefused)
     assert refused.reason is (row.handshake or row.reason)
@@ -107,6 +114,8 @@ async def test_a_flaw_is_refused_in_the_handshake(side: Any, row: Row, tmp_path:
 
 @both_sides
 @by_name
-async def test_the_same_without_the_flaw_gets_in(side: Any, row: Row, tmp_path: Path) -> None:
-    async with asyncio.timeout(SECONDS), side(row.good(WORKSHOP), tmp_path) as ours:
+async def test_the_same_without_the_flaw_gets_in(
+    workshop: Workshop, side: Any, row: Row, tmp_path: Path
+) -> None:
+    async with asyncio.timeout(SECONDS), side(workshop, row.good(workshop), tmp_path) as ours:
         assert isinstance(await ours.outcome, SpiffeId)

@@ -41,10 +41,10 @@ from sidecar.proxy.tls import (
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
-NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
-AUTHORITY = make_authority("a.example", NOW, timedelta(days=1))
-STRANGER = make_authority("b.example", NOW, timedelta(days=1))
+AUTHORITY, STRANGER = (
+    make_authority(name, datetime.now(UTC), 24 * HOUR) for name in ("a.example", "b.example")
+)
 SERVER, CLIENT = SpiffeId("a.example", "/server"), SpiffeId("a.example", "/client")
 MEGABYTE = 1024 * 1024
 
@@ -55,7 +55,7 @@ def run(request: pytest.FixtureRequest) -> Run:
 
     def run(scenario: Coroutine[Any, Any, None]) -> None:
         async def bounded() -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await scenario
 
         with asyncio.Runner(loop_factory=factory) as runner:
@@ -64,10 +64,15 @@ def run(request: pytest.FixtureRequest) -> Run:
     return run
 
 
+def fresh_authority() -> Authority:
+    """Another one of our name."""
+    return make_authority("a.example", datetime.now(UTC), 2 * HOUR)
+
+
 def identity(
     spiffe_id: SpiffeId, authority: Authority = AUTHORITY, trusted: tuple[Authority, ...] = (AUTHORITY,)
 ) -> Identity:
-    svid = new_svid(authority, spiffe_id, NOW, HOUR)
+    svid = new_svid(authority, spiffe_id, datetime.now(UTC), HOUR)
     return Identity(svid, {each.trust_domain: each.bundle for each in trusted})
 
 
@@ -242,18 +247,15 @@ def test_another_inner_protocol_can_take_over(run: Run) -> None:
 @pytest.mark.parametrize(
     ("client", "reason"),
     [
-        (holder(CLIENT, trusted=(STRANGER,)), Reason.PEER_UNTRUSTED),
-        (
-            holder(CLIENT, make_authority("a.example", NOW, HOUR), (make_authority("a.example", NOW, HOUR),)),
-            Reason.PEER_UNTRUSTED,
-        ),
+        (lambda: holder(CLIENT, trusted=(STRANGER,)), Reason.PEER_UNTRUSTED),
+        (lambda: holder(CLIENT, fresh_authority(), (fresh_authority(),)), Reason.PEER_UNTRUSTED),
     ],
 )
 def test_a_client_refuses_a_server_it_does_not_trust(
-    run: Run, client: IdentityHolder, reason: Reason
+    run: Run, client: Callable[[], IdentityHolder], reason: Reason
 ) -> None:
     async def scenario() -> None:
-        async with mesh(client=client) as made:
+        async with mesh(client=client()) as made:
             server, dialled = await made.pair()
             assert dialled.failure is not None
             assert dialled.failure.reason is reason
@@ -367,11 +369,12 @@ def test_a_client_without_certificate_is_refused(run: Run) -> None:
 def test_a_peer_whose_svid_is_not_valid_now_is_refused(
     run: Run, start: timedelta, lifetime: timedelta
 ) -> None:
-    lasting = make_authority("a.example", NOW - 5 * HOUR, 20 * HOUR)
-    client, server = IdentityHolder(clock=lambda: NOW + start), IdentityHolder()
-    client.publish(Identity(new_svid(lasting, CLIENT, NOW + start, lifetime), {"a.example": lasting.bundle}))
+    now = datetime.now(UTC)
+    lasting = make_authority("a.example", now - 5 * HOUR, 20 * HOUR)
+    client, server = IdentityHolder(clock=lambda: now + start), IdentityHolder()
+    client.publish(Identity(new_svid(lasting, CLIENT, now + start, lifetime), {"a.example": lasting.bundle}))
     server.publish(
-        Identity(new_svid(lasting, SERVER, NOW - 5 * HOUR, 20 * HOUR), {"a.example": lasting.bundle})
+        Identity(new_svid(lasting, SERVER, now - 5 * HOUR, 20 * HOUR), {"a.example": lasting.bundle})
     )
 
     async def scenario() -> None:
@@ -396,12 +399,12 @@ def test_without_an_svid_nothing_is_accepted_or_dialled() -> None:
 
 def test_an_identity_that_expires_during_the_handshake_ends_it(run: Run) -> None:
     async def scenario() -> None:
-        time = [NOW]
+        time = [datetime.now(UTC)]
         server = IdentityHolder(clock=lambda: time[0])
         server.publish(identity(SERVER))
         async with mesh(server) as made:
             _, writer, side = await made.raw()
-            time[0] = NOW + 2 * HOUR
+            time[0] += 2 * HOUR
             tls = mesh_client(Side(), made.client_identity)
             writer.transport.set_protocol(tls)
             tls.connection_made(writer.transport)
@@ -450,7 +453,7 @@ def test_old_connections_go_on_after_a_rotation_and_new_ones_use_the_new_svid(ru
 
 
 def test_a_removed_authority_is_refused_from_the_next_handshake_on(run: Run) -> None:
-    fresh = make_authority("a.example", NOW, HOUR)
+    fresh = fresh_authority()
 
     async def scenario() -> None:
         async with mesh() as made:
@@ -465,7 +468,7 @@ def test_a_removed_authority_is_refused_from_the_next_handshake_on(run: Run) -> 
 
 
 def test_an_authority_removed_during_the_handshake_is_refused(run: Run) -> None:
-    fresh = make_authority("a.example", NOW, HOUR)
+    fresh = fresh_authority()
 
     async def scenario() -> None:
         async with mesh() as made:
@@ -924,8 +927,8 @@ def public_server(folder: Path) -> tuple[Path, ssl.SSLContext]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - HOUR)
-        .not_valid_after(NOW + HOUR)
+        .not_valid_before(datetime.now(UTC) - HOUR)
+        .not_valid_after(datetime.now(UTC) + HOUR)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
