@@ -1,8 +1,8 @@
 """What is done with the content of messages between an agent and a target: that of every rule about the two.
 
 Guardrails add up: where one rule masks and another blocks, what both find is blocked. A detector that no rule
-names works as by default, and is off only where a rule says so and no other asks for it. What annotations say makes
-it stricter. A policy in mode observe has its findings written down, and changes nothing.
+names works as by default, and is off only where a rule says so and no other asks for it. What annotations say
+makes it stricter. A policy in mode observe has its findings written down, and changes nothing.
 """
 
 from __future__ import annotations
