@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 CLI_READY := $(VENV)/.outrider-cli
 DEV_READY := $(VENV)/.outrider-dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off
+# What pytest-timeout cannot end (a fixture, uvloop, an example of hypothesis that is tried again) ends the run after
+# so many seconds, with every stack. Without -q each file is named: a run that is ended from outside says where it was.
+STUCK := --durations=10 -o faulthandler_exit_on_timeout=true -o faulthandler_timeout
 
 .PHONY: demo test check bench e2e fuzz lock clean help
 
@@ -17,7 +20,7 @@ demo: $(CLI_READY)  ## the whole idea in ten seconds: a real MCP server, two sid
 	@$(BIN)/python -m cli.main demo
 
 test: $(DEV_READY)  ## the test suite
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest $(STUCK)=400
 
 check: $(DEV_READY)  ## lint, types, import rules
 	$(BIN)/ruff check .
@@ -29,10 +32,10 @@ bench: $(DEV_READY)  ## measure against other proxies, side by side
 	$(BIN)/python -m bench
 
 e2e: $(DEV_READY)  ## real SDKs, servers and the MCP conformance suite
-	$(BIN)/python -m pytest -q e2e
+	$(BIN)/python -m pytest e2e $(STUCK)=3600
 
 fuzz: $(DEV_READY)  ## the fuzz targets, longer than in the suite and at random
-	OUTRIDER_FUZZ=20 $(BIN)/python -m pytest -q tests/fuzz
+	OUTRIDER_FUZZ=20 $(BIN)/python -m pytest -q --timeout 0 tests/fuzz
 
 lock:  ## pin every dependency again (needs uv)
 	for set in sidecar: sidecar-spire:spire webhook:webhook cli:cli dev:dev; do \

@@ -17,6 +17,7 @@ ROTATIONS = int(os.environ.get("OUTRIDER_ROTATIONS", "30"))
 SECONDS_EACH = 6
 
 
+@pytest.mark.timeout(2 * ROTATIONS * SECONDS_EACH + 120)
 def test_no_call_fails_while_both_sides_rotate(
     hasty: Domain, notes: int, tmp_path: Path, record_property: pytest.RecordProperty
 ) -> None:
