@@ -20,7 +20,8 @@ KEY = make_jwt_key()
 
 
 def svid(spiffe_id: str = HELPDESK.spiffe_id, audience: str = ISSUER, key: Any = KEY) -> str:
-    return issue_jwt_svid(key, SpiffeId.parse(spiffe_id), [audience], datetime.now(UTC), timedelta(hours=1))
+    """Lasts for longer than a run of the suite."""
+    return issue_jwt_svid(key, SpiffeId.parse(spiffe_id), [audience], datetime.now(UTC), timedelta(days=1))
 
 
 def issuer() -> Issuer:
