@@ -22,6 +22,10 @@ class Hit(NamedTuple):
     note: str = ""
 
 
+class DetectorFailed(Exception):
+    """A detector cannot answer: it is at fault, or what it needs is missing; never the text."""
+
+
 class Detector(Protocol):
     """Looks for one family of things. Pure: no clock, no I/O, nothing remembered from text to text."""
 
@@ -32,5 +36,5 @@ class Detector(Protocol):
 
     def scan(self, text: str) -> list[Hit]:
         """What is in `text`, in time linear in its length. Texts of one message are joined with SEPARATOR, which
-        no hit contains."""
+        no hit contains. Raises DetectorFailed where it cannot tell."""
         ...

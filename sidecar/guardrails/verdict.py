@@ -13,6 +13,7 @@ class Leaf(NamedTuple):
     """One text of a message, and where it stands: `holder[key]`, or a key of `holder` itself.
 
     `path` leads from the message to the holder. `form`: `value` (a string), `number` (its JSON text) or `key`.
+    `maskable`: something else may stand in its place; never true of a key.
     """
 
     text: str
@@ -21,6 +22,7 @@ class Leaf(NamedTuple):
     part: Part
     path: tuple[str | int, ...]
     form: str = "value"
+    maskable: bool = True
 
     @property
     def where(self) -> str:
