@@ -79,7 +79,7 @@ async def test_before_its_first_svid_it_answers_probes_and_nothing_else() -> Non
     assert told["listeners"] == {"telemetry": f"127.0.0.1:{port}", "forward": None}
     assert list(sidecar.addresses) == ["telemetry"]
     provider.put(new_mesh().identity(TRIAGE))
-    addresses = await asyncio.wait_for(starting, 5)
+    addresses = await asyncio.wait_for(starting, 60)
     assert sorted(addresses) == ["forward", "telemetry"]
     assert unready(sidecar) == ()
     sidecar.stop()
@@ -92,7 +92,7 @@ async def test_it_may_be_ended_while_it_waits_for_its_first_svid() -> None:
     starting = asyncio.get_running_loop().create_task(sidecar.start())
     await until(lambda: "telemetry" in sidecar.addresses)
     sidecar.stop()
-    assert list(await asyncio.wait_for(starting, 5)) == ["telemetry"]
+    assert list(await asyncio.wait_for(starting, 60)) == ["telemetry"]
     await asyncio.wait_for(sidecar.serve(), 5)
     await sidecar.drain()
 
@@ -104,7 +104,7 @@ async def test_a_signal_ends_it(number: signal.Signals) -> None:
         try:
             running = asyncio.get_running_loop().create_task(sidecar.serve())
             os.kill(os.getpid(), number)
-            await asyncio.wait_for(running, 5)
+            await asyncio.wait_for(running, 60)
         finally:
             for handled in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().remove_signal_handler(handled)
@@ -120,7 +120,7 @@ async def test_connections_that_nobody_uses_any_more_are_closed() -> None:
             await client.rpc(call("search"))
             await asyncio.wait_for(backend.lost.wait(), 5)
         sidecar.stop()
-        await asyncio.wait_for(running, 5)
+        await asyncio.wait_for(running, 60)
 
 
 async def test_an_address_in_use_is_told_by_start() -> None:

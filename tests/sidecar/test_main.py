@@ -65,7 +65,7 @@ def test_it_says_where_it_listens_and_ends_well_on_sigterm(folder: Path) -> None
 def test_every_fault_of_the_policies_is_told_and_nothing_starts(folder: Path) -> None:
     (folder / "policies.yaml").write_text(POLICY.replace("allow", "perhaps") + "  x: 1\n", encoding="utf-8")
     with start(write(folder, LISTEN)) as process:
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "policies.yaml:" in told
     assert '"event"' not in told
@@ -73,7 +73,7 @@ def test_every_fault_of_the_policies_is_told_and_nothing_starts(folder: Path) ->
 
 def test_every_fault_of_the_file_is_told(folder: Path) -> None:
     with start(write(folder, "listen: 7\nlimits: {headers: many}\n")) as process:
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "sidecar.yaml:1: listen" in told
     assert "sidecar.yaml:2: limits.headers" in told
@@ -82,7 +82,7 @@ def test_every_fault_of_the_file_is_told(folder: Path) -> None:
 
 def test_a_file_that_is_not_there_is_told(folder: Path) -> None:
     with start(folder / "nothing.yaml") as process:
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "nothing.yaml: cannot be read" in told
 
@@ -92,7 +92,7 @@ def test_an_address_in_use_is_told(folder: Path) -> None:
         port = taken.getsockname()[1]
         text = LISTEN.replace('forward: "127.0.0.1:0"', f'forward: "127.0.0.1:{port}"')
         with start(write(folder, text)) as process:
-            _, told = process.communicate(timeout=20)
+            _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "another process on that port" in told
 
@@ -109,7 +109,7 @@ def test_while_it_waits_for_an_svid_it_says_why_and_can_be_ended(folder: Path) -
 def test_roots_that_cannot_be_read_are_told(folder: Path) -> None:
     (folder / "roots.pem").write_text("no certificates", encoding="utf-8")
     with start(write(folder, LISTEN + "authorities: roots.pem\n")) as process:
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "sidecar.yaml:3: authorities: " in told
     assert "roots.pem: no PEM certificates" in told
@@ -118,7 +118,7 @@ def test_roots_that_cannot_be_read_are_told(folder: Path) -> None:
 def test_a_misspelt_variable_and_faults_of_the_file_are_told_together(folder: Path) -> None:
     path = write(folder, LISTEN.replace("127.0.0.1:0", "0.0.0.0:15002", 1))
     with start(path, OUTRIDER_LOG_DECISION="none") as process:
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "environment:1: OUTRIDER_LOG_DECISION: no setting has this name" in told
     assert "sidecar.yaml:1: listen.forward: 0.0.0.0:15002 is reached from other machines" in told
@@ -178,6 +178,6 @@ def test_with_neither_file_nor_variables_it_says_what_is_missing(
 def test_a_folder_for_trust_that_cannot_be_written_is_told(folder: Path) -> None:
     text = LISTEN + f'interception: {{directory: "{folder}/nowhere"}}\n'
     with start(write(folder, text)) as process:
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert f"interception.directory: {folder}/nowhere: No such file or directory; it must exist" in told

@@ -52,7 +52,7 @@ async def test_no_call_is_lost_while_svids_and_the_authority_rotate(tmp_path: Pa
             server_side(from_ca(ca, "tools", "github"), backend.port) as (server, inbound),
             client_side(from_ca(ca, "agents", "triage"), inbound) as (agent, port),
             client_of(port) as kept,
-            asyncio.timeout(30),
+            asyncio.timeout(60),
         ):
             calls, of_server, of_agent = 0, svids_of(server), svids_of(agent)
             while min(len(of_server), len(of_agent)) < 2 or ca.authorities.signing is first:
@@ -94,7 +94,7 @@ async def test_no_call_is_lost_while_files_rotate(tmp_path: Path) -> None:
         server_side(provider("server"), backend.port) as (server, inbound),
         client_side(provider("agent"), inbound) as (agent, port),
         client_of(port) as client,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
     ):
         for rotation in range(2, 6):
             write("server", GITHUB)

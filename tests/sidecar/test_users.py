@@ -75,7 +75,7 @@ class Pod:
         self.caller.transport.write(f"GET {path} HTTP/1.1\r\nhost: agent\r\n{lines}\r\n".encode())
         head = await self.caller.head()
         length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.caller.received.partition(b"\r\n\r\n")[2]) < length:
                 await asyncio.sleep(0.005)
         return self.caller.received

@@ -112,7 +112,7 @@ class AttackedPod:
         self.caller.transport.write(f"{start} HTTP/1.1\r\n{lines}\r\n".encode("latin-1"))
         head = await self.caller.head()
         found = re.search(rb"content-length: (\d+)", head)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.caller.received.partition(b"\r\n\r\n")[2]) < int(found[1] if found else 0):
                 await asyncio.sleep(0.002)
         return self.caller.received

@@ -125,7 +125,7 @@ class ControlPlaneServer:
 
     async def until(self, wanted: Any) -> FromSidecar:
         """The first message that `wanted` (a function) finds true, once there is one."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 for message in self.heard:
                     if wanted(message):

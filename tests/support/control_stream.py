@@ -169,7 +169,7 @@ async def control(
     ConfigurationStreams(hub, log.append, patience).add_to(application)
     async with TestServer(application, shutdown_timeout=0.1, handler_cancellation=True) as server:
         running = Control(world, hub, str(server.make_url(CONFIGURATION_PATH)), log)
-        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             task = group.create_task(hub.run())
             try:
                 yield running

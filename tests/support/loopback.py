@@ -138,7 +138,7 @@ class Client:
         await self.writer.drain()
 
     async def head(self) -> tuple[int, dict[str, str]]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             raw = await self.reader.readuntil(b"\r\n\r\n")
         start, *lines = raw.decode("latin-1").split("\r\n")
         fields = dict(line.split(": ", 1) for line in lines if line)
@@ -146,7 +146,7 @@ class Client:
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
         status, fields = await self.head()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             if fields.get("transfer-encoding") == "chunked":
                 return status, fields, b"".join([part async for part in self.chunks()])
             return status, fields, await self.reader.readexactly(int(fields.get("content-length", 0)))

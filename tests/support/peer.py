@@ -36,12 +36,12 @@ class Peer(asyncio.Protocol):
         self._changed.set()
 
     async def ready(self) -> Peer:
-        await asyncio.wait_for(self._ready.wait(), 5)
+        await asyncio.wait_for(self._ready.wait(), 60)
         return self
 
     async def head(self) -> bytes:
         """Until a whole head has come, or the connection ended."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while b"\r\n\r\n" not in self.received and not self.closed:
                 self._changed.clear()
                 await self._changed.wait()
@@ -49,7 +49,7 @@ class Peer(asyncio.Protocol):
 
     async def until(self, end: bytes) -> bytes:
         """Until `end` has come, or the connection ended."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while end not in self.received and not self.closed:
                 self._changed.clear()
                 await self._changed.wait()

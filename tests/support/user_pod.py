@@ -78,7 +78,7 @@ class UserPod:
             b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
         )
         await self.caller.head()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not _is_whole(self.caller.received):
                 await asyncio.sleep(0.005)
         return self.caller.received

@@ -60,7 +60,7 @@ async def watching(socket: Path, choose: str | None = None, **patience: float) -
     watch = Watch(socket, choose, **patience)
     task = spawn(watch.provider.run(watch.publish), name="provider")
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield watch
     finally:
         task.cancel()

@@ -149,7 +149,7 @@ def test_a_demo_that_is_stopped_ends_its_processes(tmp_path: Path, number: signa
             assert line, "the demo ended too early"
         children = child_processes(demo.pid)
         demo.send_signal(number)
-        _, errors = demo.communicate(timeout=30)
+        _, errors = demo.communicate(timeout=60)
     assert (demo.returncode, errors) == (INTERRUPTED, "")
     assert children
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]

@@ -105,7 +105,7 @@ async def watching(
     watch = Watch(ca, client, spiffe_id, kept)
     task = spawn(watch.provider.run(watch.publish), name="provider")
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await watch.asleep.wait()
             yield watch
     finally:

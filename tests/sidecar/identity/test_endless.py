@@ -43,7 +43,7 @@ async def run_until(sleeps: Sleeps, run: Any) -> list[str]:
     )
     task = spawn(run, name="provider")
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await sleeps.enough.wait()
         assert not task.done()
     finally:

@@ -124,7 +124,7 @@ async def watching(layout: FileLayout, **options: Any) -> AsyncIterator[Watch]:
     watch = Watch(layout, **options)
     task = spawn(watch.provider.run(watch.publish), name="provider")
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await watch.asleep.wait()
             yield watch
     finally:
@@ -296,7 +296,7 @@ async def test_a_volume_that_hangs_is_told_and_the_loop_goes_on(
     monkeypatch.setattr(files, "SLOW_SECONDS", 0.01)
     watch = Watch(source.layout())
     task = spawn(watch.provider.run(watch.publish), name="provider")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not watch.problems:
             await asyncio.sleep(0.005)
         held.set()

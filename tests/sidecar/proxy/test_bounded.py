@@ -130,7 +130,7 @@ async def test_an_address_that_is_silent_leaves_time_for_the_next(monkeypatch: p
 
     monkeypatch.setattr(names, "connect", silent_first)
     monkeypatch.setattr(bounded, "ATTEMPT_SECONDS", 0.02)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await names.dial()
     assert names.dialled == ["1.1.1.1", "1.0.0.1"]
 

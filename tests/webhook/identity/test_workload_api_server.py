@@ -34,7 +34,7 @@ from webhook.identity.workload_api_server import WorkloadApiServer
 
 WORKLOAD, SECOND = SpiffeId("a.example", "/x"), SpiffeId("a.example", "/y")
 HEADER = (("workload.spiffe.io", "true"),)
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 @pytest.fixture

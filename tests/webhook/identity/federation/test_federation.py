@@ -85,7 +85,7 @@ class Other:
 @pytest.fixture
 async def other() -> AsyncIterator[Other]:
     made = Other()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         yield made
         for cleanup in made.cleanups:
             await cleanup()
