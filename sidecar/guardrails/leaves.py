@@ -1,0 +1,227 @@
+"""All texts of a message as one text, and the way back from a place in it to where it stands in the message.
+
+Detectors cost less asked once about one text than many times about short ones. Most messages hold nothing, so
+walking them only collects texts; who wants to know where one of them stands has the message walked once more.
+"""
+
+from __future__ import annotations
+
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, repeat
+from typing import Any, Final
+
+from mesh.protocol.mcp.places import Path, Root
+from sidecar.guardrails.hit import SEPARATOR
+from sidecar.guardrails.verdict import Leaf
+
+NUMBER_DIGITS: Final = 7
+"""Numbers with fewer digits are nobody's telephone, card or account."""
+_SMALL: Final = 10 ** (NUMBER_DIGITS - 1)
+_MANY_BITS: Final = 14_000
+"""Python spells larger integers only when told to; as no reader takes them for text, hexadecimal does."""
+BINARY_HEAD: Final = 512
+"""Characters of an image that are looked at."""
+_TEXT_BYTES: Final = bytes([9, 10, 13, *range(32, 127)])
+
+
+class Sheet:
+    """The texts of `roots` in the order of the message, divided by SEPARATOR; a key stands before its value."""
+
+    __slots__ = ("_first", "_roots", "_starts", "_texts", "text")
+
+    def __init__(self, roots: Iterable[Root]) -> None:
+        self._roots = tuple(roots)
+        self._first: list[int] = []
+        texts: list[str] = []
+        for root in self._roots:
+            self._first.append(len(texts))
+            _collect(root, texts)
+        text = SEPARATOR.join(texts)
+        if text.count(SEPARATOR) >= len(texts) > 0:
+            texts = [one.replace(SEPARATOR, " ") for one in texts]
+            text = SEPARATOR.join(texts)
+        self.text: str = text
+        self._texts = texts
+        self._starts: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @property
+    def starts(self) -> Sequence[int]:
+        """Where each text begins."""
+        if not self._starts:
+            lengths = [len(one) + 1 for one in self._texts]
+            self._starts = list(accumulate(lengths[:-1], initial=0)) if lengths else []
+        return self._starts
+
+    def index_at(self, offset: int) -> int:
+        """Which text the code point at `offset` is of; a SEPARATOR is of the text before it."""
+        return bisect_right(self.starts, offset) - 1
+
+    def span(self, index: int) -> tuple[int, int]:
+        """Where a text begins and ends."""
+        start = self.starts[index]
+        return start, start + len(self._texts[index])
+
+    def root_of(self, index: int) -> Root:
+        """The root that a text is of."""
+        return self._roots[bisect_right(self._first, index) - 1]
+
+    def leaf_at(self, offset: int) -> tuple[Leaf, int]:
+        """The leaf that the code point at `offset` is of, and where it begins."""
+        index = self.index_at(offset)
+        return self.leaves((index,))[index], self.starts[index]
+
+    def leaves(self, indices: Iterable[int]) -> dict[int, Leaf]:
+        """The leaves of some texts, in one walk over the roots they are of."""
+        wanted: dict[int, set[int]] = {}
+        for index in indices:
+            number = bisect_right(self._first, index) - 1
+            wanted.setdefault(number, set()).add(index - self._first[number])
+        found: dict[int, Leaf] = {}
+        for number, places in wanted.items():
+            first = self._first[number]
+            for place, leaf in _locate(self._roots[number], places):
+                found[first + place] = leaf
+        return found
+
+
+def _collect(root: Root, texts: list[str]) -> None:
+    """Append all texts of `root`. Iterative: depth is the sender's to choose."""
+    value = root.holder[root.key]
+    if root.named and type(root.key) is str:
+        texts.append(root.key)
+    kind = type(value)
+    if kind is str:
+        texts.append(binary_head(value) if root.binary else value)
+        return
+    if kind is not dict and kind is not list:
+        if (kind is int or kind is float) and root.maskable and (number := number_text(value)) is not None:
+            texts.append(number)
+        return
+    numbers = root.maskable
+    add = texts.append
+    members: Iterator[tuple[Any, Any]] = _members(value)
+    stack: list[Iterator[tuple[Any, Any]]] = []
+    while True:
+        for key, value in members:
+            if key is not None:
+                add(key)
+            kind = type(value)
+            if kind is str:
+                add(value)
+            elif kind is dict or kind is list:
+                if value:
+                    stack.append(members)
+                    members = iter(value.items()) if kind is dict else zip(repeat(None), value)
+                    break
+            elif kind is int:
+                if numbers and not -_SMALL < value < _SMALL:
+                    add(_spelt(value))
+            elif kind is float and numbers and (number := number_text(value)) is not None:
+                add(number)
+        else:
+            if not stack:
+                return
+            members = stack.pop()
+
+
+def _members(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Keys and values; arrays have no keys."""
+    return iter(value.items()) if type(value) is dict else zip(repeat(None), value)
+
+
+def _locate(root: Root, wanted: set[int]) -> Iterator[tuple[int, Leaf]]:
+    """The leaves that `_collect` appends as the wanted ones, counted from 0."""
+    holder, key, part = root.holder, root.key, root.part
+    last, count = max(wanted), 0
+    if root.named and type(key) is str:
+        if 0 in wanted:
+            yield 0, Leaf(key, holder, key, part, root.path, "key", False)
+        count = 1
+    value = holder[key]
+    if type(value) is not dict and type(value) is not list:
+        if count in wanted:
+            yield count, _leaf(value, holder, key, root, root.path)
+        return
+    # Each level: what is left of it, its container, and the key that this stands under in the level above.
+    levels: list[tuple[Iterator[tuple[Any, Any]], Any, Any]] = [(_entries(value), value, key)]
+    while levels and count <= last:
+        entries, holder, _ = levels[-1]
+        for key, value in entries:
+            if type(holder) is dict:
+                if count in wanted:
+                    yield count, Leaf(key, holder, key, part, _path(root, levels), "key", False)
+                count += 1
+            if type(value) is dict or type(value) is list:
+                levels.append((_entries(value), value, key))
+                break
+            if _counts(value, root.maskable):
+                if count in wanted:
+                    yield count, _leaf(value, holder, key, root, _path(root, levels))
+                count += 1
+        else:
+            levels.pop()
+
+
+def _entries(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Keys or indices, and values."""
+    return iter(value.items()) if type(value) is dict else enumerate(value)
+
+
+def _path(root: Root, levels: list[tuple[Iterator[tuple[Any, Any]], Any, Any]]) -> Path:
+    return (*root.path, *(key for _, _, key in levels))
+
+
+def _counts(value: Any, numbers: bool) -> bool:
+    if type(value) is str:
+        return True
+    return numbers and (type(value) is int or type(value) is float) and number_text(value) is not None
+
+
+def _leaf(value: Any, holder: Any, key: Any, root: Root, path: Path) -> Leaf:
+    if type(value) is str:
+        return Leaf(value, holder, key, root.part, path, "value", root.maskable)
+    return Leaf(number_text(value) or "", holder, key, root.part, path, "number", root.maskable)
+
+
+def number_text(value: int | float) -> str | None:
+    """A number as it stands in JSON, or None where it has too few digits to say anything."""
+    if type(value) is int:
+        return _spelt(value) if not -_SMALL < value < _SMALL else None
+    text = repr(value)
+    if len(text) <= NUMBER_DIGITS:
+        return None
+    mantissa = text.partition("e")[0]
+    return text if len(mantissa) - mantissa.count(".") - mantissa.count("-") >= NUMBER_DIGITS else None
+
+
+def _spelt(value: int) -> str:
+    return str(value) if value.bit_length() < _MANY_BITS else hex(value)
+
+
+def binary_head(text: str) -> str:
+    """Of base64 that holds anything but text: its first characters. All of it otherwise.
+
+    What calls itself an image and is none (not base64, or mostly printable) is read as what it may be.
+    """
+    if len(text) <= BINARY_HEAD:
+        return text
+    try:
+        decoded = a2b_base64(text, strict_mode=True)
+    except (Base64Error, ValueError):
+        return text
+    printable = len(decoded) - len(decoded.translate(None, _TEXT_BYTES))
+    return text if printable * 5 >= len(decoded) * 3 or _is_utf8(decoded) else text[:BINARY_HEAD]
+
+
+def _is_utf8(decoded: bytes) -> bool:
+    try:
+        decoded.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
