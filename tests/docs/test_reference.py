@@ -13,7 +13,7 @@ import yaml
 
 from mesh.identity.ca import make_authority
 from mesh.policy.load import load_texts
-from mesh.reasons import SENTENCES, Reason, admission, connections, credentials, messages, policy
+from mesh.reasons import SENTENCES, Reason, admission, connections, credentials, guardrails, messages, policy
 from sidecar.config import load_config
 from sidecar.limits import Limits
 from sidecar.telemetry.names import METRICS
@@ -36,7 +36,7 @@ def test_the_reference_page_is_what_the_tables_say() -> None:
 
 def test_every_reason_has_a_sentence() -> None:
     assert SENTENCES.keys() == set(Reason)
-    rooms = (policy, messages, connections, credentials, admission)
+    rooms = (policy, credentials, guardrails, messages, connections, admission)
     assert sum(len(room.SENTENCES) for room in rooms) == len(Reason)
     assert all(sentence.endswith(".") for sentence in SENTENCES.values())
 
