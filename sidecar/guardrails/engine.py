@@ -30,7 +30,7 @@ from sidecar.guardrails.found import Found
 from sidecar.guardrails.hit import Detector
 from sidecar.guardrails.leaves import Sheet
 from sidecar.guardrails.verdict import NOTHING, Finding, Leaf, Verdict
-from sidecar.guardrails.views.view import plain
+from sidecar.guardrails.views import views
 
 REASONS: Final = {
     DetectorKind.PII: Reason.GUARD_PII,
@@ -63,10 +63,6 @@ class _Plan(NamedTuple):
     shapes: bool
 
 
-def plain_only(text: str) -> Iterator[Reading]:
-    yield plain(text)
-
-
 class Engine:
     """The local detectors of one Guardrails. Detectors are shared by all engines of the process.
 
@@ -81,7 +77,7 @@ class Engine:
         *,
         clock: Callable[[], float] = time.perf_counter,
         detector: Callable[[DetectorKind, Options], Detector] = catalogue.detector,
-        read: Callable[[str], Iterator[Reading]] = plain_only,
+        read: Callable[[str], Iterator[Reading]] = views,
     ) -> None:
         self._guardrails = guardrails
         self._clock = clock

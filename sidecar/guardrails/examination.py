@@ -16,6 +16,7 @@ from sidecar.guardrails.found import Found, distinct
 from sidecar.guardrails.hit import SEPARATOR, Detector, DetectorFailed, Hit
 from sidecar.guardrails.leaves import Sheet
 from sidecar.guardrails.slices import Slice, slices
+from sidecar.guardrails.views import CUT
 
 FAULTS: Final = (
     *(DetectorFailed, re2.error),
@@ -62,16 +63,21 @@ class Examination:
 
     def run(self, read: Callable[[str], Iterator[Reading]]) -> None:
         """Ask every detector about every reading of every slice, as long as there is time."""
-        text = self._sheet.text
+        text, cut = self._sheet.text, False
         for number, part in enumerate(slices(text)):
             piece = text if part.end - part.start == len(text) else text[part.start : part.end]
             try:
                 for view in read(piece):
-                    if not self._ask_all(view, part, number):
+                    if view.name == CUT:
+                        cut = True
+                    elif not self._ask_all(view, part, number):
                         return
             except FAULTS:
                 self._fail_all(Reason.GUARD_FAILED)
                 return
+        if cut:
+            # Something was left undecoded; it is as unseen as what comes too late.
+            self._fail_all(Reason.GUARD_TIMEOUT)
 
     def distinct(self) -> list[list[Found]]:
         """What each detector found, each thing once."""
