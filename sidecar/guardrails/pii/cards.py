@@ -8,7 +8,7 @@ from typing import Final
 
 from sidecar.guardrails.hit import Hit
 from sidecar.guardrails.pii.checksums import luhn, spread
-from sidecar.guardrails.pii.context import GAP, named, words
+from sidecar.guardrails.pii.naming import Name
 from sidecar.guardrails.pii.rule import CERTAIN, LIKELY, Kind, Rule, apart, compact
 
 KINDS: Final = {
@@ -28,9 +28,8 @@ _ISSUED: Final = re.compile(
     r"|(?:60|65|508)\d{13,14}|220[0-4]\d{12}|9792\d{12}"  # RuPay, Mir, Troy
     r"|(?:50|5[6-8]|6[0-9])\d{14}(?:\d{1,3})?"  # Maestro
 )
-_NAMED: Final = re.compile(r"(?:50|5[6-8]|6[0-9])\d{10,13}|1\d{14}")
+_NAMED: Final = r"(?:50|5[6-8]|6[0-9])\d{10,13}"
 _WORDS: Final = r"card|\bpan\b|maestro|kreditkarte|carte|tarjeta|carta|cartão|\bcc.?(?:no|num)|debit|credit"
-_PATTERN: Final = words(_WORDS)
 
 
 def _read(text: str, start: int, end: int) -> Iterable[Hit]:
@@ -40,16 +39,11 @@ def _read(text: str, start: int, end: int) -> Iterable[Hit]:
 
 
 def _read_named(text: str, start: int, end: int) -> Iterable[Hit]:
-    while not text[end - 1].isdigit():
-        end -= 1
-    begin = end
-    while begin > start and text[begin - 1].isdigit():
-        begin -= 1
-    digits = text[begin:end]
-    if _NAMED.fullmatch(digits) and luhn(digits) and named(text, begin, _PATTERN):
-        yield Hit("CARD", begin, end, LIKELY, "named, Luhn")
+    if luhn(text[start:end]):
+        yield Hit("CARD", start, end, LIKELY, "named, Luhn")
 
 
+NAMES: Final = (("CARD", Name(_WORDS, re.compile(rf"\b(?:{_NAMED})\b", re.ASCII), _read_named, of_id=False)),)
 RULES: Final = (
     Rule("CARD", r"\b[1-689]\d{12,18}\b", _read),
     Rule(
@@ -57,5 +51,4 @@ RULES: Final = (
         r"\b[2-689]\d{3}(?:(?: \d{4}){3}(?: \d{1,3})?|(?:-\d{4}){3})\b|\b3\d{3}[ -]\d{6}[ -]\d{4,5}\b",
         _read,
     ),
-    Rule("CARD", rf"(?i:{_WORDS}){GAP}\b[56]\d{{11,14}}\b", _read_named),
 )

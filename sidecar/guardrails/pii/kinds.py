@@ -17,7 +17,11 @@ from sidecar.guardrails.pii import (
     phones,
     south_america,
 )
-from sidecar.guardrails.pii.rule import Kind, Rule, rules_of
+from sidecar.guardrails.pii.naming import Names
+from sidecar.guardrails.pii.rule import Kind, Rule, lone_rule, name_of
+
+NAMED: Final = "NAMED"
+"""Stands for the kinds that are read beside words, which share one rule."""
 
 NUMBERS: Final = (
     *papers.NUMBERS,
@@ -43,14 +47,14 @@ LOCALES: Final[dict[str, str]] = {name: kind.locale for name, kind in TABLE.item
 """The locale of the kinds that have one; the others belong everywhere."""
 
 
-def all_rules(regions: tuple[str, ...]) -> list[Rule]:
-    """`regions`: of national forms of telephone numbers."""
-    return [
-        *email.RULES,
-        *phones.rules(regions),
-        *cards.RULES,
-        *iban.RULES,
-        *network.RULES,
-        *crypto.RULES,
-        *(rule for number in NUMBERS for rule in rules_of(number)),
-    ]
+def rules_for(kinds: frozenset[str], regions: tuple[str, ...]) -> list[Rule]:
+    """The rules of these kinds. `regions`: of national forms of telephone numbers."""
+    families = (email.RULES, phones.rules(regions), cards.RULES, iban.RULES, network.RULES, crypto.RULES)
+    rules = [rule for family in families for rule in family if rule.kind in kinds]
+    rules += [lone_rule(number) for number in NUMBERS if number.alone and number.kind in kinds]
+    names = [name for kind, name in (*phones.NAMES, *cards.NAMES) if kind in kinds]
+    names += [name_of(number) for number in NUMBERS if number.words and number.kind in kinds]
+    if names:
+        every = Names(names)
+        rules.append(Rule(NAMED, every.pattern, every.read))
+    return rules

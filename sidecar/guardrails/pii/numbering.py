@@ -5,12 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-REGIONS: Final = tuple(
-    (
-        "GB DE FR IT NL BE CH AT SE AU NZ IE ES PL FI NO DK CZ HU RO GR PT TR"
-        " IN JP KR ZA BR IL AE CN TW TH ID MY"
-    ).split()  # noqa: SIM905
+_COUNTRIES: Final = (
+    "GB DE FR IT NL BE CH AT SE AU NZ IE ES PL FI NO DK CZ HU RO GR PT TR IN JP KR ZA BR IL CN TW TH ID"
 )
+REGIONS: Final = tuple(_COUNTRIES.split())
 """Whose national forms are believed where no locale is chosen."""
 
 

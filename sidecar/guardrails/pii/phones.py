@@ -2,7 +2,8 @@
 
 With a plus sign, brackets or the groups of a national form the form is enough, checked against the numbering plans
 where it is international or begins with a trunk zero. A bare run of digits, or odd groups, count only beside a
-word like phone. The library of numbering plans is 5 MB and 36 ms: it is imported when the first such number is seen.
+word like phone. The library of numbering plans takes 5 MB and 36 ms: it is imported when the first such number is
+seen.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from sidecar.guardrails.hit import Hit
-from sidecar.guardrails.pii.context import GAP, named, words
+from sidecar.guardrails.pii.naming import Name
 from sidecar.guardrails.pii.numbering import possible, valid
-from sidecar.guardrails.pii.rule import CERTAIN, LIKELY, POSSIBLE, Kind, Rule
+from sidecar.guardrails.pii.rule import CERTAIN, LIKELY, POSSIBLE, Kind, Reader, Rule
 
 KINDS: Final = {
     "PHONE": Kind("Telephone number: international, in a national form, or beside a word like phone.")
@@ -33,17 +34,22 @@ _EXT: Final = r"(?: ?(?:x|ext\.?|#) ?\d{1,6})?"
 _NUMBER: Final = r"\+?\(?\d[\d().\-/ ]{5,22}\d" + _EXT
 _TRAIL: Final = r"(?i:fax|mobile|cell|office|home|work|phone|tel|desk)"
 
-_STRONG_WORDS: Final = words(_STRONG)
-_WEAK_WORDS: Final = words(_WEAK)
 _SHAPE: Final = re.compile(_NUMBER, re.ASCII)
-_TAIL: Final = re.compile(rf"[ \t(,]{{0,3}}{_TRAIL}\b")
-_NEXT: Final = re.compile(rf"(?:\x1f|\s?[,;/|]\s?|\s(?:or|and|und|et|y|e|o)\s)({_NUMBER})(?![\w])", re.ASCII)
+_BEFORE: Final = re.compile(r"(?<![\w.+:/-])\(?\d[\d(). \-]{5,20}\d$", re.ASCII)
+_INTERNATIONAL: Final = re.compile(r"\+[1-9][\d().\-/ ]{5,24}\d" + _EXT, re.ASCII)
+_TRUNK: Final = re.compile(
+    r"(?:0\d{1,5}(?:[ .\-/]\d{2,8}){1,5}|\(0\d{1,5}\) ?\d[\d \-/]{3,11}\d)\b", re.ASCII
+)
+_EXTENDED: Final = re.compile(r" ?(?:x|ext\.?|#) ?\d{1,6}\b", re.ASCII)
+_NEXT: Final = re.compile(
+    rf"(?:\x1f|\s?[,;/|]\s?|\s(?:(?:or|and|und|et|y|e|o)\s)?)({_NUMBER})(?![\w])", re.ASCII
+)
 _EXTENSION: Final = re.compile(r" ?(?:x|ext\.?|#) ?\d{1,6}$")
 _NO_PHONE: Final = re.compile(
     r"\d{1,3}(?:\.\d{1,3}){3}$|(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.](?:19|20)\d\d"
 )
 _RUNS: Final = re.compile(r"\d+")
-_LISTED: Final = 16
+_TRIMS: Final = 4
 
 
 def _digits(value: str) -> str:
@@ -70,88 +76,141 @@ def _whole(text: str, start: int, end: int) -> bool:
     )
 
 
-def _read_plus(text: str, start: int, end: int) -> Iterable[Hit]:
-    start = text.index("+", start, end)
-    value = text[start:end]
-    if _plain(value) and not text[end : end + 1].isalnum() and possible(value):
-        yield Hit("PHONE", start, end, CERTAIN, "international")
+def _any(_: str) -> bool:
+    return True
 
 
-def _read_double_zero(text: str, start: int, end: int) -> Iterable[Hit]:
-    value = text[start:end]
-    if _whole(text, start, end) and _plain(value) and possible("+" + _digits(value)[2:]):
-        yield Hit("PHONE", start, end, LIKELY, "international, 00")
+def _readings(value: str) -> Iterator[str]:
+    """The value, then without its last groups: what follows a number may look like one more group of it."""
+    for _ in range(_TRIMS):
+        if _plain(value):
+            yield value
+        value, space, _rest = value.rpartition(" ")
+        if not space:
+            return
+        value = value.rstrip(" (-./")
+
+
+def _plus_reader(known: Callable[[str], bool]) -> Reader:
+    def read(text: str, start: int, end: int) -> Iterable[Hit]:
+        start = text.index("+", start, end)
+        number = _INTERNATIONAL.match(text, start)
+        if number is None or text[number.end() : number.end() + 1].isalnum():
+            return
+        for value in _readings(number.group()):
+            if known(value):
+                yield Hit("PHONE", start, start + len(value), CERTAIN, "international")
+                return
+
+    return read
+
+
+def _double_zero_reader(known: Callable[[str], bool]) -> Reader:
+    def read(text: str, start: int, end: int) -> Iterable[Hit]:
+        number = _SHAPE.match(text, start)
+        if number is None or not _whole(text, start, number.end()):
+            return
+        for value in _readings(number.group()):
+            if known("+" + _digits(value)[2:]):
+                yield Hit("PHONE", start, start + len(value), LIKELY, "international, 00")
+                return
+
+    return read
 
 
 def _read_grouped(text: str, start: int, end: int) -> Iterable[Hit]:
-    if _whole(text, start, end) and _plain(text[start:end]):
+    if text[start - 2 : start] in ("1-", "1.", "1 ") and not text[start - 3 : start - 2].isalnum():
+        start -= 2
+    extension = _EXTENDED.match(text, end)
+    end = extension.end() if extension else end
+    if _whole(text, start, end):
         yield Hit("PHONE", start, end, LIKELY, "national form")
 
 
-def _trunk_reader(regions: tuple[str, ...]) -> Callable[[str, int, int], Iterable[Hit]]:
+def _trunk_reader(known: Callable[[str], bool]) -> Reader:
     def read(text: str, start: int, end: int) -> Iterable[Hit]:
-        value = text[start:end]
+        number = _TRUNK.match(text, start)
+        if number is None:
+            return
+        value, end = number.group(), number.end()
         if not _whole(text, start, end) or not 9 <= len(_digits(value)) <= 12 or not _plain(value):
             return
         signs = {character for character in value if not character.isdigit()} - {"(", ")"}
-        if len(signs) <= 1 + ("(" in value or "/" in value) and valid(_digits(value), regions):
+        if len(signs) <= 1 + ("(" in value or "/" in value) and known(_digits(value)):
             yield Hit("PHONE", start, end, POSSIBLE, "national form, trunk zero")
 
     return read
 
 
-def _read_named(text: str, start: int, end: int) -> Iterator[Hit]:
-    for match in _SHAPE.finditer(text, start, min(len(text), end + 8)):
-        if match.end() < end:
-            continue
-        begin, stop = match.span()
-        value = match.group()
-        count = len(_digits(value))
-        if not _plain(value) or text[stop : stop + 1].isalnum() or (begin and text[begin - 1].isalnum()):
+def _named_reader(least: int) -> Reader:
+    def read(text: str, start: int, end: int) -> Iterator[Hit]:
+        if text[end : end + 1].isalnum() or (start and text[start - 1].isalnum()):
             return
-        if named(text, begin, _STRONG_WORDS) or (count >= 9 and named(text, begin, _WEAK_WORDS, 4)):
-            yield Hit("PHONE", begin, stop, LIKELY, "named")
-            yield from _listed(text, stop, count)
-        return
+        value = next(_readings(text[start:end]), "")
+        count = len(_digits(value))
+        if count >= least:
+            yield Hit("PHONE", start, start + len(value), LIKELY, "named")
+            yield from _listed(text, start + len(value), count)
+
+    return read
 
 
 def _listed(text: str, position: int, count: int) -> Iterator[Hit]:
     """More numbers of about the same length after one that is named: `phones: [...]`."""
-    for _ in range(_LISTED):
-        match = _NEXT.match(text, position)
-        if match is None or not _plain(match[1]) or abs(len(_digits(match[1])) - count) > 2:
+    while match := _NEXT.match(text, position):
+        value = next(_readings(match[1]), "")
+        if abs(len(_digits(value)) - count) > 2:
             return
-        yield Hit("PHONE", *match.span(1), POSSIBLE, "in a list of named ones")
-        position = match.end()
+        position = match.start(1) + len(value)
+        yield Hit("PHONE", match.start(1), position, POSSIBLE, "in a list of named ones")
 
 
 def _read_trailed(text: str, start: int, end: int) -> Iterable[Hit]:
-    match = _SHAPE.match(text, start, end)
-    if (
-        match
-        and _TAIL.match(text, match.end())
-        and _plain(match.group())
-        and _whole(text, start, match.end())
-    ):
-        yield Hit("PHONE", start, match.end(), LIKELY, "named after it")
+    match = _BEFORE.search(text, max(0, start - 26), start + 1)
+    if match is not None and _plain(match.group()):
+        yield Hit("PHONE", *match.span(), LIKELY, "named after it")
+
+
+NAMES: Final = (
+    ("PHONE", Name(_STRONG, _SHAPE, _named_reader(7), of_id=False)),
+    ("PHONE", Name(_WEAK, _SHAPE, _named_reader(9), reach=16, of_id=False)),
+)
 
 
 def rules(regions: tuple[str, ...]) -> list[Rule]:
-    """`regions`: countries whose national forms with a trunk zero are believed without a word."""
-    separated = r"\d{1,5}(?:[ .\-/]\d{2,8}){1,5}"
+    """`regions`: countries whose national forms with a trunk zero are believed without a word.
+
+    The patterns for RE2 see how a number begins, or ends, and no more: long ones keep the automaton busy with all
+    the ways in which a row of digits may be divided.
+    """
+
+    def known(digits: str) -> bool:
+        return valid(digits, regions)
+
     return [
-        Rule("PHONE", r"(?:^|[^0-9A-Za-z+=/])\+[1-9][\d().\-/ ]{5,24}\d" + _EXT, _read_plus),
-        Rule("PHONE", r"\b00[1-9]\d{0,2}[ .-][\d().\- ]{5,20}\d" + _EXT, _read_double_zero),
         Rule(
             "PHONE",
-            r"\([2-9]\d{2}\)[ -]?\d{3}[-. ]\d{4}"
-            + _EXT
-            + r"|\b(?:1[-. ])?[2-9]\d{2}(?:-\d{3}-|\.\d{3}\.| \d{3} |-\d{3} )\d{4}"
-            + _EXT
-            + r"|\(\d{2}\) ?9?\d{4}-\d{4}\b",
+            r"(?:^|[^0-9A-Za-z+=/])\+[1-9](?:[().\-/ ]{0,3}\d){6}",
+            _plus_reader(possible),
+            _plus_reader(_any),
+        ),
+        Rule(
+            "PHONE",
+            r"\b00[1-9]\d{0,2}[ .-](?:[().\- ]{0,3}\d){6}",
+            _double_zero_reader(possible),
+            _double_zero_reader(_any),
+        ),
+        Rule(
+            "PHONE",
+            r"\b0\d{1,5}[ .\-/](?:\d[ .\-/]?){5}|\(0\d{1,5}\) ?(?:\d[ \-/]?){4}",
+            _trunk_reader(known),
+            _trunk_reader(_any),
+        ),
+        Rule(
+            "PHONE",
+            r"\([2-9]\d{2}\)[ -]?\d{3}[-. ]\d{4}|\b[2-9]\d{2}(?:-\d{3}-|\.\d{3}\.| \d{3} |-\d{3} )\d{4}"
+            r"|\(\d{2}\) ?9?\d{4}-\d{4}\b",
             _read_grouped,
         ),
-        Rule("PHONE", rf"\b0{separated}\b|\(0\d{{1,5}}\) ?\d[\d \-/]{{3,11}}\d\b", _trunk_reader(regions)),
-        Rule("PHONE", rf"(?i:{_STRONG}|{_WEAK}){GAP}{_NUMBER}", _read_named),
-        Rule("PHONE", rf"\(?\b\d[\d(). \-]{{5,20}}\d[ \t(,]{{0,3}}{_TRAIL}\b", _read_trailed),
+        Rule("PHONE", rf"\d[ \t(,]{{0,3}}{_TRAIL}\b", _read_trailed),
     ]

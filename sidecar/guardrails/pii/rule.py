@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from sidecar.guardrails.hit import Hit
-from sidecar.guardrails.pii.context import GAP, named, words
+from sidecar.guardrails.pii.naming import Name
 
 Reader = Callable[[str, int, int], Iterable[Hit]]
 """The text, and the start and end of what the pattern matched."""
@@ -28,11 +28,13 @@ class Kind(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """`pattern` is for RE2, its matches are bounded, and `read` says what of them holds."""
+    """`pattern` is for RE2, and `read` says what of its matches holds. `hurried` reads those past the first few
+    hundred of one text, where `read` takes long: it knows less, and takes more for found."""
 
     kind: str
     pattern: str
     read: Reader
+    hurried: Reader | None = None
 
 
 class Number(NamedTuple):
@@ -66,28 +68,19 @@ def apart(text: str, start: int, end: int) -> bool:
     return not (end + 1 < len(text) and text[end] in ".-:" and text[end + 1].isalnum())
 
 
-def rules_of(number: Number) -> list[Rule]:
-    """With a word before it, and where it has such a form, without."""
-    rules = []
-    if number.words:
-        pattern = rf"(?i:{number.words}){GAP}\b(?:{number.shape})\b"
-        rules.append(Rule(number.kind, pattern, _named_reader(number)))
-    if number.alone:
-        rules.append(Rule(number.kind, rf"\b(?:{number.alone})\b", _lone_reader(number)))
-    return rules
-
-
-def _named_reader(number: Number) -> Reader:
-    shape = re.compile(rf"\b(?:{number.shape})\b", re.ASCII)
-    # `tax_id` and `id_code` name what they end in, unlike the `id` of something else.
-    pattern = words(rf"(?:{number.words})(?:[_ -]?(?:id|code|ref)(?![A-Za-z]))?")
+def name_of(number: Number) -> Name:
+    """How it is read beside one of its words."""
 
     def read(text: str, start: int, end: int) -> Iterable[Hit]:
-        for match in shape.finditer(text, start, end):
-            if named(text, match.start(), pattern) and number.check(compact(match.group())):
-                yield Hit(number.kind, *match.span(), LIKELY, "named and checked")
+        if number.check(compact(text[start:end])):
+            yield Hit(number.kind, start, end, LIKELY, "named and checked")
 
-    return read
+    return Name(number.words, re.compile(rf"\b(?:{number.shape})\b", re.ASCII), read)
+
+
+def lone_rule(number: Number) -> Rule:
+    """How it is read where no word is near."""
+    return Rule(number.kind, rf"\b(?:{number.alone})\b", _lone_reader(number))
 
 
 def _lone_reader(number: Number) -> Reader:
