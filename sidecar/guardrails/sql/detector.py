@@ -15,7 +15,7 @@ from typing import Final
 from mesh.policy.guardrails import DetectorKind, SqlOptions
 from sidecar.guardrails.hit import SEPARATOR, Hit
 from sidecar.guardrails.sql.gate import GATE
-from sidecar.guardrails.sql.rules import ANYWHERE, OPENING
+from sidecar.guardrails.sql.rules import ANYWHERE, DIRECT, OPENING
 from sidecar.guardrails.sql.statements import read
 from sidecar.guardrails.sql.tokens import Tokens, tokenize
 
@@ -110,6 +110,10 @@ def _window(text: str, start: int, end: int, marks: list[int]) -> list[Hit]:
         if opening:
             for kind, begin, stop in OPENING.find(tokens.types):
                 _keep(found, kind, tokens, begin, stop, start, "opening")
+    for kind, begin, stop in DIRECT.find(part):
+        if kind not in found:
+            begin += part[begin] == SEPARATOR
+            found[kind] = Hit(kind, start + begin, start + stop, 0.9, "direct")
     return list(found.values())
 
 
@@ -134,5 +138,9 @@ def _readings(part: str, marks: list[int], first: bool, short: bool) -> Iterator
 def _keep(
     found: dict[str, Hit], kind: str, tokens: Tokens, begin: int, stop: int, start: int, note: str
 ) -> None:
+    if kind.startswith("SAME:"):
+        if tokens.words[stop - 1] != tokens.words[stop - 3]:
+            return
+        kind = kind[5:]
     if kind not in found and stop > begin:
         found[kind] = Hit(kind, start + tokens.starts[begin], start + tokens.ends[stop - 1], 0.9, note)

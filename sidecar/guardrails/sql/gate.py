@@ -31,6 +31,11 @@ GATE: Final = Patterns(
         "subquery": r"[=(,|&+'\"]\s*select\b|\bselect\s*\(",
         "statement": rf"(?:\A|\x1f|[;'\")]|\d;)[\s(;'\")%]*{_HEAD}(?:[^\w\x1f]*\([^\w\x1f]*|[^\w\x1f]+)(?:[\w@*.$]|['\"`\[/-]|\z)",
         "from": r"\bselect\b[^\w\x1f]*(?:[\w.@*(),\s]*)\bfrom\b",
+        "ends": r"(?:[\d)'\"]|@\w+)\s*(?:--|#|/\*)\s*(?:\x1f|\z)|(?:\A|\x1f)[\s(;)]*(?:order|group)\s+by\s+\d",
+        "begins": r"(?:\A|\x1f)\s*\w*\)+\s*(?:;|or\b|and\b|union\b|order\b)|(?:\A|\x1f)\s*case\s",
+        "hashed": r"(?:#|--)[^\n\x1f]*\n\s*(?:union|or|and|select)\b",
+        "arithmetic": r"(?:\A|\x1f)\s*-?\d+\s*[-+*/|&]+\s*\(*\s*(?:\d+\s*[-+*/]\s*)?(?:ascii|length|substr|substring|select|char|ord|char_length)\b",
+        "operator": r"(?:\A|\x1f)[^\s'\"\x1f]*['\"]\s*(?:[-+*/%&|^<>=]+|(?:not\s+)?(?:like|regexp|rlike|glob|div|mod|xor|is|in))\s*[('\"!\w+-]",
         "tail": r"['\"`)][^\w\x1f]*(?:--|#|/\*|;)[^\w\x1f]*(?:\x1f|\z)|['\"][^\w\x1f]*(?:--|#|/\*)",
         "waits": r"\b(?:pg_sleep|benchmark|waitfor|waifor|dbms_pipe|dbms_lock|randomblob|receive_message)\b|\bsleep[^\w\x1f]*\(",
         "tells": r"\b(?:extractvalue|updatexml|utl_inaddr|utl_http|load_file|outfile|dumpfile|name_const|ctxsys|xmltype|httpuritype"

@@ -23,6 +23,7 @@ INJECTIONS: Final[dict[str, str]] = {
     "INJECTION_ORDER": "counting columns with order by or group by",
     "INJECTION_HAVING": "having with a condition that is always true or false",
     "INJECTION_CASE": "case, if or iif that asks one question",
+    "INJECTION_FRAGMENT": "a piece of a statement that is none by itself",
     "INJECTION_OBFUSCATED": "keywords taken apart by comments, or run from within one",
     "INJECTION_CROWDED": "more that looks like SQL in one message than is examined",
 }

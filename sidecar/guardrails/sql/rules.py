@@ -15,53 +15,85 @@ _P = "[LtoA]*"  # signs, not, parentheses before an operand
 _END = "[RLs]*Z?(?:c|$)"
 _K = "[nsb]"  # a constant
 _KX = f"{_P}{_K}(?:R*[odG]{_P}{_K})*R*"  # constants joined by operators
-_BREAK = "(?:QR*)"
-_VAL = f"{_P}[nsbuvwyf]"  # any operand
+_BREAK = "(?:Qn?s?R*)"  # a literal ends, perhaps with some left over, and parentheses with it
+_OPERAND = "[LRto]*[nsbvwyf](?:dw)*R*"
+_OPERATOR = "[oaelmt]+"
+_CMP = "[elm][telmA]*"
+_ORDER = f"BY{_P}(?:n|f)(?:[Gd]{_P}[nwbsf])*[LRo]*(?:c|$)"
+_HEAD = "(?:H[kIFw]|SA*[nbvsfpxouL]|Dv|Tw|X(?:w|z|L|v|s|k))"  # a statement that has begun in earnest
 
 ANYWHERE: Final = Patterns(
     {
         # ' or 1=1   ' or 'a'='a   ' and 3>2   ' or 1 like 1   ' or true--
-        "INJECTION_TAUTOLOGY": f"{_BREAK}(?:a{_KX}[el][telA]*{_P}[nsbu]|[aV]{_P}[nb]{_END}|a{_P}(?:ss|su){_END})",
+        "INJECTION_TAUTOLOGY": f"{_BREAK}(?:a{_KX}{_CMP}{_P}[nsbu]|[aV]{_P}[nb]{_END}|a{_P}(?:ss|su){_END})",
         # ' or x='1   ' or name like '%   with the quote left open for the one that follows
         "INJECTION_CONDITION": f"{_BREAK}a{_P}w(?:dw)*R*(?:e+|t*l)[tl]*{_P}(?:u$|[nsb]{_P}R*Z?c)",
         # union select 1   union all (select null   1 union select x from y   union select *
         "INJECTION_UNION": (
-            "UA*L*SA*(?:[nsbvfxpouLCGi]|Rc|c|w[GdcL]|w?wF|ow|$)|[nQRs]UA*L*S|UA*L*[SF]k?$|UkS"
-            "|UA*L*SA*wF[wy](?:[ZWRc]|$)|QUA?$"
+            "UA*L*SA*(?:[nsvbfxpouLCGi]|Rc|c|w[GdcL]|w?wF[wy](?:[ZWRcdBG]|$)|ow|$)|[nQRs]UA*L*S|UkS|QUA?c?$"
         ),
         # '; drop table x   1; exec   '; waitfor
-        "INJECTION_STACKED": (
-            "Q[RL]*Z+(?:[SXDTH]|i[Lt]|O[wv])|QR*(?:H(?:k[wsI]|[wI]k?[wL])|Dv|Xw)|^nR*Z+(?:SA*[nbvsfpxouL]|S.{0,9}F|D|T"
-            "|H[kF]|X[wzLv]|HIw|H(?:w|k)$)|QR*Z+S?$|QZ+(?:w|k)c$"
-        ),
-        "INJECTION_TIME": "[QaSeGLnoUiWRZkw](?:RL|[aL])*pL[A-Za-z]*[nsvf]|T[kw]?[sun]|T[kw][Qvs]|Hsk?s?T|TkQ?",
-        "INJECTION_ERROR": "[QaSeGLnoUiW]+(?:wd)*xL+[bnwsSLf]|xL[nsbw]G|wdxL",
-        "INJECTION_SCHEMA": "SA*[^ZS]{1,60}F[wd]{0,4}y|Fy(?:dw)?[^w]*$|LSA*[^ZS]{1,40}y",
-        "INJECTION_SYSTEM": "(?:X|[Z])(?:w?d+)*z|X(?:wd+)*[Qszu]|zL|zs|zQ|I[k]s|IkQ|^(?:wd+)*z$|Ik[Lfv]",
+        "INJECTION_STACKED": f"Q[RL]*Z+{_HEAD}|Dvw[LZeSXO]|QR*(?:Dv|Hkwc|Tws)",
+        "INJECTION_TIME": "[QaSeGLUiWRn](?:RL|[aL])*pL|T[kw]+[suQv]|^(?:[oZR]|w)?pL[^Z]*R[RGosu]*(?:c|$)|^pL[no]+R|wdpL[ns]",
+        "INJECTION_ERROR": "[QaSeGLnoUiW]+(?:wd)*xL+[bnwsSLfv]|xL[nsbw]G|[wy]dxL",
+        "INJECTION_SCHEMA": "SA*[^ZS]{1,60}F[wd]{0,4}y|LSA*[^ZS]{1,40}y|[Q]a[^Z]{0,20}y",
+        "INJECTION_SYSTEM": "X(?:w?d+)*z|[ZQn]z|X(?:wd+)*[Qszu]|z[LQ]|zs|Iks|IkQ|^(?:wd+)*z$|Ik[Lfv]",
         "INJECTION_SUBQUERY": (
-            "[QaenGoSl]L+SA*(?:[nsvbuofxpwLi]|$)|LSA*(?:[fxp]L|o?[F]|v|nR|oF)|LSA*[^ZS]{1,60}F[wyL]|LSA*w(?:dw)*[RG]{1,3}$"
+            "[QaenGoSl]L+SA*(?:[nsvbuofxpLi]|w(?:dw)*[FGRL])|LSA*(?:[fxp]L|o?F|v|nR|oF)"
+            "|LSA*[^ZS]{1,60}F[wyL](?:[RWdc]|$)"
         ),
         "INJECTION_CASE": "[QaGeoLnS]L*CL*(?:k|S|n)|[aGoQeS]L*[if]LS|iL[^ZR]{0,20}pL",
         "INJECTION_HAVING": f"V{_KX}e{_P}[nsbu]|QR*(?:BYw(?:[Gd]w)*)V",
-        "INJECTION_ORDER": f"[QRn]BY{_P}[nwf](?:[Gd]{_P}[nwbsf])*[LRso]*(?:c|$)|[QR]BY{_P}[nLw]",
-        "INJECTION_CONCAT": f"Q[oa]+{_P}(?:[fpx]L|LS|v[oadG]|w(?:dw)*L|s?[oa]+Q|nL|n[oaR]+[su]|s[oa]+[su]|v[R]*[oa]|i)",
-        "INJECTION_FUNCTION": f"(?:Q[RGoae]+|^nR?[oa]){_P}[fxp]L",
-        "INJECTION_COMMENT": "QR*[oZ]*(?:c$|cS)|Q[RG]*[nb]?(?:R*[oZ]?c$)",
+        "INJECTION_ORDER": f"[QRn]{_ORDER}|Q[R]*BY{_P}[nLw]",
+        "INJECTION_CONCAT": f"Q[oa]+{_P}(?:[fpx]L|LS|v[oadG]|n[R]*[oa]+u$)",
+        "INJECTION_FUNCTION": f"(?:Q[RGae]+){_P}[fxp]L",
+        "INJECTION_COMMENT": "QR*[oZ]*c$",
     },
     max_mem=8 << 20,
 )
 OPENING: Final = Patterns(
     {
         "INJECTION_TAUTOLOGY": (
-            f"^[LR]*(?:[nsvw][LR]*|c)?aR*{_KX}[e][e]*{_P}[nsbu]|^[nw]R*(?:a{_P}[nb]R*c)|^[nRL]*[aV]{_P}n[el]+{_P}n"
-            f"|^[nR]+[aV]{_P}(?:s[el]|ne)"
+            f"^[LR]*(?:[nsvw][LR]*|c)?aR*{_KX}e+{_P}[nsbu]|^[nw]R*(?:a{_P}[nb]R*c)|^[nRL]*[aV]{_P}n(?:e|t?l)+{_P}n"
+            f"|^[nR]+[aV]{_P}(?:s[el]|ne)|[aW]{_P}{_K}R*e+{_P}[nsb]R*(?:c|$)|Q[^Z]*a{_P}[nsb]{_CMP}{_P}u$"
+            f"|^R*a{_P}s{_CMP}{_P}s|[^w]a{_P}[nb]R*c$|^na{_P}(?:b|v)R*$|QR*a{_P}(?:b$|L?[bwv]R?[L]?c)"
         ),
+        "SAME:INJECTION_TAUTOLOGY": f"a{_P}wew",
         "INJECTION_CONDITION": (
-            f"Q[RZ]*a+{_P}(?:[wybf][dwL]*R*[tA]*[el]|[fxpy]|LS|C|v[eoRa]|n[ael]|s[ael]|w(?:dw)*L|[tL]*k)|^nR*a+{_P}(?:LS|[fxp]L|v|nR*[eo]+|w[dw]*R*[e])"
-            "|^nR*[oa]+LS|Ql[tlA]*(?:[us]|L)|Q[e]+[RLto]*[snbfvu]|Qa[uQ]$|Qt?l+[LtbsnwA]|Qe+w|^[nQ]R*[W]w?[ebt]"
+            f"Q[RZ]*a+{_P}(?:[wybf][dwL]*R*[tA]*[elm]|[fxpy]L?|LS|C|v[eoRa]|n[aelm]|s[aelm]|w(?:dw)*L|[tL]*k)"
+            f"|^nR*a+{_P}(?:LS|[fxp]L|v|nR*[eo]+|w[dw]*R*e)"
+            f"|^nR*[oa]+LS|Ql[tlA]*(?:[us]|L)|Qe+[RLto]*[snbfvu]|Qasu?$|Qt?l+[LtbsnwA]|^[nQ]R*Ww?[ebt]"
+            f"|Q(?:{_OPERATOR}{_OPERAND})*[oaelmt]*[elm][oaelmtL]*u$|Q{_OPERATOR}{_OPERAND}{_OPERATOR}u$"
+            f"|^[nQ]?R*a{_P}ne{_P}[fpxwv]L|Qm[tb]|QR*a{_P}w(?:dw)*[oelm]+{_P}[nsbv]"
         ),
-        "INJECTION_FUNCTION": "^[nQ]?R*(?:a|[oG])*[fpx]L[^Z]{1,80}R[RGos]*(?:c|$)",
-        "INJECTION_COMMENT": "^w?QR*[oGZns]*c",
+        "INJECTION_FUNCTION": f"^[nQ]?R*(?:a|[oG])*[fpx]L[^Z]{{1,80}}R[RGos]*c$|^no{_P}[fxp]L|^n[oa]+{_P}n[oa]+[fxp]L",
+        "INJECTION_COMMENT": (
+            f"^QR*[oGZns]*c$|^[LtoA]*[nsvbfl][LRnsvbfalmotSG]*c$|^w?QR*[oZ]*c"
+        ),
+        "INJECTION_UNION": "^o?nUA?c?$|^[nwQ]R*UA*L*S|QR*UA*c?$",
+        "INJECTION_ORDER": f"^{_ORDER}",
+        "INJECTION_STACKED": (
+            f"^(?:n|w?R+)?Z+{_HEAD}|QR*(?:ww|n|w)?(?:Hkww?[OcZL]|HIw(?:dw)*L|Dv|Sv)|Q[RL]*Z+(?:i[Ln]|O[wv]|h)|^[wn]?R+Z+[hiSH]"
+            f"|^nR*(?:HIw|Hkwc?$|XwL|Xz|Hw[Ow])|Q[RZ]*S(?:c|$|v|[nsb]?F|wc?$)|QR*Xw"
+        ),
+        "INJECTION_CASE": "^C[nsbv]k[nsbvo]|^Ckl*[bns]|^nC",
+        "INJECTION_FRAGMENT": f"^SA*(?:[otv]|L+[nsvb]|[fpx]L|n[GoL])|^[WV]{_KX}e|^F[wy]W|^[R]+(?:[aUWZ]|BY)",
     },
     max_mem=8 << 20,
+)
+DIRECT: Final = Patterns(
+    {
+        # the whole of a text: x' + 'y   ' not like '
+        "INJECTION_CONCAT": (
+            r"(?:\A|\x1f)(?:[^\s'\"\x1f]+['\"]\s*[-+*/%&|^<>=]{1,3}\s*['\"]|[^\s'\"\x1f]*['\"]\s+[-+*/%&|^<>=]{1,3}\s+['\"]"
+            r"|[^\s'\"\x1f]*['\"]\s*(?:not\s+)?(?:like|regexp|rlike|glob|div|mod|xor)\s*['\"])[^\s'\"\x1f]*(?:\x1f|\z)"
+        ),
+        "INJECTION_OBFUSCATED": (
+            r"\b(?:union|select|or|and|from|where)/\*[^*\x1f]*\*/\s*(?:all|select|\w+\s*[=(,]|from|where|\d)"
+            r"|\b(?:un|uni|unio|se|sel|sele|selec)/\*[^*\x1f]*\*/(?:n|on|ion|t|ct|ect|lect)\b"
+            r"|/\*!\d*\s*(?:union|select|or|and|from|where|concat|order|group|into|drop)\b"
+        ),
+    },
+    max_mem=8 << 20,
+    ignore_case=True,
 )

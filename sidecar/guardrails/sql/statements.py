@@ -66,8 +66,8 @@ _SHAPES: Final = Patterns(
         "CALL": rf"^H{_N}L",
         "COPY": rf"^H(?:{_N}|L).{{0,60}}[Fk][sw]",
         "LOAD": r"^Hwk?w?.{0,4}s",
-        "BACKUP": r"^H.{1,4}k",
-        "RESTORE": r"^H.{1,4}[Fk]",
+        "BACKUP": r"^H[kw]wk",
+        "RESTORE": r"^H[kw]wF",
         "SHUTDOWN": r"^H(?:kw|w)?c?$",
         "KILL": r"^Hw?nc?$",
         "ATTACH": r"^Hk?[sw]k",
@@ -242,7 +242,7 @@ def _fits(part: _Part, place: int, head: str, kind: str) -> bool:
     second = _SECOND.get(head)
     if second is not None and (len(part.words) <= place + 1 or part.words[place + 1] not in second):
         return False
-    if _SHAPE_OF[kind] not in _SHAPES.which(part.types[place:]):
+    if _SHAPE_OF[kind] not in _SHAPES.which(part.types[place:].replace("h", "H")):
         return False
     return kind not in ("SELECT", "UPDATE", "DELETE") or not _RUN.which(part.types)
 
@@ -268,15 +268,16 @@ def _evidence(tokens: Tokens) -> int:
         + ("n" in types)
     )
     score += 2 * ("v" in types or "y" in types or "A" in types[:2] or types.endswith("Z"))
-    score += 2 * ("So" in types) + ("F" in types) + ("Sf" in types or "Sv" in types) + ("Sn" in types)
+    score += 2 * ("So" in types) + ("F" in types) + 2 * ("Sf" in types or "Sv" in types or "Sb" in types) + ("Sn" in types)
     score += 2 * ("HF" in types or "HI" in types or types[0] in "XDT") + ("z" in types) * 2
     score += 2 * (types[0] == "H" and len(types) <= 4) + 2 * (types[:2] == "Hk")
     written = [
         tokens.text[s:e] for s, e, t in zip(tokens.starts, tokens.ends, types, strict=True) if t not in "wsnc"
     ]
     loud = sum(word.isupper() for word in written if word.isalpha())
+    sentence = sum(a == "a" and b == "w" for a, b in zip(tokens.words, types[1:], strict=False))
     plain = [w for w, t in zip(tokens.words, types, strict=True) if t == "w"]
     lower = tokens.text != tokens.text.upper()
     if lower and loud:
         score += 2
-    return score - 3 * min(3, sum(word in PROSE for word in plain))
+    return score - 3 * min(3, sentence + sum(word in PROSE for word in plain))

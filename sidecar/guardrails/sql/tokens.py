@@ -22,6 +22,7 @@ _TEMPLATE: Final = r"""
     (?:'(?:[^'{back}]|''{escape})*+(?P<single>')?+|"(?:[^"{back}]|""{escape})*+(?P<double>")?+))
 |(?P<number>0[xX][0-9a-fA-F]++|(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?+\d++)?+)
 |(?P<variable>@@?+[\w$.`]*+|:\w++|\$\d++)
+|(?P<fused>(?:[oO][rR]|[xX][oO][rR]|[aA][nN][dD])(?=\d++\s*+[=<>]))
 |(?P<word>[\w$]++|`[^`]*+`?+|\[[\w $]*+\])
 |(?P<compare><=>|[<>!=~^]?=|<>|[<>]=?+|:=|!~~?+\*?+|==)
 |(?P<logic>&&|\|\|)
@@ -32,7 +33,7 @@ _READERS: Final = {
     False: re.compile(_TEMPLATE.format(back="", escape=""), re.VERBOSE | re.DOTALL),
 }
 _MARKS: Final = {"(": "L", ")": "R", ",": "G", ";": "Z", ".": "d", "!": "t"}
-_SIMPLE: Final = {"number": "n", "variable": "v", "compare": "e", "logic": "a"}
+_SIMPLE: Final = {"fused": "a", "number": "n", "variable": "v", "compare": "e", "logic": "a"}
 
 
 class Tokens(NamedTuple):
@@ -76,7 +77,7 @@ def tokenize(text: str, start: int = 0, *, inside: bool = False, backslash: bool
             letter, word = "c", text[begin : begin + 2]
         elif kind == "word":
             word = match.group().lower()
-            if glued == begin and types[-1] in "wfkaH" and (words[-1] + word) in WORDS:
+            if glued == begin and types and types[-1] in "wfkaHhl" and (words[-1] + word) in WORDS:
                 word = words[-1] + word
                 begin = starts[-1]
                 del types[-1], starts[-1], ends[-1], words[-1]
@@ -87,10 +88,13 @@ def tokenize(text: str, start: int = 0, *, inside: bool = False, backslash: bool
         elif kind == "mark":
             word = match.group()
             letter = _MARKS.get(word, "o")
-            if word == "(" and types and types[-1] in "wkl":
+            if word == "(" and types and types[-1] in "wklhHbimA":
                 types[-1] = _called(words[-1], types[-1])
         else:
             letter, word = _SIMPLE[kind], match.group()
+        if types and types[-1] == "c":
+            # Only what ends a text is a tail; else a comment is as good as a space.
+            del types[-1], starts[-1], ends[-1], words[-1]
         types.append(letter)
         starts.append(begin)
         ends.append(end)

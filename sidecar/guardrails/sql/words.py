@@ -4,6 +4,7 @@ a  and, or, xor, && ||        b  null, true, current_user      B  order, group (
 c  comment up to the end      C  case                          d  full stop
 D  declare                    e  comparison symbol             f  known function before a parenthesis
 F  from                       G  comma                         H  head of another statement
+    h  such a head that code and prose use too              m  in, is, between
 i  if, while                  I  into                          k  any other keyword
 l  comparison by word (like)  L  opening parenthesis           n  number
 o  arithmetic or other symbol p  function that waits           Q  end of the literal that the text began in
@@ -28,9 +29,10 @@ _CLASSES: Final = {
     "D": "declare",
     "F": "from",
     "H": (
-        "insert update delete drop truncate alter create grant revoke merge replace call copy load backup restore "
-        "shutdown kill rename attach pragma use show handler begin commit rollback dbcc reconfigure with do prepare"
+        "insert update delete drop truncate alter create grant revoke merge backup restore shutdown pragma dbcc "
+        "reconfigure"
     ),
+    "h": "replace call copy load kill rename attach use show handler begin commit rollback with do prepare",
     "i": "if while",
     "I": "into",
     "k": (
@@ -42,7 +44,8 @@ _CLASSES: Final = {
         "temporary temp straight_join semi anti asof at zone for of within filter ignore respect array struct any "
         "some cluster distribute sort cube rollup fields terminated lines starting delay time to output purge ordinality"
     ),
-    "l": "like rlike regexp in is between sounds glob similar ilike isnull notnull match binary div mod",
+    "l": "like rlike regexp sounds glob similar ilike isnull notnull match binary div mod",
+    "m": "in is between",
     "O": "set",
     "K": "values value",
     "S": "select",
