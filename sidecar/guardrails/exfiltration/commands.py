@@ -1,0 +1,73 @@
+"""Commands and calls that send something away, and whether what they send is private."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+KEY_FILES: Final = (
+    r"(?:\.ssh/(?:id_[a-z0-9]+|authorized_keys|config|\*)|\bid_(?:rsa|ed25519|ecdsa|dsa)\b|\.aws/"
+    r"(?:credentials|config)"
+    r"|\.kube/config|\.docker/config\.json|\.config/gcloud|\.azure/\w+|\.gnupg|\.netrc|\.npmrc"
+    r"|\.pypirc|\.git-credentials"
+    r"|\.pgpass|\.my\.cnf|\.bash_history|\.zsh_history|/etc/(?:passwd|shadow|sudoers)|/proc/(?:self"
+    r"|\d+)/environ"
+    r"|/var/run/secrets|\.cursor/mcp\.json|claude_desktop_config\.json|(?:^|[\s/\"'=@(<])\.env"
+    r"(?:\.\w+)?\b|wallet\.dat"
+    r"|\bcredentials\.(?:json|ya?ml|xml|db)\b|\bkeychain\b|Login Data|\bNTDS\.dit\b|\bSAM\b hive"
+    r"|service[_-]account\w*\.json)"
+)
+"""RE2 and re: files that hold credentials."""
+
+RUN: Final = re.compile(
+    r"(?:\$\(|`)[ <]{0,3}(?:sudo )?(?:cat|env|printenv|whoami|id|hostname|ls|find|grep|base64|xxd|od|ip|ps"
+    r"|ifconfig|history|set|tar|head|tail|sed|awk|echo|strings|pass|op|security|sqlite3|mysql|psql|pg_dump|mysqldump|<)\b|\$\(<"
+)
+"""A command whose output becomes part of what is sent."""
+
+FOUND_THERE: Final = re.compile(
+    r"\$\{?[A-Z_]*(?:TOKEN|KEY|SECRET|PASS|CRED)[A-Z_]*\b|\bbtoa\(|b64encode|document\.cookie|localStorage"
+    r"|sessionStorage|process\.env|os\.environ|getenv|\$env:|Get-Content|\|[ ]*base64|ReadAllText"
+)
+"""What puts something found at run time into what is sent."""
+
+HEADERS: Final = re.compile(
+    r"(?i)(?:-H|--header|-u|--user)[ =]?(?:\"[^\"]*\"|'[^']*'|\S+)|headers\W{1,4}\{[^}]*\}|-headers[ ]@?\{[^}]*\}"
+)
+"""Where a caller's own token belongs."""
+
+DESTINATION: Final = re.compile(
+    r"(?i)\b(?:https?|ftps?|wss?|sftp|tftp)://[^\s\"'<>\x1f]{3,}|\b[\w.-]+@[\w.-]+:|\b\d{1,3}"
+    r"(?:\.\d{1,3}){3}\b|/dev/tcp/"
+    r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|net|org|io|sh|site|dev|app|xyz|ru|cn|me|example|test|top"
+    r"|info|co)\b"
+)
+SENDING: Final = re.compile(
+    r"(?i)\b(?:curl|wget|scp|rsync|nc|ncat|netcat|socat|ftp|tftp|sftp|upload\w*|exfil\w*|send|post|put"
+    r"|forward|e?mail"
+    r"|transmit|leak|invoke-webrequest|invoke-restmethod|fetch|requests\.(?:post|put|get)|encode\w*|append)\b"
+)
+
+SEND_COMMANDS: Final = (
+    r"(?i)\bcurl(?:\.exe)?\b[^\n\x1f]{0,400}?[ \t](?:-d|-F|-T|--data[a-z-]*|--form[a-z-]*"
+    r"|--upload-file|--json|-X[ ]?P|--request"
+    r"[ =]P)\b?[ =@'\"$(A-Za-z0-9{][^\n\x1f]{0,600}",
+    r"(?i)\bcurl(?:\.exe)?\b[^\n\x1f]{0,300}?(?:\$\(|`)[^\n\x1f]{0,600}",
+    r"(?i)\bwget\b[^\n\x1f]{0,300}?(?:--post-(?:data|file)|--body-(?:data|file)|--header|\$\(|`)"
+    r"[^\n\x1f]{0,600}",
+    r"(?i)\b(?:invoke-webrequest|invoke-restmethod|iwr|irm)\b[^\n\x1f]{0,300}?-(?:body|infile|method"
+    r"[ \t]+p)[^\n\x1f]{0,600}",
+    r"(?i)\b(?:fetch|sendBeacon|axios(?:\.\w+)?|\$\.(?:post|get|ajax)|\.open|requests\.(?:post|put"
+    r"|get)|urlopen|http\.post"
+    r"|httpx\.\w+)\(\s*[\"'`]?[^\n\x1f]{0,600}",
+    r"(?i)(?:new[ \t]+Image\(\)|\.src\s*=|location(?:\.href)?\s*=|window\.open\()"
+    r"[^\n\x1f]{0,40}https?://[^\n\x1f]{0,600}",
+    r"(?i)\b(?:nslookup|dig|host|ping6?|resolvectl|getent hosts|Resolve-DnsName)\b[ \t]"
+    r"[^\n\x1f]{0,200}?(?:\$\(|`|\$\{?[A-Za-z_])"
+    r"[^\n\x1f]{0,300}",
+    r"(?i)(?:\||<)[ \t]*(?:nc|ncat|netcat|socat|telnet|openssl s_client)\b[^\n\x1f]{0,200}",
+    r"(?i)\b(?:nc|ncat|netcat)[ \t][^\n\x1f|]{3,80}<[^\n\x1f]{1,100}",
+    r"(?i)[^\n\x1f]{0,120}>[ \t]*/dev/(?:tcp|udp)/[^\n\x1f]{1,100}",
+    r"(?i)\b(?:scp|rsync|sftp|aws s3 (?:cp|sync|mv)|gsutil cp|rclone copy|azcopy copy)\b[^\n\x1f]{3,300}",
+)
+"""RE2: commands that send something; whether it is private is asked of each match."""
