@@ -127,8 +127,15 @@ class JsonAnswer:
         return b""
 
     def end(self) -> bytes:
+        return self.written(self.whole())
+
+    def whole(self) -> bytes:
+        """The document, filtered."""
         parts = self._parts
-        body = self._filter(parts[0] if len(parts) == 1 else b"".join(parts), self._head.status)
+        return self._filter(parts[0] if len(parts) == 1 else b"".join(parts), self._head.status)
+
+    def written(self, body: bytes) -> bytes:
+        """The whole answer with this body."""
         self.begun = True
         return _encode_head(self._head, b"content-length: %d\r\n" % len(body), closes=self.closes) + body
 
@@ -160,14 +167,18 @@ class EventStreamAnswer:
         return self._head
 
     def body(self, data: bytes) -> bytes:
-        try:
-            events = self._reader.feed(data)
-        except SseRefused as refused:
-            raise AnswerRefused(refused.reason, refused.detail) from refused
+        events = self.events(data)
         if not events:
             return b""
         out = b"".join([self._encode(event) for event in events])
         return chunk(out) if self._chunks else out
+
+    def events(self, data: bytes) -> list[SseEvent]:
+        """Those that are whole now."""
+        try:
+            return self._reader.feed(data)
+        except SseRefused as refused:
+            raise AnswerRefused(refused.reason, refused.detail) from refused
 
     def _encode(self, event: SseEvent) -> bytes:
         return encode_event(event, data=self._transform(event) if event.data else event.data)

@@ -15,7 +15,7 @@ from mesh.reasons import Reason
 from sidecar.credentials.issued import CredentialRefused
 from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.external_auth.answer import Refusal
-from sidecar.proxy.plan import Held, Plan, Unverified
+from sidecar.proxy.plan import Held, Plan, Reply, Unverified
 from sidecar.tasks import spawn
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ class Asking:
 
         self._inquiry = inquiry = self._pipeline.inquire(plan, held, answered)
         inquiry.start()
+
+    def screen(self, plan: Plan, held: Held, told: Callable[[Held | Reply], None]) -> None:
+        """What detectors find that are asked over HTTP."""
+        failed = self._pipeline.unscreened(plan, held)
+        self._wait_for(self._pipeline.screen(plan, held), told, failed, "ask detectors about a request")
 
     def obtain(self, plan: Plan, told: Callable[[CredentialRefused | None], None]) -> None:
         """The credential; None is told when it is in the plan."""

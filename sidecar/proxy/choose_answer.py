@@ -12,6 +12,7 @@ from mesh.reasons import Reason
 from sidecar.proxy.answers import Answer, AnswerRefused, EventStreamAnswer, JsonAnswer, PassedAnswer
 from sidecar.proxy.endpoint import announced_path
 from sidecar.proxy.errand import endpoint_target
+from sidecar.proxy.late import LateAnswer, LateEvents, LateJson
 from sidecar.proxy.plan import Plan, Treatment
 
 if TYPE_CHECKING:
@@ -115,8 +116,19 @@ def _media_type(head: ResponseHead) -> bytes:
 
 
 def _json(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
-    transform = partial(pipeline.answers.document, plan)
-    return JsonAnswer(head, transform, limit=pipeline.limits.body_bytes, closing=closing)
+    answers, limit = pipeline.answers, pipeline.limits.body_bytes
+    transform = partial(answers.document, plan)
+    if not _waits(plan, pipeline):
+        return JsonAnswer(head, transform, limit=limit, closing=closing)
+    plan.late = late = LateAnswer()
+    screen = partial(answers.screened, plan)
+    return LateJson(head, transform, screen, late, limit=limit, closing=closing)
+
+
+def _waits(plan: Plan, pipeline: Pipeline) -> bool:
+    """Whether detectors have to be asked over HTTP before the agent has the answer."""
+    guard = pipeline.answers.guard
+    return guard is not None and guard.waits(plan)
 
 
 def _events(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
@@ -125,8 +137,12 @@ def _events(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool
             _follow_endpoint(plan, event.data or "", pipeline)
         return pipeline.answers.event(plan, event)
 
-    limit = pipeline.limits.event_bytes
-    return EventStreamAnswer(head, plan.head, transform, event_bytes=limit, closing=closing)
+    request, limit = plan.head, pipeline.limits.event_bytes
+    if not _waits(plan, pipeline):
+        return EventStreamAnswer(head, request, transform, event_bytes=limit, closing=closing)
+    plan.late = late = LateAnswer()
+    screen = partial(pipeline.answers.screened, plan)
+    return LateEvents(head, request, transform, screen, late, event_bytes=limit, closing=closing)
 
 
 def _follow_endpoint(plan: Plan, data: str, pipeline: Pipeline) -> None:

@@ -242,10 +242,21 @@ class Exchange:
         parts = self._parts
         step = self._pipeline.inspect(plan, parts[0] if len(parts) == 1 else b"".join(parts))
         self._parts = []
-        if isinstance(step, Held):
+        if not isinstance(step, Held):
+            self._leave(plan, step)
+        elif step.screened:
             self._authorize(plan, step)
         else:
-            self._leave(plan, step)
+            self._asks().screen(plan, step, partial(self._screened, plan))
+
+    def _screened(self, plan: Plan, outcome: Held | Reply) -> None:
+        """Every detector that is asked over HTTP has said what it finds."""
+        if isinstance(outcome, Held) and plan.checks:
+            self._authorize(plan, outcome)
+        elif isinstance(outcome, Held):
+            self._leave(plan, self._pipeline.leave(plan, outcome.headers, outcome.body))
+        else:
+            self._refuse(outcome)
 
     def _connect(self, plan: Plan) -> None:
         self._connecting = self._pipeline.pool.acquire(plan.routed.destination, self)
@@ -294,6 +305,8 @@ class Exchange:
         except AnswerRefused as refused:
             self._refuse_answer(refused.reason, refused.detail)
             return
+        if plan.late is not None:
+            plan.late.waiting = self
         if self._answer.endless:
             self._upstream.wait_for_ever()
         self._out.append(self._answer.begin())
@@ -333,7 +346,27 @@ class Exchange:
             return
         if self._upstream is not None and not self._request_done:
             self._upstream.spend()
+        late = None if self._plan is None else self._plan.late
+        if late is not None and late.pending:
+            self._upstream = None
+            return
         self._finish()
+
+    # What of the answer came late, because others had to be asked about it.
+
+    def late_data(self, data: bytes) -> None:
+        self._out.append(data)
+        self.flush()
+
+    def late_end(self) -> None:
+        self._finish()
+
+    def late_refused(self, refused: AnswerRefused) -> None:
+        self._refuse_answer(refused.reason, refused.detail)
+
+    def late_full(self, full: bool) -> None:
+        if self._upstream is not None:
+            self._upstream.read_on(not full)
 
     def flush(self) -> None:
         """Send what the answer gave, in one write for all that arrived together."""
@@ -354,6 +387,8 @@ class Exchange:
         """There is no more to come for the client."""
         if self._plan is not None:
             self._pipeline.departure.over(self._plan)
+            if self._plan.late is not None:
+                self._plan.late.cancel()
 
     def _finish(self) -> None:
         self._over()

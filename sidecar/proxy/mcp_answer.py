@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mesh.policy.compile import Policy
 from mesh.policy.decision import RequestContext
@@ -34,6 +34,9 @@ from sidecar.proxy.sniff import is_message
 from sidecar.proxy.task_memory import Task, TaskMemory
 from sidecar.telemetry.record import Recorder
 
+if TYPE_CHECKING:
+    from sidecar.proxy.guard import Guard
+
 _NO_LIST = frozenset({"content", "isError", "structuredContent", "_meta", "resultType"})
 """Members of what most results are, the result of a tool: with these alone there is nothing to filter."""
 
@@ -41,7 +44,7 @@ _NO_LIST = frozenset({"content", "isError", "structuredContent", "_meta", "resul
 class McpAnswers:
     """Filters the messages that backends send, each for the plan that it answers."""
 
-    __slots__ = ("_errands", "_limits", "_recorder", "_wall", "policy", "tasks")
+    __slots__ = ("_errands", "_limits", "_recorder", "_wall", "guard", "policy", "tasks")
 
     def __init__(
         self,
@@ -59,6 +62,8 @@ class McpAnswers:
         self._recorder = recorder
         self._errands = Errands(pool, recorder)
         self.tasks = TaskMemory()
+        self.guard: Guard | None = None
+        """What looks at content."""
 
     def document(self, plan: Plan, body: bytes, status: int) -> bytes:
         """A whole JSON body. Below 400 it must be JSON-RPC; an error body may be any strict JSON."""
@@ -86,6 +91,24 @@ class McpAnswers:
             return encode(values if is_batch else values[0])
         # A question in place of an answer, and one that was held back: whoever asked must not be left waiting.
         raise AnswerRefused(Reason.SERVER_REQUEST_REFUSED, "a request in place of an answer")
+
+    async def screened(self, plan: Plan, body: bytes) -> bytes | None:
+        """A message, or a batch, that was looked at here, as it goes on after others were asked about it.
+
+        None: nothing of it does. What is not JSON-RPC was let pass as it is, and is.
+        """
+        guard = self.guard
+        assert guard is not None  # noqa: S101 - nobody else asks others
+        try:
+            parsed = parse(body, max_depth=self._limits.json_depth)
+            found, is_batch = messages(parsed.value, max_batch=self._limits.batch)
+        except (JsonRefused, JsonRpcRefused):
+            return body
+        shown = [await guard.screen_answer(plan, message, message.value) for message in found]
+        if all(value is message.value for value, message in zip(shown, found, strict=True)):
+            return body
+        values = [value for value in shown if value is not None]
+        return encode(values if is_batch else values[0]) if values else None
 
     def event(self, plan: Plan, event: SseEvent) -> str | None:
         """The data of one event as it goes on; None sends the event without data."""
@@ -144,10 +167,21 @@ class McpAnswers:
         changed = False
         for message in found:
             value = self._filter(plan, message)
+            if value is not None and self.guard is not None:
+                value = self._guarded(plan, message, value)
             changed = changed or value is not message.value
             if value is not None:
                 values.append(value)
         return values if changed else None
+
+    def _guarded(self, plan: Plan, message: Message, value: dict[str, Any]) -> dict[str, Any] | None:
+        """The message after a look at its content. A question that is kept back must still be answered."""
+        assert self.guard is not None  # noqa: S101 - asked by the caller
+        shown = self.guard.answer(plan, message, value)
+        if shown is None and message.kind is Kind.REQUEST:
+            text = Reason.SERVER_REQUEST_REFUSED.sentence
+            self._errands.answer_server(plan, error_response(message.id, INTERNAL_ERROR, text))
+        return shown
 
     def _filter(self, plan: Plan, message: Message) -> dict[str, Any] | None:
         """One message as it goes on, None if it is held back."""

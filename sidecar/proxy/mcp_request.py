@@ -7,6 +7,8 @@ to say yes first, the request is held as it would leave.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mesh.policy.compile import Policy
 from mesh.policy.decision import Decision, Inbound
 from mesh.policy.documents import Backend
@@ -34,6 +36,9 @@ from sidecar.proxy.replies import rpc_error
 from sidecar.proxy.task_memory import Task, TaskMemory
 from sidecar.telemetry.record import Recorder
 
+if TYPE_CHECKING:
+    from sidecar.proxy.guard import Guard
+
 _JSON = b"application/json"
 _LEGACY = frozenset(version.encode() for version in LEGACY_VERSIONS)
 
@@ -50,6 +55,7 @@ def inspect_post(
     recorder: Recorder,
     tasks: TaskMemory,
     forbidden: bool = False,
+    guard: Guard | None = None,
 ) -> tuple[bytes, Headers] | Held | Reply:
     """Decide a POST to an MCP endpoint: its body and headers as they leave, or the refusal.
 
@@ -65,7 +71,15 @@ def inspect_post(
     except (JsonRefused, JsonRpcRefused) as refused:
         return _refused(plan, refused, None, recorder)
     return inspect_messages(
-        plan, parsed, found, is_batch, policy=policy, recorder=recorder, tasks=tasks, forbidden=forbidden
+        plan,
+        parsed,
+        found,
+        is_batch,
+        policy=policy,
+        recorder=recorder,
+        tasks=tasks,
+        forbidden=forbidden,
+        guard=guard,
     )
 
 
@@ -79,6 +93,7 @@ def inspect_messages(
     recorder: Recorder,
     tasks: TaskMemory,
     forbidden: bool = False,
+    guard: Guard | None = None,
 ) -> tuple[bytes, Headers] | Held | Reply:
     """Decide messages that were parsed."""
     headers = plan.head.headers
@@ -92,13 +107,22 @@ def inspect_messages(
         ident = next((m.id for m in found if m.kind is Kind.REQUEST), None)
         return _refused(plan, refused, ident, recorder)
     if denials:
-        return _deny(plan, found, denials, is_batch)
+        return denied(plan, found, denials, is_batch)
     plan.pending = tuple([m.id for m in found if m.kind is Kind.REQUEST and m.id is not None])
+    plan.asked = found
+    body, screened = parsed.canonical, True
+    if guard is not None:
+        checked = guard.request(plan, found, headers, len(body))
+        if checked.denials:
+            return denied(plan, found, checked.denials, is_batch)
+        headers, screened = checked.headers, checked.screened
+        if checked.changed:
+            body = encode(parsed.value)
     if plan.modern:
         headers = mirror_headers(found[0], headers)
-    if plan.checks:
-        return Held(headers, parsed.canonical, found, is_batch)
-    return parsed.canonical, headers
+    if plan.checks or not screened:
+        return Held(headers, body, found, is_batch, screened)
+    return body, headers
 
 
 def unauthorized(plan: Plan, held: Held, reason: Reason, *, forbidden: bool) -> Reply:
@@ -107,7 +131,7 @@ def unauthorized(plan: Plan, held: Held, reason: Reason, *, forbidden: bool) -> 
         index: denial(message.id, reason, None, plan.modern, forbidden=forbidden)
         for index, message in enumerate(held.messages)
     }
-    return _deny(plan, held.messages, denials, held.is_batch)
+    return denied(plan, held.messages, denials, held.is_batch)
 
 
 def _says_nothing(head: RequestHead) -> bool:
@@ -261,7 +285,7 @@ def _refused(
     return Reply(status, encode(error))
 
 
-def _deny(
+def denied(
     plan: Plan, found: tuple[Message, ...], denials: dict[int, dict[str, object]], is_batch: bool
 ) -> Reply:
     """HTTP 200 with the errors; 202 without a body if nothing in it waits for an answer."""

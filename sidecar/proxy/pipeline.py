@@ -13,6 +13,7 @@
                   a Backend gets the one that its document says             `departure`
     forward       re-serialised, over a pooled connection                   `outgoing`, `pool`
     the answer    parsed, lists filtered, event by event                    `answer` -> `mcp_answer`
+    content       looked at, masked or kept back, both ways                 `guard`
     record        a counter and a log line for each decision                `recorder`
 
 Every stage is a function of what the stage before it gave. Connections and time are elsewhere (`exchange`).
@@ -31,6 +32,7 @@ from mesh.protocol.ext_authz import Approval
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import Headers, RequestHead, ResponseHead, all_values
 from mesh.protocol.http1.limits import HttpLimits
+from mesh.protocol.strict_json import encode
 from mesh.reasons import Reason
 from sidecar.capture import inbound as inbound_capture
 from sidecar.credentials.caller_tokens import CallerTokens
@@ -46,7 +48,7 @@ from sidecar.proxy.connect import tunnel_to
 from sidecar.proxy.departure import Departure
 from sidecar.proxy.known_routes import KnownRoutes
 from sidecar.proxy.mcp_answer import McpAnswers
-from sidecar.proxy.mcp_request import inspect_post, unauthorized
+from sidecar.proxy.mcp_request import denied, inspect_post, unauthorized
 from sidecar.proxy.plan import Held, Owing, Plan, Reply, Routed, Treatment, Tunnel, Unverified
 from sidecar.proxy.pool import Dialer, Pool, TlsMode
 from sidecar.proxy.request_context import context_as_mcp, context_of
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from sidecar.credentials.desk import Desk
     from sidecar.proxy.callers import Callers
     from sidecar.proxy.channel import Channel
+    from sidecar.proxy.guard import Guard
     from sidecar.proxy.owners import Owners
 
 _TRANSPORT = frozenset({"GET", "DELETE"})
@@ -89,10 +92,12 @@ class Pipeline:
         application: inbound_capture.Application,
         authorizer: Authorizer | None = None,
         desk: Callable[[], Desk] | None = None,
+        guard: Callable[[Policy], Guard] | None = None,
         forbidden: bool = False,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
-        """`authorizer` asks external services, `desk` makes what knows of users and credentials.
+        """`authorizer` asks external services, `desk` makes what knows of users and credentials, `guard` what
+        looks at content.
 
         `forbidden` is how refusals of MCP messages read (`denial`), `wall` the time of day, in ns since 1970.
         """
@@ -114,6 +119,7 @@ class Pipeline:
         self.interception: Interception | None = None
         """Ends the application's own TLS; None: it is refused where it would have to be inspected."""
         self.answers = McpAnswers(policy, limits, recorder, pool, wall)
+        self.answers.guard = None if guard is None else guard(policy)
         self.routes = KnownRoutes(policy, application)
         self._equip_for(policy)
 
@@ -124,6 +130,8 @@ class Pipeline:
         """
         self.policy = self.answers.policy = policy
         self.routes.use(policy)
+        if self.answers.guard is not None:
+            self.answers.guard.use(policy)
         self._equip_for(policy)
 
     def _equip_for(self, policy: Policy) -> None:
@@ -319,6 +327,7 @@ class Pipeline:
             recorder=self.recorder,
             tasks=self.answers.tasks,
             forbidden=self.forbidden,
+            guard=self.answers.guard,
         )
         if isinstance(step, tuple):
             body, headers = step
@@ -330,6 +339,25 @@ class Pipeline:
             # Refused for another message of its batch: no check is asked any more.
             self._record_provisional(plan, None)
         return step
+
+    # Detectors that are asked over HTTP.
+
+    async def screen(self, plan: Plan, held: Held) -> Held | Reply:
+        """The request as it leaves when they have said what they find, or no."""
+        guard = self.answers.guard
+        assert guard is not None  # noqa: S101 - who else would hold it
+        checked = await guard.screen(plan, held.messages, held.headers)
+        if checked.denials:
+            return denied(plan, held.messages, checked.denials, held.is_batch)
+        body = held.body
+        if checked.changed:
+            values = [message.value for message in held.messages]
+            body = encode(values if held.is_batch else values[0])
+        return replace(held, headers=checked.headers, body=body, screened=True)
+
+    def unscreened(self, plan: Plan, held: Held) -> Reply:
+        """The refusal where they could not be asked for a reason that nobody foresaw."""
+        return unauthorized(plan, held, Reason.GUARD_FAILED, forbidden=self.forbidden)
 
     def _whole(self, plan: Plan, headers: Headers, body: bytes) -> bytes | Held | Owing | Reply:
         """What leaves as it came, or waits for its checks."""

@@ -21,6 +21,7 @@ from sidecar.proxy.pool import Destination
 if TYPE_CHECKING:
     from sidecar.credentials.correlation import Ticket
     from sidecar.hidden.watch import PlaceholderWatch
+    from sidecar.proxy.late import LateAnswer
     from sidecar.proxy.redact import Redactor
 
 _METADATA = re.compile(
@@ -104,6 +105,8 @@ class Held:
     body: bytes | None
     messages: tuple[Message, ...] = ()
     is_batch: bool = False
+    screened: bool = True
+    """False: detectors that are asked over HTTP have not seen it yet."""
 
 
 class Owing(NamedTuple):
@@ -182,6 +185,10 @@ class Plan:
     """The MCP session as the server knows it, where each user has its own; the agent's may be another."""
     watch: PlaceholderWatch | None = None
     """Looks through the body as it streams, in pods that hide secrets."""
+    late: LateAnswer | None = None
+    """The answer, where others are asked about it before it goes on."""
+    asked: tuple[Message, ...] = ()
+    """The messages of the body, as they leave."""
     ticket: Ticket | None = None
     """Inbound: that a user's request is under way, or one of nobody's where users are known."""
 
@@ -207,6 +214,14 @@ class Plan:
     def wait_for(self, decision: Decision) -> None:
         """Its checks have to say yes, whatever is recorded."""
         self.checks = tuple(dict.fromkeys((*self.checks, *decision.checks)))
+
+    def asked_for(self, answer: Message) -> Message | None:
+        """What a message of the server's answers, if it is of this request. Ids are compared as some clients do: 1
+        and "1" are one."""
+        asked = self.asked
+        if len(asked) == 1:
+            return asked[0] if answer.method is None else None
+        return next((one for one in asked if one.id is not None and str(one.id) == str(answer.id)), None)
 
     @property
     def shown_bytes(self) -> int:

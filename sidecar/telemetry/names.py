@@ -57,6 +57,18 @@ UPSTREAM_FAILURES = Metric(
     ("backend", "reason"),
     "Requests that a backend failed to answer.",
 )
+FINDINGS = Metric(
+    "outrider_guard_findings_total",
+    "counter",
+    ("direction", "backend", "detector", "kind", "action"),
+    "What content checks found, by what was done about it; observed findings have the action `observe`.",
+)
+DETECTOR_FAILURES = Metric(
+    "outrider_guard_failures_total",
+    "counter",
+    ("backend", "detector", "reason"),
+    "Detectors that failed or were late.",
+)
 EXTERNAL_AUTH = Metric(
     "outrider_external_auth_total",
     "counter",
@@ -197,6 +209,8 @@ METRICS: tuple[Metric, ...] = (
     OBSERVED,
     REFUSED_MESSAGES,
     UPSTREAM_FAILURES,
+    FINDINGS,
+    DETECTOR_FAILURES,
     EXTERNAL_AUTH,
     EXTERNAL_AUTH_SECONDS,
     CALLER_TOKENS_STRIPPED,

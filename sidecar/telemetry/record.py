@@ -148,6 +148,46 @@ class Recorder:
             detail=detail,
         )
 
+    def finding(
+        self,
+        direction: str,
+        peer: str,
+        backend: str,
+        tool: str | None,
+        *,
+        detector: str,
+        kind: str,
+        action: str,
+        observed: bool,
+        times: int,
+        where: str,
+    ) -> None:
+        """Content that a guardrail is about, by its kind and place; what it says is written nowhere."""
+        done = "observe" if observed else action
+        self.metrics.count(names.FINDINGS, (direction, backend, detector, kind, done), times)
+        if self._log_refused if action == "block" or observed else self._log_allowed:
+            self.log.write(
+                "finding",
+                direction=direction,
+                agent=self._agent,
+                peer=peer,
+                backend=backend,
+                tool=tool,
+                detector=detector,
+                kind=kind,
+                action=action,
+                observed=observed or None,
+                count=times,
+                where=where,
+            )
+
+    def detector_failed(self, backend: str, detector: str, reason: Reason) -> None:
+        """A content check did not come to an end."""
+        self.metrics.count(names.DETECTOR_FAILURES, (backend, detector, reason))
+        self.log.write(
+            "detector_failed", agent=self._agent, backend=backend, detector=detector, reason=reason
+        )
+
     def external_auth(self, policy: str, service: str, outcome: str, seconds: float, detail: str) -> None:
         """An external authorization service was asked; `outcome` is `allowed` or the reason of the refusal."""
         self.metrics.count(names.EXTERNAL_AUTH, (policy, outcome))

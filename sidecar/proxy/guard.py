@@ -1,0 +1,401 @@
+"""Content of MCP messages, looked at both ways: a request before it leaves, an answer before the agent has it.
+
+Here what the engine found becomes what happens: a message goes on with something else in the place of what was
+found, or an error in its own place, or a list without the item that is poisoned. Everything found is written down
+by its kind and place, never by what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from mesh.policy.compile import Policy
+from mesh.policy.guardrails import Action, Direction, Guardrails, Processor
+from mesh.protocol.http1.heads import Headers
+from mesh.protocol.jsonrpc import Kind, Message, error_response
+from mesh.protocol.mcp.denials import OTHER_POLICY_CODE, POLICY_CODES, denial
+from mesh.protocol.mcp.methods import TOOLS_CALL
+from mesh.protocol.mcp.places import Root, places_of_answer, places_of_request
+from mesh.reasons import Reason
+from sidecar.guardrails.engine import Engine
+from sidecar.guardrails.mask_message import mask_message
+from sidecar.guardrails.mirrored import mirror_params
+from sidecar.guardrails.restoring import restore_message
+from sidecar.guardrails.vault import Vault, VaultKey, Vaults
+from sidecar.guardrails.verdict import Finding, Verdict
+from sidecar.proxy.offered import Offered
+from sidecar.proxy.plan import Plan
+from sidecar.proxy.recent_results import RecentResults
+from sidecar.telemetry.record import Recorder
+
+MOST_ENGINES = 64
+"""Different guardrails that are in use at a time; there are as many as rules that differ."""
+
+
+class Checked(NamedTuple):
+    """A request that was looked at: who is refused, by index, and whether and how it leaves otherwise."""
+
+    denials: dict[int, dict[str, object]]
+    changed: bool
+    headers: Headers
+    screened: bool = True
+    """False: detectors that are asked over HTTP have to see it as well."""
+
+
+class Outside(Protocol):
+    """Who asks detectors over HTTP."""
+
+    async def examine(
+        self,
+        processors: Sequence[Processor],
+        roots: Sequence[Root],
+        direction: Direction,
+        documents: Sequence[str],
+    ) -> Verdict:
+        """As `Engine.examine`. `documents` are what tools gave last in this session. Raises nothing: who does not
+        answer is told in `failed`, and blocks where that is its processor's failure mode."""
+        ...
+
+
+class InForce(NamedTuple):
+    """What looks at the messages between an agent and a target."""
+
+    engine: Engine
+    reversible: bool
+
+
+class _Request:
+    """What becomes of a request while its messages are looked at."""
+
+    __slots__ = ("changed", "denials", "headers", "plan")
+
+    def __init__(self, plan: Plan, headers: Headers) -> None:
+        self.plan = plan
+        self.headers = headers
+        self.denials: dict[int, dict[str, object]] = {}
+        self.changed = False
+
+    def mirrored(self, message: Message) -> dict[str, Any] | None:
+        """The arguments as they are, where headers may repeat them (Mcp-Param-*, 2026-07-28)."""
+        arguments = _arguments(message)
+        if arguments is None or not self.plan.modern:
+            return None
+        if not any(name.startswith(b"mcp-param-") for name, _ in self.headers):
+            return None
+        copied: dict[str, Any] = _copied(arguments)
+        return copied
+
+    def mirror(self, before: dict[str, Any] | None, message: Message) -> None:
+        """Have headers that repeated arguments repeat what they are now."""
+        if before is not None:
+            self.headers = mirror_params(self.headers, before, _arguments(message) or {})
+
+
+class Guard:
+    """What looks at the messages of one sidecar."""
+
+    __slots__ = (
+        "_ask",
+        "_clock",
+        "_in_force",
+        "_outside",
+        "_policy",
+        "_recorder",
+        "offered",
+        "recent",
+        "vaults",
+    )
+
+    def __init__(
+        self, policy: Policy, recorder: Recorder, clock: Callable[[], float], ask: Callable[[], Outside]
+    ) -> None:
+        """`clock` in seconds. `ask` makes what asks detectors over HTTP, when a policy first has one."""
+        self._policy = policy
+        self._recorder = recorder
+        self._clock = clock
+        self._ask = ask
+        self._outside: Outside | None = None
+        self._in_force: dict[Guardrails, InForce] = {}
+        self.vaults = Vaults(clock)
+        self.offered = Offered()
+        self.recent = RecentResults()
+
+    def use(self, policy: Policy) -> None:
+        """Another policy is in force."""
+        self._policy = policy
+
+    def in_force(self, plan: Plan) -> InForce | None:
+        """What looks at the messages of this exchange; None where nothing does."""
+        if plan.target is None:
+            return None
+        guardrails = self._policy.content(plan.principal, plan.target)[0]
+        if not guardrails:
+            return None
+        known = self._in_force.get(guardrails)
+        if known is None:
+            if len(self._in_force) >= MOST_ENGINES:
+                self._in_force.clear()
+            engine = Engine(guardrails, clock=self._clock)
+            known = self._in_force[guardrails] = InForce(engine, guardrails.reversible)
+        return known
+
+    # What the agent says.
+
+    def request(self, plan: Plan, found: Sequence[Message], headers: Headers, size: int) -> Checked:
+        """Look at the messages of a request, and change them in place where something has to be masked."""
+        held = self.in_force(plan)
+        if held is None:
+            return Checked({}, False, headers)
+        engine = held.engine
+        work = _Request(plan, headers)
+        screened = True
+        for index, message in enumerate(found):
+            tool = _tool_of(message)
+            withheld = None if tool is None else self.offered.withheld(plan.server, tool)
+            if withheld is not None:
+                # What was hidden is not called by its name either.
+                work.denials[index] = _denied(plan, message, withheld)
+                continue
+            roots = places_of_request(message.value)
+            verdict = engine.examine(roots, Direction.REQUEST, tool, size)
+            if verdict.findings or verdict.failed:
+                self._act_on_request(work, index, message, verdict, held)
+            if held.reversible and index not in work.denials:
+                self._put_back_in_request(work, message, roots)
+            screened = screened and not engine.external(Direction.REQUEST, tool)
+        return Checked(work.denials, work.changed, work.headers, screened)
+
+    async def screen(self, plan: Plan, found: Sequence[Message], headers: Headers) -> Checked:
+        """The same by detectors that are asked over HTTP; they see what is left after the local ones."""
+        held = self.in_force(plan)
+        work = _Request(plan, headers)
+        if held is None:
+            return Checked({}, False, headers)
+        documents = self.recent.of(self._key(plan))
+        for index, message in enumerate(found):
+            processors = held.engine.external(Direction.REQUEST, _tool_of(message))
+            roots = places_of_request(message.value)
+            verdict = await self._others().examine(processors, roots, Direction.REQUEST, documents)
+            if verdict.findings or verdict.failed:
+                self._act_on_request(work, index, message, verdict, held)
+        return Checked(work.denials, work.changed, work.headers)
+
+    def _act_on_request(
+        self, work: _Request, index: int, message: Message, verdict: Verdict, held: InForce
+    ) -> None:
+        plan = work.plan
+        self._record(plan, message.method, verdict)
+        reason = verdict.reason
+        if reason is None and any(map(_masks, verdict.findings)):
+            before = work.mirrored(message)
+            masked = mask_message(
+                message.value,
+                verdict,
+                self.vault(plan),
+                self.offered.input_schema(plan.server, _tool_of(message)),
+                direction=Direction.REQUEST,
+                reversible=held.reversible,
+            )
+            work.changed = work.changed or masked.changed
+            work.mirror(before, message)
+            reason = Reason.GUARD_UNMASKABLE if masked.unmaskable else None
+        if reason is not None:
+            work.denials[index] = _denied(plan, message, reason)
+
+    def _put_back_in_request(self, work: _Request, message: Message, roots: tuple[Root, ...]) -> None:
+        """What the server's answers held before they were masked is its own."""
+        vault = self.vaults.get(self._key(work.plan))
+        if vault is None:
+            return
+        before = work.mirrored(message)
+        if restore_message(message.value, vault, roots, Direction.REQUEST):
+            work.changed = True
+            work.mirror(before, message)
+
+    # What the server says.
+
+    def answer(self, plan: Plan, message: Message, value: dict[str, Any]) -> dict[str, Any] | None:
+        """One message of the server's as it goes on: the very same where nothing is to be done, None where it does
+        not go on and nobody waits for it."""
+        held = self.in_force(plan)
+        if held is None:
+            return value
+        roots = places_of_answer(value, _method_of(plan, message))
+        verdict = held.engine.examine(roots, Direction.RESPONSE, plan.tool)
+        shown: dict[str, Any] | None = value
+        if verdict.findings or verdict.failed:
+            self._record(plan, message.method, verdict)
+            shown = self._acted(plan, message, value, verdict, held)
+        if shown is None or "error" in shown:
+            return shown
+        self._remember(plan, shown, held.engine)
+        if held.reversible:
+            vault = self.vaults.get(self._key(plan))
+            if vault is not None and restore_message(shown, vault, roots, Direction.RESPONSE):
+                return {**shown} if shown is value else shown
+        return shown
+
+    def waits(self, plan: Plan) -> bool:
+        """Whether answers to this have to wait for detectors that are asked over HTTP."""
+        held = self.in_force(plan)
+        return held is not None and bool(held.engine.external(Direction.RESPONSE, plan.tool))
+
+    async def screen_answer(
+        self, plan: Plan, message: Message, value: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """`answer`, by detectors that are asked over HTTP."""
+        held = self.in_force(plan)
+        if held is None:
+            return value
+        processors = held.engine.external(Direction.RESPONSE, plan.tool)
+        roots = places_of_answer(value, _method_of(plan, message))
+        documents = self.recent.of(self._key(plan))
+        verdict = await self._others().examine(processors, roots, Direction.RESPONSE, documents)
+        if not (verdict.findings or verdict.failed):
+            return value
+        self._record(plan, message.method, verdict)
+        return self._acted(plan, message, value, verdict, held)
+
+    def _acted(
+        self, plan: Plan, message: Message, value: dict[str, Any], verdict: Verdict, held: InForce
+    ) -> dict[str, Any] | None:
+        """The message after what had to be done to it; None: nothing is left, and nobody waits for it."""
+        shown = value
+        if any(map(_masks, verdict.findings)):
+            schema = self.offered.output_schema(plan.server, plan.tool)
+            masked = mask_message(
+                value,
+                verdict,
+                self.vault(plan),
+                schema,
+                direction=Direction.RESPONSE,
+                reversible=held.reversible,
+            )
+            if masked.unmaskable:
+                return _kept_back(message, Reason.GUARD_UNMASKABLE)
+            shown = {**value} if masked.changed else value
+        if verdict.action is not Action.BLOCK:
+            return shown
+        blocking = [one for one in verdict.findings if _blocks(one)]
+        left = self.offered.without(plan.server, shown, blocking) if blocking else None
+        return left or _kept_back(message, verdict.reason or Reason.GUARD_FAILED)
+
+    def _remember(self, plan: Plan, shown: dict[str, Any], engine: Engine) -> None:
+        result = shown.get("result")
+        if type(result) is not dict:
+            return
+        tools = result.get("tools")
+        if type(tools) is list:
+            self.offered.learn(plan.server, tools)
+        elif plan.tool is not None and engine.external(Direction.BOTH):
+            self.recent.add(self._key(plan), result)
+
+    def _others(self) -> Outside:
+        if self._outside is None:
+            self._outside = self._ask()
+        return self._outside
+
+    # Beside.
+
+    def vault(self, plan: Plan) -> Vault:
+        """What was masked in this session of this agent's with this server."""
+        return self.vaults.of(self._key(plan))
+
+    def _key(self, plan: Plan) -> VaultKey:
+        principal = plan.principal
+        user = None if principal.user is None else str(principal.user)
+        session = plan.head.fields.get(b"mcp-session-id")
+        return VaultKey(
+            principal.id, user, plan.server, None if session is None else session.decode("latin-1")
+        )
+
+    def _record(self, plan: Plan, method: str | None, verdict: Verdict) -> None:
+        routed = plan.routed
+        for told in _told(verdict.findings):
+            self._recorder.finding(
+                routed.direction, plan.principal.id, routed.backend, plan.tool, **told._asdict()
+            )
+        for name, reason in verdict.failed:
+            self._recorder.detector_failed(routed.backend, name, reason)
+
+
+class Told(NamedTuple):
+    """One line about findings of one kind that have one thing done to them."""
+
+    detector: str
+    kind: str
+    action: str
+    observed: bool
+    times: int
+    where: str
+
+
+MOST_PLACES = 8
+"""Named in one line; the count says how many there are."""
+
+
+def _told(findings: Iterable[Finding]) -> list[Told]:
+    groups: dict[tuple[Processor, str], list[Finding]] = {}
+    for one in findings:
+        groups.setdefault((one.processor, one.kind), []).append(one)
+    return [
+        Told(
+            processor.name,
+            kind,
+            processor.action.name.lower(),
+            processor.observe,
+            len(same),
+            ", ".join(dict.fromkeys(one.leaf.where[:128] for one in same[:MOST_PLACES])),
+        )
+        for (processor, kind), same in groups.items()
+    ]
+
+
+def _masks(finding: Finding) -> bool:
+    return finding.processor.action is Action.MASK and not finding.processor.observe
+
+
+def _blocks(finding: Finding) -> bool:
+    return finding.processor.action is Action.BLOCK and not finding.processor.observe
+
+
+def _copied(value: Any) -> Any:
+    """Containers anew, so that what is masked below does not show."""
+    if type(value) is dict:
+        return {key: _copied(one) for key, one in value.items()}
+    return [_copied(one) for one in value] if type(value) is list else value
+
+
+def _method_of(plan: Plan, answer: Message) -> str | None:
+    asked = plan.asked_for(answer)
+    return None if asked is None else asked.method
+
+
+def _tool_of(message: Message) -> str | None:
+    params = message.params
+    if message.method != TOOLS_CALL or type(params) is not dict:
+        return None
+    name = params.get("name")
+    return name if type(name) is str else None
+
+
+def _arguments(message: Message) -> dict[str, Any] | None:
+    params = message.params
+    arguments = params.get("arguments") if type(params) is dict else None
+    return arguments if type(arguments) is dict else None
+
+
+def _denied(plan: Plan, message: Message, reason: Reason) -> dict[str, object]:
+    """The refusal of a request; nothing for what nobody waits for an answer to."""
+    if message.kind is not Kind.REQUEST:
+        return {}
+    return denial(message.id, reason, None, plan.modern)
+
+
+def _kept_back(message: Message, reason: Reason) -> dict[str, Any] | None:
+    """What comes in place of a server's message: an error for whoever waits for it."""
+    if message.kind not in (Kind.RESULT, Kind.ERROR):
+        return None
+    code = POLICY_CODES.get(reason, OTHER_POLICY_CODE)
+    return error_response(message.id, code, reason.sentence, {"reason": str(reason)})
