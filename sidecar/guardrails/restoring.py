@@ -33,7 +33,7 @@ def restore_message(
 
     `direction` is that of the message: what came from the side that it goes to is turned back. Keys are not.
     """
-    if not vault:
+    if not len(vault):
         return False
     changed = False
     pending: list[tuple[Any, str | int]] = [(root.holder, root.key) for root in roots]
@@ -61,7 +61,7 @@ def restore_text(text: str, vault: Vault, direction: Direction = Direction.BOTH,
     """`text` with values in the place of surrogates; where it is JSON they are spelled as JSON, and surrogates are
     found also as encoders spell them that escape `<`."""
     plain = vault.restore(text, direction)
-    if plain == text and "\\u003" not in text:
+    if plain == text and not vault.odd and "\\u003" not in text:
         return text
     known = json_text.read(text) if nested < _MOST_NESTED else None
     if known is None:

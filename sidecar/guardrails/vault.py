@@ -99,10 +99,19 @@ class Vault:
     def __len__(self) -> int:
         return len(self._stands)
 
+    def __bool__(self) -> bool:
+        return True  # an empty one is a vault as well
+
     @property
     def size(self) -> int:
         """Bytes, by a generous estimate."""
         return self._size[0]
+
+    @property
+    def odd(self) -> bool:
+        """Whether something was given out that is only known where it stands alone: a number, or such as has the
+        shape of its value."""
+        return not self._plain.isdisjoint(("shaped", "number"))
 
     def token(self, kind: str, value: str, back: Direction | None = None) -> str:
         """What stands for `value` where anything may stand, like `<EMAIL_1>`.

@@ -1,0 +1,300 @@
+"""Whole messages: what is found is gone, types, schemas and copies of structured content stay sound."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mesh.policy.guardrails import Action, DetectorKind, Direction, Part, PiiOptions, Processor
+from mesh.protocol.mcp.places import Root
+from sidecar.guardrails.mask_message import mask_message
+from sidecar.guardrails.restoring import restore_message
+from sidecar.guardrails.vault import Vault
+from sidecar.guardrails.verdict import Finding, Leaf, Verdict
+
+PII = Processor("pii", DetectorKind.PII, Action.MASK, PiiOptions())
+SECRETS = Processor("secrets", DetectorKind.SECRETS, Action.MASK, PiiOptions())
+PLANTED = re.compile(r"[a-z]+@corp\.com|4111111111111111|AKIA[A-Z]+")
+SECRET = "AKIASECRETKEY"
+
+
+def leaves(value, holder, key, path):
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield Leaf(name, value, name, Part.RESULTS, (*path, key), "key", False)
+            yield from leaves(member, value, name, (*path, key))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from leaves(item, value, place, (*path, key))
+    elif isinstance(value, str):
+        yield Leaf(value, holder, key, Part.RESULTS, path)
+    elif type(value) in (int, float) and abs(value) >= 1_000_000:
+        yield Leaf(json.dumps(value), holder, key, Part.RESULTS, path, "number")
+
+
+def found(message, part="result"):
+    findings = []
+    for leaf in leaves(message[part], message, part, ()):
+        for match in PLANTED.finditer(leaf.text):
+            secret = match[0].startswith("AKIA")
+            kind = "AWS_KEY" if secret else "EMAIL" if "@" in match[0] else "CARD"
+            findings.append(Finding(SECRETS if secret else PII, kind, leaf, *match.span(), 1.0, "plain"))
+    return Verdict(Action.MASK, None, tuple(findings))
+
+
+def result(**members):
+    return {"jsonrpc": "2.0", "id": 1, "result": members}
+
+
+def text(value):
+    return {"type": "text", "text": value}
+
+
+def masked(message, schema=None, vault=None, **options):
+    outcome = mask_message(message, found(message), vault or Vault(), schema, **options)
+    assert outcome.unmaskable == ()
+    return message["result"]
+
+
+def test_a_token_stands_where_anything_may_stand():
+    answer = masked(result(content=[text("Write to ann@corp.com, bob@corp.com or ann@corp.com.")]))
+
+    assert answer["content"] == [text("Write to <EMAIL_1>, <EMAIL_2> or <EMAIL_1>.")]
+
+
+@pytest.mark.parametrize("value", [4111111111111111, 4111111111111111.0, -4111111111111111])
+def test_a_number_stays_a_number_of_its_type_and_sign(value):
+    after = masked(result(card=value))["card"]
+
+    assert type(after) is type(value)
+    assert (after < 0) == (value < 0)
+    assert after != value
+    assert len(str(abs(int(after)))) == 15
+
+
+def test_a_processor_that_only_observes_or_flags_masks_nothing():
+    message = result(text="ann@corp.com")
+    verdict = found(message)
+    observing = verdict.findings[0]._replace(
+        processor=Processor("p", DetectorKind.PII, Action.MASK, PiiOptions(), observe=True)
+    )
+    flagging = verdict.findings[0]._replace(
+        processor=Processor("p", DetectorKind.PII, Action.FLAG, PiiOptions())
+    )
+
+    outcome = mask_message(message, Verdict(Action.FLAG, None, (observing, flagging)), Vault())
+
+    assert not outcome.changed
+    assert message == result(text="ann@corp.com")
+
+
+def test_what_stands_in_a_key_or_names_something_is_handed_back():
+    message = result(**{"ann@corp.com": "x"})
+    verdict = found(message)
+
+    assert mask_message(message, verdict, Vault()).unmaskable == verdict.findings
+
+
+def test_a_leaf_that_changed_meanwhile_is_handed_back():
+    message = result(note="ann@corp.com")
+    verdict = found(message)
+    message["result"]["note"] = "something longer than that, ann@corp.com"
+
+    assert mask_message(message, verdict, Vault()).unmaskable == verdict.findings
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_the_text_copy_of_structured_content_stays_equal_and_keeps_its_spelling(indent, ascii_only):
+    structured = {
+        "who": "Zo\u00eb ann@corp.com",
+        "card": 4111111111111111,
+        "n": 3,
+        "deep": [{"m": "bob@corp.com"}],
+    }
+    spelled = json.dumps(structured, indent=indent, ensure_ascii=ascii_only)
+
+    answer = masked(result(content=[text(spelled)], structuredContent=structured))
+
+    assert not PLANTED.search(json.dumps(answer))
+    assert json.loads(answer["content"][0]["text"]) == answer["structuredContent"]
+    assert answer["content"][0]["text"] == json.dumps(
+        answer["structuredContent"], indent=indent, ensure_ascii=ascii_only
+    )
+
+
+@pytest.mark.parametrize(
+    ("inner", "blocks"),
+    [
+        ("ann@corp.com", ["ann@corp.com"]),
+        (["ann@corp.com", "x"], ["ann@corp.com", "x"]),
+        ([{"m": "ann@corp.com"}, {"m": "x"}], ['{"m": "ann@corp.com"}', '{"m": "x"}']),
+        (4111111111111111, ["4111111111111111"]),
+    ],
+)
+def test_copies_of_wrapped_values_follow_too(inner, blocks):
+    schema = {"type": "object", "properties": {"result": {"items": {"format": "email"}}}}
+
+    answer = masked(
+        result(content=[text(one) for one in blocks], structuredContent={"result": inner}), schema
+    )
+
+    after = answer["structuredContent"]["result"]
+    items = after if isinstance(after, list) else [after]
+    assert [block["text"] for block in answer["content"]] == [
+        one if isinstance(one, str) else json.dumps(one) for one in items
+    ]
+    assert not PLANTED.search(json.dumps(answer))
+
+
+def test_what_only_the_text_gave_away_is_masked_in_both():
+    structured = {"who": "ann@corp.com"}
+    message = result(content=[text(json.dumps(structured))], structuredContent=structured)
+    verdict = found(message)
+    only_text = tuple(one for one in verdict.findings if one.leaf.key == "text")
+
+    mask_message(message, Verdict(Action.MASK, None, only_text), Vault())
+
+    assert message["result"]["structuredContent"] == {"who": "<EMAIL_1>"}
+    assert json.loads(message["result"]["content"][0]["text"]) == {"who": "<EMAIL_1>"}
+
+
+def test_a_text_that_says_something_else_is_masked_as_text():
+    answer = masked(result(content=[text("Mail: ann@corp.com")], structuredContent={"mail": "ann@corp.com"}))
+
+    assert answer == {"content": [text("Mail: <EMAIL_1>")], "structuredContent": {"mail": "<EMAIL_1>"}}
+
+
+def test_json_in_a_text_stays_json():
+    spelled = '{ "a":"x \\"ann@corp.com\\" \\u00e9", "card": 4111111111111111, "in": "{\\"card\\":4111111111111111}" }'
+    answer = masked(result(content=[text(spelled)]))["content"][0]["text"]
+
+    value = json.loads(answer)
+    assert value["a"] == 'x "<EMAIL_1>" \u00e9'
+    assert type(value["card"]) is int
+    assert json.loads(value["in"])["card"] == value["card"]
+    assert answer.startswith('{ "a":"x \\"<EMAIL_1>\\" \\u00e9", "card": 9990')
+
+
+def test_a_secret_is_not_turned_back():
+    message = result(content=[text(f"{SECRET} ann@corp.com")])
+    vault = Vault()
+    masked(message, vault=vault, reversible=True)
+    restore_message(message, vault, [Root(message, "result", Part.RESULTS, ())], Direction.REQUEST)
+
+    assert message["result"]["content"][0]["text"] == "<AWS_KEY_1> ann@corp.com"
+
+
+def test_our_own_surrogates_are_not_masked_again():
+    vault = Vault()
+    schema = {"properties": {"m": {"format": "email"}}}
+    first = masked(result(structuredContent={"m": "ann@corp.com"}), schema, vault)
+    again = result(note=first["structuredContent"]["m"])
+    leaf = Leaf(again["result"]["note"], again["result"], "note", Part.RESULTS, ("result",))
+    mask_message(
+        again,
+        Verdict(Action.MASK, None, (Finding(PII, "EMAIL", leaf, 0, len(leaf.text), 1, "plain"),)),
+        vault,
+    )
+
+    assert again["result"]["note"] == first["structuredContent"]["m"]
+
+
+FIELDS = [
+    ({"type": "string", "format": "email"}, "ann@corp.com"),
+    ({"type": "string", "format": "uri"}, "mailto:ann@corp.com"),
+    ({"type": "string", "pattern": "^[^@ ]+@[^@ ]+\\.[a-z]+$"}, "ann@corp.com"),
+    ({"type": "string", "minLength": 10, "maxLength": 14}, "ann@corp.com"),
+    ({"type": "string", "minLength": 40}, "ann@corp.com " * 4),
+    ({"type": "string", "maxLength": 1000}, "to ann@corp.com and bob@corp.com"),
+    ({"type": "string", "pattern": "^[0-9]{16}$"}, "4111111111111111"),
+    ({"type": "string", "pattern": "^AKIA[A-Z]{9}$"}, SECRET),
+    ({"$ref": "#/$defs/mail"}, "ann@corp.com"),
+    ({"anyOf": [{"type": "null"}, {"$ref": "#/$defs/mail"}]}, "ann@corp.com"),
+    ({"oneOf": [{"type": "null"}, {"type": "string", "minLength": 8}]}, "ann@corp.com"),
+    ({"allOf": [{"type": "string"}, {"maxLength": 12}]}, "ann@corp.com"),
+    ({"type": "string", "not": {"pattern": "^<"}}, "ann@corp.com"),
+    ({"type": "integer"}, 4111111111111111),
+    ({"type": "integer", "minimum": 10**15, "maximum": 10**16}, 4111111111111111),
+    ({"type": "integer", "multipleOf": 11}, 4111111111111111 * 11 // 11 - 4111111111111111 % 11),
+    ({"type": "number", "exclusiveMaximum": 5e15}, 4111111111111111),
+    ({"type": "number"}, 4111111111111111.0),
+    ({"type": ["integer", "null"]}, 4111111111111111.0),
+]
+DEFS = {"$defs": {"mail": {"type": "string", "format": "email"}}}
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+@pytest.mark.parametrize(("field", "value"), FIELDS)
+def test_structured_content_stays_valid_and_equal_to_its_copy_and_turns_back(field, value, is_list):
+    schema = {
+        **DEFS,
+        "type": "object",
+        "properties": {"f": {"items": field} if is_list else field},
+        "required": ["f"],
+    }
+    structured = {"f": [value] if is_list else value}
+    before = result(content=[text(json.dumps(structured))], structuredContent=structured)
+    message = copy.deepcopy(before)
+    vault = Vault()
+    planted = bool(found(message).findings)
+
+    answer = masked(message, schema, vault, reversible=True)
+
+    after = answer["structuredContent"]
+    assert (after != structured) == planted
+    assert not planted or str(value) not in json.dumps(after)
+    jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(after)
+    assert json.loads(answer["content"][0]["text"]) == after
+    if value != SECRET:
+        restore_message(message, vault, [Root(message, "result", Part.RESULTS, ())], Direction.REQUEST)
+        assert message == before
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"enum": ["ann@corp.com"]},
+        {"const": "ann@corp.com"},
+        {"maxLength": 12, "pattern": "@corp"},
+        {"pattern": "^(?=a)"},
+        {"$ref": "https://elsewhere.example/schema"},
+        {"$ref": "#/$defs/none"},
+        {"format": "json-pointer"},
+        {"not": {"not": {"const": "ann@corp.com"}}},
+    ],
+)
+def test_where_nothing_else_may_stand_the_finding_is_handed_back(field):
+    message = result(structuredContent={"f": "ann@corp.com"})
+    verdict = found(message)
+
+    outcome = mask_message(message, verdict, Vault(), {"properties": {"f": field}})
+
+    assert outcome.unmaskable == verdict.findings
+
+
+def test_arguments_satisfy_the_tools_input_schema():
+    message = {"method": "tools/call", "id": 1, "params": {"name": "t", "arguments": {"to": "ann@corp.com"}}}
+    mask_message(
+        message,
+        found(message, "params"),
+        Vault(),
+        {"properties": {"to": {"format": "email"}}},
+        direction=Direction.REQUEST,
+    )
+
+    assert message["params"]["arguments"] == {"to": "email-1@masked.invalid"}
+
+
+def test_results_of_tasks_are_results():
+    message = result(status="completed", result={"structuredContent": {"m": "ann@corp.com"}})
+
+    answer = masked(message, {"properties": {"m": {"format": "email"}}})
+
+    assert answer["result"]["structuredContent"] == {"m": "email-1@masked.invalid"}
