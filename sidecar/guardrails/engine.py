@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from mesh.policy.globs import EntryList
 from mesh.policy.guardrails import (
+    ALL_PARTS,
     Action,
     DetectorKind,
     Direction,
@@ -106,7 +107,9 @@ class Engine:
                 return verdict
         if not plan.asked:
             return _Judge().judge(plan, shapes, {}, {}) if shapes else NOTHING
-        sheet = Sheet(root for root in roots if root.part in plan.parts)
+        if plan.parts != ALL_PARTS:
+            roots = tuple(root for root in roots if root.part in plan.parts)
+        sheet = Sheet(roots)
         examination = Examination(plan.asked, sheet, self._clock, self._guardrails.budget)
         if sheet.text:
             examination.run(self._read)

@@ -15,7 +15,7 @@ from mesh.reasons import Reason
 from sidecar.guardrails.found import Found, distinct
 from sidecar.guardrails.hit import SEPARATOR, Detector, DetectorFailed, Hit
 from sidecar.guardrails.leaves import Sheet
-from sidecar.guardrails.slices import Slice, slices
+from sidecar.guardrails.slices import LENGTH, Slice, slices
 from sidecar.guardrails.views import CUT
 
 FAULTS: Final = (
@@ -64,7 +64,8 @@ class Examination:
     def run(self, read: Callable[[str], Iterator[Reading]]) -> None:
         """Ask every detector about every reading of every slice, as long as there is time."""
         text, cut = self._sheet.text, False
-        for number, part in enumerate(slices(text)):
+        parts = slices(text) if len(text) > LENGTH else (Slice(0, len(text), 0, len(text)),)
+        for number, part in enumerate(parts):
             piece = text if part.end - part.start == len(text) else text[part.start : part.end]
             try:
                 for view in read(piece):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, repeat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 from mesh.protocol.mcp.places import Path, Root
@@ -20,6 +20,8 @@ from sidecar.guardrails.verdict import Leaf
 NUMBER_DIGITS: Final = 7
 """Numbers with fewer digits are nobody's telephone, card or account."""
 _SMALL: Final = 10 ** (NUMBER_DIGITS - 1)
+_ROOM: Final = 96
+"""Levels that are walked by recursion; JSON that the sidecar accepts has 64."""
 _MANY_BITS: Final = 14_000
 """Python spells larger integers only when told to; as no reader takes them for text, hexadecimal does."""
 BINARY_HEAD: Final = 512
@@ -91,48 +93,59 @@ class Sheet:
 
 
 def _collect(root: Root, texts: list[str]) -> None:
-    """Append all texts of `root`. Iterative: depth is the sender's to choose."""
-    value = root.holder[root.key]
-    if root.named and type(root.key) is str:
-        texts.append(root.key)
+    """Append all texts of `root`."""
+    holder, key, _, _, maskable, named, binary = root
+    value = holder[key]
+    if named and type(key) is str:
+        texts.append(key)
     kind = type(value)
     if kind is str:
-        texts.append(binary_head(value) if root.binary else value)
-        return
-    if kind is not dict and kind is not list:
-        if (kind is int or kind is float) and root.maskable and (number := number_text(value)) is not None:
-            texts.append(number)
-        return
-    numbers = root.maskable
-    add = texts.append
-    members: Iterator[tuple[Any, Any]] = _members(value)
-    stack: list[Iterator[tuple[Any, Any]]] = []
-    while True:
-        for key, value in members:
-            if key is not None:
-                add(key)
-            kind = type(value)
+        texts.append(binary_head(value) if binary else value)
+    elif kind is dict or kind is list:
+        _walk(value, texts.append, maskable, _ROOM)
+    elif (kind is int or kind is float) and maskable and (number := number_text(value)) is not None:
+        texts.append(number)
+
+
+def _walk(value: Any, add: Callable[[str], None], numbers: bool, room: int) -> None:
+    """Give all texts of a container to `add`. By recursion, which is the fastest, as deep as there is room."""
+    if not room:
+        _walk_on(value, add, numbers)
+    elif type(value) is dict:
+        for key, one in value.items():
+            add(key)
+            kind = type(one)
             if kind is str:
-                add(value)
+                add(one)
             elif kind is dict or kind is list:
-                if value:
-                    stack.append(members)
-                    members = iter(value.items()) if kind is dict else zip(repeat(None), value)
-                    break
-            elif kind is int:
-                if numbers and not -_SMALL < value < _SMALL:
-                    add(_spelt(value))
-            elif kind is float and numbers and (number := number_text(value)) is not None:
+                _walk(one, add, numbers, room - 1)
+            elif numbers and (kind is int or kind is float) and (number := number_text(one)) is not None:
                 add(number)
+    else:
+        for one in value:
+            kind = type(one)
+            if kind is str:
+                add(one)
+            elif kind is dict or kind is list:
+                _walk(one, add, numbers, room - 1)
+            elif numbers and (kind is int or kind is float) and (number := number_text(one)) is not None:
+                add(number)
+
+
+def _walk_on(value: Any, add: Callable[[str], None], numbers: bool) -> None:
+    """The same without recursion: depth is the sender's to choose."""
+    levels = [_entries(value)]
+    while levels:
+        for key, one in levels[-1]:
+            if type(key) is str:
+                add(key)
+            if type(one) is dict or type(one) is list:
+                levels.append(_entries(one))
+                break
+            if _counts(one, numbers):
+                add(one if type(one) is str else number_text(one) or "")
         else:
-            if not stack:
-                return
-            members = stack.pop()
-
-
-def _members(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Keys and values; arrays have no keys."""
-    return iter(value.items()) if type(value) is dict else zip(repeat(None), value)
+            levels.pop()
 
 
 def _locate(root: Root, wanted: set[int]) -> Iterator[tuple[int, Leaf]]:
