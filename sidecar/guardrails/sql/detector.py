@@ -25,6 +25,8 @@ BEFORE: Final = 256
 SHORT: Final = 600
 """Up to here a text may be a fragment as a whole; longer ones are documents, of which only parts may be."""
 BUDGET: Final = 65536
+LEAST: Final = 64
+"""What the shortest text takes of the budget, for reading it at all."""
 STARTS: Final = 6
 _QUOTES: Final = re.compile("['\"`]")
 
@@ -46,7 +48,7 @@ class SqlDetector:
         hits: list[Hit] = []
         left = BUDGET
         for start, end, marks in _windows(text):
-            left -= end - start
+            left -= max(end - start, LEAST)
             if left < 0:
                 hits.append(Hit("INJECTION_CROWDED", start, end, 0.5, "not read"))
                 break
@@ -128,6 +130,9 @@ def _readings(part: str, marks: list[int], first: bool, short: bool) -> Iterator
             yield tokenize(part, place, inside=True), short
             if "\\" in part:
                 yield tokenize(part, place, inside=True, backslash=False), short
+                second = part.find(quote, place + 1)
+                if second > 0 and part[place - 1 : place] == "\\":
+                    yield tokenize(part, second, inside=True), short
     for mark in marks[:STARTS]:
         near = _QUOTES.search(part, max(0, mark - 2), mark + 64)
         if near is not None and near.start() not in opened:
@@ -142,5 +147,13 @@ def _keep(
         if tokens.words[stop - 1] != tokens.words[stop - 3]:
             return
         kind = kind[5:]
+    if kind == "INJECTION_COMMENT" and not _cuts(tokens.text[tokens.starts[stop - 1] :]):
+        return
     if kind not in found and stop > begin:
         found[kind] = Hit(kind, start + tokens.starts[begin], start + tokens.ends[stop - 1], 0.9, note)
+
+
+def _cuts(comment: str) -> bool:
+    """Whether what begins with the sign of a comment is one to every database, and not `#2` or `--flag`."""
+    rest = comment.lstrip("#-/*")
+    return not rest or not rest[0].isalnum()

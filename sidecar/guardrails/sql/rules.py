@@ -16,7 +16,7 @@ _END = "[RLs]*Z?(?:c|$)"
 _K = "[nsb]"  # a constant
 _KX = f"{_P}{_K}(?:R*[odG]{_P}{_K})*R*"  # constants joined by operators
 _BREAK = "(?:Qn?s?R*)"  # a literal ends, perhaps with some left over, and parentheses with it
-_OPERAND = "[LRto]*[nsbvwyf](?:dw)*R*"
+_OPERAND = "[LRto]*[nsbvwyfk](?:d[wk])*(?:LR)?R*"
 _OPERATOR = "[oaelmt]+"
 _CMP = "[elm][telmA]*"
 _ORDER = f"BY{_P}(?:n|f)(?:[Gd]{_P}[nwbsf])*[LRo]*(?:c|$)"
@@ -39,7 +39,7 @@ ANYWHERE: Final = Patterns(
         "INJECTION_SCHEMA": "SA*[^ZS]{1,60}F[wd]{0,4}y|LSA*[^ZS]{1,40}y|[Q]a[^Z]{0,20}y",
         "INJECTION_SYSTEM": "X(?:w?d+)*z|[ZQn]z|X(?:wd+)*[Qszu]|z[LQ]|zs|Iks|IkQ|^(?:wd+)*z$|Ik[Lfv]",
         "INJECTION_SUBQUERY": (
-            "[QaenGoSl]L+SA*(?:[nsvbuofxpLi]|w(?:dw)*[FGRL])|LSA*(?:[fxp]L|o?F|v|nR|oF)"
+            "[QaenGoSl]L+SA*(?:[nsvbuofxpLi]|w(?:dw)*[FGRL])|LSA*(?:[fxp]L|lL|o?F|v|nR|oF)"
             "|LSA*[^ZS]{1,60}F[wyL](?:[RWdc]|$)"
         ),
         "INJECTION_CASE": "[QaGeoLnS]L*CL*(?:k|S|n)|[aGoQeS]L*[if]LS|iL[^ZR]{0,20}pL",
@@ -60,20 +60,20 @@ OPENING: Final = Patterns(
         ),
         "SAME:INJECTION_TAUTOLOGY": f"a{_P}wew",
         "INJECTION_CONDITION": (
-            f"Q[RZ]*a+{_P}(?:[wybf][dwL]*R*[tA]*[elm]|[fxpy]L?|LS|C|v[eoRa]|n[aelm]|s[aelm]|w(?:dw)*L|[tL]*k)"
-            f"|^nR*a+{_P}(?:LS|[fxp]L|v|nR*[eo]+|w[dw]*R*e)"
-            f"|^nR*[oa]+LS|Ql[tlA]*(?:[us]|L)|Qe+[RLto]*[snbfvu]|Qasu?$|Qt?l+[LtbsnwA]|^[nQ]R*Ww?[ebt]"
-            f"|Q(?:{_OPERATOR}{_OPERAND})*[oaelmt]*[elm][oaelmtL]*u$|Q{_OPERATOR}{_OPERAND}{_OPERATOR}u$"
+            f"Q[nsRZ]*a+{_P}(?:[wybf][dwL]*R*[tA]*[elm]|[fxpy]L?|LS|C|v[eoRa]|n[aelm]|s[aelm]|w(?:dw)*L|[tL]*k)"
+            f"|^nR*a+{_P}(?:LS|[fxp]L|v|nR*[eo]+|[wb][dw]*R*e)"
+            f"|^nR*[oa]+LS|Ql[tlA]*L|Qe+[RLto]*[snbfvu]|Qasu?$|Qt?l+[LtbsnwA]|^[nQ]R*Ww?[ebt]"
+            f"|Q(?:{_OPERATOR}{_OPERAND})+[oaelmt]*[elm][oaelmtL]*u$|Q{_OPERATOR}{_OPERAND}(?:{_OPERATOR}{_OPERAND})*{_OPERATOR}u$|^R*Q[RL]*[oe]+[L]*u$"
             f"|^[nQ]?R*a{_P}ne{_P}[fpxwv]L|Qm[tb]|QR*a{_P}w(?:dw)*[oelm]+{_P}[nsbv]"
         ),
-        "INJECTION_FUNCTION": f"^[nQ]?R*(?:a|[oG])*[fpx]L[^Z]{{1,80}}R[RGos]*c$|^no{_P}[fxp]L|^n[oa]+{_P}n[oa]+[fxp]L",
+        "INJECTION_FUNCTION": f"^[nQ]?R*(?:a|[oG])*[fpx]L[^Z]{{1,80}}R[RGos]*c$|^no{_P}[fxp]L|^fL[ns]*Ra{_P}fL|^n[oa]+{_P}n[oa]+[fxp]L",
         "INJECTION_COMMENT": (
-            f"^QR*[oGZns]*c$|^[LtoA]*[nsvbfl][LRnsvbfalmotSG]*c$|^w?QR*[oZ]*c"
+            f"^QR*[oGZns]*c$|^[LtoA]*[nsvbfl][LRnsvbfalmotSG]*c$|^w?QR*[oZ]*c|Q[LtoAalm]+[LRnsvbfalmotSG]*c$"
         ),
-        "INJECTION_UNION": "^o?nUA?c?$|^[nwQ]R*UA*L*S|QR*UA*c?$",
+        "INJECTION_UNION": "^o?nUA?c?$|^o?nw?R*UA*L*S|^wR*UA*S|QR*UA*c?$|^S[^Z]*UA*SA*w$",
         "INJECTION_ORDER": f"^{_ORDER}",
         "INJECTION_STACKED": (
-            f"^(?:n|w?R+)?Z+{_HEAD}|QR*(?:ww|n|w)?(?:Hkww?[OcZL]|HIw(?:dw)*L|Dv|Sv)|Q[RL]*Z+(?:i[Ln]|O[wv]|h)|^[wn]?R+Z+[hiSH]"
+            f"^(?:n|w?R+)?Z+{_HEAD}|QR*(?:ww|n|w)?(?:Hkww?[OcZL]|HIw(?:dw)*L|Dv|Sv)|Q[RL]*Z+(?:i[Ln]|O[wv]|h)|^[wn]?R+Z+[hifSH]"
             f"|^nR*(?:HIw|Hkwc?$|XwL|Xz|Hw[Ow])|Q[RZ]*S(?:c|$|v|[nsb]?F|wc?$)|QR*Xw"
         ),
         "INJECTION_CASE": "^C[nsbv]k[nsbvo]|^Ckl*[bns]|^nC",
@@ -86,7 +86,7 @@ DIRECT: Final = Patterns(
         # the whole of a text: x' + 'y   ' not like '
         "INJECTION_CONCAT": (
             r"(?:\A|\x1f)(?:[^\s'\"\x1f]+['\"]\s*[-+*/%&|^<>=]{1,3}\s*['\"]|[^\s'\"\x1f]*['\"]\s+[-+*/%&|^<>=]{1,3}\s+['\"]"
-            r"|[^\s'\"\x1f]*['\"]\s*(?:not\s+)?(?:like|regexp|rlike|glob|div|mod|xor)\s*['\"])[^\s'\"\x1f]*(?:\x1f|\z)"
+            r"|[^\s'\"\x1f]*['\"]\s*(?:not\s+(?:like|in|regexp|rlike)|regexp|rlike|div|xor)\s*['\"]|[^\s'\"\x1f]+['\"]\s*(?:like|glob|mod|or|and|&&)\s*['\"])[^\s'\"\x1f]*(?:\x1f|\z)"
         ),
         "INJECTION_OBFUSCATED": (
             r"\b(?:union|select|or|and|from|where)/\*[^*\x1f]*\*/\s*(?:all|select|\w+\s*[=(,]|from|where|\d)"

@@ -118,8 +118,13 @@ def read(text: str) -> Reading:
     """What `text` holds as SQL. Where a backslash could end or continue a string both are read: the statements of
     both count, since one of them is what a database does."""
     reading = _read(tokenize(text))
-    if "\\" in text and reading.statements:
-        other = _parts(tokenize(text, backslash=False))
+    if "\\" not in text:
+        return reading
+    plain = tokenize(text, backslash=False)
+    if not reading.statements:
+        return _read(plain)
+    if reading.statements:
+        other = _parts(plain)
         more = tuple(
             one for one in _statements(other)[0] if one.kind not in {s.kind for s in reading.statements}
         )
@@ -268,7 +273,7 @@ def _evidence(tokens: Tokens) -> int:
         + ("n" in types)
     )
     score += 2 * ("v" in types or "y" in types or "A" in types[:2] or types.endswith("Z"))
-    score += 2 * ("So" in types) + ("F" in types) + 2 * ("Sf" in types or "Sv" in types or "Sb" in types) + ("Sn" in types)
+    score += 2 * ("So" in types) + 2 * ("US" in types or "UAS" in types) + ("F" in types) + 2 * ("Sf" in types or "Sv" in types or "Sb" in types) + ("Sn" in types)
     score += 2 * ("HF" in types or "HI" in types or types[0] in "XDT") + ("z" in types) * 2
     score += 2 * (types[0] == "H" and len(types) <= 4) + 2 * (types[:2] == "Hk")
     written = [
