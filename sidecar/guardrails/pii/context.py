@@ -23,9 +23,16 @@ _ELSEWHERE: Final = re.compile(
 )
 
 
+def spelled(alternatives: str) -> str:
+    r"""Alternatives in lower case, as RE2 and re read them: where they say \b, keys like `user_tel` and
+    `nhsNumber` have the word too."""
+    leading = re.sub(r"(^|[|(:])\\b", r"\1(?:<b>|_)", alternatives)
+    return leading.replace(r"\b", r"(?:\b|_|(?-i:N(?:umber|o)\b))").replace("<b>", r"\b")
+
+
 def words(alternatives: str) -> re.Pattern[str]:
     """A pattern of alternatives in lower case."""
-    return re.compile(f"(?:{alternatives})", re.IGNORECASE)
+    return re.compile(f"(?:{spelled(alternatives)})", re.IGNORECASE)
 
 
 def joined(text: str, word_end: int, start: int, reach: int = REACH) -> bool:

@@ -35,7 +35,7 @@ def nino(text: str) -> bool:
 def steuer_id(digits: str) -> bool:
     """ISO 7064 MOD 11,10; among the first ten one digit stands twice or three times, and no other does."""
     counts = sorted((digits[:10].count(digit) for digit in set(digits[:10])), reverse=True)
-    return counts[0] in (2, 3) and counts[1] == 1 and mod_11_10(digits)
+    return counts[0] in (2, 3) and counts[1:2] == [1] and mod_11_10(digits)
 
 
 def insee(text: str) -> bool:

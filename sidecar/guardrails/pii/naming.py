@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from sidecar.guardrails.hit import Hit
-from sidecar.guardrails.pii.context import REACH, WINDOW, joined, words
+from sidecar.guardrails.pii.context import REACH, WINDOW, joined, spelled, words
+from sidecar.guardrails.re2_set import Patterns
 
 _AHEAD: Final = 14
 """Characters of a value before its first digits, at most: a month, the letters of a passport."""
@@ -24,8 +25,8 @@ NUMBER: Final = (
 )
 """Where any of these numbers has its first digits."""
 _SUFFIX: Final = re.compile(r"[_ -]?(?:id|code|ref)(?![A-Za-z])", re.IGNORECASE)
-_INDEX: Final = re.compile(r"[ _#-]{0,2}\d(?=[\x1f\"':)=]| \()")
-_NUMBER: Final = re.compile(NUMBER)
+_INDEX: Final = re.compile(r"[ _#-]{0,2}\d(?=[\x1f\"':)=]| \()", re.ASCII)
+_NUMBER: Final = re.compile(NUMBER, re.ASCII)
 
 
 class Name(NamedTuple):
@@ -42,19 +43,20 @@ class Name(NamedTuple):
 class Names:
     """All of them as one pattern for RE2 and one reader."""
 
-    __slots__ = ("_any", "_names", "pattern")
+    __slots__ = ("_names", "_words", "pattern")
 
     def __init__(self, names: Sequence[Name]) -> None:
-        alternatives = "|".join(f"(?:{name.words})" for name in names)
+        alternatives = "|".join(f"(?:{spelled(name.words)})" for name in names)
         self.pattern = rf"(?i:{alternatives})(?:[ _#-]{{0,2}}\d)?[^0-9\x1f]*(?:\x1f[^0-9\x1f]*)?{NUMBER}"
-        self._any = words(alternatives)
+        self._words = Patterns([("word", rf"(?i:{alternatives})")])
         self._names = [(words(name.words), name) for name in names]
 
     def read(self, text: str, start: int, end: int) -> Iterable[Hit]:
         """The hits of the nearest word that has any."""
-        found = list(self._any.finditer(text, max(start, end - WINDOW - _AHEAD), end))
-        for word in reversed(found):
-            hits = list(self._read_from(text, word.start(), end))
+        begin = max(start, end - WINDOW - _AHEAD)
+        found = [begin + at for _, at, _ in self._words.find(text[begin:end])]
+        for at in reversed(found):
+            hits = list(self._read_from(text, at, end))
             if hits:
                 return hits
         return ()

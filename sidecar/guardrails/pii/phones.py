@@ -15,15 +15,15 @@ from typing import Final
 from sidecar.guardrails.hit import Hit
 from sidecar.guardrails.pii.naming import Name
 from sidecar.guardrails.pii.numbering import possible, valid
-from sidecar.guardrails.pii.rule import CERTAIN, LIKELY, POSSIBLE, Kind, Reader, Rule
+from sidecar.guardrails.pii.rule import CERTAIN, FORMED, LIKELY, POSSIBLE, Kind, Reader, Rule
 
 KINDS: Final = {
     "PHONE": Kind("Telephone number: international, in a national form, or beside a word like phone.")
 }
 
 _STRONG: Final = (
-    r"phone|t[eé]l[eé]fon|\bt[eé]l\b|mobile|\bmob\b|mobil\b|m[oó]vil|cell|\bfax|whatsapp|telegram"
-    r"|msisdn|\bsms\b|handy|rufnummer|portable|celular|hotline|\bgsm\b|电话|電話|전화"
+    r"phone|t[eé]l[eé]fon|\bt[eé]l\b|mobile|\bmob\b|mobil\b|m[oó]vil|\bcell(?:\b|phone|ul)|\bfax|whatsapp|telegram"
+    r"|msisdn|\bsms\b|\bhandy\b|rufnummer|portable|celular|hotline|\bgsm\b|电话|電話|전화"
     r"|(?:desk|office|home|work|direct|main|switchboard)\s?:"
 )
 _WEAK: Final = (
@@ -32,7 +32,7 @@ _WEAK: Final = (
 )
 _EXT: Final = r"(?: ?(?:x|ext\.?|#) ?\d{1,6})?"
 _NUMBER: Final = r"\+?\(?\d[\d().\-/ ]{5,22}\d" + _EXT
-_TRAIL: Final = r"(?i:fax|mobile|cell|office|home|work|phone|tel|desk)"
+_TRAIL: Final = r"(?i:fax|mobile|\bcell(?:\b|phone|ul)|office|home|work|phone|tel|desk)"
 
 _SHAPE: Final = re.compile(_NUMBER, re.ASCII)
 _BEFORE: Final = re.compile(r"(?<![\w.+:/-])\(?\d[\d(). \-]{5,20}\d$", re.ASCII)
@@ -48,6 +48,8 @@ _EXTENSION: Final = re.compile(r" ?(?:x|ext\.?|#) ?\d{1,6}$")
 _NO_PHONE: Final = re.compile(
     r"\d{1,3}(?:\.\d{1,3}){3}$|(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.](?:19|20)\d\d"
 )
+_INSIDE: Final = re.compile(r"[\w+=]$|\w[.\-/]$|\d:$")
+_GOES_ON: Final = re.compile(r"\w|[.:]\d|[\-/]\w")
 _RUNS: Final = re.compile(r"\d+")
 _TRIMS: Final = 4
 
@@ -65,15 +67,7 @@ def _plain(value: str) -> bool:
 
 def _whole(text: str, start: int, end: int) -> bool:
     """No part of a longer run, a decimal, a range or a path."""
-    before = text[start - 1] if start else " "
-    if before.isalnum() or before in "_+=/" or (before in ".-:" and text[start - 2 : start - 1].isalnum()):
-        return False
-    after = text[end : end + 1]
-    return not (
-        after.isalnum()
-        or after == "_"
-        or (after in (".", "-", ":", "/") and text[end + 1 : end + 2].isalnum())
-    )
+    return not (_INSIDE.search(text, max(0, start - 2), start) or _GOES_ON.match(text, end))
 
 
 def _any(_: str) -> bool:
@@ -124,7 +118,7 @@ def _read_grouped(text: str, start: int, end: int) -> Iterable[Hit]:
     extension = _EXTENDED.match(text, end)
     end = extension.end() if extension else end
     if _whole(text, start, end):
-        yield Hit("PHONE", start, end, LIKELY, "national form")
+        yield Hit("PHONE", start, end, FORMED, "national form")
 
 
 def _trunk_reader(known: Callable[[str], bool]) -> Reader:

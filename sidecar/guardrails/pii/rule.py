@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sidecar.guardrails.hit import Hit
 from sidecar.guardrails.pii.naming import Name
@@ -16,6 +16,8 @@ CERTAIN = 1.0
 """A strong checksum or a form that nothing else has."""
 LIKELY = 0.85
 """A weak checksum or a plain form, with a word that says so; or a form that little else has."""
+FORMED = 0.75
+"""A form that little else has, and neither a checksum nor a word."""
 POSSIBLE = 0.6
 """Nothing but a form that other things may have."""
 
@@ -61,11 +63,13 @@ def compact(value: str) -> str:
     return value.translate(_BETWEEN).upper()
 
 
+_TAIL_OF: Final = re.compile(r"(?:\d[.:/]|[0-9A-Fa-f]{4}-)$", re.ASCII)
+_HEAD_OF: Final = re.compile(r"[.:/]\d|-[0-9A-Fa-f]{4}", re.ASCII)
+
+
 def apart(text: str, start: int, end: int) -> bool:
     """Whether it stands for itself: is no part of a decimal, a version, a UUID or another longer run."""
-    if start > 1 and text[start - 1] in ".-:/" and text[start - 2].isalnum():
-        return False
-    return not (end + 1 < len(text) and text[end] in ".-:" and text[end + 1].isalnum())
+    return not (_TAIL_OF.search(text, max(0, start - 5), start) or _HEAD_OF.match(text, end))
 
 
 def name_of(number: Number) -> Name:
