@@ -136,13 +136,15 @@ def _trunk_reader(known: Callable[[str], bool]) -> Reader:
     return read
 
 
-def _named_reader(least: int) -> Reader:
+def _named_reader(bare: int) -> Reader:
+    """`bare`: the least number of digits in a single run."""
+
     def read(text: str, start: int, end: int) -> Iterator[Hit]:
         if text[end : end + 1].isalnum() or (start and text[start - 1].isalnum()):
             return
         value = next(_readings(text[start:end]), "")
         count = len(_digits(value))
-        if count >= least:
+        if count >= bare or (count and not value.isdigit()):
             yield Hit("PHONE", start, start + len(value), LIKELY, "named")
             yield from _listed(text, start + len(value), count)
 
@@ -206,5 +208,5 @@ def rules(regions: tuple[str, ...]) -> list[Rule]:
             r"|\(\d{2}\) ?9?\d{4}-\d{4}\b",
             _read_grouped,
         ),
-        Rule("PHONE", rf"\d[ \t(,]{{0,3}}{_TRAIL}\b", _read_trailed),
+        Rule("PHONE", rf"\d[ \t(,-]{{0,3}}{_TRAIL}\b", _read_trailed),
     ]

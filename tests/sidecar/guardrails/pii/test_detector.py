@@ -41,6 +41,8 @@ SEEN = [
     ("PHONE", "Phone:\n", "(71) 4233-6306", ""),
     ("PHONE", "contact ", "0383998261", " about it"),
     ("PHONE", "line\n", "416 60 039", " office"),
+    ("PHONE", "line\n", "(37) 788-063", "-Office"),
+    ("PHONE", "call me on ", "450 0840", "?"),
     ("CARD", "card:", "4111111111111111", ""),
     ("CARD", "", "4111 1111 1111 1111", ""),
     ("CARD", "", "5500-0055-5555-5559", ""),
@@ -145,6 +147,13 @@ UNSEEN = [
     "passport 1984 was born in 1977",
     "nhs 9434765918",
     "a@b aa@aa@aa .@x.y",
+    "call 12345678",
+    "medicare card 2123 45680 1",
+    "T1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfN",
+    "zzzz..@example.com ...@example.com",
+    "+9990000000000 +2100000000000",
+    "ab:12345:1:2:3:4:5:6:7:8 2001::1:2:3:4:5:6:7:8",
+    "4012888888881881.5 5012345678901",
     "contact 4 of 5 people",
 ]
 
