@@ -10,6 +10,7 @@ from mesh.policy.documents import Backend, BackendProtocol, BackendTls, TlsMode
 from mesh.policy.errors import shown
 from mesh.policy.fields import INVALID, Field, Invalid, Place, choice, integer, read_object, text
 from mesh.policy.hosts import host_fault, is_loopback, normal_host, normal_path, path_fault
+from mesh.policy.pin_schema import read_pin
 from mesh.policy.spiffe_pattern import id_fault
 from mesh.policy.yaml_tree import Node
 
@@ -52,13 +53,13 @@ BACKEND_FIELDS = {
     "path": Field(text(path_fault), default="/"),
     "tls": Field(read_tls, missing=_WRITE_TLS),
     "credential": Field(read_credential),
+    "pin": Field(read_pin),
 }
-UNSUPPORTED = ("pin",)
 
 
 def read_backend(name: str, namespace: str | None, node: Node, place: Place) -> Backend | Invalid:
     """The Backend that `spec` describes, INVALID when a fault was reported."""
-    values = read_object(node, place, BACKEND_FIELDS, unsupported=UNSUPPORTED)
+    values = read_object(node, place, BACKEND_FIELDS)
     if values is None:
         return INVALID
     if isinstance(values["host"], str):
@@ -81,6 +82,9 @@ def _agrees(values: dict[str, Any], node: Node, place: Place) -> bool:
         agrees = False
     if protocol is BackendProtocol.TCP and isinstance(path, str) and path != "/":
         place.child("path").report("protocol TCP has no paths; remove it", node.line)
+        agrees = False
+    if values["pin"] is not None and protocol in (BackendProtocol.HTTP, BackendProtocol.TCP):
+        place.child("pin").report(f"protocol {protocol} offers no tools to pin; remove it", node.line)
         agrees = False
     if values["credential"] is not None:
         for message in _not_for_credentials(values):

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeGuard, TypeVar
 
 from mesh.policy import yaml_tree
 from mesh.policy.errors import ErrorLog, shown
-from mesh.policy.scalars import plain_boolean, plain_integer, read_as
+from mesh.policy.scalars import plain_boolean, plain_decimal, plain_integer, read_as
 from mesh.policy.yaml_tree import Broken, Node, Scalar, Sequence, child_path
 
 E = TypeVar("E", bound=StrEnum)
@@ -167,6 +167,24 @@ def integer(low: int, high: int) -> Reader:
             )
         if not low <= value <= high:
             return place.error(node, f"{value} is out of range; allowed: {low} to {high}")
+        return value
+
+    return read
+
+
+def number(low: float, high: float) -> Reader:
+    """An unquoted decimal number from `low` to `high`."""
+
+    def read(node: Node, place: Place) -> float | Invalid:
+        if isinstance(node, Broken):
+            return INVALID
+        value = plain_decimal(node.text) if isinstance(node, Scalar) and node.plain else None
+        if value is None or not isinstance(node, Scalar):
+            return place.error(
+                node, f"expected a number from {low:g} to {high:g}, without quotes, found {describe(node)}"
+            )
+        if not low <= value <= high:
+            return place.error(node, f"{node.text} is out of range; allowed: {low:g} to {high:g}")
         return value
 
     return read

@@ -37,16 +37,18 @@ from mesh.policy.fields import (
     sound,
     text,
 )
+from mesh.policy.guardrail_schema import read_guardrails
 from mesh.policy.hosts import normal_path, path_fault
 from mesh.policy.metadata import name_check, namespace_check
 from mesh.policy.oauth_schema import read_needed_scopes
+from mesh.policy.rate_schema import read_rate_limit
 from mesh.policy.spiffe_pattern import source_fault
 from mesh.policy.user_entries import user_fault
 from mesh.policy.user_schema import read_users
 from mesh.policy.yaml_tree import Node
 
 # Parts of a rule that this version does not act on: refused, since a reader of the policy would rely on them.
-RULE_UNSUPPORTED = ("guardrails", "rateLimit")
+RULE_UNSUPPORTED = ("a2a",)
 
 _LABEL_KEY = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
@@ -119,20 +121,25 @@ _USER_FIELDS = {
     "users": Field(list_of(text(user_fault), at_least=1), default=()),
     "scopes": Field(read_needed_scopes, default=()),
 }
+_CONTENT_FIELDS = {
+    "guardrails": Field(read_guardrails),
+    "rateLimit": Field(read_rate_limit),
+}
 OUTBOUND_FIELDS = {
     "backend": Field(text(_backend_name), missing='the name of a Backend, or "*" for every Backend'),
     **_USER_FIELDS,
     **MCP_FIELDS,
     "serverRequests": Field(list_of(choice(ServerRequest))),
+    **_CONTENT_FIELDS,
 }
 
 
-_ONLY_MCP = (*MCP_FIELDS, "serverRequests")
+_ONLY_MCP = (*MCP_FIELDS, "serverRequests", *_CONTENT_FIELDS)
 
 
 def read_outbound(node: Node, place: Place) -> OutboundRule | Invalid:
     """One rule of `outbound`."""
-    values = read_object(node, place, OUTBOUND_FIELDS, unsupported=(*RULE_UNSUPPORTED, "a2a"))
+    values = read_object(node, place, OUTBOUND_FIELDS, unsupported=RULE_UNSUPPORTED)
     if values is None:
         return INVALID
     if isinstance(values["backend"], str) and values["backend"] != EVERY_BACKEND:
@@ -144,7 +151,15 @@ def read_outbound(node: Node, place: Place) -> OutboundRule | Invalid:
     asked = values["serverRequests"]
     server_requests = None if asked is None else frozenset(asked)
     users, scopes = values["users"], frozenset(values["scopes"])
-    return OutboundRule(values["backend"], _grant(values), server_requests, users, scopes)
+    return OutboundRule(
+        values["backend"],
+        _grant(values),
+        server_requests,
+        users,
+        scopes,
+        values["guardrails"],
+        values["rateLimit"],
+    )
 
 
 INBOUND_MCP_FIELDS = {"path": Field(text(path_fault), default=MCP_PATH), **MCP_FIELDS}
@@ -152,7 +167,7 @@ INBOUND_MCP_FIELDS = {"path": Field(text(path_fault), default=MCP_PATH), **MCP_F
 
 def read_mcp(node: Node, place: Place) -> tuple[McpGrant, str] | Invalid:
     """The `mcp` section of an inbound rule: what it grants, and at which path."""
-    values = read_object(node, place, INBOUND_MCP_FIELDS, unsupported=RULE_UNSUPPORTED)
+    values = read_object(node, place, INBOUND_MCP_FIELDS)
     if values is None or INVALID in values.values():
         return INVALID
     return _grant(values), normal_path(values["path"])
@@ -172,23 +187,28 @@ INBOUND_FIELDS = {
     **_USER_FIELDS,
     "mcp": Field(read_mcp),
     "http": Field(read_http, default=False),
+    **_CONTENT_FIELDS,
 }
 
 
 def read_inbound(node: Node, place: Place) -> InboundRule | Invalid:
     """One rule of `inbound`."""
-    values = read_object(node, place, INBOUND_FIELDS, unsupported=(*RULE_UNSUPPORTED, "a2a"))
+    values = read_object(node, place, INBOUND_FIELDS, unsupported=RULE_UNSUPPORTED)
     if values is None:
         return INVALID
     if values["mcp"] is None and values["http"] is False:
         return place.error(
             node, "the rule grants nothing; add mcp: {tools: {allow: [...]}} or http: {allow: true}"
         )
-    if not sound(values):
+    without_mcp = _CONTENT_FIELDS.keys() & _keys(node) if values["mcp"] is None else ()
+    for key in sorted(without_mcp):
+        place.child(key).report("the rule grants no MCP, so this would have no effect; remove it", node.line)
+    if without_mcp or not sound(values):
         return INVALID
     grant, path = values["mcp"] or (None, MCP_PATH)
     users, scopes = values["users"], frozenset(values["scopes"])
-    return InboundRule(values["from"], grant, values["http"], path, users, scopes)
+    guardrails, rate = values["guardrails"], values["rateLimit"]
+    return InboundRule(values["from"], grant, values["http"], path, users, scopes, guardrails, rate)
 
 
 def read_labels(node: Node, place: Place) -> tuple[tuple[str, str], ...] | Invalid:

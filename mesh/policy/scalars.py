@@ -12,6 +12,7 @@ import re
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEAN = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n"})
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,17})?")
 _NUMBER = re.compile(
     r"""[-+]?(?:
         0b[01_]+ | 0o[0-7_]+ | 0x[0-9a-fA-F_]+
@@ -43,6 +44,11 @@ def merges(text: str) -> bool:
 def plain_integer(text: str) -> int | None:
     """The integer that every YAML reader agrees on, or None (`010`, `0x1`, `1_000`, `+1`)."""
     return int(text) if _INTEGER.fullmatch(text) else None
+
+
+def plain_decimal(text: str) -> float | None:
+    """The number of a plain decimal, like `0.5` or `1`; None for other notations (`.5`, `1e-3`, `+1`)."""
+    return float(text) if _DECIMAL.fullmatch(text) else None
 
 
 def plain_boolean(text: str) -> bool | None:

@@ -36,13 +36,6 @@ def test_protocols_to_come_are_refused_with_that_sentence(
     ]
 
 
-@pytest.mark.parametrize("field", ["pin: {mode: FirstUse}"])
-def test_fields_to_come_are_refused_by_name(faults: Faults, backend: Make, field: str) -> None:
-    spec = f"{{protocol: MCP, host: a.b, port: 1, tls: {{mode: None}}, {field}}}"
-    (fault,) = faults(backend(spec=spec))
-    assert f"spec.{field.partition(':')[0]}: not supported by this version" in fault
-
-
 @pytest.mark.parametrize(
     ("tls", "fault"),
     [

@@ -74,12 +74,8 @@ def test_a_full_policy_is_read(load: Load, backend: Make, agent_policy: Make) ->
     [
         ("behaviour: {learn: 24h}", "spec.behaviour"),
         ("selector: {matchExpressions: []}", "spec.selector.matchExpressions"),
-        ("outbound: [{backend: '*', guardrails: {pii: mask}}]", "spec.outbound[0].guardrails"),
-        ("outbound: [{backend: '*', rateLimit: {}}]", "spec.outbound[0].rateLimit"),
         ("outbound: [{backend: '*', a2a: {}}]", "spec.outbound[0].a2a"),
         ("inbound: [{from: ['*'], http: {allow: true}, a2a: {}}]", "spec.inbound[0].a2a"),
-        ("inbound: [{from: ['*'], http: {allow: true}, guardrails: {}}]", "spec.inbound[0].guardrails"),
-        ("inbound: [{from: ['*'], mcp: {rateLimit: {}}}]", "spec.inbound[0].mcp.rateLimit"),
     ],
 )
 def test_rules_to_come_are_refused_by_name_and_never_ignored(
@@ -199,7 +195,7 @@ def test_every_fault_of_a_policy_is_told_at_once_with_its_line(faults: Faults, a
       - good
       - "bad**"
       deny: [good]
-    guardrails: {}
+    a2a: {}
   inbound:
   - from: [nobody]
     mcp: {resources: {deny: [x]}}"""
@@ -209,7 +205,7 @@ def test_every_fault_of_a_policy_is_told_at_once_with_its_line(faults: Faults, a
         ["8", "spec.outbound[0].backend"],
         ["12", "spec.outbound[0].tools.allow[1]"],
         ["13", "spec.outbound[0].tools.deny[0]"],
-        ["14", "spec.outbound[0].guardrails"],
+        ["14", "spec.outbound[0].a2a"],
         ["16", "spec.inbound[0].from[0]"],
         ["17", "spec.inbound[0].mcp.resources.allow"],
     ]
