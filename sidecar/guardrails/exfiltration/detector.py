@@ -187,13 +187,17 @@ class ExfiltrationDetector:
         return Hit("SEND_COMMAND", start, end, 0.8, "data") if _private_command(command) else None
 
 
-_HOST_START = re.compile(r"[A-Za-z0-9_.-]*$")
+_HOST_START = re.compile(r"[A-Za-z0-9_.-]*\Z")
 _FILE = re.compile(KEY_FILES, re.IGNORECASE)
 _TOKENS = re.compile(r"[^\s\"'&=;,(){}]{16,}")
 _DATA = re.compile(
     r"(?i)(?:-d|--data[a-z-]*|--post-data|--body-data|-F|--form|--json|-body|body\s*:|data\s*=)"
     r"\s*[= ]?\s*[\"'@]?(.{8,})"
 )
+
+
+_NODE_ID = re.compile(r"\d{1,3}:[A-Za-z]+[\d:]*\Z")
+"""What identifiers of GitHub's older kind decode to. They stand in every second object of its answers."""
 
 
 def _private_blob(name: str, blob: str) -> bool:
@@ -203,7 +207,7 @@ def _private_blob(name: str, blob: str) -> bool:
         text = next(readings(blob), "")
     else:
         text = from_base64(blob)
-    if not text:
+    if not text or _NODE_ID.match(text):
         return False
     return has_secret(text) or has_pairs(text)
 
@@ -217,12 +221,9 @@ def _private_command(command: str) -> bool:
     data = _DATA.search(command)
     if data is not None and (has_secret(data.group(1)) or _many(data.group(1))):
         return True
-    for count, token in enumerate(_TOKENS.finditer(command)):
-        if count >= 32:
-            return True
-        if any(has_secret(one) or has_pairs(one) for one in readings(token.group())):
-            return True
-    return False
+    return any(
+        has_secret(one) or has_pairs(one) for token in _TOKENS.findall(command) for one in readings(token)
+    )
 
 
 def _many(data: str) -> bool:

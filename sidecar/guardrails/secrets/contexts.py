@@ -10,6 +10,7 @@ from sidecar.guardrails.secrets.checks import (
     mixed,
     plausible,
     private_pem,
+    told,
     url_password,
 )
 from sidecar.guardrails.secrets.format import Format, fmt
@@ -50,6 +51,13 @@ CONTEXTS: tuple[Format, ...] = (
         check=url_password,
     ),
     fmt(
+        "DATABASE_PASSWORD",
+        "Password in a connection string of pairs (ODBC, ADO, JDBC, libpq)",
+        r"(?i)\b(?:server|data source|host|driver|provider|uid|user id|user ?name|database|initial catalog)\s?="
+        r"[^;\"'\n\x1f]{1,80};(?:[^;\"'\n\x1f]{0,80};){0,6}?\s?(?:password|pwd)\s?=\s?([^;\"'\s\x1f]{3,80})",
+        check=url_password,
+    ),
+    fmt(
         "URL_CREDENTIALS",
         "URL with a name and a password",
         r"(?i)\b(?:https?|ftps?|sftp|ssh|git|svn|wss?)(?:\+[a-z]+)?://[^\s:/@?#\"'<>\x1f]{1,64}:("
@@ -67,7 +75,7 @@ CONTEXTS: tuple[Format, ...] = (
     fmt(
         "BEARER_TOKEN",
         "Token in an Authorization or API key header",
-        r"(?i)\bbearer[ \t:]+[\"']?([A-Za-z0-9._~+/=|-]{16,})",
+        r"(?i)\bbearer[ \t:]+[\"']?([A-Za-z0-9._~+/=|-]{12,})",
         r"(?i)authorization[\"']?\s{0,2}[:=,\x1f]\s{0,2}[\"']?(?:token|apikey|api-key|sso-key|key)"
         r"[ =:]+[\"']?([A-Za-z0-9._~+/=:-]{16,})",
         r"(?i)\bx-[a-z-]{0,24}(?:api-?key|token|secret)[\"']?\s{0,2}[:=,\x1f]\s{0,2}[\"']?("
@@ -80,6 +88,8 @@ CONTEXTS: tuple[Format, ...] = (
         r"(?i)\bcurl\b[^\n\x1f]{0,200}?[ \t](?:-u|--user)[ =]?(\"[^\"\n\x1f]{1,80}:[^\"\n\x1f]{1,80}\""
         r"|'[^'\n\x1f]{1,80}:[^'\n\x1f]{1,80}'|[^\s:\"'\x1f]{1,80}:[^\s\"'\x1f]{1,80})",
         r"(?i)\bpsexec(?:64)?(?:\.exe)?\b[^\n\x1f]{0,120}?[ \t]-p[ \t]+([^\s\x1f]{3,64})",
+        r"(?i)\b(?:redis-cli|keydb-cli)\b[^\n\x1f]{0,80}?[ \t](?:-a|--pass)[ \t]+([^\s\x1f]{3,64})",
+        r"(?i)\bldap(?:search|add|modify|whoami)\b[^\n\x1f]{0,120}?[ \t]-w[ \t]+([^\s\x1f]{3,64})",
         r"(?i)\bsshpass[ \t]+-p[ \t]*([^\s\x1f]{3,64})",
         r"(?i)\b(?:docker|podman|helm registry|az|oc) login\b[^\n\x1f]{0,120}?[ \t](?:-p|--password)"
         r"[ =]([^\s\x1f]{3,128})",
@@ -114,6 +124,14 @@ CONTEXTS: tuple[Format, ...] = (
         r"[^\"'`\s\x1f]{4,64})[\"'`]",
         r"(?i)\bpassword to proceed to installation:\s*(?:\\n|\s)*([a-f0-9]{32})\b",
         check=url_password,
+    ),
+    fmt(
+        "PASSWORD_LINE",
+        "Password told without quotes, or on a line of a configuration, with letters and digits",
+        r"(?i)\bpassword(?:\s+(?:for|of)[^\n\x1f]{1,40})?\s+is:?\s+([^\s\"'`\x1f]{6,64})",
+        r"(?im)^[ \t]*(?:password|requirepass|masterauth|secret|snmp-server community)"
+        r"[ \t]+(?:\d[ \t]+)?([^\s\x1f]{6,64})",
+        check=told,
     ),
     fmt(
         "PASSWORD_HASH",

@@ -34,7 +34,8 @@ that are none."""
 PEM_LENGTH: Final = 16384
 """Characters after the beginning of a private key in which its end is looked for."""
 
-_NAME = re.compile(r"[\w.\-]{0,40}$")
+_NAME = re.compile(r"[\w.\-]{0,40}\Z")
+_ATTRIBUTE = re.compile(r"(?i)^(?:name|key)\s?=\s?[\"']")
 _END = re.compile(r"-----END [A-Z0-9 ]{0,40}KEY(?: BLOCK)?-----")
 
 
@@ -103,14 +104,14 @@ def _by_form(text: str, match: Any, row: Format) -> Hit | None:
 
 
 def _by_name(text: str, match: Any) -> Hit | None:
-    start, end = match.start(1), match.end(1)
+    start, end = _span(match)
     at = match.start()
     before = _NAME.search(text, max(0, at - 40), at)
     name = (before.group() if before else "") + text[at:start]
     sign = name.rstrip(" \t\"'`\\=:,|)]>!-\x1f")
     between = name[len(sign) :]
     listed = not any(one in between for one in "=:>")
-    kind, score = judge(sign, text[start:end], text[start - 1] in "\"'`\x1f", listed)
+    kind, score = judge(_ATTRIBUTE.sub("", sign), text[start:end], text[start - 1] in "\"'`\x1f", listed)
     return Hit(kind, start, end, score, "name") if kind else None
 
 

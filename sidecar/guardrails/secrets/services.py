@@ -163,8 +163,11 @@ SERVICES: tuple[Format, ...] = (
     ),
     fmt(
         "BLYNK_CREDENTIALS",
-        "Blynk client credentials",
+        "Blynk client credentials or device token",
         r"\b(oa2-client-id_[A-Za-z0-9_-]{32}(?::[A-Za-z0-9_-]{40})?)",
+        r"\bauth\s?(?:\[\s?\])?\s?=\s?\"([A-Za-z0-9_-]{32})\"",
+        r"(?i)blynk[^\n\x1f]{0,60}?[\s=\"':,/(]([A-Za-z0-9_-]{32})(?:[^A-Za-z0-9_-]|$)",
+        check=mixed,
     ),
     fmt(
         "THINGSBOARD_TOKEN",
