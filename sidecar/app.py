@@ -33,6 +33,7 @@ from sidecar.identity.provider import IdentityProvider, Renewable
 from sidecar.proxy.channel import Channel
 from sidecar.proxy.dial import NetworkDialer
 from sidecar.proxy.downstream import Downstream
+from sidecar.proxy.guard import Guard, Outside
 from sidecar.proxy.listener import Listener
 from sidecar.proxy.ourselves import Ourselves
 from sidecar.proxy.pipeline import Pipeline
@@ -103,6 +104,7 @@ class Sidecar:
             application=self._application,
             authorizer=self._authorizer(),
             desk=self._desk,
+            guard=self._guard,
             forbidden=config.denials is Denials.FORBIDDEN,
         )
         if config.hidden_secrets:
@@ -213,6 +215,15 @@ class Sidecar:
             jwt_source=lambda: jwt_source_of(self._source),
             own=lambda: self.identity.own_id,
         )
+
+    def _guard(self, policy: Policy) -> Guard:
+        return Guard(policy, self.recorder, self._clock, self._outside)
+
+    def _outside(self) -> Outside:
+        # Imported here, because most sidecars ask nobody.
+        from sidecar.guardrails.external.assembly import externals
+
+        return externals(self._pool, lambda: self.pipeline.policy, self.metrics, self.log, self._clock)
 
     def _compiled(self, documents: Documents, labels: Mapping[str, str]) -> Policy:
         config = self.config
