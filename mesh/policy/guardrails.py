@@ -72,7 +72,8 @@ ALL_PARTS = frozenset(Part)
 
 @dataclass(frozen=True, slots=True)
 class PiiOptions:
-    """`kinds` empty: all of the locales. `locales`: like `us`, `gb`; what belongs to none is always looked for."""
+    """`kinds`: exactly these, whatever their locale; empty: all of the locales. `locales`: like `us`, `gb`; empty:
+    all. What belongs to no locale is always looked for."""
 
     kinds: frozenset[str] = frozenset()
     locales: tuple[str, ...] = ()

@@ -25,12 +25,10 @@ _WORDS: Final = words(
 
 
 def base58check(text: str) -> bool:
-    """25 bytes, of which the last four are of a double SHA-256 over the others."""
+    """25 bytes, of which the last four are of a double SHA-256 over the others. At most 34 characters."""
     number = 0
     for character in text:
         number = number * 58 + _VALUES58[character]
-    if number.bit_length() > 200:
-        return False
     data = number.to_bytes(25)
     return sha256(sha256(data[:-4]).digest()).digest()[:4] == data[-4:]
 

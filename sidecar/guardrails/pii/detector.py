@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mesh.policy.guardrails import PiiOptions
-from sidecar.guardrails.hit import SEPARATOR, Hit
+from sidecar.guardrails.hit import Hit
 from sidecar.guardrails.pii.kinds import LOCALES, TABLE, rules_for
 from sidecar.guardrails.pii.numbering import REGIONS
 from sidecar.guardrails.re2_set import Patterns
@@ -43,7 +43,7 @@ class PiiDetector:
                 slow += 1
                 read = read if slow <= UNHURRIED else rule.hurried
             hits += read(text, start, end)
-        return _settled(hits, text) if hits else hits
+        return _settled(hits) if hits else hits
 
 
 def _chosen(options: PiiOptions) -> frozenset[str]:
@@ -63,12 +63,10 @@ def _chosen(options: PiiOptions) -> frozenset[str]:
     )
 
 
-def _settled(hits: list[Hit], text: str) -> list[Hit]:
+def _settled(hits: list[Hit]) -> list[Hit]:
     hits.sort(key=lambda hit: (hit.start, -hit.end))
     kept: list[Hit] = []
     for hit in hits:
-        if SEPARATOR in text[hit.start : hit.end]:
-            continue
         if kept and hit.start < kept[-1].end:
             last = kept[-1]
             if (hit.score, hit.end - hit.start) > (last.score, last.end - last.start):

@@ -32,7 +32,8 @@ def _read(text: str, start: int, end: int) -> Iterable[Hit]:
         return
     if text[end : end + 1] == ":" and text[end + 1 : end + 2].isalpha() and text[end + 1 : end + 2] != "\x1f":
         return  # git@host:path, as scp writes it
-    if _LOGIN.search(text, max(0, start - 72), start):
+    before = text[max(0, start - 72) : start]
+    if "//" in before and _LOGIN.search(before):
         return  # who logs in, in a URL
     if text[end - 5 : end].rpartition(".")[2].lower() in _FILES:
         return  # icon@2x.png

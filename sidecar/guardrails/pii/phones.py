@@ -123,10 +123,10 @@ def _read_grouped(text: str, start: int, end: int) -> Iterable[Hit]:
 
 def _trunk_reader(known: Callable[[str], bool]) -> Reader:
     def read(text: str, start: int, end: int) -> Iterable[Hit]:
-        number = _TRUNK.match(text, start)
+        number = _TRUNK.match(text, start) or _TRUNK.match(text, start + 1)
         if number is None:
             return
-        value, end = number.group(), number.end()
+        value, start, end = number.group(), *number.span()
         if not _whole(text, start, end) or not 9 <= len(_digits(value)) <= 12 or not _plain(value):
             return
         signs = {character for character in value if not character.isdigit()} - {"(", ")"}
@@ -162,7 +162,7 @@ def _listed(text: str, position: int, count: int) -> Iterator[Hit]:
 
 
 def _read_trailed(text: str, start: int, end: int) -> Iterable[Hit]:
-    match = _BEFORE.search(text, max(0, start - 26), start + 1)
+    match = _BEFORE.search(text, max(0, start - 25), start + 2)
     if match is not None and _plain(match.group()):
         yield Hit("PHONE", *match.span(), LIKELY, "named after it")
 
@@ -198,7 +198,7 @@ def rules(regions: tuple[str, ...]) -> list[Rule]:
         ),
         Rule(
             "PHONE",
-            r"\b0\d{1,5}[ .\-/](?:\d[ .\-/]?){5}|\(0\d{1,5}\) ?(?:\d[ \-/]?){4}",
+            r"(?:^|[^0-9A-Za-z_:.])0\d{1,5}[ .\-/](?:\d[ .\-/]?){5}|\(0\d{1,5}\) ?(?:\d[ \-/]?){4}",
             _trunk_reader(known),
             _trunk_reader(_any),
         ),
@@ -208,5 +208,5 @@ def rules(regions: tuple[str, ...]) -> list[Rule]:
             r"|\(\d{2}\) ?9?\d{4}-\d{4}\b",
             _read_grouped,
         ),
-        Rule("PHONE", rf"\d[ \t(,-]{{0,3}}{_TRAIL}\b", _read_trailed),
+        Rule("PHONE", rf"\d\d[ \t(,-]{{1,3}}{_TRAIL}\b", _read_trailed),
     ]

@@ -64,7 +64,7 @@ NUMBERS: Final = (
         "CL_RUT",
         "cl",
         "Rol único tributario.",
-        r"\bru[nt]\b",
+        r"\brut\b|rol .nico",
         r"\d{7,8}-?[\dKk]",
         rut,
         r"\d{1,2}\.\d{3}\.\d{3}-[\dKk]",

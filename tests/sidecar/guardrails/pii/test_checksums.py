@@ -107,8 +107,14 @@ def test_insee_numbers_of_corsica_have_a_letter() -> None:
     assert europe_checks.insee(f"284052A123123{key:02}")
 
 
+def test_isikukood_has_second_weights() -> None:
+    bodies = [f"3600101{serial:03}" for serial in range(1000)]
+    assert all(sum(europe_checks.isikukood(f"{body}{digit}") for digit in range(10)) == 1 for body in bodies)
+
+
 def test_inland_revenue_numbers_have_second_weights() -> None:
-    assert any(asia_pacific.ird(f"4909185{digit}") for digit in range(10))
+    assert asia_pacific.ird("49098097")
+    assert not any(asia_pacific.ird(f"4909874{digit}") for digit in range(10))
     assert not asia_pacific.ird("49091851")
 
 

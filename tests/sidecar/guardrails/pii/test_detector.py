@@ -154,6 +154,10 @@ UNSEEN = [
     "+9990000000000 +2100000000000",
     "ab:12345:1:2:3:4:5:6:7:8 2001::1:2:3:4:5:6:7:8",
     "4012888888881881.5 5012345678901",
+    "Tzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz",
+    "2001:1:2:3:4:5::1:2:3:4:5:6",
+    "card 5012345678901 cnh phone 12 call 12345678x",
+    "+1 (650 2530000 then",
     "contact 4 of 5 people",
 ]
 
@@ -213,6 +217,11 @@ def test_locales_choose_what_belongs_to_them_and_to_none() -> None:
 def test_kinds_choose_whatever_the_locale() -> None:
     chosen = PiiDetector(PiiOptions(kinds=frozenset(("US_SSN",)), locales=("gb",)))
     assert found("514-69-0360 john@example.com 4111111111111111", chosen) == [("US_SSN", "514-69-0360")]
+
+
+def test_kinds_without_words_ask_for_none() -> None:
+    chosen = PiiDetector(PiiOptions(kinds=frozenset(("EMAIL",))))
+    assert found("phone 5551234567 john@example.com", chosen) == [("EMAIL", "john@example.com")]
 
 
 @pytest.mark.parametrize(
