@@ -26,7 +26,21 @@ together with what is around them, and that must not happen for each one."""
 
 _WHITE = " \t\r\n\f\v"
 _JOINS: Final = frozenset(
-    "bearer basic token key password passwd secret is iban swift ssn pin tel phone".split()
+    [
+        "bearer",
+        "basic",
+        "token",
+        "key",
+        "password",
+        "passwd",
+        "secret",
+        "is",
+        "iban",
+        "ssn",
+        "pin",
+        "tel",
+        "phone",
+    ]
 )
 """Words that belong to the value after them."""
 _OPENERS: Final = ":=(+,-/#\"'"

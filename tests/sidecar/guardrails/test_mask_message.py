@@ -298,3 +298,103 @@ def test_results_of_tasks_are_results():
     answer = masked(message, {"properties": {"m": {"format": "email"}}})
 
     assert answer["result"]["structuredContent"] == {"m": "email-1@masked.invalid"}
+
+
+WORDS = st.lists(
+    st.sampled_from(
+        ["ann@corp.com", "bob@corp.com", "4111111111111111", "and", '"', "\\", "\n", "\u00e9", "<", "<b>"]
+    ),
+    max_size=5,
+).map(" ".join)
+PLAIN = WORDS | st.none() | st.booleans() | st.sampled_from([4111111111111111, 1234567.5, 12, -9876543210])
+VALUES = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcdef"), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def kinds(value):
+    if isinstance(value, dict):
+        return {name: kinds(member) for name, member in value.items()}
+    return [kinds(item) for item in value] if isinstance(value, list) else type(value)
+
+
+@settings(max_examples=400)
+@given(VALUES, VALUES, st.sampled_from([None, 2]), st.booleans())
+def test_what_is_masked_turns_back_into_what_it_was_and_types_stay(structured, other, indent, ascii_only):
+    spelled = json.dumps(structured, indent=indent, ensure_ascii=ascii_only)
+    nested = json.dumps({"in": json.dumps(other)}, ensure_ascii=ascii_only)
+    before = result(content=[text(spelled), text(nested)], structuredContent=structured, extra=other)
+    message = copy.deepcopy(before)
+    vault = Vault()
+
+    answer = masked(message, vault=vault, reversible=True)
+
+    assert kinds(answer) == kinds(before["result"])
+    assert not re.search(r"@corp|4111111111111111", json.dumps(answer))
+    assert json.loads(answer["content"][0]["text"]) == answer["structuredContent"]
+    assert kinds(json.loads(json.loads(answer["content"][1]["text"])["in"])) == kinds(other)
+    restore_message(message, vault, [Root(message, "result", Part.RESULTS, ())], Direction.REQUEST)
+    assert message == before
+
+
+def test_encoders_that_escape_angle_brackets_do_not_keep_a_value_from_coming_back():
+    vault = Vault()
+    vault.token("EMAIL", 'a"b@corp.com', Direction.REQUEST)
+    message = result(text='{"m":"\\u003cEMAIL_1\\u003e"}')
+    restore_message(message, vault, [Root(message, "result", Part.RESULTS, ())], Direction.REQUEST)
+
+    assert json.loads(message["result"]["text"]) == {"m": 'a"b@corp.com'}
+
+
+def test_a_finding_on_what_is_neither_string_nor_number_is_handed_back():
+    message = result(content=[text('{"a": null, "card": 4111111111111111}')])
+    leaf = Leaf(
+        message["result"]["content"][0]["text"], message["result"]["content"][0], "text", Part.RESULTS, ()
+    )
+    finding = Finding(PII, "TERM", leaf, 6, 10, 1.0, "plain")
+
+    assert mask_message(message, Verdict(Action.MASK, None, (finding,)), Vault()).unmaskable == (finding,)
+
+
+@pytest.mark.parametrize("secret_first", [True, False])
+def test_of_overlapping_findings_the_most_severe_names_what_they_are_and_nothing_comes_back(secret_first):
+    message = result(text="postgres://ann@corp.com/db rest")
+    leaf = Leaf(message["result"]["text"], message["result"], "text", Part.RESULTS, ("result",))
+    both = [
+        Finding(SECRETS, "CONNECTION", leaf, 0, 20, 1.0, "plain"),
+        Finding(PII, "EMAIL", leaf, 11, 23, 1.0, "plain"),
+    ]
+    vault = Vault()
+    findings = tuple(both if secret_first else reversed(both))
+
+    mask_message(message, Verdict(Action.MASK, None, findings), vault, reversible=True)
+
+    assert message["result"]["text"] == "<CONNECTION_1>/db rest"
+    assert vault.restore("<CONNECTION_1>") == "<CONNECTION_1>"
+
+
+async def test_the_sdks_own_client_accepts_what_was_masked():
+    mcp_types = pytest.importorskip("mcp_types")
+    from mcp.client.session import ClientSession
+
+    schema = {
+        "type": "object",
+        "properties": {
+            "to": {"type": "string", "format": "email"},
+            "card": {"type": "integer", "minimum": 10**15},
+        },
+        "required": ["to", "card"],
+        "additionalProperties": False,
+    }
+    structured = {"to": "ann@corp.com", "card": 4111111111111111}
+    answer = masked(result(content=[text(json.dumps(structured))], structuredContent=structured), schema)
+    session = ClientSession.__new__(ClientSession)
+    session._tool_output_schemas = {"t": schema}
+    session._tool_output_validators = {}
+
+    await session.validate_tool_result("t", mcp_types.CallToolResult.model_validate(answer))
+    with pytest.raises(RuntimeError):
+        wrong = {**answer, "structuredContent": {"to": "<EMAIL_1>", "card": "<CARD_1>"}}
+        await session.validate_tool_result("t", mcp_types.CallToolResult.model_validate(wrong))
