@@ -49,6 +49,7 @@ DESCRIPTIONS_ONLY: Final = "POISON_"
 """Kinds that begin so are about what tools say of themselves; elsewhere the same words are ordinary."""
 STATEMENT: Final = "STATEMENT_"
 """Kinds that begin so are whole SQL statements, which a policy may allow to some tools."""
+_ASKED_OTHERWISE: Final = frozenset({DetectorKind.SHAPE, DetectorKind.EXTERNAL})
 PLANS: Final = 1024
 """Tools for which is remembered who looks at their messages."""
 
@@ -85,6 +86,10 @@ class Engine:
         self._detector = detector
         self._read = read
         self._tools = [EntryList(one.tools) for one in guardrails.processors]
+        for one in guardrails.processors:
+            # Made now: a detector that is not there is for whoever starts the sidecar, not for a message.
+            if one.action is not Action.OFF and one.detector not in _ASKED_OTHERWISE:
+                detector(*_question(one))
         self._plans: dict[tuple[Direction, str | None], _Plan] = {}
 
     def external(self, direction: Direction, tool: str | None = None) -> tuple[Processor, ...]:

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from sidecar.guardrails.hit import SEPARATOR
 
-LENGTH: Final = 65536
-"""Code points of one piece."""
+LENGTH: Final = 32768
+"""Code points of one piece: the clock cannot stop who looks at it, so that a hostile one must not take long."""
 CONTEXT: Final = 1024
 """Code points before a piece that are looked at with it, where it begins at a separator."""
 OVERLAP: Final = 8192

@@ -11,7 +11,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.guardrails.re2_set import Patterns, encodable
+from sidecar.guardrails.re2_set import Patterns, encodable, relaxed
 
 PATTERNS = {"NUMBER": r"\b[0-9]{3,}\b", "PAIR": r"([a-z]+)=([a-z]+)", "WORD": r"secret"}
 
@@ -110,3 +110,40 @@ def test_the_set_agrees_with_each_pattern_by_itself(text: str) -> None:
     assert list(patterns.which(text)) == alone
     for name, start, end in patterns.find(text):
         assert re2.fullmatch(PATTERNS[name].replace(r"\b", ""), clean[start:end])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "less"),
+    [
+        (r"[a-z]{1,64}@", r"[a-z]+@"),
+        (r"x.{0,80}?y", r"x.*?y"),
+        (r"\d{16}\b", r"\d{4,}\b"),
+        (r"\d{3}-\d{2,4}a{5,}", r"\d{3}-\d{2,4}a{4,}"),
+        (r"a{2,}b{4}c{1,5}", r"a{2,}b{4}c+"),
+        (
+            r"\p{Greek}{9}\x{1F600}[{9}]\{9}[^]{7}][[:alpha:]{8}]",
+            r"\p{Greek}{4,}\x{1F600}[{9}]\{9}[^]{7}][[:alpha:]{8}]",
+        ),
+        (r"{x}\Qa{9}\E", r"{x}\Qa{9}\E"),
+    ],
+)
+def test_counts_are_cut_short_and_braces_of_other_kinds_stay(pattern: str, less: str) -> None:
+    assert relaxed(pattern, 4) == less
+
+
+COUNTED = {
+    "MAIL": r"[a-z]{1,6}@[a-z]{2,5}\.",
+    "CARD": r"\b\d{6}(?: ?\d){2,7}\b",
+    "GAP": r"secret[^\x1f]{0,9}key",
+    "LAZY": r"a{5,7}?b",
+}
+
+
+@given(
+    st.text(alphabet="ab@.123 \x1fé", max_size=50)
+    | st.sampled_from(["secret a key", "secret" + "-" * 10 + "key"])
+)
+def test_a_set_that_asks_for_less_answers_the_same(text: str) -> None:
+    exact, less = Patterns(COUNTED), Patterns(COUNTED, counts=2)
+    assert list(less.which(text)) == list(exact.which(text))
+    assert list(less.find(text)) == list(exact.find(text))
