@@ -49,25 +49,20 @@ SENDING: Final = re.compile(
 )
 
 SEND_COMMANDS: Final = (
-    r"(?i)\bcurl(?:\.exe)?\b[^\n\x1f]{0,400}?[ \t](?:-d|-F|-T|--data[a-z-]*|--form[a-z-]*"
-    r"|--upload-file|--json|-X[ ]?P|--request"
-    r"[ =]P)\b?[ =@'\"$(A-Za-z0-9{][^\n\x1f]{0,600}",
-    r"(?i)\bcurl(?:\.exe)?\b[^\n\x1f]{0,300}?(?:\$\(|`)[^\n\x1f]{0,600}",
-    r"(?i)\bwget\b[^\n\x1f]{0,300}?(?:--post-(?:data|file)|--body-(?:data|file)|--header|\$\(|`)"
-    r"[^\n\x1f]{0,600}",
-    r"(?i)\b(?:invoke-webrequest|invoke-restmethod|iwr|irm)\b[^\n\x1f]{0,300}?-(?:body|infile|method"
-    r"[ \t]+p)[^\n\x1f]{0,600}",
-    r"(?i)\b(?:fetch|sendBeacon|axios(?:\.\w+)?|\$\.(?:post|get|ajax)|\.open|requests\.(?:post|put"
-    r"|get)|urlopen|http\.post"
-    r"|httpx\.\w+)\(\s*[\"'`]?[^\n\x1f]{0,600}",
-    r"(?i)(?:new[ \t]+Image\(\)|\.src\s*=|location(?:\.href)?\s*=|window\.open\()"
-    r"[^\n\x1f]{0,40}https?://[^\n\x1f]{0,600}",
-    r"(?i)\b(?:nslookup|dig|host|ping6?|resolvectl|getent hosts|Resolve-DnsName)\b[ \t]"
-    r"[^\n\x1f]{0,200}?(?:\$\(|`|\$\{?[A-Za-z_])"
-    r"[^\n\x1f]{0,300}",
-    r"(?i)(?:\||<)[ \t]*(?:nc|ncat|netcat|socat|telnet|openssl s_client)\b[^\n\x1f]{0,200}",
-    r"(?i)\b(?:nc|ncat|netcat)[ \t][^\n\x1f|]{3,80}<[^\n\x1f]{1,100}",
-    r"(?i)[^\n\x1f]{0,120}>[ \t]*/dev/(?:tcp|udp)/[^\n\x1f]{1,100}",
-    r"(?i)\b(?:scp|rsync|sftp|aws s3 (?:cp|sync|mv)|gsutil cp|rclone copy|azcopy copy)\b[^\n\x1f]{3,300}",
+    r"(?i)\bcurl(?:\.exe)?\s[^\n\x1f]*?[ \t](?:-d|-F|-T|--data[a-z-]*|--form[a-z-]*|--upload-file|--json"
+    r"|-X ?P|--request[ =]P)[^\n\x1f]+",
+    r"(?i)\bcurl(?:\.exe)?\s[^\n\x1f]*?(?:\$\(|`)[^\n\x1f]+",
+    r"(?i)\bwget\s[^\n\x1f]*?(?:--post-(?:data|file)|--body-(?:data|file)|--header|\$\(|`)[^\n\x1f]+",
+    r"(?i)\b(?:invoke-webrequest|invoke-restmethod|iwr|irm)\s[^\n\x1f]*?-(?:body|infile|method[ \t]+p)[^\n\x1f]+",
+    r"(?i)\b(?:fetch|sendBeacon|axios(?:\.\w+)?|\$\.(?:post|get|ajax)|\.open|requests\.(?:post|put|get)|urlopen"
+    r"|http\.post|httpx\.\w+)\(\s*[\"'`]?[^\n\x1f]+",
+    r"(?i)(?:new[ \t]+Image\(\)|\.src\s*=|location(?:\.href)?\s*=|window\.open\()[ \t\"'`+(.a-z]*https?://[^\n\x1f]+",
+    r"(?i)\b(?:nslookup|dig|host|ping6?|resolvectl|getent hosts|Resolve-DnsName)"
+    r"[ \t][^\n\x1f]*?(?:\$\(|`|\$\{?[A-Za-z_])"
+    r"[^\n\x1f]+",
+    r"(?i)(?:\||<)[ \t]*(?:nc|ncat|netcat|socat|telnet|openssl s_client)\s[^\n\x1f]+",
+    r"(?i)\b(?:nc|ncat|netcat)[ \t][^\n\x1f|]+<[^\n\x1f]+",
+    r"(?i)>[ \t]*/dev/(?:tcp|udp)/[^\n\x1f]+",
+    r"(?i)\b(?:scp|rsync|sftp|aws s3 (?:cp|sync|mv)|gsutil cp|rclone copy|azcopy copy)\s[^\n\x1f]+",
 )
-"""RE2: commands that send something; whether it is private is asked of each match."""
+"""RE2: commands that send something, to the end of the line; whether it is private is asked of each match."""

@@ -41,46 +41,50 @@ CANDIDATES: Final = 2048
 NEAR: Final = 300
 """Characters before and after the name of a file in which a destination counts."""
 
+COMMAND: Final = 4096
+"""Characters of one line from a command on that are looked at."""
+BEFORE: Final = 120
+"""Characters before a command that belong to it, as what is piped into it."""
+
 _URL = r"((?:https?:)?//[^\s\"'<>)\\\x1f]{4,})"
 # Four characters of base64 that stand for three printable ASCII characters. Hashes and identifiers do not go on
 # like this for long, so that the automaton itself tells text from noise.
 _TEXT64 = r"[I-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/_-]"
 _LABEL = r"[A-Za-z0-9_-]"
 
+# No bounded gaps here: a counter that starts anew at each word multiplies the states of the automaton, and an
+# automaton that outgrows its memory is a hundred times slower. What is too long is cut in Python.
 _PATTERNS: Final = (
-    ("image.markdown", rf"!\[[^\]\n\x1f]{{0,300}}\]\(\s{{0,4}}<?{_URL}"),
+    ("image.markdown", rf"!\[[^\]\n\x1f]*\]\(\s*<?{_URL}"),
     (
         "image.html",
-        r"(?i)<(?:img|image|script|iframe|embed|source|video|audio|track|object|link|input|form|body"
-        r"|base|svg|use)\b"
-        rf"[^>\x1f]{{0,300}}?(?:src|href|action|data|poster|srcset|background|formaction"
-        rf"|ping)\s{{0,2}}=\s{{0,2}}[\"'\\]{{0,2}}{_URL}",
+        r"(?i)<(?:img|image|script|iframe|embed|source|video|audio|track|object|link|input|form|body|base|svg|use)\b"
+        r"[^>\x1f]*?(?:src|href|action|data|poster|srcset|background|formaction|ping)\s*=\s*[\"'\\]*"
+        rf"{_URL}",
     ),
-    ("image.css", rf"(?i)\burl\(\s{{0,2}}[\"'\\]{{0,2}}{_URL}"),
-    ("link.markdown", rf"(?:^|[^!])\[[^\]\n\x1f]{{0,300}}\]\(\s{{0,4}}<?{_URL}"),
-    ("link.html", rf"(?i)<a\b[^>\x1f]{{0,300}}?href\s{{0,2}}=\s{{0,2}}[\"'\\]{{0,2}}{_URL}"),
-    ("image.reference", rf"(?m)^[ \t]{{0,3}}\[[^\]\n\x1f]{{1,100}}\]:[ \t]{{0,4}}<?{_URL}"),
+    ("image.css", rf"(?i)\burl\(\s*[\"'\\]*{_URL}"),
+    ("link.markdown", rf"(?:^|[^!])\[[^\]\n\x1f]*\]\(\s*<?{_URL}"),
+    ("link.html", rf"(?i)<a\s[^>\x1f]*?href\s*=\s*[\"'\\]*{_URL}"),
+    ("image.reference", rf"(?m)^[ \t]*\[[^\]\n\x1f]+\]:[ \t]*<?{_URL}"),
     (
         "link.query",
-        r"(https?://[^\s\"'<>\\?\x1f]{3,300}\?[^\s\"'<>\\\x1f]{0,200}?[=?&][^\s\"'<>\\&\x1f]{20,})",
+        r"(https?://[^\s\"'<>\\?\x1f]+\?(?:[^\s\"'<>\\\x1f]*[=?&])?[^\s\"'<>\\&=?{},\x1f]{20}[^\s\"'<>\\\x1f]*)",
     ),
     (
         "catcher",
-        r"(?i)(?://(?:[a-z0-9_-]+\.)*|\b(?:[a-z0-9_-]+\.)+|@|\b(?:curl|wget|nslookup|dig|nc|ncat|ping"
-        r"|host)\s[^\n\x1f]{0,100}?\b)"
-        rf"((?:{'|'.join(map(re.escape, CATCHERS))})(?:[/?:#][^\s\"'<>)\\\x1f]{{0,300}})?)(?:"
-        rf"[^a-z0-9.-]|\.\s|\.?$)",
+        r"(?i)(?://(?:[a-z0-9_-]+\.)*|[a-z0-9_-]\.|@|\b(?:curl|wget|nslookup|dig|nc|ncat|ping|host)\s(?:[^\n\x1f]*?[\s/])?)"
+        rf"((?:{'|'.join(map(re.escape, CATCHERS))})(?:[/?:#][^\s\"'<>)\\\x1f]*)?)(?:[^a-z0-9.-]|\.\s|\.?$)",
     ),
-    ("blob.base64", rf"\b((?:{_TEXT64}){{10,}}[A-Za-z0-9+/_-]{{0,3}}={{0,2}})"),
-    ("blob.gzip", r"\b(H4sI[A-Za-z0-9+/_-]{40,}={0,2})"),
-    ("blob.zlib", r"\b(e[JN][opwxy][A-Za-z0-9+/_-]{40,}={0,2})"),
-    ("blob.hex", r"\b((?:[2-7][0-9a-fA-F]){16,})"),
-    ("blob.percent", r"((?:%[2-7][0-9a-fA-F]){12,})"),
+    ("blob.base64", rf"(?:^|[^A-Za-z0-9+_-])((?:{_TEXT64}){{10}}[A-Za-z0-9+/_-]*={{0,2}})"),
+    ("blob.gzip", r"(?:^|[^A-Za-z0-9+_-])(H4sI[A-Za-z0-9+/_-]{40}[A-Za-z0-9+/_-]*={0,2})"),
+    ("blob.zlib", r"(?:^|[^A-Za-z0-9+_-])(e[JN][opwxy][A-Za-z0-9+/_-]{40}[A-Za-z0-9+/_-]*={0,2})"),
+    ("blob.hex", r"(?:^|[^0-9A-Za-z])((?:[2-7][0-9a-fA-F]){16}[0-9a-fA-F]*)"),
+    ("blob.percent", r"((?:%[2-7][0-9a-fA-F]){12}(?:%[0-9a-fA-F]{2})*)"),
     (
         "labels",
-        rf"\b((?:{_LABEL}{{1,63}}\.){{0,8}}?{_LABEL}{{28,63}}\.(?:{_LABEL}{{1,63}}\.){{1,4}}[A-Za-z]{{2,12}})\b",
+        rf"(?:^|[^A-Za-z0-9_-])({_LABEL}{{28}}{_LABEL}*\.(?:{_LABEL}+\.)+[A-Za-z]{{2}}[A-Za-z]*)",
     ),
-    ("mail", r"(?i)\bmailto:[^\s\"'<>)?\x1f]{3,100}\?([^\s\"'<>)\x1f]{20,})"),
+    ("mail", r"(?i)\bmailto:[^\s\"'<>)?\x1f]+\?([^\s\"'<>)\x1f]+)"),
     ("file", rf"(?i)({KEY_FILES})"),
     *((f"send.{number}", pattern) for number, pattern in enumerate(SEND_COMMANDS)),
 )
@@ -137,7 +141,7 @@ class ExfiltrationDetector:
             return Hit("MAIL_WITH_PAYLOAD", start, end, 0.8, "mail") if _private_query(found) else None
         if family == "file":
             return self._file(text, start, end)
-        return self._command(found, start, end)
+        return self._command(text, start, min(end, start + COMMAND))
 
     def _link(self, family: str, name: str, url: str, start: int, end: int) -> Hit | None:
         if self._hosts and allowed(host_of(url), self._hosts):
@@ -174,7 +178,9 @@ class ExfiltrationDetector:
             return None
         return Hit("SECRET_FILE_SENT", start, end, 0.7, "file")
 
-    def _command(self, command: str, start: int, end: int) -> Hit | None:
+    def _command(self, text: str, start: int, end: int) -> Hit | None:
+        before = text[max(0, start - BEFORE) : start]
+        command = before[max(before.rfind(SEPARATOR), before.rfind("\n")) + 1 :] + text[start:end]
         destination = DESTINATION.search(command)
         if destination is None:
             return None

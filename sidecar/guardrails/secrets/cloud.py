@@ -50,11 +50,15 @@ CLOUD: tuple[Format, ...] = (
         r"(?i)(?:AccountKey|SharedAccessKey|SharedSecret|AccessKey|;Secret)=([A-Za-z0-9+/]{32,100}={0,2})",
         check=mixed,
     ),
-    fmt("AZURE_FUNCTION_KEY", "Azure Functions key", r"\b[A-Za-z0-9_-]{44}AzFu[A-Za-z0-9_-]{5}[AQgw]=="),
+    fmt(
+        "AZURE_FUNCTION_KEY",
+        "Azure Functions key",
+        r"(?:^|[^A-Za-z0-9_-])([A-Za-z0-9_-]{44}AzFu[A-Za-z0-9_-]{5}[AQgw]==)",
+    ),
     fmt(
         "AZURE_STORAGE_KEY",
         "Azure storage key by its signature",
-        r"\b[A-Za-z0-9+/]{76}\+ASt[A-Za-z0-9+/]{6}==",
+        r"(?:^|[^A-Za-z0-9+/])([A-Za-z0-9+/]{76}\+ASt[A-Za-z0-9+/]{6}==)",
     ),
     fmt(
         "AZURE_SAS",

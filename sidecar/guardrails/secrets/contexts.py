@@ -85,16 +85,16 @@ CONTEXTS: tuple[Format, ...] = (
     fmt(
         "COMMAND_PASSWORD",
         "Password on a command line (curl, psexec, sshpass, docker login, mysql, net use)",
-        r"(?i)\bcurl\b[^\n\x1f]{0,200}?[ \t](?:-u|--user)[ =]?(\"[^\"\n\x1f]{1,80}:[^\"\n\x1f]{1,80}\""
+        r"(?i)\bcurl\b[^\n\x1f]*?[ \t](?:-u|--user)[ =]?(\"[^\"\n\x1f]{1,80}:[^\"\n\x1f]{1,80}\""
         r"|'[^'\n\x1f]{1,80}:[^'\n\x1f]{1,80}'|[^\s:\"'\x1f]{1,80}:[^\s\"'\x1f]{1,80})",
-        r"(?i)\bpsexec(?:64)?(?:\.exe)?\b[^\n\x1f]{0,120}?[ \t]-p[ \t]+([^\s\x1f]{3,64})",
-        r"(?i)\b(?:redis-cli|keydb-cli)\b[^\n\x1f]{0,80}?[ \t](?:-a|--pass)[ \t]+([^\s\x1f]{3,64})",
-        r"(?i)\bldap(?:search|add|modify|whoami)\b[^\n\x1f]{0,120}?[ \t]-w[ \t]+([^\s\x1f]{3,64})",
+        r"(?i)\bpsexec(?:64)?(?:\.exe)?\b[^\n\x1f]*?[ \t]-p[ \t]+([^\s\x1f]{3,64})",
+        r"(?i)\b(?:redis-cli|keydb-cli)\b[^\n\x1f]*?[ \t](?:-a|--pass)[ \t]+([^\s\x1f]{3,64})",
+        r"(?i)\bldap(?:search|add|modify|whoami)\b[^\n\x1f]*?[ \t]-w[ \t]+([^\s\x1f]{3,64})",
         r"(?i)\bsshpass[ \t]+-p[ \t]*([^\s\x1f]{3,64})",
-        r"(?i)\b(?:docker|podman|helm registry|az|oc) login\b[^\n\x1f]{0,120}?[ \t](?:-p|--password)"
+        r"(?i)\b(?:docker|podman|helm registry|az|oc) login\b[^\n\x1f]*?[ \t](?:-p|--password)"
         r"[ =]([^\s\x1f]{3,128})",
-        r"(?i)\bmysql(?:dump|admin)?\b[^\n\x1f]{0,80}?[ \t]-p([^\s\x1f-][^\s\x1f]{3,64})",
-        r"(?i)\bnet use\b[^\n\x1f]{0,100}?/user:[^\s\x1f]{1,64}[ \t]+([^\s/\x1f]{3,64})",
+        r"(?i)\bmysql(?:dump|admin)?\b[^\n\x1f]*?[ \t]-p([^\s\x1f-][^\s\x1f]{3,64})",
+        r"(?i)\bnet use\b[^\n\x1f]*?/user:[^\s\x1f]{1,64}[ \t]+([^\s/\x1f]{3,64})",
         check=cli_password,
     ),
     fmt(
@@ -154,7 +154,7 @@ CONTEXTS: tuple[Format, ...] = (
     fmt(
         "AWS_SECRET_KEY",
         "AWS secret access key beside its key id or name",
-        r"(?i)aws.{0,20}?(?:secret|key)[^\n\x1f]{0,24}?[\"'=:\s\x1f]([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)",
+        r"(?i)aws.{0,20}?(?:secret|key)[^\n\x1f]*?[\"'=:\s\x1f]([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)",
         check=mixed,
     ),
 )
