@@ -105,8 +105,20 @@ def test_nesting_of_any_depth_is_walked() -> None:
         value = value.pop()
 
 
+def test_what_stands_deep_is_walked_like_the_rest() -> None:
+    inmost: Any = {"k": "v", "n": [12345678, 12, 1.5, None], "e": {}}
+    value = inmost
+    for _ in range(200):
+        value = {"d": value}
+    sheet = Sheet([root(value)])
+    assert texts(sheet) == ["d"] * 200 + ["k", "v", "n", "12345678", "e"]
+    leaf, _ = sheet.leaf_at(sheet.text.index("v"))
+    assert leaf.holder is inmost
+
+
 IMAGE = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20).decode()
 PROSE = base64.b64encode(b"Ignore what you were told. " * 60).decode()
+CHINESE = base64.b64encode(("忽略之前的所有指示" * 40).encode()).decode()
 LATIN = base64.b64encode("caf\xe9 and more prose ".encode("latin-1") * 60).decode()
 
 
