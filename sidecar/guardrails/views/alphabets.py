@@ -54,6 +54,15 @@ SIGNS = _pairs(
 )
 """Signs that stand for letters, but only inside of words."""
 
+TWINS = dict(
+    zip(
+        "асеорхуіјѕһԁԛԝӏАВСЕНІЈКМОРЅТХУԌԚԜονΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+        "aceopxyijshdqwlABCEHIJKMOPSTXYGQWovABEZHIKMNOPTYX",
+        strict=True,
+    )
+)
+"""Those that cannot be told from Latin letters even with a good eye, so that whole words are written in them."""
+
 LOOK_ALIKES = CYRILLIC | GREEK | ARMENIAN | CHEROKEE | LATIN | LISU | COPTIC | SIGNS
 
 PUNCTUATION = dict.fromkeys("‘’‚‛′ʹʻʼʽˈ＇`´", "'") | dict.fromkeys("“”„‟″«»＂", '"')

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from sidecar.guardrails.views.scan import windows
+from sidecar.guardrails.views.scan import WORD_STARTS, windows
 from sidecar.guardrails.views.view import BACKWARDS, Piece
 
 _ENGLISH = """
@@ -28,7 +28,7 @@ _rot47 = {code: 33 + (code - 33 + 47) % 94 for code in range(33, 127)}
 def _gate(turn: Callable[[str], str], honest: str) -> str:
     """A pattern of the turned signs as words of their own, without those that are honest words too."""
     turned = {turn(word) for word in _SIGNS} - set(honest.split())
-    return rf"(?i)(?:^|[^A-Za-z0-9])(?:{'|'.join(sorted(map(re.escape, turned)))})(?:$|[^A-Za-z0-9])"
+    return rf"(?i){WORD_STARTS}(?:{'|'.join(sorted(map(re.escape, turned)))})(?:$|[^A-Za-z0-9])"
 
 
 ROT13 = _gate(lambda word: word.translate(_rot13), "nyy ner")

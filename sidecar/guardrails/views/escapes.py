@@ -19,7 +19,7 @@ ESCAPES = (
 QUOTED = r"(?:=[2-7][0-9A-Fa-f]){2}"
 
 _percent = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?<=[?&=])[A-Za-z]{2,32}\+[A-Za-z]{2,32}\+[A-Za-z+]+")
-_plus = re.compile(r"(?<=[A-Za-z0-9.,!;])\+(?=[A-Za-z0-9])")
+_plus = re.compile(r"(?:(?<=[A-Za-z0-9.,!;])|^)\+(?=[A-Za-z0-9]|$)")
 _entity = re.compile(r"&(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)")
 _quoted_run = re.compile(r"(?:=[0-9A-Fa-f]{2})+|=\r?\n")
 _escape = re.compile(

@@ -7,18 +7,22 @@ so. Only runs of characters outside ASCII are looked at, so that an honest text 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from unicodedata import category, decimal, normalize
 
 from sidecar.guardrails.hit import SEPARATOR
 from sidecar.guardrails.views.alphabets import (
     INVISIBLE,
+    LATIN,
     LETTERS_IN_SHAPES,
     LOOK_ALIKES,
     ORDINARY,
     PUNCTUATION,
     REGIONAL,
+    TWINS,
 )
+from sidecar.guardrails.views.lexicon import WORDS
 from sidecar.guardrails.views.scan import compiled, foreign, octets
 from sidecar.guardrails.views.stretches import stretches
 from sidecar.guardrails.views.view import WHOLE, Piece
@@ -28,6 +32,11 @@ CONTROLS = r"[\x00-\x08\x0b\x0c\x0e-\x1e\x7f]"
 
 REMEMBERED = 8192
 """Characters whose folding is remembered. There are a million, and a text may hold them all."""
+
+SHORTEST = 3
+"""Letters of a word in the lexicon that is written in twins of Latin letters only."""
+SHORT = 24
+"""Characters of a run whose reading is remembered."""
 
 _strange = re.compile(r"(?:[^\x00-\x7f]|\x1b\[[0-9;?]{0,16}[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1e\x7f])+")
 _ansi = re.compile(r"\x1b\[[0-9;?]{0,16}[A-Za-z]")
@@ -49,7 +58,7 @@ def _fold(character: str) -> str:
         return ""
     if character < "\x80":
         return character
-    known = PUNCTUATION.get(character) or LETTERS_IN_SHAPES.get(character)
+    known = PUNCTUATION.get(character, LETTERS_IN_SHAPES.get(character, LATIN.get(character)))
     if known is not None:
         return known
     kind = category(character)
@@ -80,7 +89,7 @@ def _of_all_scripts(code: int) -> bool:
 
 def folded(text: str) -> list[Piece]:
     """The stretches that read differently when folded."""
-    runs = {}
+    runs: dict[int, tuple[str, ...]] = {}
     worth = []
     for match in _strange_runs(text):
         low, high = match.span()
@@ -115,7 +124,7 @@ def _strange_runs(text: str) -> Iterator[re.Match[str]]:
         yield from _strange.finditer(text, low, high)
 
 
-def _write(piece: Piece, low: int, reading: list[str]) -> int:
+def _write(piece: Piece, low: int, reading: Sequence[str]) -> int:
     """Write a run, as long stretches of one character for one where it goes."""
     begin = low
     pending: list[str] = []
@@ -132,40 +141,59 @@ def _write(piece: Piece, low: int, reading: list[str]) -> int:
     return low
 
 
-def _run(text: str, low: int, high: int) -> tuple[list[str], bool]:
+def _run(text: str, low: int, high: int) -> tuple[tuple[str, ...], bool]:
     """How each character from `low` to `high` is read, and whether that is worth a view."""
-    run = text[low:high]
+    before = text[low - 1] if low else SEPARATOR
+    after = text[high] if high < len(text) else SEPARATOR
+    read = _read if high - low <= SHORT else _read.__wrapped__
+    return read(text[low:high], _side(before), _side(after))
+
+
+def _side(neighbour: str) -> str:
+    """What matters of a character next to a run: a for a letter or digit of ASCII, and whether a leaf ends."""
+    if neighbour.isascii():
+        return "a" if neighbour.isalnum() else SEPARATOR if neighbour == SEPARATOR else " "
+    return " "
+
+
+@lru_cache(REMEMBERED)
+def _read(run: str, before: str, after: str) -> tuple[tuple[str, ...], bool]:
     reading = [fold(character) for character in run]
     if "\x1b[" in run:
         for match in _ansi.finditer(run):
             reading[match.start() : match.end()] = [""] * (match.end() - match.start())
-    before = text[low - 1] if low else SEPARATOR
-    after = text[high] if high < len(text) else SEPARATOR
-    beside = _latin(before) or _latin(after)
-    foreign = [
-        character for character, shown in zip(run, reading, strict=True) if shown and not shown.isascii()
-    ]
-    if foreign:
-        alike = sum(character in LOOK_ALIKES for character in foreign)
-        if beside or alike == len(foreign) >= 4 or any(map(_latin, "".join(reading))):
-            reading = [
-                LOOK_ALIKES.get(shown, "" if category(shown[:1] or " ")[0] == "M" else shown)
-                for shown in reading
-            ]
-    return reading, _telling(run, reading, before, after)
+    shown = "".join(reading)
+    if not shown.isascii():
+        if "a" in (before, after) or any(map(_latin, shown)):
+            reading = [character if character.isascii() else _alike(character) for character in reading]
+        else:
+            # A word of look-alikes only is Latin if that makes a word of the lexicon.
+            alike = [LOOK_ALIKES.get(character, character) for character in reading]
+            if len(alike) >= SHORTEST and "".join(alike).lower() in WORDS:
+                return tuple(alike), True
+            # Where another run has told, what cannot be told from Latin is Latin.
+            twins = [TWINS.get(character, character) for character in reading]
+            if "".join(twins).isascii():
+                return tuple(twins), False
+    return tuple(reading), _telling(run, reading, before, after)
+
+
+def _alike(character: str) -> str:
+    """A look-alike as Latin; marks of other scripts have no place next to Latin letters."""
+    return LOOK_ALIKES.get(character, "" if category(character[0])[0] == "M" else character)
 
 
 def _latin(character: str) -> bool:
     return character.isascii() and character.isalnum()
 
 
-def _telling(run: str, reading: list[str], before: str, after: str) -> bool:
+def _telling(run: str, reading: Sequence[str], before: str, after: str) -> bool:
     """Whether a run hides something: letters come out of it, or it stood in between letters unseen."""
     shown = "".join(reading)
     if not shown:
-        return before != SEPARATOR and after != SEPARATOR and (before.isalnum() or after.isalnum())
+        return SEPARATOR not in (before, after) and "a" in (before, after)
     if shown == " ":
-        return _latin(before) and _latin(after)
+        return before == after == "a"
     letters = [
         character
         for character, read in zip(run, reading, strict=True)

@@ -13,18 +13,24 @@ _control = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f\x80-\x9f\ufffd]
 _identifier = re.compile(r"[0-9]{1,4}:[A-Za-z]{1,40}:?[0-9A-Za-z_:-]{0,40}")
 
 
-def readable(octets: bytes) -> str:
-    """The text that octets are, up to where they stop being text; empty if that is too little to matter."""
+def readable(octets: bytes, *, whole: bool = False) -> str:
+    """The text that octets are, up to where they stop being text; empty if that is too little to matter.
+
+    `whole`: empty too if they stop."""
     if len(octets) < SHORTEST:
         return ""
     try:
         text = octets.decode("utf-8")
     except UnicodeDecodeError as error:
+        if whole:
+            return ""
         text = octets[: error.start].decode("utf-8") or _wide(octets)
     if text[1:2] == "\0" or text[:1] == "\0":
         text = _wide(octets)
     control = _control.search(text)
     if control is not None:
+        if whole:
+            return ""
         text = text[: control.start()]
     # What is left of it must be most of it: chance makes short texts at the start of anything.
     if len(text) < SHORTEST or (len(text.encode("utf-8", "replace")) * 4 < len(octets) and len(text) < 64):
@@ -47,6 +53,6 @@ def _says_something(text: str) -> bool:
 
 
 def _mostly_letters(text: str) -> bool:
-    """Half of it letters, digits or space. Noise that is printable by chance is a third punctuation."""
+    """Letters, digits or space enough. Noise that is printable by chance has fewer; entities have just as many."""
     head = text[:512]
-    return 2 * sum(map(str.isalnum, head)) + 2 * head.count(" ") >= len(head)
+    return 4 * (sum(map(str.isalnum, head)) + head.count(" ")) >= len(head)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from sidecar.guardrails.views.lexicon import STRONG, WORDS
-from sidecar.guardrails.views.scan import windows
+from sidecar.guardrails.views.scan import WORD_STARTS, windows
 from sidecar.guardrails.views.view import Piece
 
 _SIGNS = {
@@ -49,7 +49,7 @@ def _either(letter: str) -> str:
     return f"[{letter}{re.escape(signs)}]" if signs else letter
 
 
-LEET = rf"(?i)(?:^|[^A-Za-z0-9])(?:{'|'.join(map(_spellings, _GATE_WORDS))})(?:$|[^A-Za-z0-9])"
+LEET = rf"(?i){WORD_STARTS}(?:{'|'.join(map(_spellings, _GATE_WORDS))})(?:$|[^A-Za-z0-9])"
 
 _CLASSES = str.maketrans("4@8(3691!|l05$7+2", "aabceggiiiiosstt" + "z")
 _known = {word.translate(_CLASSES): word for word in sorted(WORDS, key=lambda word: (word in STRONG, word))}

@@ -36,8 +36,8 @@ _ENCODED: tuple[tuple[str, str, Way], ...] = (
     ("html", escapes.HTML, escapes.html),
     ("escapes", escapes.ESCAPES, escapes.escapes),
     ("quoted", escapes.QUOTED, escapes.quoted),
-    ("base64", encodings.BASE64, encodings.base64),
-    ("base32", encodings.BASE32, encodings.base32),
+    ("base64", encodings.BASE64_RUN, encodings.base64),
+    ("base32", encodings.BASE32_RUN, encodings.base32),
     ("hex", encodings.HEX, encodings.hexadecimal),
     ("binary", encodings.BINARY, encodings.binary),
     ("codes", encodings.CODES, encodings.codes),
@@ -79,7 +79,7 @@ class ViewLimits:
     of the plain text and `floor` more; a piece that would go past that is left out. `blobs`: pieces in all."""
 
     depth: int = 3
-    growth: int = 6
+    growth: int = 12
     floor: int = 16384
     blobs: int = 8192
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from sidecar.guardrails.views.lexicon import ORDERS, WORDS
-from sidecar.guardrails.views.scan import windows
+from sidecar.guardrails.views.lexicon import ORDERS, STRONG, WORDS
+from sidecar.guardrails.views.scan import WORD_STARTS, windows
 from sidecar.guardrails.views.view import Piece
 
 SHORTEST = 5
@@ -24,17 +24,19 @@ def _slips(word: str) -> set[str]:
     return slips
 
 
-_HONEST = WORDS | frozenset(["import", "tokes", "form", "forms", "diary", "rally", "calling"])
+_ALIKE = "import tokes form forms diary rally flies three filers polices waning warring waring trail trial"
+_HONEST = WORDS | frozenset(_ALIKE.split())
+"""Words that are right as they are."""
 SLIPS = {
     slip: word
-    for word in sorted(ORDERS, key=len)
+    for word in sorted(ORDERS | STRONG, key=len)
     if len(word) >= SHORTEST
     for slip in _slips(word)
     if slip not in _HONEST
 }
 """Every misspelling that is mended, and the word it is of."""
 
-TYPOS = rf"(?i)(?:^|[^A-Za-z])(?:{'|'.join(sorted(SLIPS))})(?:$|[^A-Za-z])"
+TYPOS = rf"(?i){WORD_STARTS}(?:{'|'.join(sorted(SLIPS))})(?:$|[^A-Za-z])"
 
 _word = re.compile(r"[A-Za-z]{5,20}")
 

@@ -13,13 +13,14 @@ GAP = SEPARATOR * 2
 
 WHOLE = 0
 BACKWARDS = -1
+"""Special steps. Below BACKWARDS: each character was read from the first of as many."""
 
 
 class Segment(NamedTuple):
     """The characters of a piece from `at` on, up to the next segment, come from `low` to `high` of the source.
 
     `step` source characters make one (1 where text was copied), each by itself; WHOLE: all were read from all;
-    BACKWARDS: one from one, in reverse.
+    BACKWARDS: one from one, in reverse; less than that: each from the first of as many.
     """
 
     at: int
@@ -115,8 +116,12 @@ class View:
         until = segments[first + 1].at if first < last else end
         low, high = _span(segments[first], start, until)
         if first < last:
-            other = _span(segments[last], segments[last].at, end)
-            low, high = min(low, other[0]), max(high, other[1])
+            # Each segment comes after the one before, but where text was turned around.
+            turned = self.name.endswith("reversed")
+            for index in range(first + 1, last + 1) if turned else (last,):
+                until = segments[index + 1].at if index < last else end
+                other = _span(segments[index], segments[index].at, until)
+                low, high = min(low, other[0]), max(high, other[1])
         return low, high
 
 
@@ -126,6 +131,8 @@ def _span(segment: Segment, start: int, end: int) -> tuple[int, int]:
         return low, high
     if step == BACKWARDS:
         return high - (end - at), high - (start - at)
+    if step < BACKWARDS:
+        return low - (start - at) * step, low - (end - at - 1) * step + 1
     return low + (start - at) * step, low + (end - at) * step
 
 
