@@ -130,7 +130,7 @@ def _copy(block: dict[str, Any], parts: dict[bytes, tuple[str | int, ...]]) -> C
     if path is None:
         return None
     known = json_text.read(text, containers_only=False)
-    return None if known is None or known.repeated else Copy(block, path, known)
+    return None if known is None or known.repeated or known.too_much else Copy(block, path, known)
 
 
 def _parts(value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:

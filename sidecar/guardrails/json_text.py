@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
+MOST_DEPTH: Final = 64
 MOST_CHARACTERS: Final = 4 << 20
 """A longer text is treated as one that is not JSON."""
+MOST_SCALARS: Final = 65_536
+"""Strings and numbers whose places are looked for, which takes some 0.2 s; in more of them, and in what nests
+deeper than MOST_DEPTH, none has a place (`too_much`)."""
 
 _TOKEN = re.compile(
     r'[ \t\r\n]*(?:("(?:[^"\\]++|\\.)*+")'
@@ -43,6 +47,15 @@ class JsonText:
     value: Any
     scalars: list[Scalar]
     repeated: bool = False
+    too_much: bool = False
+    _ends: list[int] = field(default_factory=list)
+
+    @property
+    def ends(self) -> list[int]:
+        """Where each of `scalars` ends."""
+        if not self._ends:
+            self._ends = [scalar.end for scalar in self.scalars]
+        return self._ends
 
 
 def read(text: str, *, containers_only: bool = True) -> JsonText | None:
@@ -67,6 +80,8 @@ def _scan(text: str, value: Any) -> JsonText:
     expects_key = False
     for token in _TOKEN.finditer(text):
         string, number, _, mark = token.groups()
+        if len(path) > MOST_DEPTH or len(found.scalars) > MOST_SCALARS:
+            return JsonText(value, [], too_much=True)
         if mark == "{":
             path.append("")
             keys.append(set())

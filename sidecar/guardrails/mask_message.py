@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from mesh.policy.guardrails import Direction
 from sidecar.guardrails.copies import STRUCTURED, Copies, snapshot
 from sidecar.guardrails.masking import ANYTHING, Masked, mask, to_mask
-from sidecar.guardrails.schemas import Limits, limits_at
+from sidecar.guardrails.schemas import IMPOSSIBLE, Limits, limits_at
 from sidecar.guardrails.vault import Vault
 from sidecar.guardrails.verdict import Finding, Leaf, Verdict
 
 _Path = tuple[str | int, ...]
 _RESULTS: tuple[_Path, ...] = (("result",), ("result", "result"), ("params", "result"))
 """Where the result of a tool may stand: in an answer, in that about a task, in a notification about one."""
+MOST_LIMITED: Final = 1024
+"""Places of one message that a schema is asked about; what is found in more of them is unmaskable."""
+_MOST_SCHEMAS: Final = 64 * MOST_LIMITED
 _ARGUMENTS: _Path = ("params", "arguments")
 
 
@@ -84,11 +87,19 @@ def _limits(message: dict[str, Any], schema: dict[str, Any] | None, copies: list
     if "method" in message and type(params) is dict:
         places.append((_ARGUMENTS, params.get("arguments")))
 
+    left, asked = [_MOST_SCHEMAS], 0
+
     def limits(leaf: Leaf) -> Limits:
+        nonlocal asked
         path = (*leaf.path, leaf.key)
         for prefix, document in places:
             if path[: len(prefix)] == prefix:
-                return limits_at(schema, document, path[len(prefix) :])
+                asked += 1
+                return (
+                    IMPOSSIBLE
+                    if asked > MOST_LIMITED
+                    else limits_at(schema, document, path[len(prefix) :], left)
+                )
         return ANYTHING
 
     return limits if schema is not None else lambda _: ANYTHING

@@ -33,6 +33,8 @@ _BACK: Final = {
     Direction.RESPONSE: Direction.REQUEST,
     Direction.BOTH: Direction.BOTH,
 }
+MOST_UNMASKABLE: Final = 8
+"""After that many nothing more is tried: the message does not pass anyway."""
 _MOST_NESTED = 3
 """JSON in strings of JSON; what is deeper is text."""
 _URI = Limits([("format", "uri", Need.KEPT)])
@@ -84,7 +86,10 @@ def mask(
         leaf = finding.leaf
         groups.setdefault((id(leaf.holder), leaf.key, leaf.form), []).append(finding)
     for group in groups.values():
-        masker.leaf(group, limits)
+        if len(masker.unmaskable) < MOST_UNMASKABLE:
+            masker.leaf(group, limits)
+        else:
+            masker.unmaskable += group
     return Masked(masker.changed, tuple(masker.unmaskable))
 
 
@@ -254,11 +259,10 @@ def touched(text: str, known: JsonText, cuts: list[Cut]) -> list[tuple[Scalar, l
     """The strings and numbers of a JSON text that are cut, each with what is cut in its value. A key only where it
     is all that a cut meets. None for a cut in what is left, as that would be no JSON without it."""
     scalars = known.scalars
-    ends = [scalar.end for scalar in scalars]
     within: dict[int, list[Cut]] = {}
     for cut in cuts:
         met: list[tuple[int, Cut]] = []
-        place = bisect_right(ends, cut.start)
+        place = bisect_right(known.ends, cut.start)
         while place < len(scalars) and scalars[place].start < cut.end:
             inner = _inside(text, scalars[place], cut)
             if inner is not None:

@@ -74,11 +74,11 @@ class Limits:
 IMPOSSIBLE: Final = Limits(impossible=True)
 
 
-def limits_at(schema: Any, document: Any, path: Sequence[str | int]) -> Limits:
+def limits_at(schema: Any, document: Any, path: Sequence[str | int], left: list[int] | None = None) -> Limits:
     """What `schema` (2020-12; older drafts where they say it alike) says of the string or number in `document`
-    that `path` leads to."""
+    that `path` leads to. `left[0]` schemas may be looked at for this and other places."""
     limits = Limits()
-    walk = _Walk(schema, limits)
+    walk = _Walk(schema, limits, [MOST_SCHEMAS] if left is None else left)
     walk.visit(schema, document, tuple(path), Need.TRUE, 0, schema)
     return limits
 
@@ -88,11 +88,11 @@ class _Walk:
 
     __slots__ = ("_left", "_limits", "_root", "_seen")
 
-    def __init__(self, root: Any, limits: Limits) -> None:
+    def __init__(self, root: Any, limits: Limits, left: list[int]) -> None:
         self._root = root
         self._limits = limits
         self._seen: set[tuple[int, int, Need]] = set()
-        self._left = MOST_SCHEMAS
+        self._left = left
 
     def visit(
         self, schema: Any, here: Any, path: tuple[str | int, ...], need: Need, depth: int, base: Any
@@ -100,8 +100,8 @@ class _Walk:
         """`base` is the schema resource that references in `schema` are resolved in."""
         if type(schema) is not dict or self._limits.impossible:
             return
-        self._left -= 1
-        if depth > MOST_DEPTH or self._left < 0:
+        self._left[0] -= 1
+        if depth > MOST_DEPTH or self._left[0] < 0:
             self._limits.impossible = True
             return
         mark = (id(schema), len(path), need)

@@ -29,7 +29,7 @@ LONGEST_KEPT: Final = 4096
 MOST_FORMS: Final = 8
 _MOST_KINDS = 256
 _MOST_TAKEN = 4096
-_OVERHEAD = 600
+_OVERHEAD = 700
 """Bytes of one value beside its text: objects, the hash, places in tables."""
 
 _WAYS: Final = {Direction.REQUEST: 1, Direction.RESPONSE: 2, Direction.BOTH: 3}

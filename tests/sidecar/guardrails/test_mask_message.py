@@ -172,7 +172,8 @@ def test_a_text_that_says_something_else_is_masked_as_text():
 
 
 def test_json_in_a_text_stays_json():
-    spelled = '{ "a":"x \\"ann@corp.com\\" \\u00e9", "card": 4111111111111111, "in": "{\\"card\\":4111111111111111}" }'
+    nested = '"{\\"card\\":4111111111111111}"'
+    spelled = '{ "a":"x \\"ann@corp.com\\" \\u00e9", "card": 4111111111111111, "in": ' + nested + " }"
     answer = masked(result(content=[text(spelled)]))["content"][0]["text"]
 
     value = json.loads(answer)
@@ -324,7 +325,7 @@ def kinds(value):
 @given(VALUES, VALUES, st.sampled_from([None, 2]), st.booleans())
 def test_what_is_masked_turns_back_into_what_it_was_and_types_stay(structured, other, indent, ascii_only):
     spelled = json.dumps(structured, indent=indent, ensure_ascii=ascii_only)
-    nested = json.dumps({"in": json.dumps(other)}, ensure_ascii=ascii_only)
+    nested = json.dumps({"in": json.dumps([other])}, ensure_ascii=ascii_only)
     before = result(content=[text(spelled), text(nested)], structuredContent=structured, extra=other)
     message = copy.deepcopy(before)
     vault = Vault()
@@ -334,7 +335,7 @@ def test_what_is_masked_turns_back_into_what_it_was_and_types_stay(structured, o
     assert kinds(answer) == kinds(before["result"])
     assert not re.search(r"@corp|4111111111111111", json.dumps(answer))
     assert json.loads(answer["content"][0]["text"]) == answer["structuredContent"]
-    assert kinds(json.loads(json.loads(answer["content"][1]["text"])["in"])) == kinds(other)
+    assert kinds(json.loads(json.loads(answer["content"][1]["text"])["in"])) == [kinds(other)]
     restore_message(message, vault, [Root(message, "result", Part.RESULTS, ())], Direction.REQUEST)
     assert message == before
 
@@ -395,6 +396,25 @@ async def test_the_sdks_own_client_accepts_what_was_masked():
     session._tool_output_validators = {}
 
     await session.validate_tool_result("t", mcp_types.CallToolResult.model_validate(answer))
+    wrong = {**answer, "structuredContent": {"to": "<EMAIL_1>", "card": "<CARD_1>"}}
     with pytest.raises(RuntimeError):
-        wrong = {**answer, "structuredContent": {"to": "<EMAIL_1>", "card": "<CARD_1>"}}
         await session.validate_tool_result("t", mcp_types.CallToolResult.model_validate(wrong))
+
+
+@pytest.mark.parametrize(
+    "spelled", ["[" * 100 + "4111111111111111" + "]" * 100, "[" + "1," * 70_000 + "4111111111111111]"]
+)
+def test_json_in_a_text_that_is_too_much_to_walk_is_handed_back(spelled):
+    message = result(content=[text(spelled)])
+    verdict = found(message)
+
+    assert mask_message(message, verdict, Vault()).unmaskable == verdict.findings
+
+
+def test_a_schema_is_asked_about_a_bounded_number_of_places():
+    message = result(structuredContent={"f": ["ann@corp.com"] * 1100})
+    schema = {"properties": {"f": {"items": {"format": "email"}}}}
+
+    outcome = mask_message(message, found(message), Vault(), schema)
+
+    assert len(outcome.unmaskable) == 1100 - 1024

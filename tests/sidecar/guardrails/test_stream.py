@@ -177,7 +177,7 @@ def test_a_value_longer_than_the_bound_takes_everything_up_to_white_space_with_i
     def long(text):
         at = text.find("KEY")
         end = at
-        while 0 <= at and end < len(text) and text[end] not in " \n":
+        while at >= 0 and end < len(text) and text[end] not in " \n":
             end += 1
         return [Span(at, end, "KEY")] if at >= 0 else []
 
