@@ -37,6 +37,8 @@ _JSON_KEYS = frozenset(
         "narrow.policies",
         "narrow.toolsAllow",
         "narrow.toolsDeny",
+        "narrow.guardrails",
+        "narrow.rates",
     }
 )
 _LIST_KEYS = frozenset({"policies", "application.ports"})

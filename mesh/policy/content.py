@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
+from mesh.policy.decision import INBOUND, Target
+from mesh.policy.documents import Backend
+from mesh.policy.floors import rate_entry
+from mesh.policy.globs import EntryList
 from mesh.policy.guardrails import (
     ALL_PARTS,
     DEFAULT_ACTIONS,
@@ -18,13 +23,22 @@ from mesh.policy.guardrails import (
     DetectorKind,
     Direction,
     Guardrails,
+    Options,
     Processor,
+    Rate,
     RateLimits,
 )
 from mesh.policy.panel import Speaker
+from mesh.settings.table import RATE_LIMIT
 
 Floor = tuple[tuple[DetectorKind, Action], ...]
 """What annotations ask for at least, by detector."""
+
+Rates = tuple[tuple[str, Rate], ...]
+"""How often annotations let ask, by a glob `backend/tool`."""
+
+_POLICYS_OWN: Final = (DetectorKind.SQL, DetectorKind.EXFILTRATION, DetectorKind.TERMS, DetectorKind.SHAPE)
+"""Detectors that only policies can tell what is right: which statements, hosts, terms and limits there are."""
 
 
 def plain_processor(kind: DetectorKind, action: Action) -> Processor:
@@ -36,7 +50,7 @@ def guardrails_of(speakers: Iterable[Speaker], floor: Floor = ()) -> Guardrails:
     """Everything that looks at the messages of a principal and a target of whom these policies speak."""
     sections = list(_sections(speakers))
     processors = [one for section in sections for one in section.processors]
-    named = {one.detector for one in processors}
+    named = {one.detector for one in processors if not one.observe or _is_default(one)}
     for kind, action in DEFAULT_ACTIONS.items():
         if kind not in named:
             processors.append(plain_processor(kind, action))
@@ -54,32 +68,71 @@ def _sections(speakers: Iterable[Speaker]) -> Iterator[Guardrails]:
     for speaker in speakers:
         for rule in speaker.rules:
             if rule.guardrails is not None and not rule.withheld:
-                yield rule.guardrails if speaker.enforce else rule.guardrails.observed()
+                yield rule.guardrails if speaker.enforce else _watching(rule.guardrails)
+
+
+def _watching(section: Guardrails) -> Guardrails:
+    """What a policy in mode observe leaves of a section: nothing that changes how others work."""
+    seen = section.observed()
+    asked = tuple(one for one in seen.processors if one.action is not Action.OFF)
+    return Guardrails(asked)
 
 
 def _raised(processors: Sequence[Processor], kind: DetectorKind, least: Action) -> list[Processor]:
-    """Every processor of a kind at least this strict, and one of them for whatever passes."""
+    """Every processor of a kind at least this strict, and one for what passes all of them.
+
+    Those that only observe go on observing, so that an annotation turns nothing of theirs on but what it names.
+    """
     raised = [
-        replace(one, action=max(one.action, least), observe=False) if one.detector is kind else one
+        replace(one, action=max(one.action, least)) if one.detector is kind and not one.observe else one
         for one in processors
     ]
-    same = [one for one in raised if one.detector is kind]
-    if not any(_covers_all(one) for one in same):
-        options = same[0].options if same else NO_OPTIONS[kind]
-        raised.append(replace(plain_processor(kind, least), options=options))
+    acting = [one for one in raised if one.detector is kind and not one.observe]
+    covered = {one.options for one in acting if _covers_all(one)}
+    raised += [
+        replace(plain_processor(kind, least), options=options)
+        for options in _floor_options(kind, acting)
+        if options not in covered
+    ]
     return raised
+
+
+def _floor_options(kind: DetectorKind, acting: Sequence[Processor]) -> Iterable[Options]:
+    """What the least action is about, everywhere: what policies know of a detector, else what it knows itself."""
+    own = dict.fromkeys(one.options for one in acting)
+    if kind not in _POLICYS_OWN:
+        return (NO_OPTIONS[kind],)
+    return own or ((NO_OPTIONS[kind],) if kind in DEFAULT_ACTIONS else ())
+
+
+def _is_default(processor: Processor) -> bool:
+    """Whether it finds whatever the detector would find where nothing is said."""
+    return _covers_all(processor) and processor.options == NO_OPTIONS.get(processor.detector)
 
 
 def _covers_all(processor: Processor) -> bool:
     return processor.direction is Direction.BOTH and processor.parts == ALL_PARTS and "*" in processor.tools
 
 
-def rates_of(speakers: Iterable[Speaker]) -> tuple[RateLimits, ...]:
-    """The limits of every rule about the two: each holds."""
-    return tuple(
+def rates_of(
+    speakers: Iterable[Speaker], rates: Rates = (), target: Target = INBOUND
+) -> tuple[RateLimits, ...]:
+    """The limits of every rule about the two, and for a Backend what annotations say: each holds."""
+    ruled = tuple(
         rule.rate
         for speaker in speakers
         if speaker.enforce
         for rule in speaker.rules
         if rule.rate is not None and not rule.withheld
     )
+    return ruled + tuple(_narrowed(rates, target.name)) if isinstance(target, Backend) else ruled
+
+
+def _narrowed(rates: Rates, backend: str) -> Iterator[RateLimits]:
+    """One for each entry about the Backend, since each has a count of its own."""
+    for glob, rate in dict.fromkeys(rates):
+        name, _, tool = glob.partition("/")
+        if EntryList((name,)).find(backend) is None:
+            continue
+        label = f"annotation {RATE_LIMIT.name} {rate_entry(glob, rate)}"
+        yield RateLimits(label, rate) if tool == "*" else RateLimits(label, tools=((tool, rate),))

@@ -233,7 +233,8 @@ class Policy:
         known = self._content.get(key)
         if known is None:
             speakers = self._panel.speakers(principal, target)
-            known = guardrails_of(speakers, self.narrowing.guardrails), rates_of(speakers)
+            limits = rates_of(speakers, self.narrowing.rates, target)
+            known = guardrails_of(speakers, self.narrowing.guardrails), limits
             if len(self._content) >= MAX_CACHED:
                 self._content.clear()
             self._content[key] = known

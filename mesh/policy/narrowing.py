@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 from mesh.policy.ballot import settle
 from mesh.policy.decision import Decision
-from mesh.policy.entries import name_fault, well_formed_name
+from mesh.policy.entries import well_formed_name
+from mesh.policy.floors import rate_entry
 from mesh.policy.globs import EntryList
-from mesh.policy.guardrails import Action, DetectorKind
+from mesh.policy.guardrails import Action, DetectorKind, Rate
 from mesh.policy.rules import Verdict, Vote
 from mesh.reasons import Reason
 from mesh.settings.table import POLICY, TOOLS_ALLOW, TOOLS_DENY
-
-_BACKEND_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.*?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,8 @@ class Narrowing:
 
     `policies` are the names of those that may grant; None: every one that selects the agent. A tool has to match
     an entry of each tuple in `tools_allow`, and none of `tools_deny`; entries are globs `backend/tool`. `enforce`:
-    no policy is in mode observe. `guardrails` are actions that content checks have at least.
+    no policy is in mode observe. `guardrails` are actions that content checks have at least, `rates` globs
+    `backend/tool` and how often what they match may be asked: each one counts.
     """
 
     policies: frozenset[str] | None = None
@@ -37,6 +37,7 @@ class Narrowing:
     tools_deny: tuple[str, ...] = ()
     enforce: bool = False
     guardrails: tuple[tuple[DetectorKind, Action], ...] = ()
+    rates: tuple[tuple[str, Rate], ...] = ()
 
     @property
     def about_tools(self) -> bool:
@@ -51,6 +52,7 @@ class Narrowing:
             "toolsDeny": self.tools_deny,
             "mode": "enforce" if self.enforce else None,
             "guardrails": {kind.value: action.name.lower() for kind, action in self.guardrails} or None,
+            "rates": tuple(rate_entry(glob, rate) for glob, rate in self.rates),
         }
         return {key: value for key, value in said.items() if value not in (None, ())} or None
 
@@ -66,6 +68,7 @@ class Narrowing:
             "policies": sorted((self.policies or frozenset()).difference(policies)),
             "toolsAllow": [entry for layer in self.tools_allow for entry in layer if _idle(entry, known)],
             "toolsDeny": [entry for entry in self.tools_deny if _idle(entry, known)],
+            "rates": [rate_entry(glob, rate) for glob, rate in self.rates if _idle(glob, known)],
         }
         return {key: entries for key, entries in said.items() if entries} or None
 
@@ -73,18 +76,6 @@ class Narrowing:
 def _idle(entry: str, backends: Iterable[str]) -> bool:
     glob = EntryList((entry.partition("/")[0],))
     return all(glob.find(backend) is None for backend in backends)
-
-
-def tool_fault(entry: str) -> str | None:
-    """What is wrong with a glob `backend/tool`, or None. Wildcards do not reach across the first slash."""
-    backend, slash, tool = entry.partition("/")
-    if not slash or not backend:
-        return "an entry is a Backend, a slash and a tool, like github/get_*; */* is every tool"
-    if not _BACKEND_CHARACTERS.issuperset(backend):
-        return (
-            "before the slash stands the name of a Backend, a-z 0-9 - ., or a pattern of those with * and ?"
-        )
-    return name_fault(backend) or name_fault(tool)
 
 
 class _OfBackend:

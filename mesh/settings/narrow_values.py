@@ -1,4 +1,4 @@
-"""Settings that narrow what policies grant: names of policies, and globs `backend/tool`.
+"""Settings that narrow what policies grant: names of policies, globs `backend/tool`, actions and rates.
 
 Their form is what policies know; it is imported when a value is looked at, because the step that installs
 redirection reads the table too, and would have no other use for the reader of policies.
@@ -41,14 +41,49 @@ class ToolGlobs:
         return "globs `backend/tool`, comma separated"
 
     def problem(self, text: str) -> str | None:
+        from mesh.policy.tool_entries import tool_fault
+
+        return _problem(text, _quoting(tool_fault))
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailFloors:
+    """The least that happens to what detectors find."""
+
+    @property
+    def allowed(self) -> str:
+        return "`detector=action`, comma separated, like pii=mask, secrets=block"
+
+    def problem(self, text: str) -> str | None:
+        from mesh.policy.floors import floor_fault
+
+        return _problem(text, _quoting(floor_fault))
+
+
+@dataclass(frozen=True, slots=True)
+class RateEntries:
+    """How often the agent may ask, at most."""
+
+    @property
+    def allowed(self) -> str:
+        return "rates, or `backend/tool=rate`, comma separated, like 60/m, github/create_issue=5/m"
+
+    def problem(self, text: str) -> str | None:
+        from mesh.policy.floors import rate_fault
+
+        return _problem(text, _quoting(rate_fault))
+
+
+def _quoting(fault: Callable[[str], str | None]) -> Callable[[str], str | None]:
+    """The same, with the entry in front of what is wrong with it."""
+
+    def found(entry: str) -> str | None:
         from mesh.policy.errors import shown
-        from mesh.policy.narrowing import tool_fault
 
-        def fault(entry: str) -> str | None:
-            found = tool_fault(entry)
-            return None if found is None else f"{shown(entry)}: {found}"
+        wrong = fault(entry)
+        return None if wrong is None else f"{shown(entry)}: {wrong}"
 
-        return _problem(text, fault)
+    return found
 
 
 def _problem(text: str, fault: Callable[[str], str | None]) -> str | None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from mesh.settings.kinds import ANY, Kind, Owner, Setting
 from mesh.settings.lists import CidrList, PortList, SecretList, VariableList
-from mesh.settings.narrow_values import PolicyNames, ToolGlobs
+from mesh.settings.narrow_values import GuardrailFloors, PolicyNames, RateEntries, ToolGlobs
 from mesh.settings.values import Choice, Port, Quantity, Text, ValueType
 
 VERSION: Final = "0.1.0"
@@ -146,10 +146,9 @@ TOOLS_DENY = _annotation(
 )
 GUARDRAILS = _annotation(
     "guardrails",
-    Text("`detector=action`, comma separated"),
+    GuardrailFloors(),
     "",
-    "Stricter actions for content checks.",
-    supported=False,
+    "The least that happens to what content checks find, whatever policies say; of several layers the strictest.",
 )
 MODE = _annotation(
     "mode",
@@ -183,10 +182,9 @@ INTERCEPTION = _annotation(
 )
 RATE_LIMIT = _annotation(
     "rate-limit",
-    Text("`60/m, github/create_issue=5/m`"),
+    RateEntries(),
     "",
-    "Lower rate limits than the policies set.",
-    supported=False,
+    "How often the agent may ask each Backend, or a tool of it, besides the limits of policies; all layers count.",
 )
 HIDE_SECRETS = _annotation(
     "hide-secrets",
@@ -482,6 +480,20 @@ ENV_NARROW_TOOLS_DENY = _env(
 )
 ENV_NARROW_MODE = _env(
     "NARROW_MODE", "narrow.mode", Choice(("enforce",)), "", "Whether policies in mode observe block too."
+)
+ENV_NARROW_GUARDRAILS = _env(
+    "NARROW_GUARDRAILS",
+    "narrow.guardrails",
+    Text("a JSON object"),
+    "{}",
+    "By detector, the least that happens to what it finds: flag, mask or block.",
+)
+ENV_NARROW_RATES = _env(
+    "NARROW_RATES",
+    "narrow.rates",
+    Text("a JSON list"),
+    "[]",
+    "How often the agent may ask: `60/m` each Backend, `backend/tool=5/m` a tool.",
 )
 ENV_CONNECT = _env(
     "CONNECT", "connect", Text("a JSON object"), "{}", "Addresses to dial in place of resolving a name."

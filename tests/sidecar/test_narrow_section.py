@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mesh.policy.errors import PolicyInvalid
+from mesh.policy.guardrails import Action, DetectorKind, Rate
 from mesh.policy.narrowing import Narrowing
 from sidecar.config import load_config
 
@@ -28,11 +29,39 @@ def test_without_the_section_nothing_is_taken_away(tmp_path: Path) -> None:
 
 def test_every_key_is_read(tmp_path: Path) -> None:
     section = (
-        'narrow: {policies: [a, b], toolsAllow: ["x/*", "y/b c"], toolsDeny: ["*/*delete*"], mode: enforce}\n'
+        'narrow: {policies: [a, b], toolsAllow: ["x/*", "y/b c"], toolsDeny: ["*/*delete*"], mode: enforce, '
+        'guardrails: {sql: block, pii: mask}, rates: ["60/m", "x/b=5/s"]}\n'
     )
     assert read(tmp_path, section) == Narrowing(
-        frozenset({"a", "b"}), (("x/*", "y/b c"),), ("*/*delete*",), enforce=True
+        frozenset({"a", "b"}),
+        (("x/*", "y/b c"),),
+        ("*/*delete*",),
+        enforce=True,
+        guardrails=((DetectorKind.PII, Action.MASK), (DetectorKind.SQL, Action.BLOCK)),
+        rates=(("*/*", Rate(60, 60.0)), ("x/b", Rate(5, 1.0))),
     )
+
+
+def test_what_variables_say_of_content_and_rates_is_read(tmp_path: Path) -> None:
+    found = read(tmp_path, "", GUARDRAILS='{"secrets":"block"}', RATES='["1000/h"]')
+    assert found.guardrails == ((DetectorKind.SECRETS, Action.BLOCK),)
+    assert found.rates == (("*/*", Rate(1000, 3600.0)),)
+    assert found.told() == {"guardrails": {"secrets": "block"}, "rates": ("1000/h",)}
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("guardrails: {pi: mask}", "narrow.guardrails.pi: unknown field"),
+        ("guardrails: {pii: 'off'}", "narrow.guardrails.pii: an annotation only makes it stricter"),
+        ("guardrails: {sql: mask}", "narrow.guardrails.sql: sql masks nothing"),
+        ("guardrails: {pii: [x]}", "narrow.guardrails.pii: expected a string, found a list"),
+        ("guardrails: x", "narrow.guardrails: expected a mapping"),
+        ("rates: ['5/m', 5/d]", 'narrow.rates[1]: "5/d" is no rate'),
+    ],
+)
+def test_what_says_nothing_of_content_and_rates_is_a_fault(tmp_path: Path, section: str, told: str) -> None:
+    assert told in faults(tmp_path, f"narrow: {{{section}}}\n")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from mesh.policy import (
     compile_policy,
 )
 from mesh.policy.boundary import Reach
-from mesh.policy.narrowing import ToolNarrowing, tool_fault
+from mesh.policy.narrowing import ToolNarrowing
+from mesh.policy.tool_entries import tool_fault
 from mesh.reasons import Reason
 
 ME = Principal("spiffe://cluster.local/ns/agents/sa/triage")

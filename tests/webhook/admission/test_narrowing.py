@@ -30,7 +30,7 @@ def environment(outcome: Outcome) -> dict[str, Any]:
     found = {one["name"]: one.get("value", "") for one in sidecar["env"] or ()}
     prefix = "OUTRIDER_NARROW_"
     return {
-        name.removeprefix(prefix): json.loads(value) if value.startswith("[") else value
+        name.removeprefix(prefix): json.loads(value) if value.startswith(("[", "{")) else value
         for name, value in found.items()
         if name.startswith(prefix)
     }
@@ -149,11 +149,53 @@ def test_what_cannot_be_honoured_is_refused(pod, name, value, said) -> None:
     assert "of the namespace" in around.sentence
 
 
-@pytest.mark.parametrize("name", ["guardrails", "rate-limit"])
-def test_what_a_later_version_will_narrow_is_refused(pod, name) -> None:
-    refusal = narrowed(pod, {f"outrider.dev/{name}": "x"})
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("guardrails", "", "has no entry"),
+        ("guardrails", "pii", '"pii": an entry is a detector and an action, like pii=mask or secrets=block'),
+        ("guardrails", "pi=mask", '"pi" is no detector; allowed: pii, secrets, sql, injection'),
+        ("guardrails", "external=block", '"external" is no detector'),
+        ("guardrails", "pii=off", "an annotation only makes it stricter, and off would not"),
+        ("guardrails", "pii=hide", '"hide" is no action; allowed: flag, mask, block'),
+        ("guardrails", "sql=mask", "sql masks nothing, since a statement"),
+        ("rate-limit", "", "has no entry"),
+        ("rate-limit", "60", '"60" is no rate; allowed: like 10/s, 60/m or 1000/h'),
+        ("rate-limit", "0/m", "is no rate"),
+        ("rate-limit", "1000001/m", "up to 1000000"),
+        ("rate-limit", "5/d", "is no rate"),
+        ("rate-limit", "create_issue=5/m", "an entry is a Backend, a slash and a tool"),
+        ("rate-limit", "github/**=5/m", "** is not a pattern"),
+    ],
+)
+def test_what_says_nothing_of_content_or_rates_is_refused(pod, name, value, said) -> None:
+    refusal = narrowed(pod, {f"outrider.dev/{name}": value})
     assert isinstance(refusal, Refusal)
-    assert "is not supported by this version" in refusal.sentence
+    assert said in refusal.sentence
+
+
+def test_every_wrong_entry_of_content_and_rates_is_told_at_once(pod) -> None:
+    wrong = {"outrider.dev/guardrails": "pii=off, x=y, secrets=block", "outrider.dev/rate-limit": "a, 1/m, b"}
+    refusal = narrowed(pod, wrong)
+    assert isinstance(refusal, Refusal)
+    assert all(f'"{entry}": ' in refusal.sentence for entry in ("pii=off", "x=y", "a", "b"))
+
+
+def test_of_actions_in_several_layers_the_strictest_counts_and_of_rates_each(pod) -> None:
+    mine = {
+        "outrider.dev/guardrails": "pii=flag, secrets=block",
+        "outrider.dev/rate-limit": "60/m, github/x=5/m",
+    }
+    around = {"outrider.dev/guardrails": "secrets=mask,pii=mask", "outrider.dev/rate-limit": "60/m, 1/s"}
+    platform = {"outrider.dev/guardrails": "sql=block"}
+    found = narrowed(pod, mine, around, platform)
+    assert environment(found) == {
+        "GUARDRAILS": {"pii": "mask", "secrets": "block", "sql": "block"},
+        "RATES": ["60/m", "github/x=5/m", "1/s"],
+    }
+    assert status(found, "guardrails")["value"] == "pii=mask, secrets=block, sql=block"
+    assert status(found, "guardrails")["layer"] == "pod, namespace, platform"
+    assert status(found, "rate-limit")["value"] == "60/m, github/x=5/m, 1/s"
 
 
 @pytest.mark.parametrize(

@@ -249,7 +249,7 @@ def test_parts_of_a_section_keep_the_other_defaults() -> None:
         ("limits: &x {a: 1}\ndefaults: *x", "anchors and aliases are refused"),
         ("limits: {c: !!str 1}", "tags are refused"),
         ("defaults: {cpu: many}", 'defaults.cpu: "many" is not a quantity; allowed: a positive CPU'),
-        ("defaults: {rate-limit: 1/m}", "defaults.rate-limit: unknown field"),
+        ("defaults: {rate-limits: 1/m}", "defaults.rate-limits: unknown field"),
         ("defaults: {mode: observe}", "defaults.mode: "),
         ("defaults: {tools-deny: delete}", "defaults.tools-deny: "),
         ("defaults: 3", "defaults: expected a mapping"),

@@ -181,7 +181,7 @@ def test_every_conflict_is_told_at_once_with_its_container(pod, required, settin
             ),
             {"name": "other", "ports": [{"containerPort": 15443}]},
         ],
-        annotations={"outrider.dev/guardrails": "pii=mask"},
+        annotations={"outrider.dev/guardrails": "pii=off"},
     )
     refusal = inject(broken, required, settings)
     assert isinstance(refusal, Refusal)
