@@ -127,6 +127,7 @@ LATIN = base64.b64encode("caf\xe9 and more prose ".encode("latin-1") * 60).decod
     [
         (IMAGE, False),
         (PROSE, True),
+        (CHINESE, True),
         (LATIN, True),
         ("not base64 " * 100, True),
         (IMAGE[:100], True),
