@@ -25,13 +25,14 @@ from bench import payloads
 from bench.credentialed import ALICE, KINDS, desk, with_credential
 from bench.proxies.base import AUTHORITY, absolute_form
 from bench.proxies.outrider import documents
-from mesh.policy.compile import compile_policy
+from mesh.policy.compile import Policy, compile_policy
 from mesh.policy.load import load_texts
 from mesh.policy.principal import Principal
 from sidecar.capture.inbound import Application
 from sidecar.limits import Limits
 from sidecar.proxy.channel import Channel
 from sidecar.proxy.downstream import Downstream
+from sidecar.proxy.guard import Guard, Outside
 from sidecar.proxy.listener import Listener
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.pool import Destination, Pool
@@ -45,6 +46,8 @@ ANSWER_HEAD = (
     b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Mon, 23 Nov 2026 09:%02d:00 GMT\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n"
 )
+SHORT_ANSWER = payloads.call_answer(120)
+"""So that what guardrails cost is what they cost for the arguments."""
 CASES = {
     "call": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
     "call-10k": (payloads.CALL_PATH, payloads.tools_call(10 * 1024), payloads.call_answer()),
@@ -52,9 +55,12 @@ CASES = {
     "call-authorized": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
     "call-token": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
     "call-user": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
+    "call-1k": (payloads.CALL_PATH, payloads.tools_call(1024), SHORT_ANSWER),
+    "call-1k-guarded": (payloads.CALL_PATH, payloads.tools_call(1024), SHORT_ANSWER),
 }
-"""The last three: with an Authorization of the agent's own, with a kept token of the sidecar's, and with one for
+"""Of the credentials: with an Authorization of the agent's own, with a kept token of the sidecar's, and with one for
 the user whose handle the agent forwards. Heads with credentials are not remembered: the first shows what it costs.
+The last two are with all local guardrails off and on.
 """
 
 
@@ -132,6 +138,10 @@ async def join(request: bytes, answer: bytes, decisions: str, kind: str = "") ->
     loaded = load_texts([("policies.yaml", policies)])
     if kind in KINDS:
         loaded = with_credential(loaded, kind)
+
+    def guard(policy: Policy) -> Guard:
+        return Guard(policy, recorder, time.perf_counter, _nobody_outside)
+
     pipeline = Pipeline(
         compile_policy(loaded, labels={"app": "triage"}, namespace="agents"),
         limits=limits,
@@ -139,6 +149,7 @@ async def join(request: bytes, answer: bytes, decisions: str, kind: str = "") ->
         desk=desk(pool, metrics, log),
         dialer=dialer,
         recorder=recorder,
+        guard=guard if kind == "1k-guarded" else None,
         clock=clock,
         application=Application("127.0.0.1", ()),
     )
@@ -165,6 +176,10 @@ async def join(request: bytes, answer: bytes, decisions: str, kind: str = "") ->
     if b'"result"' not in b"".join(to_client.written):
         raise RuntimeError(f"the sidecar refuses: {to_client.written!r}")
     return Path(client, to_client, backend, to_backend), request
+
+
+def _nobody_outside() -> Outside:
+    raise RuntimeError("the policies of the bench name no external detector")
 
 
 async def measure(case: str, seconds: float, decisions: str, profile: int) -> str:
