@@ -28,7 +28,12 @@ BUDGET: Final = 65536
 LEAST: Final = 64
 """What the shortest text takes of the budget, for reading it at all."""
 STARTS: Final = 6
-_QUOTES: Final = re.compile("['\"`]")
+_QUOTES: Final = re.compile("['\"]")
+_CODE: Final = re.compile(r"[(\[{=<]|\b(?:if|return|assert|yield|const|let|var|def|elif|import)\s")
+"""What stands before a first quote that belongs to a program, and not to a value that ends there."""
+_REOPENED: Final = frozenset(("INJECTION_TAUTOLOGY", "INJECTION_CONDITION", "INJECTION_CONCAT"))
+_LEFT: Final = re.compile(r"[\w\s%.*@+-]{0,64}")
+"""What is left of a literal that the statement itself ends."""
 
 
 class SqlDetector:
@@ -123,16 +128,17 @@ def _readings(part: str, marks: list[int], first: bool, short: bool) -> Iterator
     """The ways to read a text, and for each whether it is read from its beginning or its first quote."""
     yield tokenize(part), short
     opened: set[int] = set()
-    for quote in "'\"`":
+    for quote in "'\"":
         place = part.find(quote)
         if place >= 0:
             opened.add(place)
-            yield tokenize(part, place, inside=True), short
+            value = short and not _CODE.search(part, 0, place)
+            yield tokenize(part, place, inside=True), value
             if "\\" in part:
-                yield tokenize(part, place, inside=True, backslash=False), short
+                yield tokenize(part, place, inside=True, backslash=False), value
                 second = part.find(quote, place + 1)
                 if second > 0 and part[place - 1 : place] == "\\":
-                    yield tokenize(part, second, inside=True), short
+                    yield tokenize(part, second, inside=True), value
     for mark in marks[:STARTS]:
         near = _QUOTES.search(part, max(0, mark - 2), mark + 64)
         if near is not None and near.start() not in opened:
@@ -147,13 +153,20 @@ def _keep(
         if tokens.words[stop - 1] != tokens.words[stop - 3]:
             return
         kind = kind[5:]
-    if kind == "INJECTION_COMMENT" and not _cuts(tokens.text[tokens.starts[stop - 1] :]):
+    if kind == "INJECTION_COMMENT" and not _cuts(tokens, stop - 1):
+        return
+    left = tokens.types[stop - 1] == "u" and kind in _REOPENED
+    if left and not _LEFT.fullmatch(tokens.text, tokens.starts[stop - 1] + 1):
         return
     if kind not in found and stop > begin:
         found[kind] = Hit(kind, start + tokens.starts[begin], start + tokens.ends[stop - 1], 0.9, note)
 
 
-def _cuts(comment: str) -> bool:
-    """Whether what begins with the sign of a comment is one to every database, and not `#2` or `--flag`."""
+def _cuts(tokens: Tokens, place: int) -> bool:
+    """Whether what begins with the sign of a comment is one to every database (not `#2`, `--flag` or `-->`), and
+    not the text of a literal that ends further on."""
+    comment = tokens.text[tokens.starts[place] :]
     rest = comment.lstrip("#-/*")
-    return not rest or not rest[0].isalnum()
+    if tokens.types[0] == "Q" and tokens.words[0] in comment:
+        return False
+    return not rest or not (rest[0].isalnum() or rest[0] == ">")

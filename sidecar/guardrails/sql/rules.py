@@ -34,20 +34,19 @@ ANYWHERE: Final = Patterns(
         ),
         # '; drop table x   1; exec   '; waitfor
         "INJECTION_STACKED": f"Q[RL]*Z+{_HEAD}|Dvw[LZeSXO]|QR*(?:Dv|Hkwc|Tws)",
-        "INJECTION_TIME": "[QaSeGLUiWRn](?:RL|[aL])*pL|T[kw]+[suQv]|^(?:[oZR]|w)?pL[^Z]*R[RGosu]*(?:c|$)|^pL[no]+R|wdpL[ns]",
-        "INJECTION_ERROR": "[QaSeGLnoUiW]+(?:wd)*xL+[bnwsSLfv]|xL[nsbw]G|[wy]dxL",
+        "INJECTION_TIME": "(?:[QaSLUiWRn]|n[eG]|Q[eG])(?:RL|[aL])*pL|T[kw]+[suQv]|^(?:[oZR]|w)?pL[^Z]*R[RGosu]*(?:c|$)|^pL[no]+R|zdpL",
+        "INJECTION_ERROR": "[QaSeGLnoUiW]+(?:wd)*xL+[bnwsSLfv]|xL[nsbw]G|zd[xw]L",
         "INJECTION_SCHEMA": "SA*[^ZS]{1,60}F[wd]{0,4}y|LSA*[^ZS]{1,40}y|[Q]a[^Z]{0,20}y",
-        "INJECTION_SYSTEM": "X(?:w?d+)*z|[ZQn]z|X(?:wd+)*[Qszu]|z[LQ]|zs|Iks|IkQ|^(?:wd+)*z$|Ik[Lfv]",
+        "INJECTION_SYSTEM": "X(?:w?d+)*z|[ZQn]z|[ZRn]X(?:wd+)*[szu]|QX(?:wd+)*[sz]|z[LQ]|zs|Ik[suQ]|^(?:wd+)*z$|Ik[Lfv]",
         "INJECTION_SUBQUERY": (
             "[QaenGoSl]L+SA*(?:[nsvbuofxpLi]|w(?:dw)*[FGRL])|LSA*(?:[fxp]L|lL|o?F|v|nR|oF)"
             "|LSA*[^ZS]{1,60}F[wyL](?:[RWdc]|$)"
         ),
-        "INJECTION_CASE": "[QaGeoLnS]L*CL*(?:k|S|n)|[aGoQeS]L*[if]LS|iL[^ZR]{0,20}pL",
+        "INJECTION_CASE": "[QaGeoLnS]L*C(?:k|L+S|nk)|[aGoQeS]L*[if]LS|iL[^ZR]{0,20}pL",
         "INJECTION_HAVING": f"V{_KX}e{_P}[nsbu]|QR*(?:BYw(?:[Gd]w)*)V",
-        "INJECTION_ORDER": f"[QRn]{_ORDER}|Q[R]*BY{_P}[nLw]",
-        "INJECTION_CONCAT": f"Q[oa]+{_P}(?:[fpx]L|LS|v[oadG]|n[R]*[oa]+u$)",
-        "INJECTION_FUNCTION": f"(?:Q[RGae]+){_P}[fxp]L",
-        "INJECTION_COMMENT": "QR*[oZ]*c$",
+        "INJECTION_ORDER": f"[QRn]{_ORDER}",
+        "INJECTION_CONCAT": f"Q[oa]+{_P}(?:[px]L|LS|v[oadG])",
+        "INJECTION_FUNCTION": f"Q[RGae]+{_P}[xp]L",
     },
     max_mem=8 << 20,
 )
@@ -55,7 +54,7 @@ OPENING: Final = Patterns(
     {
         "INJECTION_TAUTOLOGY": (
             f"^[LR]*(?:[nsvw][LR]*|c)?aR*{_KX}e+{_P}[nsbu]|^[nw]R*(?:a{_P}[nb]R*c)|^[nRL]*[aV]{_P}n(?:e|t?l)+{_P}n"
-            f"|^[nR]+[aV]{_P}(?:s[el]|ne)|[aW]{_P}{_K}R*e+{_P}[nsb]R*(?:c|$)|Q[^Z]*a{_P}[nsb]{_CMP}{_P}u$"
+            f"|^[nR]+[aV]{_P}(?:s[el]|ne)|[aW]{_P}{_K}e+{_P}[nsb]R*(?:c|$)|Q[^Z]*a{_P}[nsb]{_CMP}{_P}u$"
             f"|^R*a{_P}s{_CMP}{_P}s|[^w]a{_P}[nb]R*c$|^na{_P}(?:b|v)R*$|QR*a{_P}(?:b$|L?[bwv]R?[L]?c)"
         ),
         "SAME:INJECTION_TAUTOLOGY": f"a{_P}wew",
@@ -63,19 +62,21 @@ OPENING: Final = Patterns(
             f"Q[nsRZ]*a+{_P}(?:[wybf][dwL]*R*[tA]*[elm]|[fxpy]L?|LS|C|v[eoRa]|n[aelm]|s[aelm]|w(?:dw)*L|[tL]*k)"
             f"|^nR*a+{_P}(?:LS|[fxp]L|v|nR*[eo]+|[wb][dw]*R*e)"
             f"|^nR*[oa]+LS|Ql[tlA]*L|Qe+[RLto]*[snbfvu]|Qasu?$|Qt?l+[LtbsnwA]|^[nQ]R*Ww?[ebt]"
-            f"|Q(?:{_OPERATOR}{_OPERAND})+[oaelmt]*[elm][oaelmtL]*u$|Q{_OPERATOR}{_OPERAND}(?:{_OPERATOR}{_OPERAND})*{_OPERATOR}u$|^R*Q[RL]*[oe]+[L]*u$"
+            f"|Q(?:{_OPERATOR}{_OPERAND})+[oaelmt]*[elm][oaelmtL]*u$|Q{_OPERATOR}{_OPERAND}(?:{_OPERATOR}{_OPERAND})*{_OPERATOR}u$"
             f"|^[nQ]?R*a{_P}ne{_P}[fpxwv]L|Qm[tb]|QR*a{_P}w(?:dw)*[oelm]+{_P}[nsbv]"
         ),
-        "INJECTION_FUNCTION": f"^[nQ]?R*(?:a|[oG])*[fpx]L[^Z]{{1,80}}R[RGos]*c$|^no{_P}[fxp]L|^fL[ns]*Ra{_P}fL|^n[oa]+{_P}n[oa]+[fxp]L",
+        "INJECTION_FUNCTION": f"Q[RGae]+{_P}fL|^[nQ]?R*(?:a|[oG])*[fpx]L[^Z]{{1,80}}R[RGos]*c$|^no{_P}[fxp]L|^fL[ns]*Ra{_P}fL|^n[oa]+{_P}n[oa]+[fxp]L",
         "INJECTION_COMMENT": (
-            f"^QR*[oGZns]*c$|^[LtoA]*[nsvbfl][LRnsvbfalmotSG]*c$|^w?QR*[oZ]*c|Q[LtoAalm]+[LRnsvbfalmotSG]*c$"
+            f"^QR*[oZns]*c$|^[LtoA]*[nsvbfl][LRnsvbfalmotSG]*c$|^w?QR*[oZ]*c|Q[LtoAalm]+[LRnsvbfalmotSG]*c$"
         ),
         "INJECTION_UNION": "^o?nUA?c?$|^o?nw?R*UA*L*S|^wR*UA*S|QR*UA*c?$|^S[^Z]*UA*SA*w$",
-        "INJECTION_ORDER": f"^{_ORDER}",
+        "INJECTION_ORDER": f"^{_ORDER}|QR*BY{_P}[nL]",
         "INJECTION_STACKED": (
             f"^(?:n|w?R+)?Z+{_HEAD}|QR*(?:ww|n|w)?(?:Hkww?[OcZL]|HIw(?:dw)*L|Dv|Sv)|Q[RL]*Z+(?:i[Ln]|O[wv]|h)|^[wn]?R+Z+[hifSH]"
             f"|^nR*(?:HIw|Hkwc?$|XwL|Xz|Hw[Ow])|Q[RZ]*S(?:c|$|v|[nsb]?F|wc?$)|QR*Xw"
         ),
+        "INJECTION_SYSTEM": "^XL?[szu]",
+        "INJECTION_CONCAT": f"Q[oa]+{_P}(?:fL|n[R]*[oa]+u$)",
         "INJECTION_CASE": "^C[nsbv]k[nsbvo]|^Ckl*[bns]|^nC",
         "INJECTION_FRAGMENT": f"^SA*(?:[otv]|L+[nsvb]|[fpx]L|n[GoL])|^[WV]{_KX}e|^F[wy]W|^[R]+(?:[aUWZ]|BY)",
     },

@@ -8,6 +8,7 @@ as `the` against it.
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from sidecar.guardrails.re2_set import Patterns
@@ -91,6 +92,7 @@ _SHAPES: Final = Patterns(
 _SHAPE_OF: Final = {name: place for place, name in enumerate(_SHAPES.names)}
 _RUN: Final = Patterns({"run": "[wn][ws]w[ws]|www|nww"})
 _ENOUGH: Final = 3
+_SOME: Final = re.compile(r"#|--(?=\S)")
 
 
 class Statement(NamedTuple):
@@ -118,18 +120,22 @@ def read(text: str) -> Reading:
     """What `text` holds as SQL. Where a backslash could end or continue a string both are read: the statements of
     both count, since one of them is what a database does."""
     reading = _read(tokenize(text))
-    if "\\" not in text:
-        return reading
-    plain = tokenize(text, backslash=False)
-    if not reading.statements:
-        return _read(plain)
-    if reading.statements:
-        other = _parts(plain)
-        more = tuple(
-            one for one in _statements(other)[0] if one.kind not in {s.kind for s in reading.statements}
-        )
-        reading = reading._replace(statements=reading.statements + more)
+    if "\\" in text:
+        plain = tokenize(text, backslash=False)
+        reading = _with(reading, plain) if reading.statements else _read(plain)
+    if reading.statements and ";" in text and ("#" in text or "--" in text):
+        # What is a comment to some only: # and -- without a space.
+        reading = _with(reading, tokenize(_SOME.sub(lambda sign: " " * len(sign.group()), text)))
     return reading
+
+
+def _with(reading: Reading, tokens: Tokens) -> Reading:
+    known = {one.kind for one in reading.statements}
+    found, endless = _statements(_parts(tokens))
+    return reading._replace(
+        statements=(*reading.statements, *(one for one in found if one.kind not in known)),
+        endless=(*reading.endless, *(one for one in endless if one.kind not in known)),
+    )
 
 
 def _read(tokens: Tokens) -> Reading:
@@ -273,9 +279,15 @@ def _evidence(tokens: Tokens) -> int:
         + ("n" in types)
     )
     score += 2 * ("v" in types or "y" in types or "A" in types[:2] or types.endswith("Z"))
-    score += 2 * ("So" in types) + 2 * ("US" in types or "UAS" in types) + ("F" in types) + 2 * ("Sf" in types or "Sv" in types or "Sb" in types) + ("Sn" in types)
+    score += (
+        2 * ("So" in types)
+        + 2 * ("US" in types or "UAS" in types)
+        + ("F" in types)
+        + 2 * ("Sf" in types or "Sv" in types or "Sb" in types)
+        + ("Sn" in types)
+    )
     score += 2 * ("HF" in types or "HI" in types or types[0] in "XDT") + ("z" in types) * 2
-    score += 2 * (types[0] == "H" and len(types) <= 4) + 2 * (types[:2] == "Hk")
+    score += 2 * (types[0] == "H" and len(types) <= 4) + 4 * (types[:2] == "Hk")
     written = [
         tokens.text[s:e] for s, e, t in zip(tokens.starts, tokens.ends, types, strict=True) if t not in "wsnc"
     ]
@@ -285,4 +297,7 @@ def _evidence(tokens: Tokens) -> int:
     lower = tokens.text != tokens.text.upper()
     if lower and loud:
         score += 2
+    first = tokens.text[tokens.starts[0] : tokens.ends[0]]
+    if first[:1].isupper() and first[1:].islower():
+        score -= 3  # as a sentence begins
     return score - 3 * min(3, sentence + sum(word in PROSE for word in plain))

@@ -11,7 +11,7 @@ o  arithmetic or other symbol p  function that waits           Q  end of the lit
 R  closing parenthesis        s  string                        S  select
 t  not, !                     T  waitfor                       u  string without an end
 U  union, intersect, except   v  variable or placeholder       V  having
-w  any other word             W  where                         x  function that fails telling, or sends
+w  any other word             W  where                         x  function whose failure tells, or that sends
 X  exec                       y  table of the database itself  Y  by
 z  procedure of the system    Z  semicolon                     A  all, distinct
 O  set                        K  values
@@ -67,18 +67,19 @@ _CLASSES: Final = {
         "xp_cmdshell xp_regread xp_regwrite xp_dirtree xp_fileexist xp_servicecontrol xp_regdeletekey xp_enumgroups "
         "xp_availablemedia xp_makecab xp_regaddmultistring xp_loginconfig xp_ntsec xp_terminate_process xp_filelist "
         "sp_oacreate sp_oamethod sp_makewebtask sp_addextendedproc sp_configure sp_addlogin sp_addsrvrolemember "
+        "dbms_pipe dbms_lock dbms_session dbms_ldap dbms_xmlgen utl_inaddr utl_http utl_file ctxsys "
         "sp_password sp_executesql openrowset opendatasource openquery sp_add_job sp_adduser sp_execute_external_script"
     ),
 }
 WORDS: Final[dict[str, str]] = {word: letter for letter, words in _CLASSES.items() for word in words.split()}
 
 WAITS: Final = frozenset(
-    "sleep pg_sleep pg_sleep_for pg_sleep_until benchmark randomblob receive_message generate_series_wait".split()
+    "sleep pg_sleep pg_sleep_for pg_sleep_until benchmark randomblob receive_message".split()
 )
 TELLS: Final = frozenset(
     "extractvalue updatexml get_host_address get_host_name load_file pg_read_file pg_ls_dir lo_import lo_export "
-    "dblink dblink_exec xmltype utl_http utl_inaddr utl_file request httpuritype load_extension sys_exec sys_eval "
-    "writefile readfile query_to_xml drithsx pg_read_binary_file edit fts3_tokenizer name_const".split()
+    "dblink dblink_exec xmltype httpuritype load_extension sys_exec sys_eval "
+    "writefile readfile query_to_xml drithsx pg_read_binary_file fts3_tokenizer name_const".split()
 )
 FUNCTIONS: Final = frozenset(
     "ascii char chr chrw ord bin hex unhex conv concat concat_ws group_concat string_agg substring substr mid left "
@@ -87,13 +88,13 @@ FUNCTIONS: Final = frozenset(
     "export_set floor rand round exp log pow power sqrt pi sin cos tan abs ceil sign mod md5 sha1 sha2 password "
     "encode compress uncompress aes_encrypt aes_decrypt des_encrypt des_decrypt lower upper lcase ucase trim ltrim "
     "rtrim reverse repeat replace instr locate position strcmp soundex space lpad rpad bit_and bit_or bit_xor uuid "
-    "now curdate date sysdate getdate extract row_count found_rows last_insert_id connection_id quote field "
+    "now curdate date sysdate getdate extract row_count found_rows last_insert_id connection_id "
     "find_in_set interval json_extract json_keys geometrycollection polygon multipoint multipolygon linestring "
     "multilinestring st_latfromgeohash st_longfromgeohash st_pointfromgeohash gtid_subset gtid_subtract hashbytes "
     "is_srvrolemember is_member has_dbaccess object_id col_name table_name to_char to_number rawtohex translate "
     "unicode nchar stuff quotename patindex charindex typeof sqlite_version likelihood likely unlikely glob like "
-    "json json_valid sqlite_compileoption_get sqlite_compileoption_used total_changes changes zeroblob unistr "
-    "current_setting current_database exists row procedure analyse any all some lastval strftime regexp_replace "
+    "json json_valid sqlite_compileoption_get sqlite_compileoption_used total_changes zeroblob unistr "
+    "current_setting current_database exists analyse lastval strftime regexp_replace "
     "get_bit inet_aton inet_ntoa load oct ordinal user_id sqlite_source_id xmlagg xmlelement cot crc32".split()
 )
 

@@ -37,7 +37,9 @@ def kinds(options: ShapeOptions, *values: Any, size: int = 0) -> list[str]:
         (ShapeOptions(items=1, characters=1), [["xx"], "yy"], ["TOO_MANY_ITEMS", "TOO_LONG_TEXT"]),
     ],
 )
-def test_each_limit_holds_from_the_first_beyond_it(options: ShapeOptions, value: Any, expected: list[str]) -> None:
+def test_each_limit_holds_from_the_first_beyond_it(
+    options: ShapeOptions, value: Any, expected: list[str]
+) -> None:
     assert kinds(options, value) == expected
 
 

@@ -36,12 +36,17 @@ def found(words: tuple[str, ...], text: str, whole: bool = True) -> list[tuple[s
         (("ночь",), "НОЧЬ ночью", [("НОЧЬ", "0")]),
     ],
 )
-def test_words_are_found_where_they_stand(words: tuple[str, ...], text: str, expected: list[tuple[str, str]]) -> None:
+def test_words_are_found_where_they_stand(
+    words: tuple[str, ...], text: str, expected: list[tuple[str, str]]
+) -> None:
     assert found(words, text) == expected
 
 
 def test_parts_of_words_count_where_words_need_not_be_whole() -> None:
-    assert found(("cme", "acme inc"), "AcmeInc acme incorporated", whole=False) == [("cme", "0"), ("acme inc", "1")]
+    assert found(("cme", "acme inc"), "AcmeInc acme incorporated", whole=False) == [
+        ("cme", "0"),
+        ("acme inc", "1"),
+    ]
 
 
 def test_half_of_a_ligature_is_all_of_it() -> None:
@@ -59,8 +64,15 @@ def test_words_have_a_limit() -> None:
         TermsDetector(TermsOptions(("w",) * (MAX_TERMS + 1)))
 
 
-@given(st.text(), st.text(alphabet="aßﬃİ é\u0301東x", min_size=1, max_size=4).filter(str.strip), st.text(), st.booleans())
-def test_a_word_put_into_a_text_is_covered_by_what_is_found(before: str, word: str, after: str, whole: bool) -> None:
+@given(
+    st.text(),
+    st.text(alphabet="aßﬃİ é\u0301東x", min_size=1, max_size=4).filter(str.strip),
+    st.text(),
+    st.booleans(),
+)
+def test_a_word_put_into_a_text_is_covered_by_what_is_found(
+    before: str, word: str, after: str, whole: bool
+) -> None:
     text = f"{before} {word.strip()} {after}"
     hits = TermsDetector(TermsOptions((word,), whole)).scan(text)
     assert all(0 <= hit.start < hit.end <= len(text) for hit in hits)
