@@ -2,33 +2,122 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Final
+
 from mesh.policy.guardrails import DetectorKind, InjectionOptions
 from sidecar.guardrails.hit import SEPARATOR, Hit
-from sidecar.guardrails.injection.rules import Rules, rules
+from sidecar.guardrails.injection.kinds import MODEL
+from sidecar.guardrails.injection.model import Explanation, Model, probability, shipped_model
+from sidecar.guardrails.injection.rules import MODEL_GATE, Rules, trigger
+from sidecar.guardrails.injection.windows import window_around
+from sidecar.guardrails.re2_set import Patterns
+
+MOST_WINDOWS: Final = 256
+"""Sentences of one text that the model reads: half of them from its start and half from its end, where planted
+ones stand. The rules read all of it."""
+
+_DIVIDES: Final = SEPARATOR + " \t\r\n"
 
 
 class InjectionDetector:
-    """Rules first: they say what they found. Kinds: KINDS."""
+    """Rules first, and they say what they found; then the model, for the sentences in which none fired."""
 
-    __slots__ = ("_rules", "name")
+    __slots__ = ("_model", "_rules", "_threshold", "_triggers", "name")
 
-    def __init__(self, options: InjectionOptions) -> None:
+    def __init__(self, options: InjectionOptions, model: Model | None = None) -> None:
+        """`model`: another than the one that comes with this package."""
         self.name = DetectorKind.INJECTION.value
-        self._rules: Rules = rules()
+        self._model = shipped_model() if model is None else model
+        self._rules, self._triggers = _shared(self._model.triggers)
+        threshold = self._model.threshold if options.threshold is None else options.threshold
+        self._threshold = _logit(threshold)
 
     def scan(self, text: str) -> list[Hit]:
-        """Every match of every rule. Time is linear in the length of the text, whatever it holds."""
-        return [hit_of(text, name, start, end) for name, start, end in self._rules.find(text)]
+        """Every match of every rule, and the sentences that the model takes for planted. Linear in the length."""
+        begun = self._rules.begun(text)
+        if not begun:
+            return []
+        hits = [hit_of(text, name, start, end) for name, start, end in self._rules.asked(text, begun)]
+        if begun[-1] == MODEL_GATE:
+            hits.extend(self._judged(text, hits))
+        return hits
+
+    def explain(self, text: str) -> Explanation:
+        """What the model makes of a text, whether or not it would be asked."""
+        return self._model.explain(text)
+
+    def _judged(self, text: str, found: Iterable[Hit]) -> list[Hit]:
+        # A rule of descriptions may not count where this text stands, so that it silences nothing.
+        ruled = sorted((hit.start, hit.end) for hit in found if not hit.kind.startswith("POISON_"))
+        return list(self._planted(text, _free(self._windows(text), ruled)))
+
+    def _windows(self, text: str) -> list[tuple[int, int]]:
+        """Sentences with a trigger, in their order."""
+        # The middle of a match lies within the sentence of the word, whatever stands beside it.
+        places = [(start + end) // 2 for _, start, end in self._triggers.find(text)]
+        first: list[tuple[int, int]] = []
+        reached = 0
+        for place in places:
+            if place >= reached:
+                first.append(window_around(text, place))
+                reached = first[-1][1]
+                if len(first) == MOST_WINDOWS // 2:
+                    break
+        last: list[tuple[int, int]] = []
+        limit = len(text)
+        for place in reversed(places):
+            if place < reached or len(last) == MOST_WINDOWS // 2:
+                break
+            if place < limit:
+                last.append(window_around(text, place))
+                limit = last[-1][0]
+        return first + last[::-1]
+
+    def _planted(self, text: str, spans: Iterable[tuple[int, int]]) -> Iterator[Hit]:
+        for start, end in spans:
+            logit = self._model.logit(text[start:end])
+            if logit >= self._threshold:
+                start, end = trimmed(text, start, end)
+                yield Hit(MODEL, start, end, probability(logit), self._model.summary(text[start:end]))
+
+
+@cache
+def _shared(words: tuple[str, ...]) -> tuple[Rules, Patterns]:
+    """What all detectors of this process ask: automata are made once."""
+    return Rules(words), Patterns({"trigger": trigger(words)}, ignore_case=True)
 
 
 def hit_of(text: str, rule: str, start: int, end: int) -> Hit:
     """The hit of a rule's match: rules that look at how a line or a text begins match what divides it as well."""
-    while text[start] in _DIVIDES:
-        start += 1
-    while text[end - 1] in _DIVIDES:
-        end -= 1
+    start, end = trimmed(text, start, end)
     kind, _, name = rule.partition("/")
     return Hit(kind, start, end, 1.0, name)
 
 
-_DIVIDES = SEPARATOR + "\n"
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A span without the separators and blanks at its ends; it holds something else."""
+    while text[start] in _DIVIDES:
+        start += 1
+    while text[end - 1] in _DIVIDES:
+        end -= 1
+    return start, end
+
+
+def _free(spans: Iterable[tuple[int, int]], ruled: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The windows in which no rule fired; both in the order of the text."""
+    place = 0
+    for start, end in spans:
+        while place < len(ruled) and ruled[place][1] <= start:
+            place += 1
+        if place == len(ruled) or ruled[place][0] >= end:
+            yield start, end
+
+
+def _logit(threshold: float) -> float:
+    """Of a probability; 0 lets everything through that the model is asked about, 1 nothing."""
+    if threshold <= 0:
+        return -math.inf
+    return math.inf if threshold >= 1 else math.log(threshold / (1 - threshold))

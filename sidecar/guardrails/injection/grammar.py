@@ -68,8 +68,6 @@ SET_ASIDE = either(
     "overrule",
     "discard",
     "abandon",
-    "violate",
-    "disobey",
     "delete",
     "erase",
     "set aside",
@@ -225,6 +223,7 @@ AWAY = either(
 
 MODEL = either(
     "ai",
+    "ai (?:assistants?|agents?|models?|systems?)",
     "assistants?",
     "llms?",
     "language models?",

@@ -7,8 +7,7 @@ one small set of them answers for most texts that nothing has begun, in a single
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Sequence
 
 from sidecar.guardrails.injection.grammar import head, whole
 from sidecar.guardrails.injection.rules_descriptions import DESCRIPTIONS
@@ -57,22 +56,39 @@ def gate(group: str) -> str:
     return "|".join(f"(?:{one})" for one in heads)
 
 
+MODEL_GATE = len(GROUPS)
+"""Among what has begun: a word that the model waits for."""
+
+
+def trigger(words: Sequence[str]) -> str:
+    """One pattern for any of these words within prose: beside a blank and another word. Keys, paths and single
+    values are none."""
+    any_word = "|".join(words)
+    return rf"[a-z,;:'\"’][ \t\n](?:{any_word})\b|\b(?:{any_word})['\"’,;:]?[ \t\n][a-z]"
+
+
 class Rules:
-    """Every rule, without regard to case."""
+    """Every rule, without regard to case. `triggers`: the words that the model waits for."""
 
     __slots__ = ("_gates", "_groups")
 
-    def __init__(self) -> None:
-        self._gates = Patterns({group: gate(group) for group in GROUPS}, ignore_case=True)
+    def __init__(self, triggers: Sequence[str]) -> None:
+        gates = {group: gate(group) for group in GROUPS}
+        if triggers:
+            gates["model"] = trigger(triggers)
+        self._gates = Patterns(gates, ignore_case=True)
         self._groups = tuple(Patterns(in_group(group), ignore_case=True) for group in GROUPS)
+
+    def begun(self, text: str) -> Sequence[int]:
+        """Places in GROUPS of those that have to be asked, and MODEL_GATE where the model has; ascending."""
+        return self._gates.which(text)
+
+    def asked(self, text: str, begun: Sequence[int]) -> Iterator[tuple[str, int, int]]:
+        """`KIND/rule`, start and end of each match of these groups."""
+        for index in begun:
+            if index != MODEL_GATE:
+                yield from self._groups[index].find(text)
 
     def find(self, text: str) -> Iterator[tuple[str, int, int]]:
         """`KIND/rule`, start and end of each match."""
-        for index in self._gates.which(text):
-            yield from self._groups[index].find(text)
-
-
-@cache
-def rules() -> Rules:
-    """The one of this process."""
-    return Rules()
+        return self.asked(text, self.begun(text))

@@ -67,8 +67,8 @@ _RULES: Final = {
     },
     "POISON_SECRET_FILE": {
         "secret-place": (
-            rf"\b(?:read|open|cat|access|load|fetch|get|retrieve|include|extract|print|check"
-            rf"|contents? of|from|file){THEN}{gap(4)}[@`'\"(]*{PRIVATE_FILES}"
+            rf"\b(?:reads?|opens?|cat|access(?:es)?|loads?|fetch(?:es)?|gets?|retrieves?|includes?|extracts?"
+            rf"|prints?|checks?|contents? of|from|file){THEN}{gap(4)}[@`'\"(]*{PRIVATE_FILES}"
         ),
         "many-secret-files": (
             r"\*\.(?:env|pem|key|p12|pfx|kdbx)\b[^\n\x1f]{0,80}?\*\.?(?:env|pem|key|p12|pfx|kdbx"

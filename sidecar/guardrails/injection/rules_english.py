@@ -76,6 +76,17 @@ _OVERRIDE: Final = {
         rf"\b{NOT}{G}(?:follow|obey|use){THEN}{gap(2)}(?:previous|prior|earlier|above|original|old"
         rf"|initial|system){gap(2)}{INSTRUCTIONS}\b"
     ),
+    "not-what-the-user": (
+        rf"\b{NOT}{G}(?:do|answer|follow){G}what{THEN}{G}the{G}user{G}(?:asked|asks|wants|wanted"
+        rf"|said|requested)\b"
+    ),
+    "task-cancelled": (
+        rf"\b(?:previous|original|current|earlier){G}(?:\w+{G})?(?:task|instructions?|request"
+        rf"|orders?){THEN}{gap(1)}"
+        rf"(?:has been|have been|is|are|was|were){G}(?:now{G})?(?:cancell?ed|void|revoked|superseded"
+        rf"|no longer valid"
+        rf"|obsolete|overridden)\b"
+    ),
     "from-now-on": (
         rf"\b(?:from now on|henceforth|from this (?:point|moment)(?: on(?:wards?)?)?){G}(?:you|your)"
         rf"{G}(?:will|must|shall|are|can|answer|act|only|respond|have)\b"
@@ -91,14 +102,17 @@ _OVERRIDE: Final = {
 _PERSONA: Final = {
     "now-in-mode": (
         rf"\b(?:you are|you['’]re|i am|i['’]m){G}(?:now{G})?(?:in|entering|operating in|running in"
-        rf"|switched to|initiating){THEN}{G}(?:an?{G})?(?:\w+{G}){{0,2}}?(?:mode\b|reset\b)"
+        rf"|switched to|initiating){THEN}{G}(?:an?{G})?(?:\w+{G})?(?:dev|developer|maintenance"
+        rf"|debug|diagnostic|admin|administrator|root|sudo|god|jailbreak|override|unrestricted|unfiltered"
+        rf"|security|system|verification|testing|recovery|emergency){G}(?:mode|reset)\b"
     ),
     "now-an-assistant": (
-        rf"\byou are now{THEN}{G}(?:an?|my|the|going to (?:be|act|pretend)){gap(5)}(?:ai|bot|assistant"
-        rf"|application|model|agent|persona|hacker|terminal|shell|interpreter|character|machine)\b"
+        rf"\byou are now{THEN}{G}(?:an?|my|the|going to (?:be|act|pretend)){gap(5)}(?:bot"
+        rf"|application|persona"
+        rf"|hacker|terminal|shell|interpreter)\b"
     ),
     "now-unbound": (
-        rf"\byou(?:['’]re|{G}are){G}(?:now{G})?(?:no longer|not|un|free(?:d)? (?:from|of)){THEN}"
+        rf"\byou(?:['’]re|{G}are){G}(?:now{G})?(?:no longer|un|free(?:d)? (?:from|of)){THEN}"
         rf"{gap(2)}(?:bound|restricted|limited|constrained|governed|censored|restrictions?|rules|an ai"
         rf"|a language model|polic(?:y|ies))\b"
     ),
@@ -115,7 +129,7 @@ _PERSONA: Final = {
     ),
     "do-anything-now": (
         r"\b(?:do anything now|(?-i:DAN) (?:mode|prompt|application|bot)|(?:as|am|are|act like|named"
-        r"|called) (?-i:DAN)\b|jailbroken|(?:jailbreak|god|unfiltered|unrestricted|uncensored|evil"
+        r"|called) (?-i:DAN)\b|(?:jailbreak|god|unfiltered|unrestricted|uncensored|evil"
         r"|opposite)[ _-]mode)"
     ),
     "mode-enabled": (
@@ -185,6 +199,14 @@ _EXTRACTION: Final = {
     "you-were-told": (
         rf"\b(?:reveal|print|output|repeat|show|list|recite|tell me){THEN}{gap(3)}(?:what|everything"
         rf"|all){G}(?:that{G})?you{G}(?:were|have been){G}(?:told|instructed|given|asked)\b"
+    ),
+    "instructions-you-received": (
+        rf"\b{TELL}{THEN}{gap(4)}(?:instructions?|rules|orders|directives){G}(?:that{G})?you{G}"
+        rf"(?:received|were given|have been given|got|were told|follow|operate under)\b"
+    ),
+    "what-were-you-told": (
+        rf"\bwhat{G}(?:were|have){G}you{G}(?:been{G})?(?:told|instructed|programmed|given){THEN}"
+        rf"{gap(3)}(?:before|to do|not to|initially|at the|by|above|earlier|so far)\b"
     ),
     "hidden-instructions": (
         rf"\b(?:print|reveal|output|show|display|list|expose|repeat){THEN}{G}(?:me{G})?(?:the|any|all"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sidecar.guardrails.injection.grammar import THEN, near
+from sidecar.guardrails.injection.grammar import THEN, G, near
 
 _L = r"[\p{L}\p{M}]*"
 
@@ -23,8 +23,8 @@ _OVERRIDE: Final = {
     ),
     "fr": (
         rf"\b(?:ignore[rz]?|oublie[rz]?|n[ée]glige[rz]?|ne tien{_L} pas compte|fai(?:s|tes) abstraction"
-        rf"|ne sui(?:s|vez) pas){THEN}{near(40)}(?:instructions (?:pr[ée]c|ant|ci|d|qu|que|donn|au)"
-        rf"|consignes|directives|r[èe]gles|ordres|invites?) ?{_L}"
+        rf"|ne sui(?:s|vez) pas)\b{THEN}{near(20)}\b(?:les|tes|vos|tous|toutes|ces|mes|de|des){G}"
+        rf"{near(25)}(?:instructions|consignes|directives|r[èe]gles|ordres)\b"
     ),
     "es": (
         rf"\b(?:ignora|ignore|ignorar|olvida|olvide|olvidar|descarta|descarte|omite|omita|haz caso omiso"
@@ -37,7 +37,7 @@ _OVERRIDE: Final = {
     ),
     "pt": (
         rf"\b(?:ignore|ignora|ignorar|esque[çc]a|esquece|esquecer|desconsidere|desconsidera|n[ãa]o siga"
-        rf"|despreze){THEN}{near(40)}(?:instru[çc]|ordens|regras|comandos|diretrizes|orienta[çc]){_L}"
+        rf"|despreze)\b{THEN}{near(40)}(?:instru[çc][õo]es|ordens|regras|comandos|diretrizes|orienta[çc]){_L}"
     ),
     "nl": (
         rf"\b(?:negeer|vergeet|volg niet){THEN}{near(40)}(?:instructies|opdrachten|regels|aanwijzingen"

@@ -125,10 +125,28 @@ _STEERING: Final = {
     ),
     "model-must": (
         rf"\b(?:the{G}|any{G}|every{G}|this{G})(?:ai|assistant|llm|language model|chat ?bot|ai agent"
-        rf"|ai model|ai assistant){THEN}(?:{G}(?:reading|processing)(?:{G}\w+){{1,3}}?)?{G}(?:must|shall"
+        rf"|ai model|ai assistant){THEN}(?:{G}(?:reading|processing|(?:that|who){G}(?:reads?|sees?"
+        rf"|processes))(?:{G}\w+){{1,3}}?)?{G}(?:must|shall"
         rf"|is required to|has to|needs to|is instructed to){G}(?:now{G}|first{G}|also{G}|always{G}"
         rf"|immediately{G})?(?:send|call|read|ignore|forward|include|disregard|execute|reply|respond"
         rf"|comply|transfer|delete|upload|visit|click)\b"
+    ),
+    "attention-model": (
+        rf"\battention{G}(?:all{G}|any{G}|every{G})?(?:ai|assistants?|llms?|language models?)(?:"
+        rf"{G}(?:agents?|models?"
+        rf"|assistants?))?[ \t]*[,:!]"
+    ),
+    "when-you-summarise": (
+        rf"\bwhen(?:ever)?{G}you{G}(?:summari[sz]e|process|read|translate|analy[sz]e|reply to|answer"
+        rf"|parse){THEN}{gap(2)}"
+        rf"(?:this|the){G}(?:text|page|document|e-?mail|message|article|file|website)"
+        rf"{gap(2)}(?:recommend|say|include"
+        rf"|add|mention|state|always|also|you must|tell|insert|write|do|call|send|open|visit)\b"
+    ),
+    "in-your-answer": (
+        rf"\b(?:say|state|write|mention|claim|declare|include){G}in{G}your{G}(?:final{G})?(?:answer"
+        rf"|summary|response"
+        rf"|reply|output){THEN}{G}that\b"
     ),
     "both-present": (
         rf"\bwhen(?:ever)?{THEN}{G}(?:both|this tool|the{gap(2)}tool){gap(2)}(?:is|are)"

@@ -1,0 +1,1 @@
+"""How the detectors of guardrails are made and measured on labelled texts."""
