@@ -26,7 +26,7 @@ Fault = tuple[Root, str, str]
 
 class ShapeDetector:
     """Compares messages with limits of which 0 is none. Depth is counted
-    from each root: a scalar is at 0, a flat array at 1. The walk ends where it is too deep or there are too many values."""
+    from each root: a scalar is at 0, a flat array at 1. The walk ends where it is too deep or holds too many."""
 
     __slots__ = ("_options", "_walks")
 

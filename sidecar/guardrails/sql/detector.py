@@ -1,7 +1,7 @@
 """SQL in texts that should hold none, and SQL that a tool may not have.
 
 Benign text costs one walk of an automaton. Where that fires, the text around is read as a database would read it:
-from its beginning, and from the first quotes and those near what fired, as if it had been put into a literal there.
+from its beginning, and from the first quotes and those near what fired, as if it had been put into a literal.
 At most WINDOW code points are read at once and BUDGET in one scan; more is reported as INJECTION_CROWDED instead
 of being passed over, so nothing hides behind a heap of decoys.
 """

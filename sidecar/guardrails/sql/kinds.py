@@ -27,13 +27,13 @@ INJECTIONS: Final[dict[str, str]] = {
     "INJECTION_OBFUSCATED": "keywords taken apart by comments, or run from within one",
     "INJECTION_CROWDED": "more that looks like SQL in one message than is examined",
 }
+_STATEMENTS: Final = (
+    "SELECT INSERT UPDATE DELETE MERGE REPLACE DROP TRUNCATE ALTER CREATE RENAME GRANT REVOKE "
+    "EXEC CALL COPY LOAD BACKUP RESTORE SHUTDOWN KILL ATTACH PRAGMA SHOW USE SET DECLARE BEGIN "
+    "COMMIT ROLLBACK EXPLAIN DBCC PREPARE WAITFOR DO HANDLER"
+)
 STATEMENTS: Final[dict[str, str]] = {
-    f"STATEMENT_{name}": f"a whole {name} statement"
-    for name in (
-        "SELECT INSERT UPDATE DELETE MERGE REPLACE DROP TRUNCATE ALTER CREATE RENAME GRANT REVOKE EXEC CALL COPY LOAD "
-        "BACKUP RESTORE SHUTDOWN KILL ATTACH PRAGMA SHOW USE SET DECLARE BEGIN COMMIT ROLLBACK EXPLAIN DBCC PREPARE "
-        "WAITFOR DO HANDLER"
-    ).split()
+    f"STATEMENT_{name}": f"a whole {name} statement" for name in _STATEMENTS.split()
 }
 KINDS: Final[dict[str, str]] = {
     **INJECTIONS,
@@ -45,8 +45,8 @@ KINDS: Final[dict[str, str]] = {
 
 
 def allowed_statements(options: SqlOptions, tool: str | None) -> frozenset[str]:
-    """Lower-case kinds of statements that `tool` may have: those of every glob that matches it; where none does (or
-    there is no tool), those of `*`."""
+    """Lower-case kinds of statements that `tool` may have: those of every glob that matches it; where none does
+    (or there is no tool), those of `*`."""
     allowed: frozenset[str] = frozenset()
     matched = False
     for pattern, kinds in options.statements:

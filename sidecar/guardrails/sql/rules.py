@@ -53,26 +53,31 @@ ANYWHERE: Final = Patterns(
 OPENING: Final = Patterns(
     {
         "INJECTION_TAUTOLOGY": (
-            f"^[LR]*(?:[nsvw][LR]*|c)?aR*{_KX}e+{_P}[nsbu]|^[nw]R*(?:a{_P}[nb]R*c)|^[nRL]*[aV]{_P}n(?:e|t?l)+{_P}n"
+            f"^[LR]*(?:[nsvw][LR]*|c)?aR*{_KX}e+{_P}[nsbu]|^[nw]R*(?:a{_P}[nb]R*c)"
+            f"|^[nRL]*[aV]{_P}n(?:e|t?l)+{_P}n"
             f"|^[nR]+[aV]{_P}(?:s[el]|ne)|[aW]{_P}{_K}e+{_P}[nsb]R*(?:c|$)|Q[^Z]*a{_P}[nsb]{_CMP}{_P}u$"
             f"|^R*a{_P}s{_CMP}{_P}s|[^w]a{_P}[nb]R*c$|^na{_P}(?:b|v)R*$|QR*a{_P}(?:b$|L?[bwv]R?[L]?c)"
         ),
         "SAME:INJECTION_TAUTOLOGY": f"a{_P}wew",
         "INJECTION_CONDITION": (
-            f"Q[nsRZ]*a+{_P}(?:[wybf][dwL]*R*[tA]*[elm]|[fxpy]L?|LS|C|v[eoRa]|n[aelm]|s[aelm]|w(?:dw)*L|[tL]*k)"
+            f"Q[nsRZ]*a+{_P}(?:[wybf][dwL]*R*[tA]*[elm]|[fxpy]L?|LS|C|v[eoRa]|n[aelm]|s[aelm]"
+            f"|w(?:dw)*L|[tL]*k)"
             f"|^nR*a+{_P}(?:LS|[fxp]L|v|nR*[eo]+|[wb][dw]*R*e)"
             f"|^nR*[oa]+LS|Ql[tlA]*L|Qe+[RLto]*[snbfvu]|Qasu?$|Qt?l+[LtbsnwA]|^[nQ]R*Ww?[ebt]"
-            f"|Q(?:{_OPERATOR}{_OPERAND})+[oaelmt]*[elm][oaelmtL]*u$|Q{_OPERATOR}{_OPERAND}(?:{_OPERATOR}{_OPERAND})*{_OPERATOR}u$"
+            f"|Q(?:{_OPERATOR}{_OPERAND})+[oaelmt]*[elm][oaelmtL]*u$"
+            f"|Q{_OPERATOR}{_OPERAND}(?:{_OPERATOR}{_OPERAND})*{_OPERATOR}u$"
             f"|^[nQ]?R*a{_P}ne{_P}[fpxwv]L|Qm[tb]|QR*a{_P}w(?:dw)*[oelm]+{_P}[nsbv]"
         ),
-        "INJECTION_FUNCTION": f"Q[RGae]+{_P}fL|^[nQ]?R*(?:a|[oG])*[fpx]L[^Z]{{1,80}}R[RGos]*c$|^no{_P}[fxp]L|^fL[ns]*Ra{_P}fL|^n[oa]+{_P}n[oa]+[fxp]L",
+        "INJECTION_FUNCTION": f"Q[RGae]+{_P}fL|^[nQ]?R*(?:a|[oG])*[fpx]L[^Z]{{1,80}}R[RGos]*c$"
+        f"|^no{_P}[fxp]L|^fL[ns]*Ra{_P}fL|^n[oa]+{_P}n[oa]+[fxp]L",
         "INJECTION_COMMENT": (
-            f"^QR*[oZns]*c$|^[LtoA]*[nsvbfl][LRnsvbfalmotSG]*c$|^w?QR*[oZ]*c|Q[LtoAalm]+[LRnsvbfalmotSG]*c$"
+            "^QR*[oZns]*c$|^[LtoA]*[nsvbfl][LRnsvbfalmotSG]*c$|^w?QR*[oZ]*c|Q[LtoAalm]+[LRnsvbfalmotSG]*c$"
         ),
         "INJECTION_UNION": "^o?nUA?c?$|^o?nw?R*UA*L*S|^wR*UA*S|QR*UA*c?$|^S[^Z]*UA*SA*w$",
         "INJECTION_ORDER": f"^{_ORDER}|QR*BY{_P}[nL]",
         "INJECTION_STACKED": (
-            f"^(?:n|w?R+)?Z+{_HEAD}|QR*(?:ww|n|w)?(?:Hkww?[OcZL]|HIw(?:dw)*L|Dv|Sv)|Q[RL]*Z+(?:i[Ln]|O[wv]|h)|^[wn]?R+Z+[hifSH]"
+            f"^(?:n|w?R+)?Z+{_HEAD}|QR*(?:ww|n|w)?(?:Hkww?[OcZL]|HIw(?:dw)*L|Dv|Sv)"
+            f"|Q[RL]*Z+(?:i[Ln]|O[wv]|h)|^[wn]?R+Z+[hifSH]"
             f"|^nR*(?:HIw|Hkwc?$|XwL|Xz|Hw[Ow])|Q[RZ]*S(?:c|$|v|[nsb]?F|wc?$)|QR*Xw"
         ),
         "INJECTION_SYSTEM": "^XL?[szu]",
@@ -86,8 +91,10 @@ DIRECT: Final = Patterns(
     {
         # the whole of a text: x' + 'y   ' not like '
         "INJECTION_CONCAT": (
-            r"(?:\A|\x1f)(?:[^\s'\"\x1f]+['\"]\s*[-+*/%&|^<>=]{1,3}\s*['\"]|[^\s'\"\x1f]*['\"]\s+[-+*/%&|^<>=]{1,3}\s+['\"]"
-            r"|[^\s'\"\x1f]*['\"]\s*(?:not\s+(?:like|in|regexp|rlike)|regexp|rlike|div|xor)\s*['\"]|[^\s'\"\x1f]+['\"]\s*(?:like|glob|mod|or|and|&&)\s*['\"])[^\s'\"\x1f]*(?:\x1f|\z)"
+            r"(?:\A|\x1f)(?:[^\s'\"\x1f]+['\"]\s*[-+*/%&|^<>=]{1,3}\s*['\"]"
+            r"|[^\s'\"\x1f]*['\"]\s+[-+*/%&|^<>=]{1,3}\s+['\"]"
+            r"|[^\s'\"\x1f]*['\"]\s*(?:not\s+(?:like|in|regexp|rlike)|regexp|rlike|div"
+            r"|xor)\s*['\"]|[^\s'\"\x1f]+['\"]\s*(?:like|glob|mod|or|and|&&)\s*['\"])[^\s'\"\x1f]*(?:\x1f|\z)"
         ),
         "INJECTION_OBFUSCATED": (
             r"\b(?:union|select|or|and|from|where)/\*[^*\x1f]*\*/\s*(?:all|select|\w+\s*[=(,]|from|where|\d)"

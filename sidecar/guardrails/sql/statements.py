@@ -44,7 +44,9 @@ _SECOND: Final[dict[str, frozenset[str]]] = {
     "backup": frozenset(("database", "log", "table")),
     "restore": frozenset(("database", "log", "filelistonly", "headeronly")),
     "rename": frozenset(("table", "user")),
-    "show": frozenset(("tables", "databases", "columns", "create", "grants", "processlist", "variables", "schemas", "index", "status", "full")),
+    "show": frozenset(
+        ("tables", "databases", "columns", "create", "grants", "processlist", "variables", "schemas", "index", "status", "full")
+    ),
     "attach": frozenset(("database",)),
 }  # fmt: skip
 _N = "(?:[wys](?:d[wysko])*)"  # a name, perhaps with dots
