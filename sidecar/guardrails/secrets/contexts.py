@@ -27,7 +27,7 @@ CONTEXTS: tuple[Format, ...] = (
         r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----(?:\\[rn]|[\s\\])*[A-Za-z0-9+/]"
         r"[A-Za-z0-9+/=:, -]{15,}",
         r"PuTTY-User-Key-File-\d",
-        r"<RSAKeyValue>[^\x1f]*?<D>",
+        r"<RSAKeyValue>[^\x1f]*?<D>([A-Za-z0-9+/=]{16,})",
         r"\"kty\"\s*:\s*\"(?:RSA|EC|OKP)\"[^{}\x1f]*?\"d\"\s*:\s*\"([A-Za-z0-9_-]{40,})\"",
         check=plausible,
     ),
