@@ -29,7 +29,7 @@ LEAST: Final = 64
 """What the shortest text takes of the budget, for reading it at all."""
 STARTS: Final = 6
 _QUOTES: Final = re.compile("['\"]")
-_CODE: Final = re.compile(r"[(\[{=<]|\b(?:if|return|assert|yield|const|let|var|def|elif|import)\s")
+_CODE: Final = re.compile(r"[(\[{=]|\b(?:if|return|assert|yield|const|let|var|def|elif|import)\s")
 """What stands before a first quote that belongs to a program, and not to a value that ends there."""
 _REOPENED: Final = frozenset(("INJECTION_TAUTOLOGY", "INJECTION_CONDITION", "INJECTION_CONCAT"))
 _LEFT: Final = re.compile(r"[\w\s%.*@+-]{0,64}")
@@ -149,10 +149,9 @@ def _readings(part: str, marks: list[int], first: bool, short: bool) -> Iterator
 def _keep(
     found: dict[str, Hit], kind: str, tokens: Tokens, begin: int, stop: int, start: int, note: str
 ) -> None:
-    if kind.startswith("SAME:"):
-        if tokens.words[stop - 1] != tokens.words[stop - 3]:
-            return
-        kind = kind[5:]
+    if kind.startswith("SAME:") and tokens.words[stop - 1] != tokens.words[stop - 3]:
+        return
+    kind = kind.rpartition(":")[2]
     if kind == "INJECTION_COMMENT" and not _cuts(tokens, stop - 1):
         return
     left = tokens.types[stop - 1] == "u" and kind in _REOPENED

@@ -61,6 +61,8 @@ GATE: Final = Patterns(
         r"|/\*!\d*\w|\b(?:select|union|from|where|and|or|order|insert|exec)/\*",
         "subquery": r"[=(,|&+'\"]\s*select\b|\bselect\s*\(",
         "statement": rf"(?:\A|\x1f|[;'\")]|\d\s)[\s(;'\")%]*{_STATEMENT}",
+        "bare": r"(?:\A|\x1f)[\s)]*(?:or|and)\s+(?:(?:true|false)\s*(?:--|#|/\*|\z|\x1f)|\d+\s*(?:--|#|/\*))"
+        r"|\bby\s+sleep\s*\(|\d;(?:call|load|drop)\s|(?:\A|\x1f)[^\s'\"\x1f]*['\"]\s*(?:or|and)\s*['\"]",
         "ends": r"(?:[\d)'\"]|@\w+)\s*(?:--|#|/\*)\s*(?:\x1f|\z)|(?:\A|\x1f)[\s(;)]*(?:order"
         r"|group)\s+by\s+\d",
         "begins": r"(?:\A|\x1f)\s*\w*\)+\s*(?:;|or\b|and\b|union\b|order\b)|(?:\A|\x1f)\s*case\s",

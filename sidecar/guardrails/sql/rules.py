@@ -34,10 +34,12 @@ ANYWHERE: Final = Patterns(
         ),
         # '; drop table x   1; exec   '; waitfor
         "INJECTION_STACKED": f"Q[RL]*Z+{_HEAD}|Dvw[LZeSXO]|QR*(?:Dv|Hkwc|Tws)",
-        "INJECTION_TIME": "(?:[QaSLUiWRn]|n[eG]|Q[eG])(?:RL|[aL])*pL|T[kw]+[suQv]|^(?:[oZR]|w)?pL[^Z]*R[RGosu]*(?:c|$)|^pL[no]+R|zdpL",
+        "INJECTION_TIME": "(?:[QaSLUiWRn]|n[eG]|Q[eG])(?:RL|[aL])*pL|T[kw]+[suQv]|BYpL|^(?:[oZR]"
+        "|w)?pL[^Z]*R[RGosu]*(?:c|$)|^pL[no]+R|zdpL",
         "INJECTION_ERROR": "[QaSeGLnoUiW]+(?:wd)*xL+[bnwsSLfv]|xL[nsbw]G|zd[xw]L",
         "INJECTION_SCHEMA": "SA*[^ZS]{1,60}F[wd]{0,4}y|LSA*[^ZS]{1,40}y|[Q]a[^Z]{0,20}y",
-        "INJECTION_SYSTEM": "X(?:w?d+)*z|[ZQn]z|[ZRn]X(?:wd+)*[szu]|QX(?:wd+)*[sz]|z[LQ]|zs|Ik[suQ]|^(?:wd+)*z$|Ik[Lfv]",
+        "INJECTION_SYSTEM": "X(?:[wk]?d+)*z|[ZQn]z|[ZRn]X(?:wd+)*[szu]|QX(?:wd+)*[sz]|z[LQ]|zs|Ik[suQ]"
+        "|^(?:wd+)*z$|Ik[Lfv]",
         "INJECTION_SUBQUERY": (
             "[QaenGoSl]L+SA*(?:[nsvbuofxpLi]|w(?:dw)*[FGRL])|LSA*(?:[fxp]L|lL|o?F|v|nR|oF)"
             "|LSA*[^ZS]{1,60}F[wyL](?:[RWdc]|$)"
@@ -58,12 +60,13 @@ OPENING: Final = Patterns(
             f"|^[nR]+[aV]{_P}(?:s[el]|ne)|[aW]{_P}{_K}e+{_P}[nsb]R*(?:c|$)|Q[^Z]*a{_P}[nsb]{_CMP}{_P}u$"
             f"|^R*a{_P}s{_CMP}{_P}s|[^w]a{_P}[nb]R*c$|^na{_P}(?:b|v)R*$|QR*a{_P}(?:b$|L?[bwv]R?[L]?c)"
         ),
+        "BARE:INJECTION_TAUTOLOGY": "^R*aL*(?:bR*(?:c|$)|nR*c)",
         "SAME:INJECTION_TAUTOLOGY": f"a{_P}wew",
         "INJECTION_CONDITION": (
             f"Q[nsRZ]*a+{_P}(?:[wybf][dwL]*R*[tA]*[elm]|[fxpy]L?|LS|C|v[eoRa]|n[aelm]|s[aelm]"
             f"|w(?:dw)*L|[tL]*k)"
             f"|^nR*a+{_P}(?:LS|[fxp]L|v|nR*[eo]+|[wb][dw]*R*e)"
-            f"|^nR*[oa]+LS|Ql[tlA]*L|Qe+[RLto]*[snbfvu]|Qasu?$|Qt?l+[LtbsnwA]|^[nQ]R*Ww?[ebt]"
+            f"|^nR*[oa]+LS|Ql[tlA]*L|Qe+[RLto]*[snbfvu]|Qasu?$|Qa+u$|Qt?l+[LtbsnwA]|^[nQ]R*Ww?[ebt]"
             f"|Q(?:{_OPERATOR}{_OPERAND})+[oaelmt]*[elm][oaelmtL]*u$"
             f"|Q{_OPERATOR}{_OPERAND}(?:{_OPERATOR}{_OPERAND})*{_OPERATOR}u$"
             f"|^[nQ]?R*a{_P}ne{_P}[fpxwv]L|Qm[tb]|QR*a{_P}w(?:dw)*[oelm]+{_P}[nsbv]"
@@ -73,11 +76,12 @@ OPENING: Final = Patterns(
         "INJECTION_COMMENT": (
             "^QR*[oZns]*c$|^[LtoA]*[nsvbfl][LRnsvbfalmotSG]*c$|^w?QR*[oZ]*c|Q[LtoAalm]+[LRnsvbfalmotSG]*c$"
         ),
-        "INJECTION_UNION": "^o?nUA?c?$|^o?nw?R*UA*L*S|^wR*UA*S|QR*UA*c?$|^S[^Z]*UA*SA*w$",
+        "INJECTION_UNION": "^[wv]UA*L+S|^o?n?o?LUA*L*S|^o?nUA?c?$|^o?nw?R*UA*L*S|^wR*UA*S|QR*UA*c?$"
+        "|^S[^Z]*UA*SA*w$",
         "INJECTION_ORDER": f"^{_ORDER}|QR*BY{_P}[nL]",
         "INJECTION_STACKED": (
             f"^(?:n|w?R+)?Z+{_HEAD}|QR*(?:ww|n|w)?(?:Hkww?[OcZL]|HIw(?:dw)*L|Dv|Sv)"
-            f"|Q[RL]*Z+(?:i[Ln]|O[wv]|h)|^[wn]?R+Z+[hifSH]"
+            f"|Q[RL]*Z+(?:i[Ln]|O[wv]|h)|^nZ+(?:h[wk][Lsw]|Hwc)|^[wn]?R+Z+[hifSH]"
             f"|^nR*(?:HIw|Hkwc?$|XwL|Xz|Hw[Ow])|Q[RZ]*S(?:c|$|v|[nsb]?F|wc?$)|QR*Xw"
         ),
         "INJECTION_SYSTEM": "^XL?[szu]",

@@ -45,7 +45,8 @@ _SECOND: Final[dict[str, frozenset[str]]] = {
     "restore": frozenset(("database", "log", "filelistonly", "headeronly")),
     "rename": frozenset(("table", "user")),
     "show": frozenset(
-        ("tables", "databases", "columns", "create", "grants", "processlist", "variables", "schemas", "index", "status", "full")
+        ("tables", "databases", "columns", "create", "grants", "processlist", "variables",
+        "schemas", "index", "status", "full")
     ),
     "attach": frozenset(("database",)),
 }  # fmt: skip

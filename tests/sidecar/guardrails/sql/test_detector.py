@@ -32,6 +32,8 @@ def kinds(text: str) -> set[str]:
         ("x') || ('a' like 'a", "INJECTION_TAUTOLOGY"),
         ("x' && 2>1#", "INJECTION_TAUTOLOGY"),
         ("1 or name = name", "INJECTION_TAUTOLOGY"),
+        (") or true--", "INJECTION_TAUTOLOGY"),
+        ("x' order by sleep(3)--", "INJECTION_TIME"),
         ("x' or email like '%", "INJECTION_CONDITION"),
         ("x' and substr(pw,1,1)='a", "INJECTION_CONDITION"),
         ("9 union select name, pw from users", "INJECTION_UNION"),
@@ -146,7 +148,7 @@ def test_a_statement_with_an_open_literal_is_no_statement() -> None:
 
 
 def test_what_stands_far_into_a_long_text_is_found() -> None:
-    far = "lorem ipsum " * WINDOW + "x' union select 1,2 from users--"
+    far = "".join(("lorem ipsum " * WINDOW, "x' union select 1,2 from users--"))
     hit = DETECTOR.scan(far)[0]
     assert "union select" in far[hit.start : hit.end]
 
