@@ -49,7 +49,7 @@ SENDING: Final = re.compile(
 )
 
 SEND_COMMANDS: Final = (
-    r"(?i)\bcurl(?:\.exe)?\s[^\n\x1f]*?[ \t](?:-d|-F|-T|--data[a-z-]*|--form[a-z-]*|--upload-file|--json"
+    r"(?i)\bcurl(?:\.exe)?(?:\s[^\n\x1f]*?)?[ \t](?:-d|-F|-T|--data[a-z-]*|--form[a-z-]*|--upload-file|--json"
     r"|-X ?P|--request[ =]P)[^\n\x1f]+",
     r"(?i)\bcurl(?:\.exe)?\s[^\n\x1f]*?(?:\$\(|`)[^\n\x1f]+",
     r"(?i)\bwget\s[^\n\x1f]*?(?:--post-(?:data|file)|--body-(?:data|file)|--header|\$\(|`)[^\n\x1f]+",
