@@ -20,7 +20,7 @@ _WORDS = (
 )
 _VENDORS = (
     r"adafruit|airtable|algolia|alibaba|asana|atlassian|bitbucket|bittrex|cloudflare|codecov|codeclimate|cohere|coinbase"
-    r"|confluent|contentful|datadog|discord|droneci|dropbox|etsy|facebook|fb|fastly|finicity|finnhub|flickr|freshbooks"
+    r"|confluent|contentful|datadog|discord|droneci|dropbox|etsy|facebook|fb|fastly|finicity|finnhub|flickr|freshbooks|heroku"
     r"|gitalk|gitter|jfrog|jira|confluence|kraken|kucoin|launchdarkly|linkedin|mailchimp|mailgun|mattermost|meraki"
     r"|messagebird|nasa|netlify|nytimes|okta|openweather|particle|plaid|postmark|rapidapi|sauce|segment|sendbird|sentry"
     r"|shodan|snyk|sonar|spotify|squarespace|sumo|thingsboard|travis|trello|tweet|twilio|twitch|twitter|unsplash|virustotal"

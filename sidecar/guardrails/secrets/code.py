@@ -61,6 +61,11 @@ CODE: tuple[Format, ...] = (
         r"(?i)\b(snyk_(?:uat|sat)\.[a-z0-9]{8}\.[A-Za-z0-9_.-]{40,})",
         check=mixed,
     ),
+    fmt(
+        "CODE_CLIMATE_ID",
+        "Code Climate reporter id, with which anybody reports coverage",
+        r"(?i)(?:code_?climate|CC_TEST_REPORTER)[^\n\x1f]*?\b([a-f0-9]{64})\b",
+    ),
     fmt("SONAR_TOKEN", "SonarQube token", r"\b(sq[apu]_[a-f0-9]{40})\b"),
     fmt("STACKHAWK_KEY", "StackHawk key", r"\b(hawk\.[A-Za-z0-9_-]{20}\.[A-Za-z0-9_-]{20})\b", check=mixed),
     fmt("SEMGREP_TOKEN", "Semgrep or GitGuardian token", r"\bsgp_[A-Za-z0-9]{32,}\b", check=mixed),

@@ -58,6 +58,12 @@ CONTEXTS: tuple[Format, ...] = (
         check=url_password,
     ),
     fmt(
+        "ORACLE_URL",
+        "Oracle connection string with a name and a password",
+        r"(?i)\bjdbc:oracle:(?:thin|oci):[^\s/@\"'\x1f]+/([^\s/@\"'\x1f]+)@",
+        check=url_password,
+    ),
+    fmt(
         "URL_CREDENTIALS",
         "URL with a name and a password",
         r"(?i)\b(?:https?|ftps?|sftp|ssh|git|svn|wss?)(?:\+[a-z]+)?://[^\s:/@?#\"'<>\x1f]{1,64}:("
@@ -78,7 +84,7 @@ CONTEXTS: tuple[Format, ...] = (
         r"(?i)\bbearer[ \t:]+[\"']?([A-Za-z0-9._~+/=|-]{12,})",
         r"(?i)authorization[\"']?\s{0,2}[:=,\x1f]\s{0,2}[\"']?(?:token|apikey|api-key|sso-key|key)"
         r"[ =:]+[\"']?([A-Za-z0-9._~+/=:-]{16,})",
-        r"(?i)\bx-[a-z-]{0,24}(?:api-?key|token|secret)[\"']?\s{0,2}[:=,\x1f]\s{0,2}[\"']?("
+        r"(?i)\bx-[a-z-]{0,24}(?:api-?key|auth-?key|token|secret)[\"']?\s{0,2}[:=,\x1f]\s{0,2}[\"']?("
         r"[A-Za-z0-9._~+/=-]{16,})",
         check=bearer,
     ),
@@ -135,7 +141,12 @@ CONTEXTS: tuple[Format, ...] = (
     ),
     fmt(
         "PASSWORD_HASH",
-        "Password hash (crypt, bcrypt, Argon2, PBKDF2, Cisco, Kerberos)",
+        "Password hash (crypt, bcrypt, Argon2, PBKDF2, phpass, LDAP, Cisco, Kerberos, NTLM)",
+        r"\$apr1\$[A-Za-z0-9./]{1,8}\$[A-Za-z0-9./]{22}",
+        r"\$[PH]\$[A-Za-z0-9./]{31}",
+        r"\{(?:SSHA|SHA|SMD5|SSHA256|SSHA512)\}[A-Za-z0-9+/]{27}[A-Za-z0-9+/]*={0,2}",
+        r"\b[\w.-]{1,64}::[\w.-]{0,64}:[a-fA-F0-9]{16}:[a-fA-F0-9]{32}:[a-fA-F0-9]{20}[a-fA-F0-9]*",
+        r"\b\w{1,64}:\d{3,6}:[a-fA-F0-9]{32}:[a-fA-F0-9]{32}:::",
         r"\$2[abxy]?\$\d\d\$[A-Za-z0-9./]{53}",
         r"\$1\$[A-Za-z0-9./]{1,8}\$[A-Za-z0-9./]{22}",
         r"\$[5678]\$(?:rounds=\d+\$)?[A-Za-z0-9./]{1,16}\$[A-Za-z0-9./]{43,86}",
