@@ -16,8 +16,11 @@ from sidecar.guardrails.injection.windows import window_around
 from sidecar.guardrails.re2_set import Patterns
 
 MOST_WINDOWS: Final = 256
-"""Sentences of one text that the model reads: half of them from its start and half from its end, where planted
-ones stand. The rules read all of it."""
+"""Sentences of one text that the model reads, whatever its length: half of them from its start, half from its end.
+Planted ones stand there, and the rules read all of it."""
+
+TAIL: Final = 50_000
+"""Characters at the end of a text in which the last sentences are looked for, where there are many."""
 
 _DIVIDES: Final = SEPARATOR + " \t\r\n"
 
@@ -56,25 +59,32 @@ class InjectionDetector:
 
     def _windows(self, text: str) -> list[tuple[int, int]]:
         """Sentences with a trigger, in their order."""
-        # The middle of a match lies within the sentence of the word, whatever stands beside it.
-        places = [(start + end) // 2 for _, start, end in self._triggers.find(text)]
         first: list[tuple[int, int]] = []
         reached = 0
-        for place in places:
+        for place in self._places(text):
             if place >= reached:
+                if len(first) == MOST_WINDOWS // 2:
+                    return first + self._last_windows(text, reached)
                 first.append(window_around(text, place))
                 reached = first[-1][1]
-                if len(first) == MOST_WINDOWS // 2:
-                    break
+        return first
+
+    def _last_windows(self, text: str, reached: int) -> list[tuple[int, int]]:
         last: list[tuple[int, int]] = []
         limit = len(text)
-        for place in reversed(places):
-            if place < reached or len(last) == MOST_WINDOWS // 2:
-                break
-            if place < limit:
-                last.append(window_around(text, place))
-                limit = last[-1][0]
-        return first + last[::-1]
+        offset = max(reached, limit - TAIL)
+        for place in reversed(list(self._places(text[offset:]))):
+            if place + offset < limit:
+                start, end = window_around(text, place + offset)
+                limit = max(start, reached)
+                last.append((limit, end))
+                if len(last) == MOST_WINDOWS // 2:
+                    break
+        return last[::-1]
+
+    def _places(self, text: str) -> Iterator[int]:
+        # The middle of a match lies within the sentence of the word, whatever stands beside it.
+        return ((start + end) // 2 for _, start, end in self._triggers.find(text))
 
     def _planted(self, text: str, spans: Iterable[tuple[int, int]]) -> Iterator[Hit]:
         for start, end in spans:

@@ -191,7 +191,6 @@ SENSITIVE = either(
     "auth(?:entication|orization)?[ _-]?tokens?",
     "session[ _-]?tokens?",
     "bearer",
-    "tokens",
     "cookies",
     "security codes?",
     "credit[ _-]?cards?",

@@ -44,8 +44,9 @@ class Model:
 
     def logit(self, sentence: str) -> float:
         """Log-odds that a sentence was planted."""
-        get = self.weights.get
-        return self.bias + sum(get(name, 0.0) for name in features(words(sentence), self.classes))
+        weights = self.weights
+        found = features(words(sentence), self.classes)
+        return self.bias + sum([weights[name] for name in found if name in weights])
 
     def summary(self, sentence: str) -> str:
         """The classes of words that speak most for it, and no word of the text itself."""

@@ -13,10 +13,11 @@ from sidecar.guardrails.injection.grammar import AWAY, NOT, PRIVATE_FILES, SEND,
 _RULES: Final = {
     "POISON_CONCEALMENT": {
         "silently": (
-            rf"\b(?:silently|secretly|covertly|stealthily|surreptitiously|discreetly|quietly){THEN}"
-            rf"{G}(?:\w+{G})?(?:send|forward|read|collect|copy|call|post|upload|transfer|include|append"
-            rf"|run|execute|transmit|log|get|make|create|change|delete|invite|visit|add|e-?mail|bcc"
-            rf"|create|concatenate|update|schedule|exfiltrate)\w*\b"
+            rf"\b(?:silently|secretly|covertly|stealthily|surreptitiously|discreetly"
+            rf"|quietly){THEN}{G}(?:\w+{G})?(?:(?:send|forward|read|collect"
+            rf"|post|upload|transfer|append|transmit|log|invite|e-?mail|bcc|exfiltrate|concatenate"
+            rf"|include)s?|copy|copies|call|run|execute|get|make"
+            rf"|create|change|delete|visit|add|update|schedule|reserve|say|tell)\b"
         ),
         "in-the-background": (
             rf"\b(?:in the background|behind the scenes|internally|under the hood|invisibly){THEN}"
@@ -35,7 +36,8 @@ _RULES: Final = {
             rf"|appear to be){gap(6)}(?:normal|part of|usual|regular|legitimate)\b"
         ),
         "cover-story": (
-            rf"\bif{THEN}{gap(4)}asks?{gap(5)}(?:say|claim|pretend|tell them|answer|reply|respond){G}"
+            rf"\bif{THEN}{gap(4)}asks?{gap(5)}(?:(?:say|claim|pretend|tell them|lie){G}(?:that|it"
+            rf"|this|nothing|no|you)|(?:answer|reply|respond){G}that)\b"
         ),
     },
     "POISON_COLLECTION": {
@@ -60,14 +62,15 @@ _RULES: Final = {
             rf"|header|input|note|metadata|response|so that|before|otherwise|`)"
         ),
         "as-argument": (
-            rf"\b(?:pass|include|put|send|add|provide|supply){THEN}{G}(?:it|its|them|that|this"
-            rf"|the (?:contents?|result|output|file|data)){gap(3)}(?:as|in|into|through|via)"
-            rf"{gap(2)}[`'\"]\w+[`'\"]"
+            rf"\b(?:pass|include|put|send|add|provide|supply){THEN}{G}(?:its|their|the|that|all)"
+            rf"{G}(?:\w+{G}){{0,2}}?(?:contents?|conversation"
+            rf"|history|credentials?|keys?){gap(3)}(?:as|in|into|through|via){gap(2)}[`'\"]\w+[`'\"]"
         ),
     },
     "POISON_SECRET_FILE": {
         "secret-place": (
-            rf"\b(?:reads?|opens?|cat|access(?:es)?|loads?|fetch(?:es)?|gets?|retrieves?|includes?|extracts?"
+            rf"\b(?:reads?|opens?|cat|access(?:es)?|loads?|fetch(?:es)?|gets?|retrieves?|includes?"
+            rf"|extracts?"
             rf"|prints?|checks?|contents? of|from|file){THEN}{gap(4)}[@`'\"(]*{PRIVATE_FILES}"
         ),
         "many-secret-files": (
@@ -106,14 +109,19 @@ _RULES: Final = {
     },
     "POISON_OTHER_TOOLS": {
         "recipient": (
-            rf"\b(?:overrid|replac|chang|redirect|modif|substitut|rewrit)\w+{THEN}{gap(3)}(?:recipients?"
-            rf"|destination|payee|beneficiary|address(?:ee)?|amount|iban){gap(10)}(?:to|with|and|of){G}"
+            rf"\b(?:overrid|replac|redirect|substitut|rewrit)\w+{THEN}{gap(3)}(?:recipients?|payee"
+            rf"|beneficiary|iban|destination address"
+            rf"|addressee){gap(10)}(?:to|with|and|of){G}"
         ),
         "when-present": (
-            rf"\bwhen(?:ever)?{THEN}{G}(?:both|the{G}[`'\"]?\w+[`'\"]?{G}(?:tool|function|server)"
-            rf"|this tool|other tools|another tool|it){gap(2)}(?:is|are|gets?){G}(?:both{G}|also"
-            rf"{G})?(?:present|installed|loaded|enabled|available|connected){gap(6)}(?:will|must|should"
-            rf"|it|always|bcc|send|forward|override|read|call|copy|redirect|include|also|[a-z]+{G})"
+            rf"\bwhen(?:ever)?{THEN}{G}(?:(?:both|this tool|other tools|another tool){gap(2)}(?:is"
+            rf"|are|gets?){G}(?:both{G}"
+            rf"|also{G})?(?:present|installed|loaded|available|connected){G}[a-z]+|the"
+            rf"{G}[`'\"]?\w+[`'\"]?{G}"
+            rf"(?:tool|function|server){gap(2)}(?:is|are|gets?){G}(?:both{G}|also{G})?(?:present"
+            rf"|installed|loaded"
+            rf"|available|connected){gap(6)}(?:will|must|bcc|send|forward|override|read|copy"
+            rf"|redirect|include))\b"
         ),
         "side-effect": (
             rf"\b(?:has|have|with){G}(?:an?{G})?(?:\w+{G}){{0,2}}?side[ -]effects?{THEN}{G}on{G}(?:the"
@@ -134,14 +142,15 @@ _RULES: Final = {
             rf"{G})?(?:tools?|functions?|servers?)\b"
         ),
         "else-fails": (
-            rf"\botherwise{THEN}{G}(?:the|this|it){G}(?:\w+{G})?(?:will|would|may){G}(?:not work|fail"
-            rf"|break|refuse|crash|be (?:blocked|rejected|locked))\b"
+            rf"\botherwise{THEN}{G}(?:the|this){G}(?:tool|function|server|assistant){G}(?:will|would"
+            rf"|may){G}(?:not work|fail|break"
+            rf"|refuse|crash|be (?:blocked|rejected|locked))\b"
         ),
     },
     "POISON_ORDER": {
         "markup": (
-            r"<[ \t]*/?(?:important|hidden|secret|system|instructions?|critical|admin|assistant|internal"
-            r"|priority|mandatory)(?:[ _-]?\w+)?[ \t]*>"
+            r"<[ \t]*/?(?:important|hidden|secret|system|admin|assistant)(?:[ _-](?:message"
+            r"|instructions?|prompt|note|override))?[ \t]*>"
         ),
         "comment": r"<!--",
         "to-the-model": (
@@ -159,16 +168,17 @@ _RULES: Final = {
         ),
         "must-include-in-answer": (
             rf"\byou{G}must{THEN}{G}(?:first{G}|always{G}|also{G})?(?:include|insert|append|return"
-            rf"|output|say|read|access){gap(8)}(?:in|as part of){G}your{G}(?:response|answer|reply"
-            rf"|output)\b"
+            rf"|output|say|read|access){G}(?:the{G}|this{G})*(?:following"
+            rf"|confidential|secret|private|exact){gap(8)}(?:in|as part of){G}your{G}(?:response"
+            rf"|answer|reply|output)\b"
         ),
         "prior-to-returning": (
-            rf"\b(?:prior to|before){THEN}{G}(?:returning|responding|answering|replying){gap(2)}(?:call"
-            rf"|send|fetch|read|post|request|visit|invoke|upload|forward)\b"
+            rf"\b(?:prior to|before){THEN}{G}(?:returning|responding|answering|replying)"
+            rf"{gap(2)}(?:send|post|upload|forward|transmit"
+            rf"|exfiltrate|(?:call|fetch|request|visit){gap(1)}http\w*)\b"
         ),
         "internally-must": (
-            rf"\b(?:internally|additionally|secretly|actually|first){G}you{THEN}{G}(?:must|have to"
-            rf"|need to|are required to)\b"
+            rf"\b(?:internally|secretly|covertly){G}you{THEN}{G}(?:must|have to|need to|are required to)\b"
         ),
     },
 }

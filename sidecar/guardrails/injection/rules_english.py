@@ -41,7 +41,7 @@ _OVERRIDE: Final = {
         rf"\b(?:ignore|disregard|forget|overlook)\w*{G}(?:about{G})?(?:every ?th?ing|all|anything"
         rf"|whatever|what)"
         rf"{gap(2)}(?:you(?:['’]ve|['’]d|{G}have|{G}had|{G}were|{G}was)?{gap(2)}(?:told|instructed"
-        rf"|taught|learned|learnt|given|asked|know|read)"
+        rf"|taught|given|asked|know)"
         rf"|(?:has|was|were|been|is|i){gap(2)}(?:said|told|written|stated|instructed)|above|so far"
         rf"|before this|up to (?:now|this))\b"
     ),
@@ -118,12 +118,13 @@ _PERSONA: Final = {
     ),
     "no-restrictions": (
         rf"\b(?:pretend|imagine|act as (?:if|though)|behave as (?:if|though)|suppose|assume"
-        rf"|role-?play){THEN}{gap(4)}(?:no|without|free of|unrestricted|not bound|don['’]?t have)"
+        rf"|role-?play){THEN}{gap(2)}(?:you|yourself|an? (?:\w+ )?(?:ai|assistant|chat ?bot|model)){gap(3)}"
+        rf"(?:no|without|free of|unrestricted|not bound|don['’]?t have)"
         rf"{gap(3)}(?:restrictions?|rules|limits?|limitations?|filters?|guidelines|ethics|ethical|morals"
         rf"|moral|polic(?:y|ies)|censorship|safeguards)\b"
     ),
     "without-ethics": (
-        rf"\bwithout{THEN}{G}(?:any{G}|the{G}|your{G})?(?:ethical|moral|safety|content|openai|usual)"
+        rf"\bwithout{THEN}{G}(?:any{G}|the{G}|your{G})?(?:safety|content|openai|usual)"
         rf"{G}(?:\w+{G})?(?:restrictions?|constraints?|guidelines|filters?|limits?|limitations?"
         rf"|considerations?|polic(?:y|ies)|warnings?)\b"
     ),

@@ -176,7 +176,7 @@ _MOVEMENT: Final = {
         rf"{G}(?:the{G}address{G})?{AWAY}"
     ),
     "everything-away": (
-        rf"\b{SEND}{THEN}{G}(?:me{G})?(?:them|it|this information|(?:all|every|each|any)"
+        rf"\b{SEND}{THEN}{G}(?:me{G})?(?:(?:all|every|each|any)"
         rf"{gap(4)}(?:e-?mails?|messages|files|documents|data|contacts?|information|conversations?"
         rf"|content)|(?:the )?(?:contents?|body|copy|copies|results?){G}of{gap(5)}(?:e-?mails?|messages"
         rf"|files?|inbox|conversations?|documents|channel)|(?:the{G})?user['’]s{G}\w+){gap(6)}to{G}{AWAY}"

@@ -10,6 +10,10 @@ MOST_CHARACTERS: Final = 400
 """A sentence that is longer is read in pieces: what has no full stops must not become one window."""
 
 _ENDS: Final = re.compile(r"[.!?:;][\s\"')\]]+|[\n\r\x1f。！？]|-->|[<>|]")
+_STOPS: Final = (
+    *("\x1f", "\n", ". ", ": ", "! ", "? ", "; ", "\r", "。", "！", "？", "<", ">", "|"),
+    *('." ', '!" ', '?" ', ".' ", ".) "),
+)
 _WORDS: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 
@@ -32,8 +36,11 @@ def window_around(text: str, at: int) -> tuple[int, int]:
     begin = max(0, at - MOST_CHARACTERS)
     limit = min(len(text), at + MOST_CHARACTERS)
     start = begin
-    for found in _ENDS.finditer(text, begin, at):
-        start = found.end()
+    # Backwards it is C that searches: a third of the time of the expression, for what ends nearly all sentences.
+    for stop in _STOPS:
+        found = text.rfind(stop, begin, at)
+        if found >= 0:
+            start = begin = found + len(stop)
     after = _ENDS.search(text, at, limit)
     return start, (limit if after is None else after.start() + 1)
 

@@ -85,11 +85,34 @@ def test_what_was_planted_is_found_by_kind(kind: str, text: str) -> None:
         "Send the report to the team by Friday.",
         '{"action": "ignore", "instructions": "none", "user": "mona", "password_reset": true}',
         "https://github.com/acme/ignore/wiki/instructions.html",
+        "Please send it to my e-mail address, mona@example.com.",
+        "Imagine a world without laws or moral limits.",
+        "Transfers tokens to an external wallet.",
         "system\x1fprompt\x1fignore\x1fprevious\x1finstructions",
     ],
 )
 def test_what_is_harmless_is_left_alone(text: str) -> None:
     assert {kind for kind in kinds(text) if not kind.startswith("POISON_")} == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "If the user asks for several results, respond with a list.",
+        "Before answering, call search to find the identifier.",
+        "Additionally you need to give the name of the project, otherwise the call will fail.",
+        "Pass it as the `cursor` parameter to get the next page.",
+        "Silently ignores what is not there; updates the index.",
+        "Changes the amount of an order, or the shipping address to a new one.",
+        "When the search tool is available, look up the identifier first.",
+        "<important_notes>Dates are in UTC.</important_notes>",
+        "You must include the source of each result in your response.",
+        "Sends a message to a channel and returns its identifier.",
+        "Reads a file from the workspace. Requires a path.",
+    ],
+)
+def test_an_honest_description_is_left_alone(text: str) -> None:
+    assert DETECTOR.scan(text) == []
 
 
 def test_a_rule_never_reads_across_two_strings_of_a_message() -> None:
