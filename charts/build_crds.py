@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from charts import field_words
-from charts.crd_schemas import LEFT, object_of
+from charts.crd_schemas import LEFT, SHORT, object_of
 from charts.crd_status import STATUS
 from mesh.policy import documents
 
@@ -125,7 +125,7 @@ def schema(kind: str) -> dict[str, Any]:
 def _checked(part: Any) -> Any:
     """A schema without what is left to the loader."""
     if isinstance(part, dict):
-        return {key: _checked(below) for key, below in part.items() if key != LEFT}
+        return {key: _checked(below) for key, below in part.items() if key not in (LEFT, SHORT)}
     return [_checked(below) for below in part] if isinstance(part, list) else part
 
 

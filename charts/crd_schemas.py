@@ -20,19 +20,28 @@ from mesh.policy import (
     arguments_schema,
     backend_schema,
     credential_schema,
+    detector_schema,
     documents,
     durations,
+    external_schema,
     grants_schema,
+    guardrail_schema,
     oauth_schema,
+    pin_schema,
     policy_schema,
+    rate_schema,
+    switches,
     user_schema,
 )
-from mesh.policy.fields import Field, Reader, boolean, choice, integer, list_of, read_text, text
+from mesh.policy.fields import Field, Reader, boolean, choice, integer, list_of, number, read_text, text
+from mesh.policy.guardrails import DetectorKind, PinMode
 from mesh.policy.hosts import MAX_PATH
 from mesh.policy.urls import MAX_URL
 
 KEPT: Final = "x-kubernetes-preserve-unknown-fields"
 RULES: Final = "x-kubernetes-validations"
+SHORT: Final = "or in a word"
+"""Where a schema that takes more than one type has the object among them; in no CRD, which cannot say it."""
 LEFT: Final = "left to the loader"
 """Where a schema has the rules of ABSENCES, as RULES has the others; in no CRD."""
 Schema = dict[str, Any]
@@ -86,6 +95,14 @@ TEXTS: Final[dict[str, Schema]] = {
     "_repository_fault": _matching(r"[A-Za-z0-9._-]+", 100),
     "vault_path_fault": _matching(rf"{_SEGMENT}(/{_SEGMENT})*", 8192),
     "_variable_fault": _matching(r"[-._a-zA-Z][-._a-zA-Z0-9]*", 255),
+    "kind_fault": _matching(r"[A-Z0-9_]+", 64),
+    "locale_fault": _matching(r"[a-z]+", 8, 2),
+    "term_fault": {"minLength": 1, "maxLength": detector_schema.MAX_WORD},
+    "destination_fault": _matching(r"[A-Za-z0-9:.*-]+", 256),
+    "processor_name_fault": _matching(_NAME, 253),
+    "model_fault": {"minLength": 1, "maxLength": external_schema.MAX_MODEL},
+    "criterion_fault": {"minLength": 1, "maxLength": external_schema.MAX_CRITERION},
+    "digest_fault": _matching(r"sha256:[0-9a-f]{64}", 71, 71),
     "algorithm_fault": {"enum": [*ALGORITHMS]},
     "bypass_fault": _matching(rf"(/{_SEGMENT})*(/|/\*)?", MAX_PATH + 2),
 }
@@ -120,6 +137,13 @@ OBJECTS: Final[dict[str, Mapping[str, Field]]] = {
     "read_users": user_schema.USERS_FIELDS,
     "read_issuer": user_schema.ISSUER_FIELDS,
     "read_introspection": user_schema.INTROSPECTION_FIELDS,
+    "read_guardrails": guardrail_schema.GUARDRAILS_FIELDS,
+    **{f"read_detector {kind}": fields for kind, fields in guardrail_schema.DETECTOR_FIELDS.items()},
+    "read_processor": guardrail_schema.PROCESSOR_FIELDS,
+    "read_external": external_schema.EXTERNAL_FIELDS,
+    "read_rate_limit": rate_schema.RATE_FIELDS,
+    "read_tool_rate": rate_schema.TOOL_RATE_FIELDS,
+    "read_pin": pin_schema.PIN_FIELDS,
 }
 _OTHERS: Final[dict[str, Schema]] = {
     "boolean": {"type": "boolean"},
@@ -127,6 +151,13 @@ _OTHERS: Final[dict[str, Schema]] = {
     "read_labels": {
         "type": "object",
         "additionalProperties": {"type": "string", **TEXTS["_label_value_fault"]},
+    },
+    "read_json_object": {"type": "object", KEPT: True},
+    "read_pinned_tools": {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": pin_schema.MAX_TOOLS,
+        "additionalProperties": {"type": "string", **TEXTS["digest_fault"]},
     },
     "read_permissions": {
         "type": "object",
@@ -142,6 +173,19 @@ _HAS_SERVER = (
     "has(self.issuer) || has(self.tokenEndpoint)",
     "write issuer, whose metadata name the token endpoint, or tokenEndpoint",
 )
+_OWN = (
+    (kind, [f"has(self.{key})" for key in fields if key != "statements"])
+    for kind, fields in detector_schema.OPTION_FIELDS.items()
+)
+_FOREIGN: Final = tuple(
+    (
+        f"self.detector == '{kind}' || !({' || '.join(written)})",
+        f"{', '.join(one[9:-1] for one in written)}: only the detector {kind} has this; remove it",
+    )
+    for kind, written in _OWN
+    if written
+)
+_NAMED_MODELS = "['llama-guard', 'shieldgemma', 'granite-guardian']"
 _CONFIDENTIAL = "['private-key', 'secret-basic', 'secret-post']"
 
 ABSENCES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
@@ -173,6 +217,48 @@ ABSENCES: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     **dict.fromkeys(
         ("read_exchange", "read_client_credentials", "read_jwt_bearer", "read_server"), (_HAS_SERVER,)
     ),
+    "read_processor": (
+        (
+            "self.detector != 'external' || has(self.external)",
+            "write whom to ask: external: {kind: ..., url: https://...}",
+        ),
+        (
+            "self.detector != 'terms' || has(self.words)",
+            "write the terms to look for: words: [...]",
+        ),
+        (
+            "self.detector != 'shape' || has(self.bytes) || has(self.depth) || has(self.items) || "
+            "has(self.values) || has(self.characters)",
+            "write at least one limit of shape: bytes, depth, items, values or characters",
+        ),
+        (
+            "!(self.detector in ['sql', 'shape']) || self.action != 'mask'",
+            "sql and shape find nothing that something else could stand for; write flag or block",
+        ),
+    ),
+    "read_external": (
+        (
+            f"!(self.kind in {_NAMED_MODELS}) || has(self.model)",
+            "llama-guard, shieldgemma and granite-guardian are asked as models by their names; write model",
+        ),
+    ),
+    "read_rate_limit": (
+        ("!has(self.requests) || has(self.per)", "write per: second, minute or hour beside requests"),
+        (
+            "has(self.requests) || has(self.tools) || has(self.concurrent) || has(self.resultBytes)",
+            "nothing is limited; write requests, tools, concurrent or resultBytes",
+        ),
+    ),
+    "read_pin": (
+        (
+            "self.mode != 'Approved' || has(self.digest) || has(self.tools)",
+            "Approved compares with digest (of all tools) or tools (a digest each); write one",
+        ),
+        (
+            "self.mode == 'Approved' || !has(self.digest) && !has(self.tools)",
+            "only mode Approved compares with digest and tools; remove them",
+        ),
+    ),
     "read_client": (
         (
             f"!(has(self.method) && self.method in {_CONFIDENTIAL}) || has(self.id) && has(self.secret)",
@@ -202,6 +288,24 @@ BETWEEN: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         (
             "!has(self.credential) || self.protocol != 'TCP' && !self.host.startsWith('*.')",
             "a credential is for one exact host, and for MCP and HTTP only",
+        ),
+        ("!has(self.pin) || self.protocol == 'MCP'", "only MCP has tools to pin; remove pin"),
+    ),
+    "read_inbound": (
+        (
+            "has(self.mcp) || !has(self.guardrails) && !has(self.rateLimit)",
+            "guardrails and rateLimit are about MCP, of which the rule grants nothing; remove them",
+        ),
+    ),
+    "read_processor": _FOREIGN,
+    "read_rate_limit": (
+        (
+            "has(self.requests) || !has(self.per) && !has(self.burst)",
+            "per and burst are said of requests; write requests, or remove them",
+        ),
+        (
+            "!has(self.failureMode) || has(self.shared) && self.shared",
+            "failureMode is for limits with shared: true; remove it",
         ),
     ),
     "read_credential": ((f"{_WRITTEN} < 2", "a Backend has one credential; keep one of them"),),
@@ -234,7 +338,7 @@ BETWEEN: Final[dict[str, tuple[tuple[str, str], ...]]] = {
 
 _FROM = {factory(*arguments).__qualname__: factory.__name__ for factory, *arguments in (
     (choice, documents.Mode), (integer, 0, 1), (text, lambda _: None), (list_of, read_text),
-    (durations.duration, "0s", "1h"),
+    (durations.duration, "0s", "1h"), (number, 0, 1), (switches.switch, PinMode, PinMode.OFF),
 )}  # fmt: skip
 
 
@@ -253,6 +357,11 @@ def schema_of(read: Reader) -> Schema:
         for field in ("allow", "deny"):
             names["properties"][field]["items"] = entry
         return names
+    if name == "read_detector":
+        return {KEPT: True, SHORT: object_of(f"{name} {DetectorKind(bound[0])}")}
+    if name == "read_tool_rates":
+        rates = {"maxProperties": rate_schema.MAX_TOOLS, "additionalProperties": object_of("read_tool_rate")}
+        return {"type": "object", **rates}
     if name == "read_arguments":
         return schema_of(arguments_schema._read_rules)
     if name in OBJECTS:
@@ -265,6 +374,11 @@ def _made(factory: str, given: Mapping[str, Any]) -> Schema:
     match factory:
         case "choice":
             return {"type": "string", "enum": [*given["allowed"]]}
+        case "switch":
+            words = inspect.getclosurevars(given["chosen"]).nonlocals["allowed"]
+            return {KEPT: True, "enum": [*words, False]}
+        case "number":
+            return {"type": "number", "minimum": given["low"], "maximum": given["high"]}
         case "integer":
             return {"type": "integer", "minimum": given["low"], "maximum": given["high"]}
         case "list_of":

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from charts import credential_words
+from charts import content_words, credential_words
 
 _USERS: Final = {
     "users": "The users on whose behalf the rule grants: ISSUER#SUBJECT, exact or with * and ?. Absent: "
     "everybody, and "
     "requests without a user. What the rule denies is denied to all.",
     "scopes": "What a user's token has to hold for the rule to grant, all of them. Absent: nothing.",
+}
+_CONTENT: Final = {
+    "guardrails": "What is done with the content of messages. Absent: everything is looked for and written down.",
+    "rateLimit": "How often, how many at once, and how large. Absent: no limit.",
 }
 _MCP: Final = {
     "tools": "Tools that are granted, by the names that tools/list gives. Absent: none.",
@@ -46,6 +50,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         **_USERS,
         **_MCP,
         "serverRequests": "What the server may ask of the agent. Absent: anything; empty: nothing.",
+        **_CONTENT,
     },
     "read_inbound": {
         "from": "Callers: SPIFFE IDs, exact or with * and ? within a segment of the path (a last segment * "
@@ -55,6 +60,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         **_USERS,
         "mcp": "What the callers may use of the MCP server of this workload. Absent: nothing of MCP.",
         "http": "Plain HTTP that is not MCP. Absent: none.",
+        **_CONTENT,
     },
     "read_mcp": {
         "path": "Where the MCP server is: a prefix of the path, up to a slash.",
@@ -85,6 +91,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "tls": "How sidecars connect to it.",
         "credential": "What the sidecar puts into requests in the agent's place. Absent: the agent sees to "
         "that itself.",
+        "pin": "For MCP: how what the server offers is held to what it offered. Absent: not at all.",
     },
     "read_tls": {
         "mode": "Mesh: mutual TLS with a workload of the mesh. Public: TLS with a server of public name. "
@@ -93,6 +100,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "identity": "The SPIFFE ID that the server has to prove; with mode Mesh, and with no other.",
     },
     **credential_words.WORDS,
+    **content_words.WORDS,
 }
 
 KINDS: Final = {

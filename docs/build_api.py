@@ -14,7 +14,7 @@ import yaml
 
 from charts import field_words
 from charts.build_crds import KINDS, crd
-from charts.crd_schemas import LEFT, RULES, object_of
+from charts.crd_schemas import LEFT, RULES, SHORT, object_of
 from charts.crd_status import CONDITIONS, STATUS
 from mesh.cel.access_policy import VARIABLES
 from mesh.cel.cost import MAX_ROUNDS
@@ -101,13 +101,23 @@ def _kind(kind: str, examples: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+_AS_OUTBOUND = frozenset({"inbound[].guardrails", "inbound[].rateLimit"})
+"""What is told once, of outbound rules."""
+
+
 def _fields(spec: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any], bool]]:
     """Every field with its path, like `outbound[].tools.allow`, and whether it must be there."""
     for key, field in spec.get("properties", {}).items():
         below = f"{path}{key}"
         yield below, field, key in spec.get("required", ()) or _needed(spec, key)
-        if field["type"] == "array":
+        if below in _AS_OUTBOUND:
+            continue
+        if SHORT in field:
+            yield from _fields(field[SHORT], f"{below}.")
+        elif field.get("type") == "array":
             yield from _fields(field["items"], f"{below}[].")
+        elif isinstance(field.get("additionalProperties"), dict):
+            yield from _fields(field["additionalProperties"], f"{below}.*.")
         else:
             yield from _fields(field, f"{below}.")
 
@@ -117,7 +127,13 @@ def _needed(spec: dict[str, Any], key: str) -> bool:
 
 
 def _type(field: dict[str, Any]) -> str:
-    match field["type"]:
+    if SHORT in field:
+        return f"{_type(field[SHORT]['properties']['action'])}, or object"
+    match field.get("type"):
+        case None if "enum" in field:
+            return " or ".join(f"`{value}`" for value in field["enum"] if value is not False)
+        case None:
+            return "list of strings, or map of such lists"
         case "array":
             return f"list, at most {field['maxItems']}: {_type(field['items'])}"
         case "string" if "enum" in field:
@@ -126,8 +142,10 @@ def _type(field: dict[str, Any]) -> str:
             return f"string, up to {field['maxLength']} characters"
         case "integer" if "maximum" in field:
             return f"integer, {field['minimum']} to {field['maximum']}"
+        case "number" if "maximum" in field:
+            return f"number, {field['minimum']} to {field['maximum']}"
         case "object" if "additionalProperties" in field:
-            return "map of strings"
+            return f"map of {'objects' if 'properties' in field['additionalProperties'] else 'strings'}"
         case other:
             return str(other)
 
@@ -144,7 +162,7 @@ def _default(field: dict[str, Any], required: bool) -> str:
 def _example(path: str, examples: list[dict[str, Any]]) -> str:
     """The first value that the examples have there, where it is short."""
     found = (value for one in examples for value in _values(one["spec"], path.split(".")))
-    value = next(found, None)
+    value = min(found, key=lambda one: isinstance(one, dict), default=None)
     said = json.dumps(value, ensure_ascii=False)
     return f"`{said}`" if not isinstance(value, dict) and not _nested(value) else ""
 
@@ -158,7 +176,10 @@ def _values(value: Any, path: list[str]) -> Iterator[Any]:
         yield value
         return
     key = path[0].removesuffix("[]")
-    if isinstance(value, dict) and key in value:
+    if isinstance(value, dict) and key == "*":
+        for one in value.values():
+            yield from _values(one, path[1:])
+    elif isinstance(value, dict) and key in value:
         below = value[key]
         for one in below if path[0].endswith("[]") else [below]:
             yield from _values(one, path[1:])
@@ -169,8 +190,10 @@ def _rules(spec: dict[str, Any], path: str = "") -> list[str]:
     found = [f"- {f'`{path}`: ' if path else ''}{rule['message']}" for rule in rules]
     for key, field in spec.get("properties", {}).items():
         below = f"{path}.{key}" if path else key
+        if below in _AS_OUTBOUND:
+            continue
         found += _rules(field, below)
-        found += _rules(field["items"], f"{below}[]") if field["type"] == "array" else []
+        found += _rules(field["items"], f"{below}[]") if field.get("type") == "array" else []
     return found
 
 

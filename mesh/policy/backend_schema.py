@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mesh.policy import yaml_tree
 from mesh.policy.credential_schema import read_credential
 from mesh.policy.documents import Backend, BackendProtocol, BackendTls, TlsMode
 from mesh.policy.errors import shown
@@ -83,7 +84,7 @@ def _agrees(values: dict[str, Any], node: Node, place: Place) -> bool:
     if protocol is BackendProtocol.TCP and isinstance(path, str) and path != "/":
         place.child("path").report("protocol TCP has no paths; remove it", node.line)
         agrees = False
-    if values["pin"] is not None and protocol in (BackendProtocol.HTTP, BackendProtocol.TCP):
+    if _has_pin(node) and protocol in (BackendProtocol.HTTP, BackendProtocol.TCP):
         place.child("pin").report(f"protocol {protocol} offers no tools to pin; remove it", node.line)
         agrees = False
     if values["credential"] is not None:
@@ -91,6 +92,10 @@ def _agrees(values: dict[str, Any], node: Node, place: Place) -> bool:
             place.child("credential").report(message, node.line)
             agrees = False
     return agrees
+
+
+def _has_pin(node: Node) -> bool:
+    return isinstance(node, yaml_tree.Mapping) and any(entry.key == "pin" for entry in node.entries)
 
 
 def _not_for_credentials(values: dict[str, Any]) -> Iterator[str]:

@@ -71,7 +71,7 @@ EXTERNAL_FIELDS: Final = {
     "model": Field(text(model_fault), default=""),
     "threshold": Field(number(0, 1), default=0.5),
     "criteria": Field(list_of(text(criterion_fault), at_least=1, at_most=100), default=()),
-    "parameters": Field(read_json_object, default="{}"),
+    "parameters": Field(read_json_object),
     "concurrency": Field(integer(1, MAX_CONCURRENCY), default=8),
     "cacheSeconds": Field(integer(0, MAX_CACHE_SECONDS), default=300),
 }
@@ -93,7 +93,7 @@ def read_external(node: Node, place: Place) -> ExternalOptions | Invalid:
         values["model"],
         values["threshold"],
         values["criteria"],
-        values["parameters"],
+        values["parameters"] or "{}",
         values["concurrency"],
         values["cacheSeconds"],
     )

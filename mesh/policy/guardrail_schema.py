@@ -89,11 +89,18 @@ def _faults(kind: DetectorKind, values: dict[str, Any], written: frozenset[str])
         return [
             (key, "action off is for the detector as a whole; remove this, or write another action")
             for key in sorted(written - {"action", "name", "detector"})
+            if values.get(key) != _default(key)
         ]
     faults = _needed(kind, values)
     if action is ActionWord.MASK:
         faults += _unmaskable(kind, values)
     return faults
+
+
+def _default(key: str) -> Any:
+    """What an absent field means: an API server writes it into the object."""
+    field = PROCESSOR_FIELDS.get(key)
+    return None if field is None else field.default
 
 
 def _needed(kind: DetectorKind, values: dict[str, Any]) -> list[tuple[str, str]]:

@@ -25,6 +25,12 @@ def _inbound(**rule: Any) -> dict[str, Any]:
     return {"inbound": [{"from": ["*"], "mcp": {}, **rule}]}
 
 
+def _processor(**changes: Any) -> dict[str, Any]:
+    processor = {"name": "one", "detector": "pii", "action": "flag", **changes}
+    kept = {key: value for key, value in processor.items() if value is not None}
+    return _outbound(guardrails={"processors": [kept]})
+
+
 REFUSED: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
     ("Backend", "port", _backend(port=70000), "port"),
     ("Backend", "port as text", _backend(port="80"), "port"),
@@ -73,6 +79,29 @@ REFUSED: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
     ("AgentPolicy", "http as text", _inbound(http={"allow": "yes"}), "allow"),
     ("AgentPolicy", "label value", {"selector": {"matchLabels": {"app": "a b"}}}, "matchLabels"),
     ("AgentPolicy", "selector", {"selector": ["app"]}, "selector"),
+    ("Backend", "pin for HTTP", _backend(protocol="HTTP", pin={"mode": "Off"}), "only MCP"),
+    ("Backend", "pin mode", _backend(pin={"mode": "first"}), "mode"),
+    ("Backend", "digest", _backend(pin={"mode": "Approved", "digest": "sha256:1"}), "digest"),
+    ("Backend", "digest of a tool", _backend(pin={"mode": "Approved", "tools": {"a": "b"}}), "tools"),
+    ("AgentPolicy", "requests", _outbound(rateLimit={"requests": 0, "per": "second"}), "requests"),
+    ("AgentPolicy", "per", _outbound(rateLimit={"requests": 1, "per": "day"}), "per"),
+    ("AgentPolicy", "per of nothing", _outbound(rateLimit={"concurrent": 1, "per": "hour"}), "per and burst"),
+    ("AgentPolicy", "rate of a tool", _outbound(rateLimit={"tools": {"a": {"requests": 1}}}), "per"),
+    ("AgentPolicy", "failureMode", _outbound(rateLimit={"concurrent": 1, "failureMode": "open"}), "shared"),
+    ("AgentPolicy", "guardrails of HTTP", _inbound(mcp=None, http={"allow": True}, guardrails={}), "mcp"),
+    ("AgentPolicy", "budget", _outbound(guardrails={"budget": "long"}), "budget"),
+    ("AgentPolicy", "detector", _processor(detector="virus"), "detector"),
+    ("AgentPolicy", "action", _processor(action="hide"), "action"),
+    ("AgentPolicy", "no name", _processor(name=None), "name"),
+    ("AgentPolicy", "another's option", _processor(words=["a"]), "only the detector terms"),
+    ("AgentPolicy", "threshold", _processor(detector="injection", threshold=2), "threshold"),
+    ("AgentPolicy", "kind of data", _processor(kinds=["e-mail"]), "kinds"),
+    (
+        "AgentPolicy",
+        "wire format",
+        _processor(detector="external", external={"kind": "x", "url": "https://a"}),
+        "kind",
+    ),
 )
 """Kind, what is wrong with it, its spec, and what the refusal speaks of."""
 
