@@ -50,6 +50,7 @@ COMMANDS = (
     Command("analyze", "cli.analyze.command", "what is wrong with manifests, or with a cluster?"),
     Command("describe", "cli.describe.command", "one pod: identity, settings, policies, last denials"),
     Command("policy", "cli.policy.command", "what policies mean: test, explain, diff, validate, import"),
+    Command("guard", "cli.guard.command", "what guardrails find and why, how well they do; serve them"),
     Command("inject", "cli.inject", "add the sidecar to the pods in manifests"),
     Command("uninject", "cli.uninject", "take the sidecar out of the pods in manifests"),
     Command("completion", "cli.completion.command", "print a script that completes commands in a shell"),
