@@ -69,6 +69,19 @@ DETECTOR_FAILURES = Metric(
     ("backend", "detector", "reason"),
     "Detectors that failed or were late.",
 )
+GUARD_EXTERNAL = Metric(
+    "outrider_guard_external_total",
+    "counter",
+    ("detector", "outcome"),
+    "Questions to external detectors: clean, found, cached, or why there was no answer (late, unreachable, "
+    "refused, unusable, open).",
+)
+GUARD_EXTERNAL_SECONDS = Metric(
+    "outrider_guard_external_seconds",
+    "histogram",
+    ("detector",),
+    "Time from a question to an external detector to its answer, waiting for a place included, in seconds.",
+)
 EXTERNAL_AUTH = Metric(
     "outrider_external_auth_total",
     "counter",
@@ -211,6 +224,8 @@ METRICS: tuple[Metric, ...] = (
     UPSTREAM_FAILURES,
     FINDINGS,
     DETECTOR_FAILURES,
+    GUARD_EXTERNAL,
+    GUARD_EXTERNAL_SECONDS,
     EXTERNAL_AUTH,
     EXTERNAL_AUTH_SECONDS,
     CALLER_TOKENS_STRIPPED,
