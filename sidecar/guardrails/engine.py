@@ -30,6 +30,7 @@ from sidecar.guardrails.examination import Asked, Examination, Reading
 from sidecar.guardrails.found import Found
 from sidecar.guardrails.hit import Detector
 from sidecar.guardrails.leaves import Sheet
+from sidecar.guardrails.sql_permissions import allowed_statements, permitted
 from sidecar.guardrails.verdict import NOTHING, Finding, Leaf, Verdict
 from sidecar.guardrails.views import views
 
@@ -47,8 +48,6 @@ REASONS: Final = {
 
 DESCRIPTIONS_ONLY: Final = "POISON_"
 """Kinds that begin so are about what tools say of themselves; elsewhere the same words are ordinary."""
-STATEMENT: Final = "STATEMENT_"
-"""Kinds that begin so are whole SQL statements, which a policy may allow to some tools."""
 _ASKED_OTHERWISE: Final = frozenset({DetectorKind.SHAPE, DetectorKind.EXTERNAL})
 PLANS: Final = 1024
 """Tools for which is remembered who looks at their messages."""
@@ -203,7 +202,8 @@ def _filtered(
     for number, (processor, ask) in enumerate(zip(plan.processors, plan.asks, strict=True)):
         if ask < 0 or not found[ask]:
             continue
-        allowed = allowed_statements(processor.options, tool)
+        options = processor.options
+        allowed = allowed_statements(options, tool) if isinstance(options, SqlOptions) else frozenset()
         some = []
         for one in found[ask]:
             part = sheet.root_of(one.leaf).part
@@ -211,22 +211,12 @@ def _filtered(
                 continue
             if one.kind.startswith(DESCRIPTIONS_ONLY) and part is not Part.DESCRIPTIONS:
                 continue
-            if one.kind.startswith(STATEMENT) and one.kind[len(STATEMENT) :].lower() in allowed:
+            if allowed and permitted(one.kind, one.hit.note, allowed):
                 continue
             some.append(one)
         if some:
             kept[number] = some
     return kept
-
-
-def allowed_statements(options: Options, tool: str | None) -> frozenset[str]:
-    """The kinds of whole statements that may pass, in small letters: those of the first glob that matches the
-    tool; without a tool, those of `*`."""
-    if isinstance(options, SqlOptions):
-        for glob, kinds in options.statements:
-            if glob == "*" or (tool is not None and EntryList((glob,)).find(tool) is not None):
-                return kinds
-    return frozenset()
 
 
 def _finding(processor: Processor, found: Found, leaf: Leaf, sheet: Sheet) -> Finding:

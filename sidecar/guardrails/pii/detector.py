@@ -29,7 +29,7 @@ class PiiDetector:
         rules = rules_for(kinds, regions)
         self._rules = {f"{rule.kind}/{index}": rule for index, rule in enumerate(rules)}
         self._patterns = Patterns(
-            [(f"{rule.kind}/{index}", rule.pattern) for index, rule in enumerate(rules)]
+            [(f"{rule.kind}/{index}", rule.pattern) for index, rule in enumerate(rules)], counts=8
         )
 
     def scan(self, text: str) -> list[Hit]:

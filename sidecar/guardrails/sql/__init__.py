@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from sidecar.guardrails.sql.detector import SqlDetector
-from sidecar.guardrails.sql.kinds import KINDS, allowed_statements, permitted
+from sidecar.guardrails.sql.kinds import KINDS
 
-__all__ = ["KINDS", "SqlDetector", "allowed_statements", "permitted"]
+__all__ = ["KINDS", "SqlDetector"]

@@ -1,11 +1,8 @@
-"""The names of what is found, and which of them a tool may have."""
+"""The names of what is found."""
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Final
-
-from mesh.policy.guardrails import SqlOptions
 
 INJECTIONS: Final[dict[str, str]] = {
     "INJECTION_TAUTOLOGY": "a condition that is always true or false, put in beside another one",
@@ -42,30 +39,3 @@ KINDS: Final[dict[str, str]] = {
     "STACKED": "several whole statements in one text",
     "DANGEROUS": "a whole statement that waits, or reaches commands, files or network of the database's host",
 }
-
-
-def allowed_statements(options: SqlOptions, tool: str | None) -> frozenset[str]:
-    """Lower-case kinds of statements that `tool` may have: those of every glob that matches it; where none does
-    (or there is no tool), those of `*`."""
-    allowed: frozenset[str] = frozenset()
-    matched = False
-    for pattern, kinds in options.statements:
-        if tool is not None and pattern != "*" and fnmatchcase(tool, pattern):
-            allowed |= kinds
-            matched = True
-    if matched:
-        return allowed
-    return frozenset().union(*(kinds for pattern, kinds in options.statements if pattern == "*"))
-
-
-def permitted(kind: str, note: str, allowed: frozenset[str]) -> bool:
-    """Whether a hit of this kind and note says nothing where these statements are allowed.
-
-    STATEMENT_SELECT is permitted by `select`, STACKED by `stacked`, DANGEROUS by `dangerous`. DESTRUCTIVE is
-    permitted by `destructive`, and for drop and truncate (its note) also by these themselves.
-    """
-    if kind.startswith("STATEMENT_"):
-        return kind[10:].lower() in allowed
-    if kind == "DESTRUCTIVE":
-        return "destructive" in allowed or note in allowed
-    return kind in ("STACKED", "DANGEROUS") and kind.lower() in allowed

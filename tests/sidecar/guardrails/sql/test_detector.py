@@ -6,8 +6,9 @@ import pytest
 
 from mesh.policy.guardrails import SqlOptions
 from sidecar.guardrails.hit import SEPARATOR, Hit
-from sidecar.guardrails.sql import KINDS, SqlDetector, allowed_statements, permitted
+from sidecar.guardrails.sql import KINDS, SqlDetector
 from sidecar.guardrails.sql.detector import WINDOW
+from sidecar.guardrails.sql_permissions import allowed_statements, permitted
 
 DETECTOR = SqlDetector(SqlOptions())
 
