@@ -17,7 +17,7 @@ _RULES: Final = {
             rf"|quietly){THEN}{G}(?:\w+{G})?(?:(?:send|forward|read|collect"
             rf"|post|upload|transfer|append|transmit|log|invite|e-?mail|bcc|exfiltrate|concatenate"
             rf"|include)s?|copy|copies|call|run|execute|get|make"
-            rf"|create|change|delete|visit|add|update|schedule|reserve|say|tell)\b"
+            rf"|create|change|delete|visit|add|update|schedule|reserve|say that|tell)\b"
         ),
         "in-the-background": (
             rf"\b(?:in the background|behind the scenes|internally|under the hood|invisibly){THEN}"
