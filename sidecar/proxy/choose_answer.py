@@ -138,11 +138,16 @@ def _events(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool
         return pipeline.answers.event(plan, event)
 
     request, limit = plan.head, pipeline.limits.event_bytes
-    if not _waits(plan, pipeline):
+    guard = pipeline.answers.guard
+    held = None if guard is None else guard.held(plan)
+    waits = _waits(plan, pipeline)
+    if held is None and not waits:
         return EventStreamAnswer(head, request, transform, event_bytes=limit, closing=closing)
     plan.late = late = LateAnswer()
-    screen = partial(pipeline.answers.screened, plan)
-    return LateEvents(head, request, transform, screen, late, event_bytes=limit, closing=closing)
+    screen = partial(pipeline.answers.screened, plan) if waits else None
+    return LateEvents(
+        head, request, transform, late, screen=screen, held=held, event_bytes=limit, closing=closing
+    )
 
 
 def _follow_endpoint(plan: Plan, data: str, pipeline: Pipeline) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from mesh.policy.compile import Policy
-from mesh.policy.guardrails import Action, Direction, Guardrails, Processor
+from mesh.policy.guardrails import Action, Direction, Guardrails, Part, Processor
 from mesh.protocol.http1.heads import Headers
 from mesh.protocol.jsonrpc import Kind, Message, error_response
 from mesh.protocol.mcp.denials import OTHER_POLICY_CODE, POLICY_CODES, denial
@@ -19,11 +19,14 @@ from mesh.protocol.mcp.methods import TOOLS_CALL
 from mesh.protocol.mcp.places import Root, places_of_answer, places_of_request
 from mesh.reasons import Reason
 from sidecar.guardrails.engine import Engine
+from sidecar.guardrails.held_events import HeldEvents
 from sidecar.guardrails.mask_message import mask_message
 from sidecar.guardrails.mirrored import mirror_params
 from sidecar.guardrails.restoring import restore_message
+from sidecar.guardrails.stream import Span
 from sidecar.guardrails.vault import Vault, VaultKey, Vaults
 from sidecar.guardrails.verdict import Finding, Verdict
+from sidecar.proxy.held import HeldNotifications
 from sidecar.proxy.offered import Offered
 from sidecar.proxy.plan import Plan
 from sidecar.proxy.recent_results import RecentResults
@@ -63,6 +66,8 @@ class InForce(NamedTuple):
 
     engine: Engine
     reversible: bool
+    masks_messages: bool
+    """Whether something is masked in free text of a server's."""
 
 
 class _Request:
@@ -136,8 +141,11 @@ class Guard:
         if known is None:
             if len(self._in_force) >= MOST_ENGINES:
                 self._in_force.clear()
-            engine = Engine(guardrails, clock=self._clock)
-            known = self._in_force[guardrails] = InForce(engine, guardrails.reversible)
+            # By a clock of its own: an event loop's may stand still while it works.
+            engine = Engine(guardrails)
+            known = self._in_force[guardrails] = InForce(
+                engine, guardrails.reversible, any(map(_masks_messages, guardrails.processors))
+            )
         return known
 
     # What the agent says.
@@ -235,6 +243,25 @@ class Guard:
             if vault is not None and restore_message(shown, vault, roots, Direction.RESPONSE):
                 return {**shown} if shown is value else shown
         return shown
+
+    def held(self, plan: Plan) -> HeldNotifications | None:
+        """What holds notifications of this exchange's stream back whose text may go on in the next one; None where
+        nothing in them is masked."""
+        known = self.in_force(plan)
+        if known is None or not known.masks_messages:
+            return None
+        engine, back = known.engine, Direction.REQUEST if known.reversible else None
+
+        def examine(text: str) -> list[Span]:
+            holder = {"text": text}
+            root = Root(holder, "text", Part.MESSAGES, ())
+            verdict = engine.examine((root,), Direction.RESPONSE, plan.tool)
+            return [Span(one.start, one.end, one.kind) for one in verdict.findings if _masks(one)]
+
+        def mask(kind: str, value: str) -> str:
+            return self.vault(plan).token(kind, value, back)
+
+        return HeldNotifications(HeldEvents(examine, mask), self._clock)
 
     def waits(self, plan: Plan) -> bool:
         """Whether answers to this have to wait for detectors that are asked over HTTP."""
@@ -350,6 +377,15 @@ def _told(findings: Iterable[Finding]) -> list[Told]:
         )
         for (processor, kind), same in groups.items()
     ]
+
+
+def _masks_messages(processor: Processor) -> bool:
+    return (
+        processor.action is Action.MASK
+        and not processor.observe
+        and processor.direction is not Direction.REQUEST
+        and Part.MESSAGES in processor.parts
+    )
 
 
 def _masks(finding: Finding) -> bool:

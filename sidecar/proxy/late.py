@@ -1,6 +1,7 @@
-"""Answers that others have to be asked about before the agent has them.
+"""Answers that are not passed on as they come, because something else has to be known first.
 
-A document or an event waits until the detectors that are asked over HTTP have said what they find. Events keep
+A document or an event waits until the detectors that are asked over HTTP have said what they find, and a
+notification until it is clear that no value goes on in the next one. Events keep
 their order, and one waits for another no longer than that takes. While more than a few wait, the backend is not
 read.
 """
@@ -17,6 +18,7 @@ from mesh.protocol.http1.write import LAST_CHUNK, chunk
 from mesh.protocol.sse import SseEvent, encode_event
 from mesh.reasons import Reason
 from sidecar.proxy.answers import AnswerRefused, EventStreamAnswer, JsonAnswer
+from sidecar.proxy.held import HeldNotifications, Shown
 from sidecar.tasks import spawn
 
 MOST_WAITING = 16
@@ -45,12 +47,14 @@ class Waiting(Protocol):
 class LateAnswer:
     """What the two kinds have in common: a task at a time, and somebody to tell."""
 
-    __slots__ = ("_ended", "_errand", "waiting")
+    __slots__ = ("_errand", "_timer", "ended", "waiting")
 
     def __init__(self) -> None:
         self.waiting: Waiting | None = None
+        self.ended = False
+        """The backend has sent all of it."""
         self._errand: asyncio.Task[None] | None = None
-        self._ended = False
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def pending(self) -> bool:
@@ -60,11 +64,20 @@ class LateAnswer:
     def cancel(self) -> None:
         """Nobody wants it any more."""
         self.waiting = None
+        self.wake(None, self.cancel)
         errand, self._errand = self._errand, None
         if errand is not None:
             errand.cancel()
 
-    def _start(self, work: Callable[[], Awaitable[None]]) -> None:
+    def wake(self, when: float | None, work: Callable[[], None]) -> None:
+        """Do this at a time of the loop's clock, in place of what was to be done at another; None: nothing."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if when is not None and not self.ended:
+            self._timer = asyncio.get_running_loop().call_at(when, work)
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
         self._errand = errand = spawn(self._run(work), name="ask detectors about an answer")
         errand.add_done_callback(self._failed)
 
@@ -77,7 +90,7 @@ class LateAnswer:
                 self.waiting.late_refused(refused)
             return
         self._errand = None
-        if self._ended and self.waiting is not None:
+        if self.ended and self.waiting is not None:
             self.waiting.late_end()
 
     def _failed(self, errand: asyncio.Task[None]) -> None:
@@ -109,8 +122,8 @@ class LateJson(JsonAnswer):
 
     def end(self) -> bytes:
         body = self.whole()
-        self.late._ended = True
-        self.late._start(lambda: self._pass(body))
+        self.late.ended = True
+        self.late.start(lambda: self._pass(body))
         return b""
 
     async def _pass(self, body: bytes) -> None:
@@ -122,36 +135,60 @@ class LateJson(JsonAnswer):
 
 
 class LateEvents(EventStreamAnswer):
-    """Server-sent events."""
+    """Server-sent events; `screen` is None where nobody else is asked about them, `held` where none waits for
+    another."""
 
-    __slots__ = ("_queue", "_screen", "late")
+    __slots__ = ("_held", "_queue", "_screen", "late")
 
     def __init__(
         self,
         head: ResponseHead,
         request: RequestHead,
         transform: Callable[[SseEvent], str | None],
-        screen: Screen,
         late: LateAnswer,
         *,
+        screen: Screen | None = None,
+        held: HeldNotifications | None = None,
         event_bytes: int,
         closing: bool,
     ) -> None:
         super().__init__(head, request, transform, event_bytes=event_bytes, closing=closing)
         self._screen = screen
-        self._queue: deque[tuple[SseEvent, str | None]] = deque()
+        self._held = held
+        self._queue: deque[Shown] = deque()
         self.late = late
 
     def body(self, data: bytes) -> bytes:
         for event in self.events(data):
-            self._queue.append((event, self._transform(event) if event.data else event.data))
+            shown = self._transform(event) if event.data else event.data
+            self._queue.extend([(event, shown)] if self._held is None else self._held.feed(event, shown))
+        if self._held is not None:
+            self.late.wake(self._held.deadline, self._due)
+        return self._passed()
+
+    def _passed(self) -> bytes:
+        """What may be written now."""
+        if self._screen is None:
+            out = b"".join([encode_event(event, data=shown) for event, shown in self._queue])
+            self._queue.clear()
+            return self._framed(out)
         if self._queue and not self.late.pending:
-            self.late._start(self._pass)
+            self.late.start(self._pass)
         elif len(self._queue) > MOST_WAITING and self.late.waiting is not None:
             self.late.waiting.late_full(True)
         return b""
 
+    def _due(self) -> None:
+        """Time is up for something that waits."""
+        assert self._held is not None  # noqa: S101 - it set the time
+        self._queue.extend(self._held.due())
+        self.late.wake(self._held.deadline, self._due)
+        out = self._passed()
+        if out and self.late.waiting is not None:
+            self.late.waiting.late_data(out)
+
     async def _pass(self) -> None:
+        assert self._screen is not None  # noqa: S101 - started for it
         while self._queue:
             event, shown = self._queue.popleft()
             if shown:
@@ -160,16 +197,21 @@ class LateEvents(EventStreamAnswer):
             waiting = self.late.waiting
             if waiting is None:
                 return
-            out = encode_event(event, data=shown)
-            waiting.late_data(chunk(out) if self._chunks else out)
+            waiting.late_data(self._framed(encode_event(event, data=shown)))
             if len(self._queue) == MOST_WAITING // 2:
                 waiting.late_full(False)
-        if self.late._ended and self.late.waiting is not None:
+        if self.late.ended and self.late.waiting is not None:
             self.late.waiting.late_data(self._last())
 
+    def _framed(self, out: bytes) -> bytes:
+        return chunk(out) if out and self._chunks else out
+
     def end(self) -> bytes:
-        self.late._ended = True
-        return b"" if self.late.pending else self._last()
+        self.late.ended = True
+        if self._held is not None:
+            self._queue.extend(self._held.flush())
+        out = self._passed()
+        return b"" if self.late.pending else out + self._last()
 
     def _last(self) -> bytes:
         return LAST_CHUNK if self._chunks else b""

@@ -1,4 +1,4 @@
-"""Content of MCP messages through a whole sidecar: flagged by default, masked or kept back where a rule says so."""
+"""Content of MCP messages through a whole sidecar: flagged by default, masked or kept back where a rule says."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.support.loopback import (
     call,
     client_of,
     json_answer,
+    post,
     result,
     serving,
     sidecar_for,
@@ -62,3 +63,29 @@ async def test_what_is_blocked_is_an_error_with_its_reason(way: str) -> None:
     got, seen = await told("{injection: block}", call("search", q=texts["request"]), said(texts["response"]))
     assert got["error"]["data"] == {"reason": "guard_injection"}
     assert len(seen) == (way == "response")
+
+
+def event(message: Any) -> bytes:
+    data = b"event: message\ndata: %b\n\n" % json.dumps(message).encode()
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def progress(text: str) -> dict[str, Any]:
+    params = {"progressToken": "t", "progress": 1, "message": text}
+    return {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
+
+
+async def test_a_value_that_is_divided_over_two_notifications_is_masked_in_both() -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    events = [progress("asking jane.doe@exa"), progress("mple.com now"), said("done")]
+    answer = head + b"".join(map(event, events)) + b"0\r\n\r\n"
+    script, _ = answering(answer)
+    policy = guarded("{pii: mask}")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (_, port):
+        async with client_of(port) as client:
+            await client.send(post(call("search")))
+            _, _, body = await client.answer()
+    texts = [json.loads(line[6:]) for line in body.decode().splitlines() if line.startswith("data: ")]
+    assert [one.get("method", "result") for one in texts] == ["notifications/progress"] * 2 + ["result"]
+    assert "jane" not in body.decode()
+    assert "mple" not in body.decode()
