@@ -56,11 +56,6 @@ CLOUD: tuple[Format, ...] = (
         r"(?:^|[^A-Za-z0-9_-])([A-Za-z0-9_-]{44}AzFu[A-Za-z0-9_-]{5}[AQgw]==)",
     ),
     fmt(
-        "AZURE_STORAGE_KEY",
-        "Azure storage key by its signature",
-        r"(?:^|[^A-Za-z0-9+/])([A-Za-z0-9+/]{76}\+ASt[A-Za-z0-9+/]{6}==)",
-    ),
-    fmt(
         "AZURE_SAS",
         "Azure shared access signature",
         r"(?i)[?&]sig=([A-Za-z0-9%+/]{40,}(?:%3D|=)?)",

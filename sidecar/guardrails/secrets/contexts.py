@@ -165,7 +165,8 @@ CONTEXTS: tuple[Format, ...] = (
     fmt(
         "AWS_SECRET_KEY",
         "AWS secret access key beside its key id or name",
-        r"(?i)aws.{0,20}?(?:secret|key)[^\n\x1f]*?[\"'=:\s\x1f]([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)",
+        r"(?i)\baws[a-z0-9_.-]*(?:secret|key)[a-z0-9_.-]*[\"']?\s?[=:,\x1f]\s?[\"']?"
+        r"([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)",
         check=mixed,
     ),
 )

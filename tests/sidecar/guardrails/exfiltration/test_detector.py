@@ -233,27 +233,22 @@ def test_time_grows_with_the_text_and_no_faster(exfiltration: ExfiltrationDetect
 
 PARTS = st.sampled_from(
     [
-        SEPARATOR,
-        "![a](",
-        ")",
-        "https://",
-        "x.example",
-        "/?d=",
-        "&",
-        "%41",
-        "curl ",
-        "-d ",
-        "$(cat x)",
-        "\n",
-        "<img src=",
-        ".env",
-        b64(PAIRS),
-        hexed(PAIRS),
-        url64(OBJECT),
-        b32(OBJECT),
-        "webhook.site",
-        "mailto:a@b?body=",
-        "~/.ssh/id_rsa",
+        *(
+            SEPARATOR,
+            "![a](",
+            ")",
+            "https://",
+            "x.example",
+            "/?d=",
+            "&",
+            "%41",
+            "curl ",
+            "-d ",
+            "$(cat x)",
+            "\n",
+        ),
+        *("<img src=", ".env", "webhook.site", "mailto:a@b?body=", "~/.ssh/id_rsa"),
+        *(b64(PAIRS), hexed(PAIRS), url64(OBJECT), b32(OBJECT)),
     ]
 )
 SHARED = ExfiltrationDetector(ExfiltrationOptions())
