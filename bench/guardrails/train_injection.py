@@ -79,7 +79,7 @@ def make(rows: Sequence[Row]) -> dict[str, Any]:
             "Only the weights are untouched by what is held back. The rules, the classes, our own phrases and the "
             "settings of training were written and corrected with texts of every source in sight, held-back ones "
             "among them: the columns rules and detector are no estimate for new texts, and left_out leaves out a "
-            "source's rows but not what was known of it. There the threshold is set on the honest texts themselves."
+            "source's rows but not what was known of it. Its threshold is set on those honest texts themselves."
         ),
         "training": _table(evaluate(document, [row for row in rows if not row.validation])),
         "validation": _table(evaluate(document, [row for row in rows if row.validation])),
