@@ -11,7 +11,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 # so many seconds, with every stack. Without -q each file is named: a run that is ended from outside says where it was.
 STUCK := --durations=10 -o faulthandler_exit_on_timeout=true -o faulthandler_timeout
 
-.PHONY: demo test check bench e2e fuzz lock clean help
+DATA ?= $(OUTRIDER_GUARD_DATA)
+
+.PHONY: demo test check bench eval named-data e2e fuzz lock clean help
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +32,13 @@ check: $(DEV_READY)  ## lint, types, import rules
 
 bench: $(DEV_READY)  ## measure against other proxies, side by side
 	$(BIN)/python -m bench
+
+eval: named-data $(CLI_READY)  ## how well guardrails find things: OUTRIDER_GUARD_DATA names the folder of labelled texts
+	@$(BIN)/python -m cli.main guard eval "$(DATA)"
+
+named-data:
+	@test -n "$(DATA)" || { echo "no data: set OUTRIDER_GUARD_DATA to the folder of the labelled .jsonl files" \
+	  "(or: make eval DATA=folder); docs/guardrails-figures.md says what is in it" >&2; exit 2; }
 
 e2e: $(DEV_READY)  ## real SDKs, servers and the MCP conformance suite
 	$(BIN)/python -m pytest e2e $(STUCK)=3600

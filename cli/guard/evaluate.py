@@ -1,0 +1,81 @@
+"""`outrider guard eval`: precision, recall, false positives and cost of the detectors, on labelled data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from cli.guard import figures, model_scores, pinning, plot
+from cli.guard.measures import DETECTORS, FILES, PINNING
+from cli.guard.results import Result, evaluate
+from cli.guard.rows import DataUnreadable, read_data
+from cli.output import write
+from cli.output.blocks import Block
+from cli.output.plain import render
+
+FINE, MISSED, BAD_INPUT = 0, 1, 2
+_WIDTH: Final = 150
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("data", type=Path, metavar="DATA", help="a folder of labelled .jsonl files")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON there, too")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw recall and false positives there")
+    parser.add_argument(
+        "--only", type=_detectors, default=frozenset(DETECTORS), metavar="NAME,…", help=", ".join(DETECTORS)
+    )
+    parser.add_argument("--strict", action="store_true", help="exit with 1 when a target is missed")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate; 0, 1 for missed targets if that is asked for, 2 when nothing can be measured or written."""
+    try:
+        data = read_data(arguments.data, FILES)
+    except DataUnreadable as error:
+        print(f"outrider: {error}", file=sys.stderr)
+        return BAD_INPUT
+    skipped = list(data.complaints)
+    asked = arguments.only
+    if PINNING in asked and not pinning.available():
+        skipped.append("pinning: there are no pins in this version")
+        asked -= {PINNING}
+    results = list(evaluate(data, asked))
+    _show(
+        figures.blocks(results, skipped=skipped, model=model_scores.blocks() if "injection" in asked else ())
+    )
+    try:
+        if arguments.json is not None:
+            value = figures.as_json(results, skipped=skipped, model=model_scores.scores())
+            arguments.json.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        if arguments.plot is not None:
+            arguments.plot.write_text(plot.drawn(results), encoding="utf-8")
+    except OSError as error:
+        print(f"outrider: {error.filename}: cannot be written: {error.strerror}", file=sys.stderr)
+        return BAD_INPUT
+    return MISSED if arguments.strict and _missed(results) else FINE
+
+
+def _missed(results: Iterable[Result]) -> bool:
+    return any(not one.met for result in results for one in result.judged)
+
+
+def _show(shown: Iterable[Block]) -> None:
+    """Wider than other commands: a table of figures is read across."""
+    if write.colourful():
+        write.write(shown, None, "text")
+    else:
+        sys.stdout.write(render(shown, _WIDTH))
+
+
+def _detectors(text: str) -> frozenset[str]:
+    names = frozenset(text.split(","))
+    if unknown := names - set(DETECTORS):
+        raise argparse.ArgumentTypeError(
+            f"no such detector: {', '.join(sorted(unknown))}; there are {', '.join(DETECTORS)}"
+        )
+    return names
