@@ -260,8 +260,8 @@ def test_annotations_limit_besides_the_rules_what_they_name(
         RateLimits(f"{label} jira/*=7/h", Rate(7, 3600.0)),
     )
     assert policy.content(ME, INBOUND)[1] == ()
-    assert policy.idle() is None
+    assert policy.idle is None
 
 
 def test_a_rate_for_no_backend_is_told_as_idle(load: Load, backend: Make) -> None:
-    assert compiled(load, backend, rates=(("gitlab/*", Rate(1, 1.0)),)).idle() == {"rates": ["gitlab/*=1/s"]}
+    assert compiled(load, backend, rates=(("gitlab/*", Rate(1, 1.0)),)).idle == {"rates": ["gitlab/*=1/s"]}
