@@ -15,6 +15,7 @@ from mesh.policy.guardrails import Action, Direction, ExternalOptions, FailureMo
 from mesh.protocol.mcp.places import Root
 from mesh.reasons import Reason
 from sidecar.credentials.fetch import Fetch, Fetcher, destination_for
+from sidecar.guardrails.examination import FAULTS
 from sidecar.guardrails.external.cache import Cache, Marks
 from sidecar.guardrails.external.detector import Address, Detector, NotAnswered
 from sidecar.guardrails.external.question import Call
@@ -84,9 +85,13 @@ class Externals:
         options = processor.options
         if not isinstance(options, ExternalOptions):
             return _SILENCE
-        detector = self._detector(options)
-        texts = Texts(roots, processor.parts, direction, documents)
-        calls = detector.calls(texts.question)
+        try:
+            detector = self._detector(options)
+            texts = Texts(roots, processor.parts, direction, documents)
+            calls = detector.calls(texts.question)
+        except FAULTS as fault:
+            self._failed(processor.name, "", NotAnswered("unusable", type(fault).__name__))
+            return Said((), Reason.GUARD_FAILED)
         if not calls:
             return _SILENCE
         answers = await asyncio.gather(*(self._answer(processor, detector, call) for call in calls))
@@ -100,20 +105,23 @@ class Externals:
         try:
             marks, known = await detector.ask(call, processor.timeout)
         except NotAnswered as failed:
-            self._count(name, failed.outcome)
-            if failed.outcome != "open":
-                self._log.write(
-                    "guard_external_failed",
-                    detector=name,
-                    host=detector.host,
-                    outcome=failed.outcome,
-                    detail=failed.detail,
-                )
+            self._failed(name, detector.host, failed)
             return failed.reason
         self._count(name, "cached" if known else "found" if marks else "clean")
         if not known:
             self._metrics.histogram(names.GUARD_EXTERNAL_SECONDS, (name,)).observe(self._clock() - began)
         return marks
+
+    def _failed(self, name: str, host: str, failed: NotAnswered) -> None:
+        self._count(name, failed.outcome)
+        if failed.outcome != "open":
+            self._log.write(
+                "guard_external_failed",
+                detector=name,
+                host=host,
+                outcome=failed.outcome,
+                detail=failed.detail,
+            )
 
     def _count(self, name: str, outcome: str) -> None:
         self._metrics.count(names.GUARD_EXTERNAL, (name, outcome))

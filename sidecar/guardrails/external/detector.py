@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
 
@@ -65,7 +65,7 @@ class Address:
     @property
     def host(self) -> str:
         """As logs name it."""
-        return urlsplit(self.url).netloc.rpartition("@")[2]
+        return _split(self.url).netloc.rpartition("@")[2]
 
     def bounded(self, marks: Marks) -> Marks:
         """The same, with no more different kinds than there may be."""
@@ -164,13 +164,20 @@ class Detector:
 
 def url_of(url: str, call: Call) -> str:
     """Where a call goes."""
-    parts = urlsplit(url)
+    parts = _split(url)
     path = parts.path
     if call.below:
         path = path.rstrip("/") + call.below
     elif path in ("", "/"):
         path = call.path
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")  # which the call then finds to be no URL
 
 
 def _read(call: Call, answer: Fetched) -> Marks:
