@@ -91,7 +91,7 @@ def seeds(kind: str) -> list[Any]:
     for call in all_calls(kind, Direction.REQUEST):
         path, body = call.below or call.path, json.loads(json.dumps(call.body))
         found += [fake(path, {}, body) for fake in by_kind.get(kind, [])]
-    return found + [[{"detection": "Yes", "detection_type": "risk", "score": 0.9}]]
+    return [*found, [{"detection": "Yes", "detection_type": "risk", "score": 0.9}]]
 
 
 def replaced(value: Any, draw: st.DrawFn, depth: int = 0) -> Any:
