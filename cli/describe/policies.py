@@ -16,11 +16,12 @@ from cli.check.conditions import verdict
 from cli.check.data_documents import policy_texts
 from cli.check.objects import counted, labels_of, name_of
 from cli.cluster.answers import Obj
+from cli.describe.content import guardrails_told, rates_told
 from cli.describe.credentials import credentials_told, foreign_told, users_told
 from cli.describe.given import Given, about
 from cli.describe.settings import environment
 from mesh.policy import Policy, PolicyInvalid, compile_policy, load_texts
-from mesh.policy.documents import AgentPolicy, Backend, Documents, McpGrant, Names
+from mesh.policy.documents import AgentPolicy, Backend, Documents, InboundRule, McpGrant, Names, OutboundRule
 from mesh.policy.errors import ErrorLog
 from mesh.policy.fields import Invalid, Place, Sheet
 from mesh.policy.narrowing import Narrowing
@@ -150,7 +151,7 @@ def _outbound(policies: list[AgentPolicy], documents: Documents, namespace: str)
                 if rule.backend in names_of(backend, namespace):
                     yield (
                         _destination(backend),
-                        _granted(rule.mcp) if backend.protocol == "MCP" else "everything",
+                        _told_of(rule, rule.mcp) if backend.protocol == "MCP" else "everything",
                     )
 
 
@@ -163,13 +164,18 @@ def _callable(policies: list[AgentPolicy], backends: Iterable[Backend], namespac
 def _inbound(policies: list[AgentPolicy]) -> Iterator[tuple[str, str]]:
     for policy in policies:
         for rule in policy.inbound or ():
-            mcp = [] if rule.mcp is None else [f"MCP at {rule.mcp_path}: {_granted(rule.mcp)}"]
+            mcp = [] if rule.mcp is None else [f"MCP at {rule.mcp_path}: {_told_of(rule, rule.mcp)}"]
             what = [*mcp, *(["plain HTTP"] if rule.http else [])]
             yield ", ".join(rule.sources), "; ".join(what) or "nothing"
 
 
 def _destination(backend: Backend) -> str:
     return f"{backend.name} ({backend.protocol}, {backend.host}:{backend.port}{backend.path.rstrip('/')})"
+
+
+def _told_of(rule: OutboundRule | InboundRule, grant: McpGrant) -> str:
+    """What a rule grants of MCP, and what it does about content and how often."""
+    return "; ".join([_granted(grant), *guardrails_told(rule.guardrails), *rates_told(rule.rate)])
 
 
 def _granted(grant: McpGrant) -> str:

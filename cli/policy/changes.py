@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from cli.describe.content import content_change, pin_told
 from cli.policy.agents import Agent
 from cli.policy.credential_changes import credential_change
 from cli.policy.inventory import Tools
@@ -181,6 +182,14 @@ def _reached(
     if before is not None and after is not None and after.credential != before.credential:
         said, says = credential_change(before.credential, after.credential)
         was, now = _at(was, said), _at(now, says)
+    if before is not None and after is not None:
+        if after.pin != before.pin:
+            was, now = _at(was, pin_told(before.pin)), _at(now, pin_told(after.pin))
+        done = old.policy(agent).content(old.principal(agent), before)
+        does = new.policy(agent).content(new.principal(agent), after)
+        if done != does and after.protocol is BackendProtocol.MCP:
+            said, says = content_change(done, does)
+            was, now = _at(was, said), _at(now, says)
     yield Change(agent.title, title, "backend", "(any use)", was, now)
     if before is None or after is None or before.protocol is not after.protocol:
         return
