@@ -26,6 +26,7 @@ from mesh.policy.guardrails import (
 from mesh.protocol.mcp.places import Root
 from mesh.reasons import Reason
 from sidecar.guardrails import catalogue
+from sidecar.guardrails.clean_texts import CleanTexts
 from sidecar.guardrails.examination import Asked, Examination, Reading
 from sidecar.guardrails.found import Found
 from sidecar.guardrails.hit import Detector
@@ -62,6 +63,9 @@ class _Plan(NamedTuple):
     asked: tuple[Asked, ...]
     parts: frozenset[Part]
     shapes: bool
+    external: tuple[Processor, ...]
+    detectors: tuple[int, ...]
+    """Which they are, to know texts by that they looked at already."""
 
 
 class Engine:
@@ -70,7 +74,7 @@ class Engine:
     `clock` gives seconds. `detector` makes detectors of texts, `read` the readings of a text.
     """
 
-    __slots__ = ("_clock", "_detector", "_guardrails", "_plans", "_read", "_tools")
+    __slots__ = ("_clean", "_clock", "_detector", "_guardrails", "_plans", "_read", "_tools")
 
     def __init__(
         self,
@@ -90,10 +94,11 @@ class Engine:
             if one.action is not Action.OFF and one.detector not in _ASKED_OTHERWISE:
                 detector(*_question(one))
         self._plans: dict[tuple[Direction, str | None], _Plan] = {}
+        self._clean = CleanTexts()
 
     def external(self, direction: Direction, tool: str | None = None) -> tuple[Processor, ...]:
         """The processors that ask somebody else, in order; examine() leaves them out."""
-        return tuple(one for one in self._applying(direction, tool) if one.detector is DetectorKind.EXTERNAL)
+        return self._plan(direction, tool).external
 
     def examine(
         self, roots: Iterable[Root], direction: Direction, tool: str | None = None, size: int = 0
@@ -114,10 +119,14 @@ class Engine:
         if plan.parts != ALL_PARTS:
             roots = tuple(root for root in roots if root.part in plan.parts)
         sheet = Sheet(roots)
+        seen = (plan.detectors, self._clean.digest(sheet.text))
+        if seen in self._clean and not shapes:
+            return NOTHING
         examination = Examination(plan.asked, sheet, self._clock, self._guardrails.budget)
         if sheet.text:
             examination.run(self._read)
         if not (examination.anything or examination.failed or shapes):
+            self._clean.add(seen)
             return NOTHING
         found = _filtered(plan, examination.distinct(), sheet, tool)
         leaves = sheet.leaves({one.leaf for some in found.values() for one in some})
@@ -143,9 +152,9 @@ class Engine:
         return plan
 
     def _planned(self, direction: Direction, tool: str | None) -> _Plan:
-        processors = tuple(
-            one for one in self._applying(direction, tool) if one.detector is not DetectorKind.EXTERNAL
-        )
+        applying = tuple(self._applying(direction, tool))
+        external = tuple(one for one in applying if one.detector is DetectorKind.EXTERNAL)
+        processors = tuple(one for one in applying if one.detector is not DetectorKind.EXTERNAL)
         places: dict[tuple[DetectorKind, Options], int] = {}
         limits: list[float] = []
         asks: list[int] = []
@@ -165,7 +174,8 @@ class Engine:
         parts = frozenset(
             part for one, ask in zip(processors, asks, strict=True) if ask >= 0 for part in one.parts
         )
-        return _Plan(processors, tuple(asks), asked, parts, -1 in asks)
+        detectors = tuple(id(one.detector) for one in asked)
+        return _Plan(processors, tuple(asks), asked, parts, -1 in asks, external, detectors)
 
 
 def _question(processor: Processor) -> tuple[DetectorKind, Options]:
