@@ -97,5 +97,6 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "digest": "Of all tools together, for Approved.",
         "tools": "Digests of single tools by their exact names, for Approved.",
         "observe": "Whether differences are written down, and nothing is hidden.",
+        "generation": "With another number what was pinned at first use is forgotten.",
     },
 }

@@ -4,8 +4,8 @@ Members are sorted by the UTF-16 code units of their names, numbers are written 
 with no escape that is not needed, and there is no white space. So the order of members and the layout of a text do
 not count, and every character does.
 
-Integers that no double holds exactly are outside of what RFC 8785 is about (I-JSON, RFC 7493 2.2); they are written
-with all their digits, so that two that differ never look the same.
+Integers that no double holds exactly are outside of what RFC 8785 is about (I-JSON, RFC 7493 2.2); they are
+written with all their digits, so that two that differ never look the same.
 """
 
 from __future__ import annotations

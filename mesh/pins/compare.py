@@ -84,8 +84,8 @@ def _changes(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
             yield from _changes(old.get(name, _ABSENT), new.get(name, _ABSENT), below)
     elif type(old) is list and type(new) is list:
         for index in range(max(len(old), len(new))):
-            sides = (items[index] if index < len(items) else _ABSENT for items in (old, new))
-            yield from _changes(*sides, f"{path}[{index}]")
+            one, other = (items[index] if index < len(items) else _ABSENT for items in (old, new))
+            yield from _changes(one, other, f"{path}[{index}]")
     elif old is _ABSENT or new is _ABSENT or canonical(old) != canonical(new):
         yield path, old, new
 

@@ -1,8 +1,8 @@
 """Names of tools that can be mistaken for one another.
 
-A name that a policy, a person or a model takes for that of a known tool is the oldest trick against lists of names.
-What is compared is what is left of a name without its dress: letters of other scripts that look Latin, accents,
-invisible characters, case, separators; and long names that differ in one keystroke.
+A name that a policy, a person or a model takes for that of a known tool is the oldest trick against lists of
+names. What is compared is what is left of a name without its dress: letters of other scripts that look Latin,
+accents, invisible characters, case, separators; and long names that differ in one keystroke.
 """
 
 from __future__ import annotations
@@ -56,20 +56,22 @@ class Likeness(StrEnum):
 
 def likeness(name: str, other: str) -> Likeness | None:
     """Why `name` can be mistaken for `other`; None where it is the same or quite another."""
-    return None if name == other else Names((other,)).like(name, one_of=(other,))
+    found = Names((other,)).mistaken(name)
+    return None if found is None else found[1]
 
 
 class Names:
-    """Known names, asked about others. Asking takes time in the length of the name, not in their number."""
+    """Known names, asked about others. Memory is linear in their length; asking takes time in the number of those
+    about as long."""
 
-    __slots__ = ("_bare", "_folded", "_near", "_plain", "_seen")
+    __slots__ = ("_bare", "_folded", "_lengths", "_plain", "_seen")
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._plain: set[str] = set()
         self._seen: dict[str, str] = {}
         self._folded: dict[str, str] = {}
         self._bare: dict[str, str] = {}
-        self._near: dict[str, str] = {}
+        self._lengths: dict[int, list[tuple[str, str]]] = {}
         for name in names:
             self.add(name)
 
@@ -84,63 +86,42 @@ class Names:
             if name.isascii() and not known.get(key, name).isascii():
                 known[key] = name
             known.setdefault(key, name)
-        if len(bare) >= LONG_ENOUGH:
-            for one in _shortened(bare):
-                self._near.setdefault(one, name)
+        if len(bare) >= LONG_ENOUGH - 1:
+            self._lengths.setdefault(len(bare), []).append((bare, name))
 
     def mistaken(self, name: str) -> tuple[str, Likeness] | None:
         """The known name that `name` can be mistaken for, and why; None where it is known itself, or like none."""
-        if name in self._plain:
-            return None
-        return self._other(name)
+        return None if name in self._plain else self._alike(name) or self._slip(name)
 
     def disguised(self, name: str) -> tuple[str, Likeness] | None:
         """The same for what nobody does in good faith alone, also where `name` is known itself."""
         if name.isascii() and name.isprintable():
             return None
-        found = self._other(name)
+        found = self._alike(name)
         return found if found is not None and found[1].strong else None
 
-    def like(self, name: str, *, one_of: Iterable[str]) -> Likeness | None:
-        """Why `name` can be mistaken for one of these known ones."""
-        found = self._other(name)
-        return found[1] if found is not None and found[0] in one_of else None
-
-    def _other(self, name: str) -> tuple[str, Likeness] | None:
+    def _alike(self, name: str) -> tuple[str, Likeness] | None:
         folded = _folded(name)
-        bare = _bare(folded)
-        plain = name.isascii() and name.isprintable()
-        for known, key, why in (
-            (self._seen, _visible(name), Likeness.INVISIBLE),
-            (self._folded, folded, Likeness.SEPARATORS if plain else Likeness.HOMOGLYPH),
-            (self._bare, bare, Likeness.SEPARATORS if plain else Likeness.HOMOGLYPH),
-        ):
+        for known, key in ((self._seen, _visible(name)), (self._folded, folded), (self._bare, _bare(folded))):
             found = known.get(key)
             if found is not None and found != name:
-                return found, self._reason(name, found, why)
-        return self._slip(name, bare)
-
-    @staticmethod
-    def _reason(name: str, found: str, why: Likeness) -> Likeness:
-        """`1` and `l` in plain names are letters that look alike, not another separator."""
-        if why is Likeness.SEPARATORS and _joined(found) != _joined(name):
-            return Likeness.HOMOGLYPH
-        return why
-
-    def _slip(self, name: str, bare: str) -> tuple[str, Likeness] | None:
-        """Two texts are one keystroke apart, or have two neighbours changed, where leaving out one character of
-        either or of both makes them the same; what else that finds is compared in full."""
-        if len(bare) < LONG_ENOUGH - 1:
-            return None
-        for one in (bare, *_shortened(bare)):
-            found = self._near.get(one)
-            if found is not None and found != name and _one_apart(bare, _bare(_folded(found))):
-                return found, Likeness.KEYSTROKE
-        for one in _shortened(bare):
-            found = self._bare.get(one)
-            if found is not None and found != name and len(one) >= LONG_ENOUGH:
-                return found, Likeness.KEYSTROKE
+                return found, Likeness.INVISIBLE if known is self._seen else _why(name, found)
         return None
+
+    def _slip(self, name: str) -> tuple[str, Likeness] | None:
+        bare = _bare(_folded(name))
+        for length in (len(bare), len(bare) - 1, len(bare) + 1):
+            if max(length, len(bare)) < LONG_ENOUGH:
+                continue
+            for other, known in self._lengths.get(length, ()):
+                if known != name and _one_apart(bare, other):
+                    return known, Likeness.KEYSTROKE
+        return None
+
+
+def _why(name: str, found: str) -> Likeness:
+    """`1` and `l` in plain names are letters that look alike, not another separator."""
+    return Likeness.SEPARATORS if _joined(found) == _joined(name) else Likeness.HOMOGLYPH
 
 
 def _visible(name: str) -> str:
@@ -154,7 +135,9 @@ def _visible(name: str) -> str:
 def _unseen(one: str) -> bool:
     if one in "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" or "\ufe00" <= one <= "\ufe0f":
         return True
-    return not one.isspace() and unicodedata.category(one) in ("Cc", "Cf", "Cn", "Co") or 0xE0000 <= ord(one)
+    if one.isspace():
+        return False
+    return ord(one) >= 0xE0000 or unicodedata.category(one) in ("Cc", "Cf", "Cn", "Co")
 
 
 def _folded(name: str) -> str:
@@ -174,10 +157,6 @@ def _bare(folded: str) -> str:
 
 def _joined(name: str) -> str:
     return _SEPARATORS.sub("", name.casefold())
-
-
-def _shortened(text: str) -> list[str]:
-    return [text[:index] + text[index + 1 :] for index in range(len(text))]
 
 
 def _one_apart(one: str, other: str) -> bool:

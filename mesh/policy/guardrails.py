@@ -267,9 +267,13 @@ class PinMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """`digest` of the approved set (`sha256:<hex>`), `tools`: (name, digest) of single ones; for Approved."""
+    """`digest` of the approved set (`sha256:<hex>`), `tools`: (name, digest) of single ones; for Approved.
+
+    `generation`: what was pinned at first use is forgotten where this is another number.
+    """
 
     mode: PinMode = PinMode.OFF
     digest: str = ""
     tools: tuple[tuple[str, str], ...] = ()
     observe: bool = field(default=False)
+    generation: int = 1

@@ -7,13 +7,24 @@ from typing import Any, Final
 
 from mesh.policy import yaml_tree
 from mesh.policy.errors import shown
-from mesh.policy.fields import INVALID, Field, Invalid, Place, boolean, describe, read_object, text
+from mesh.policy.fields import (
+    INVALID,
+    Field,
+    Invalid,
+    Place,
+    boolean,
+    describe,
+    integer,
+    read_object,
+    text,
+)
 from mesh.policy.guardrails import Pin, PinMode
 from mesh.policy.switches import switch
 from mesh.policy.yaml_tree import Broken, Node
 
 MAX_TOOLS: Final = 1000
 MAX_NAME: Final = 512
+MAX_GENERATION: Final = 1_000_000_000
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -53,6 +64,7 @@ PIN_FIELDS: Final = {
     "digest": Field(text(digest_fault)),
     "tools": Field(read_pinned_tools),
     "observe": Field(boolean, default=False),
+    "generation": Field(integer(1, MAX_GENERATION), default=1),
 }
 
 
@@ -77,4 +89,4 @@ def read_pin(node: Node, place: Place) -> Pin | Invalid | None:
         return INVALID
     if mode is PinMode.OFF:
         return None
-    return Pin(mode, values["digest"] or "", values["tools"] or (), values["observe"])
+    return Pin(mode, values["digest"] or "", values["tools"] or (), values["observe"], values["generation"])

@@ -109,6 +109,7 @@ class Reason(StrEnum):
     PIN_CHANGED = "pin_changed"
     PIN_ADDED = "pin_added"
     PIN_LOOKALIKE = "pin_lookalike"
+    PIN_REMOVED = "pin_removed"
     PIN_NOT_APPROVED = "pin_not_approved"
     RATE_LIMITED = "rate_limited"
     TOO_MANY_CONCURRENT = "too_many_concurrent"

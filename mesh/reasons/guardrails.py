@@ -27,6 +27,7 @@ SENTENCES: Final = {
     "pin_changed": "The tool is not what it was when it was pinned; it is hidden until somebody approves it.",
     "pin_added": "The tool came after the server's tools were pinned; it is hidden until somebody approves it.",
     "pin_lookalike": "The tool's name can be mistaken for that of a pinned one; it is hidden.",
+    "pin_removed": "The server no longer lists a tool that is pinned; nothing is hidden for that.",
     "pin_not_approved": "What the server offers is not what was approved (Backend spec.pin); it is hidden.",
     "rate_limited": "The agent asks more often than its policy allows; ask again when the answer says.",
     "too_many_concurrent": "As many requests as the policy allows are under way; ask again when one has ended.",

@@ -28,6 +28,7 @@ from sidecar.guardrails.vault import Vault, VaultKey, Vaults
 from sidecar.guardrails.verdict import Finding, Verdict
 from sidecar.proxy.held import HeldNotifications
 from sidecar.proxy.offered import Offered
+from sidecar.proxy.pinning import Pinning
 from sidecar.proxy.plan import Plan
 from sidecar.proxy.recent_results import RecentResults
 from sidecar.telemetry.record import Recorder
@@ -108,14 +109,21 @@ class Guard:
         "_policy",
         "_recorder",
         "offered",
+        "pinning",
         "recent",
         "vaults",
     )
 
     def __init__(
-        self, policy: Policy, recorder: Recorder, clock: Callable[[], float], ask: Callable[[], Outside]
+        self,
+        policy: Policy,
+        recorder: Recorder,
+        clock: Callable[[], float],
+        ask: Callable[[], Outside],
+        pinning: Pinning | None = None,
     ) -> None:
-        """`clock` in seconds. `ask` makes what asks detectors over HTTP, when a policy first has one."""
+        """`clock` in seconds. `ask` makes what asks detectors over HTTP, when a policy first has one. `pinning`
+        keeps pins; by default in memory only."""
         self._policy = policy
         self._recorder = recorder
         self._clock = clock
@@ -125,10 +133,12 @@ class Guard:
         self.vaults = Vaults(clock)
         self.offered = Offered()
         self.recent = RecentResults()
+        self.pinning = pinning or Pinning(policy, recorder)
 
     def use(self, policy: Policy) -> None:
         """Another policy is in force."""
         self._policy = policy
+        self.pinning.use(policy)
 
     def in_force(self, plan: Plan) -> InForce | None:
         """What looks at the messages of this exchange; None where nothing does."""
@@ -152,6 +162,10 @@ class Guard:
 
     def request(self, plan: Plan, found: Sequence[Message], headers: Headers, size: int) -> Checked:
         """Look at the messages of a request, and change them in place where something has to be masked."""
+        unpinned = self.pinning.refused(plan, found)
+        if unpinned:
+            denials = {index: _denied(plan, found[index], reason) for index, reason in unpinned.items()}
+            return Checked(denials, False, headers)
         held = self.in_force(plan)
         if held is None:
             return Checked({}, False, headers)

@@ -206,14 +206,16 @@ class McpAnswers:
             for asked in input_requests(result):
                 if not self._may_ask(plan, asked.method):
                     return error_response(message.id, INTERNAL_ERROR, Reason.SERVER_REQUEST_REFUSED.sentence)
+            # Before the policy: pins are about what the server offers, whoever may use it.
+            pinned = result if self.guard is None else self.guard.pinning.shown(plan, message, result)
             filtered = filter_result(
-                result,
+                pinned,
                 lambda subject: self._allowed(plan, subject, context),
-                total=lambda kind: self._total(plan, kind),
+                total=lambda kind: pinned is result and self._total(plan, kind),
             )
         except McpRefused as refused:
             raise AnswerRefused(refused.reason, refused.detail) from refused
-        if not filtered.changed:
+        if filtered.result is result:
             return message.value
         self._record_hidden(plan, filtered.hidden)
         return {**message.value, "result": filtered.result}

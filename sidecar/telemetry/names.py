@@ -82,6 +82,30 @@ GUARD_EXTERNAL_SECONDS = Metric(
     ("detector",),
     "Time from a question to an external detector to its answer, waiting for a place included, in seconds.",
 )
+PIN_FINDINGS = Metric(
+    "outrider_pin_findings_total",
+    "counter",
+    ("backend", "reason"),
+    "Tools that are not as they were pinned or approved, each time they were listed or called.",
+)
+PIN_SAVE_FAILURES = Metric(
+    "outrider_pin_save_failures_total",
+    "counter",
+    (),
+    "Times that pinned tools could not be written to control.state.",
+)
+RATE_LIMITED = Metric(
+    "outrider_rate_limited_total",
+    "counter",
+    ("direction", "backend", "reason"),
+    "Requests and answers that limits refused: how often, how many at a time, how large, or no store to ask.",
+)
+RATE_STORE_ANSWERS = Metric(
+    "outrider_rate_store_answers",
+    "gauge",
+    (),
+    "1 while the store of shared limits answers; absent where there is none.",
+)
 EXTERNAL_AUTH = Metric(
     "outrider_external_auth_total",
     "counter",
@@ -226,6 +250,10 @@ METRICS: tuple[Metric, ...] = (
     DETECTOR_FAILURES,
     GUARD_EXTERNAL,
     GUARD_EXTERNAL_SECONDS,
+    PIN_FINDINGS,
+    PIN_SAVE_FAILURES,
+    RATE_LIMITED,
+    RATE_STORE_ANSWERS,
     EXTERNAL_AUTH,
     EXTERNAL_AUTH_SECONDS,
     CALLER_TOKENS_STRIPPED,

@@ -188,6 +188,65 @@ class Recorder:
             "detector_failed", agent=self._agent, backend=backend, detector=detector, reason=reason
         )
 
+    def pin(
+        self,
+        direction: str,
+        peer: str,
+        backend: str,
+        reason: Reason,
+        *,
+        tool: str | None,
+        what: str,
+        digest: str | None,
+        observed: bool,
+    ) -> None:
+        """A tool that is not as it was pinned or approved, told once for what it is now."""
+        self.log.write(
+            "pin",
+            direction=direction,
+            agent=self._agent,
+            peer=peer,
+            backend=backend,
+            tool=tool,
+            reason=reason,
+            what=what,
+            digest=digest,
+            observed=observed or None,
+        )
+
+    def rate_limited(
+        self,
+        direction: str,
+        asking: Principal,
+        backend: str,
+        tool: str | None,
+        reason: Reason,
+        rule: str,
+        retry_after: float | None,
+        *,
+        observed: bool,
+    ) -> None:
+        """A limit was exceeded. `retry_after` in seconds, where time helps."""
+        self.metrics.count(names.OBSERVED if observed else names.RATE_LIMITED, (direction, backend, reason))
+        if self._log_refused:
+            self.log.write(
+                "rate_limited",
+                reason=reason,
+                direction=direction,
+                agent=self._agent,
+                peer=asking.id,
+                user=None if asking.user is None else str(asking.user),
+                backend=backend,
+                tool=tool,
+                rule=rule,
+                retryAfterSeconds=retry_after,
+                observed=observed or None,
+            )
+
+    def rate_store(self, answers: bool, detail: str) -> None:
+        """The store of shared limits answers, or does not any more."""
+        self.log.write("rate_store", agent=self._agent, answers=answers, detail=detail or None)
+
     def external_auth(self, policy: str, service: str, outcome: str, seconds: float, detail: str) -> None:
         """An external authorization service was asked; `outcome` is `allowed` or the reason of the refusal."""
         self.metrics.count(names.EXTERNAL_AUTH, (policy, outcome))

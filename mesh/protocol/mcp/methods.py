@@ -71,6 +71,7 @@ TASKS: Final = "io.modelcontextprotocol/tasks"
 SKILLS: Final = "io.modelcontextprotocol/skills"
 
 TOOLS_CALL: Final = "tools/call"
+TOOLS_LIST: Final = "tools/list"
 PROMPTS_GET: Final = "prompts/get"
 RESOURCES_READ: Final = "resources/read"
 RESOURCES_SUBSCRIBE: Final = "resources/subscribe"
@@ -102,7 +103,7 @@ _ROWS: Final = (
     Method("notifications/progress", _BOTH, ALWAYS),
     Method("notifications/cancelled", _BOTH, ALWAYS),
     # Tools, prompts and resources.
-    Method("tools/list", _CLIENT, ALWAYS),
+    Method(TOOLS_LIST, _CLIENT, ALWAYS),
     Method(TOOLS_CALL, _CLIENT, ALWAYS, _TOOL, mirrored="name"),
     Method("notifications/tools/list_changed", _SERVER, ALWAYS),
     Method("prompts/list", _CLIENT, ALWAYS),

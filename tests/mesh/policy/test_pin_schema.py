@@ -28,6 +28,7 @@ def spec(pin: str, protocol: str = "MCP") -> str:
         ("{mode: false}", None),
         ("{mode: FirstUse}", Pin(PinMode.FIRST_USE)),
         ("{mode: FirstUse, observe: true}", Pin(PinMode.FIRST_USE, observe=True)),
+        ("{mode: FirstUse, generation: 2}", Pin(PinMode.FIRST_USE, generation=2)),
         (f"{{mode: Approved, digest: '{DIGEST}'}}", Pin(PinMode.APPROVED, DIGEST)),
         (
             f"{{mode: Approved, tools: {{'a b': '{DIGEST}'}}}}",
@@ -75,6 +76,7 @@ def test_what_an_api_makes_of_a_bare_off_is_read() -> None:
         ("{mode: Approved, tools: {a: b}}", '.tools.a: "b" is no digest'),
         (f"{{mode: Approved, tools: {{'': '{DIGEST}'}}}}", '.tools[""]: the name of a tool has 1 to 512'),
         ("{mode: FirstUse, observe: 1}", ".observe: expected true or false"),
+        ("{mode: FirstUse, generation: 0}", ".generation: 0 is out of range; allowed: 1 to 1000000000"),
         ("{mode: FirstUse, digests: x}", ".digests: unknown field, did you mean digest?"),
     ],
 )
