@@ -16,7 +16,7 @@ MOST_SCHEMAS = 1024
 MOST_SCHEMA_BYTES = 32 * 1024
 MOST_WITHHELD = 4096
 
-_LISTS = ("tools", "prompts", "resources", "resourceTemplates")
+_LISTS = ("tools", "prompts", "resources", "resourceTemplates", "skills")
 
 
 class Offered:
