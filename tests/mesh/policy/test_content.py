@@ -227,13 +227,14 @@ def rates(policy: Policy, name: str) -> tuple[RateLimits, ...]:
     return policy.content(ME, target)[1]
 
 
-def test_each_rule_limits_under_its_own_label_and_observing_ones_do_not(
+def test_each_rule_limits_under_its_own_label_and_observing_ones_only_count(
     load: Load, backend: Make, agent_policy: Make
 ) -> None:
     policies = [agent_policy(RATED % ("", 60), "a"), agent_policy(RATED % ("mode: observe, ", 1), "b")]
     policy = compiled(load, backend, *policies, agent_policy(RATED % ("", 5), "c"))
     assert rates(policy, "github") == (
         RateLimits("AgentPolicy/a outbound[0]", Rate(60, 60.0)),
+        RateLimits("AgentPolicy/b outbound[0]", Rate(1, 60.0), observe=True),
         RateLimits("AgentPolicy/c outbound[0]", Rate(5, 60.0)),
     )
     assert rates(policy, "jira") == ()
