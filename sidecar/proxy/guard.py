@@ -7,6 +7,7 @@ by its kind and place, never by what it says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -25,7 +26,7 @@ from sidecar.guardrails.mirrored import mirror_params
 from sidecar.guardrails.restoring import restore_message
 from sidecar.guardrails.stream import Span
 from sidecar.guardrails.vault import Vault, VaultKey, Vaults
-from sidecar.guardrails.verdict import Finding, Verdict
+from sidecar.guardrails.verdict import Finding, Leaf, Verdict
 from sidecar.proxy.held import HeldNotifications
 from sidecar.proxy.offered import Offered
 from sidecar.proxy.pinning import Pinning
@@ -376,10 +377,15 @@ MOST_PLACES = 8
 """Named in one line; the count says how many there are."""
 
 
-def _told(findings: Iterable[Finding]) -> list[Told]:
+MOST_NAME = 64
+_NAME = re.compile(rf"[\w$./-]{{1,{MOST_NAME}}}", re.ASCII)
+
+
+def _told(findings: Sequence[Finding]) -> list[Told]:
     groups: dict[tuple[Processor, str], list[Finding]] = {}
     for one in findings:
         groups.setdefault((one.processor, one.kind), []).append(one)
+    found = frozenset(one.leaf.key for one in findings if one.leaf.form == "key")
     return [
         Told(
             processor.name,
@@ -387,10 +393,21 @@ def _told(findings: Iterable[Finding]) -> list[Told]:
             processor.action.name.lower(),
             processor.observe,
             len(same),
-            ", ".join(dict.fromkeys(one.leaf.where[:128] for one in same[:MOST_PLACES])),
+            ", ".join(dict.fromkeys(_where(one.leaf, found) for one in same[:MOST_PLACES])),
         )
         for (processor, kind), same in groups.items()
     ]
+
+
+def _where(leaf: Leaf, found: frozenset[str | int]) -> str:
+    """Where it stands. Keys are the sender's words too: one in which something was found is not told, nor one that
+    is no name."""
+    steps = (*leaf.path, leaf.key)
+    told = [
+        str(step) if type(step) is int or (step not in found and _NAME.fullmatch(str(step))) else "*"
+        for step in steps
+    ]
+    return ".".join(told)[:128]
 
 
 def _masks_messages(processor: Processor) -> bool:
