@@ -385,7 +385,7 @@ def _told(findings: Sequence[Finding]) -> list[Told]:
     groups: dict[tuple[Processor, str], list[Finding]] = {}
     for one in findings:
         groups.setdefault((one.processor, one.kind), []).append(one)
-    found = frozenset(one.leaf.key for one in findings if one.leaf.form == "key")
+    found = frozenset(one.leaf.text for one in findings)
     return [
         Told(
             processor.name,
@@ -399,7 +399,7 @@ def _told(findings: Sequence[Finding]) -> list[Told]:
     ]
 
 
-def _where(leaf: Leaf, found: frozenset[str | int]) -> str:
+def _where(leaf: Leaf, found: frozenset[str]) -> str:
     """Where it stands. Keys are the sender's words too: one in which something was found is not told, nor one that
     is no name."""
     steps = (*leaf.path, leaf.key)
