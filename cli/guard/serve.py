@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -71,15 +72,13 @@ def _section(node: yaml_tree.Node) -> yaml_tree.Node:
 async def _serve(examiner: Examiner, host: str, port: int) -> None:
     # Imported here: half of the memory of the command, which its other verbs need not pay.
     from cli.guard.detector_server import start
-    from webhook.admission.run import stop_on_signal
 
-    async with stop_on_signal() as stop:
-        runner, url = await start(examiner, host, port)
-        try:
-            print(
-                f"Detectors at {url}/api/v1/text/contents, webhook at {url}/request and /response.",
-                flush=True,
-            )
-            await stop.wait()
-        finally:
-            await runner.cleanup()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner, url = await start(examiner, host, port)
+    try:
+        print(f"Detectors at {url}/api/v1/text/contents, webhook at {url}/request and /response.", flush=True)
+        await stop.wait()
+    finally:
+        await runner.cleanup()

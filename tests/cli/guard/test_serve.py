@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,12 @@ async def test_contents_are_answered_one_by_one_with_spans_in_code_points(
 @pytest.mark.parametrize(
     ("parameters", "kinds"),
     [
-        (None, {"EMAIL", "AWS_ACCESS_KEY_ID"}),
+        (None, {"EMAIL", "AWS_ACCESS_KEY"}),
         ({"detectors": ["pii"]}, {"EMAIL"}),
         ({"detectors": ["sql"]}, set()),
         ({"detectors": ["pii", "secrets"], "kinds": ["EMAIL"]}, {"EMAIL"}),
         ({"kinds": ["NONE_SUCH"]}, set()),
-        ({"threshold": 0.1}, {"EMAIL", "AWS_ACCESS_KEY_ID"}),
+        ({"threshold": 0.1}, {"EMAIL", "AWS_ACCESS_KEY"}),
     ],
 )
 async def test_callers_choose_detectors_and_kinds(
@@ -86,9 +87,7 @@ async def test_callers_choose_detectors_and_kinds(
 ) -> None:
     question = {"contents": [f"{MAIL} {KEY}"], "detector_params": parameters}
     status, rows = await ask(client, "/api/v1/text/contents", question)
-    assert status == 200
-    assert len(rows[0]) == len(kinds)
-    assert {"EMAIL"} & kinds == {"EMAIL"} & {one["detection"] for one in rows[0]}
+    assert (status, {one["detection"] for one in rows[0]}) == (200, kinds)
 
 
 @pytest.mark.parametrize(
@@ -177,8 +176,6 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
 
 
 async def test_a_detector_that_fails_is_no_answer() -> None:
-    from dataclasses import replace
-
     late = Examiner(replace(DEFAULT, budget=-1.0))
     async with TestClient(TestServer(DetectorServer(late).application())) as client:
         status, answer = await ask(client, "/api/v1/text/contents", {"contents": ["x"]})
