@@ -25,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("data", type=Path, metavar="DATA", help="a folder of labelled .jsonl files")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON there, too")
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw recall and false positives there")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw recall and false positives there (SVG)"
+    )
     parser.add_argument(
         "--only", type=_detectors, default=frozenset(DETECTORS), metavar="NAME,…", help=", ".join(DETECTORS)
     )
