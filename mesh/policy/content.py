@@ -117,11 +117,13 @@ def _covers_all(processor: Processor) -> bool:
 def rates_of(
     speakers: Iterable[Speaker], rates: Rates = (), target: Target = INBOUND
 ) -> tuple[RateLimits, ...]:
-    """The limits of every rule about the two, and for a Backend what annotations say: each holds."""
+    """The limits of every rule about the two, and for a Backend what annotations say: each holds.
+
+    Those of a policy in mode observe are only counted.
+    """
     ruled = tuple(
-        rule.rate
+        rule.rate if speaker.enforce else replace(rule.rate, observe=True)
         for speaker in speakers
-        if speaker.enforce
         for rule in speaker.rules
         if rule.rate is not None and not rule.withheld
     )

@@ -162,6 +162,9 @@ def _report_contradictions(issuer: str, said: list[_Keys]) -> None:
             later.document.report(later.path, message)
 
 
+RATES = "rateLimit"
+
+
 def _check_mention(document: Declared, mention: Mention, backends: dict[str, list[Declared]]) -> None:
     namespace = document.namespace
     place, slash, name = mention.backend.rpartition("/")
@@ -174,9 +177,11 @@ def _check_mention(document: Declared, mention: Mention, backends: dict[str, lis
     elif not found:
         message = "" if document.place.sheet.log.full else _no_backend(mention.backend, namespace, backends)
         document.report(f"{mention.path}.backend", message)
-    opaque = (BackendProtocol.HTTP, BackendProtocol.TCP)
-    if any(backend.place.sheet.spec.get("protocol") in opaque for backend in found):
+    protocols = {backend.place.sheet.spec.get("protocol") for backend in found}
+    if not protocols.isdisjoint((BackendProtocol.HTTP, BackendProtocol.TCP)):
         for name in mention.mcp_fields:
+            if name == RATES and BackendProtocol.TCP not in protocols:
+                continue  # each of its requests is counted
             message = f"Backend {mention.backend} does not speak MCP, so this would have no effect; remove it"
             document.report(f"{mention.path}.{name}", message)
     if any(backend.place.sheet.spec.get("protocol") is BackendProtocol.TCP for backend in found):

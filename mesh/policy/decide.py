@@ -27,7 +27,7 @@ from mesh.policy.decision import INBOUND, Decision, HttpRequest, Inbound, Reques
 from mesh.policy.documents import Backend, BackendProtocol
 from mesh.policy.entrances import Entrances
 from mesh.policy.facts import ANY_ARGUMENTS, Facts, Question
-from mesh.policy.guardrails import Guardrails, RateLimits
+from mesh.policy.guardrails import Guardrails, Processor, RateLimits
 from mesh.policy.methods import KIND_METHODS, KIND_SECTIONS, SERVER_BASE_METHODS, SUBJECT_METHODS, Section
 from mesh.policy.narrowing import Narrowing, ToolNarrowing, closed, without_left_out
 from mesh.policy.panel import Panel
@@ -64,6 +64,7 @@ class Policy:
         "_closed",
         "_conditional",
         "_content",
+        "_guardrails",
         "_levels",
         "_panel",
         "_routes",
@@ -104,6 +105,7 @@ class Policy:
         self._cache: dict[_Key, Decision] = {}
         self._conditional: dict[_Key, Conditional] = {}
         self._content: dict[tuple[_Who, Target], Content] = {}
+        self._guardrails: dict[Guardrails, Guardrails] = {}
         self._tools: ToolNarrowing | None = None
         if self.narrowing.about_tools:
             self._tools = ToolNarrowing(self.narrowing, (backend.name for backend in backends))
@@ -234,11 +236,27 @@ class Policy:
         if known is None:
             speakers = self._panel.speakers(principal, target)
             limits = rates_of(speakers, self.narrowing.rates, target)
-            known = guardrails_of(speakers, self.narrowing.guardrails), limits
+            guardrails = guardrails_of(speakers, self.narrowing.guardrails)
+            # One object for all that are alike: what is made for it is found again by it.
+            known = self._guardrails.setdefault(guardrails, guardrails), limits
             if len(self._content) >= MAX_CACHED:
                 self._content.clear()
             self._content[key] = known
         return known
+
+    @property
+    def detectors(self) -> tuple[tuple[str, Processor], ...]:
+        """Every processor that some rule names, with the rule's label."""
+        rules = [grant.rule for agent in self._agents for grant in agent.outbound]
+        rules += [grant.rule for agent in self._agents for grant in agent.inbound or ()]
+        return tuple(
+            (rule.label, one) for rule in rules if rule.guardrails for one in rule.guardrails.processors
+        )
+
+    @property
+    def about_rates(self) -> bool:
+        """Whether any rule, or any annotation, limits how often, how many at a time or how large."""
+        return bool(self.narrowing.rates) or self._panel.about_rates
 
     def _who(self, principal: Principal) -> _Who:
         """What of a principal its answers are remembered by: of its user no more than rules ask about."""

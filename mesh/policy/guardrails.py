@@ -255,6 +255,8 @@ class RateLimits:
     result_bytes: int = 0
     shared: bool = False
     failure: FailureMode = FailureMode.OPEN
+    observe: bool = False
+    """Counted, and what is beyond it written down, but nothing is refused."""
 
 
 class PinMode(StrEnum):

@@ -93,7 +93,16 @@ class _Agent:
 class Panel:
     """The selecting policies of one agent, arranged by whom to ask."""
 
-    __slots__ = ("_agents", "_namespace", "_outbound", "_peers", "_speaks_inbound", "_users", "standings")
+    __slots__ = (
+        "_agents",
+        "_namespace",
+        "_outbound",
+        "_peers",
+        "_speaks_inbound",
+        "_users",
+        "about_rates",
+        "standings",
+    )
 
     def __init__(
         self, backends: Sequence[Backend], agents: Sequence[AgentRules], namespace: str | None = None
@@ -106,6 +115,8 @@ class Panel:
         self._outbound = {_key(backend): self._speakers_of(backend) for backend in backends}
         self._peers: dict[tuple[str, str | None, int], tuple[Speaker, ...]] = {}
         self._speaks_inbound = any(agent.inbound is not None for agent in agents)
+        self.about_rates = any(rule.rate is not None for agent in agents for rule in _rules_of(agent))
+        """Whether any rule limits how often, how many at a time or how large."""
 
     def speakers(
         self, principal: Principal, target: Target, standing: int | None = None

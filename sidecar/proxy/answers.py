@@ -102,14 +102,22 @@ def _length_line(head: ResponseHead, request: RequestHead, length: int) -> bytes
 class JsonAnswer:
     """One JSON document: kept whole, filtered, sent with its new length."""
 
-    __slots__ = ("_filter", "_head", "_limit", "_parts", "_size", "begun", "closes", "endless")
+    __slots__ = ("_filter", "_head", "_limit", "_parts", "_reason", "_size", "begun", "closes", "endless")
 
     def __init__(
-        self, head: ResponseHead, transform: Callable[[bytes, int], bytes], *, limit: int, closing: bool
+        self,
+        head: ResponseHead,
+        transform: Callable[[bytes, int], bytes],
+        *,
+        limit: int,
+        closing: bool,
+        reason: Reason = Reason.HTTP_BODY_TOO_LARGE,
     ) -> None:
+        """`reason` is told where there are more bytes than the limit."""
         self._head = head
         self._filter = transform
         self._limit = limit
+        self._reason = reason
         self._parts: list[bytes] = []
         self._size = 0
         self.closes = closing
@@ -122,7 +130,7 @@ class JsonAnswer:
     def body(self, data: bytes) -> bytes:
         self._size += len(data)
         if self._size > self._limit:
-            raise AnswerRefused(Reason.HTTP_BODY_TOO_LARGE, f"an answer of more than {self._limit} bytes")
+            raise AnswerRefused(self._reason, f"an answer of more than {self._limit} bytes")
         self._parts.append(data)
         return b""
 
@@ -215,3 +223,19 @@ class WrappedAnswer:
 
     def end(self) -> bytes:
         return self.inner.end()
+
+
+class MeasuredAnswer(WrappedAnswer):
+    """Another Answer that may be no longer than this: what has no end in sight is cut off there."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, inner: Answer, most: int) -> None:
+        super().__init__(inner)
+        self._left = most
+
+    def body(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        if self._left < 0:
+            raise AnswerRefused(Reason.RESULT_TOO_LARGE, "more bytes than the policy allows")
+        return self.inner.body(data)

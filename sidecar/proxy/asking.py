@@ -15,7 +15,7 @@ from mesh.reasons import Reason
 from sidecar.credentials.issued import CredentialRefused
 from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.external_auth.answer import Refusal
-from sidecar.proxy.plan import Held, Plan, Reply, Unverified
+from sidecar.proxy.plan import Held, Owing, Plan, Reply, Unverified
 from sidecar.tasks import spawn
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ class Asking:
 
         self._inquiry = inquiry = self._pipeline.inquire(plan, held, answered)
         inquiry.start()
+
+    def rate(self, plan: Plan, held: Held, told: Callable[[bytes | Held | Owing | Reply], None]) -> None:
+        """Whether the store of shared limits has room."""
+        failed = self._pipeline.unrated(plan, held)
+        self._wait_for(self._pipeline.rate(plan, held), told, failed, "ask the store of shared limits")
 
     def screen(self, plan: Plan, held: Held, told: Callable[[Held | Reply], None]) -> None:
         """What detectors find that are asked over HTTP."""

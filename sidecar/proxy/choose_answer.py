@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,14 @@ from mesh.protocol.http1.heads import ResponseHead, all_values
 from mesh.protocol.sse import SseEvent
 from mesh.protocol.strict_json import JsonRefused, parse
 from mesh.reasons import Reason
-from sidecar.proxy.answers import Answer, AnswerRefused, EventStreamAnswer, JsonAnswer, PassedAnswer
+from sidecar.proxy.answers import (
+    Answer,
+    AnswerRefused,
+    EventStreamAnswer,
+    JsonAnswer,
+    MeasuredAnswer,
+    PassedAnswer,
+)
 from sidecar.proxy.endpoint import announced_path
 from sidecar.proxy.errand import endpoint_target
 from sidecar.proxy.late import LateAnswer, LateEvents, LateJson
@@ -36,7 +44,7 @@ def choose_answer(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing
     request = plan.head
     media = _media_type(head)
     if plan.treatment in _PLAIN:
-        return PassedAnswer(head, request, closing=closing)
+        return _passed(plan, head, pipeline, closing=closing)
     if plan.treatment is Treatment.SNIFF:
         return _beside_mcp(plan, head, media, pipeline, closing=closing)
     refuse_encoded(head)
@@ -67,7 +75,7 @@ def _beside_mcp(plan: Plan, head: ResponseHead, media: bytes, pipeline: Pipeline
     stream = EVENTS in head.fields.get(b"content-type", b"").lower()
     asked = plan.head.method == "GET" and 200 <= head.status < 300 and _accepts_events(plan)
     if head.body_length == 0 or plan.head.method == "HEAD" or not (stream or asked):
-        return PassedAnswer(head, plan.head, closing=closing)
+        return _passed(plan, head, pipeline, closing=closing)
     refuse_encoded(head)
     if stream or media in _UNTYPED:
         # Decided by the rules of the MCP endpoint beside it.
@@ -115,14 +123,42 @@ def _media_type(head: ResponseHead) -> bytes:
     return value if value == JSON else value.partition(b";")[0].strip().lower()
 
 
+def _passed(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
+    """As it comes, up to the size that the policy lets plain HTTP have. Raises AnswerRefused."""
+    answer, most = PassedAnswer(head, plan.head, closing=closing), plan.most_bytes
+    if not (most or plan.watched_bytes) or plan.head.method == "HEAD":
+        return answer
+    rates = pipeline.rates
+    if rates is not None and 0 < plan.watched_bytes < head.body_length:
+        rates.too_large(plan, observed=True)
+    if not most:
+        return answer
+    if head.body_length > most:
+        raise AnswerRefused(Reason.RESULT_TOO_LARGE, f"{head.body_length} bytes, of at most {most}")
+    return MeasuredAnswer(answer, most)
+
+
 def _json(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
-    answers, limit = pipeline.answers, pipeline.limits.body_bytes
+    answers, limit, reason = pipeline.answers, pipeline.limits.body_bytes, Reason.HTTP_BODY_TOO_LARGE
     transform = partial(answers.document, plan)
+    if plan.watched_bytes:
+        transform = partial(_watched, transform, plan, pipeline)
+    if 0 < plan.most_bytes <= limit:
+        limit, reason = plan.most_bytes, Reason.RESULT_TOO_LARGE
     if not _waits(plan, pipeline):
-        return JsonAnswer(head, transform, limit=limit, closing=closing)
+        return JsonAnswer(head, transform, limit=limit, closing=closing, reason=reason)
     plan.late = late = LateAnswer()
     screen = partial(answers.screened, plan)
-    return LateJson(head, transform, screen, late, limit=limit, closing=closing)
+    return LateJson(head, transform, screen, late, limit=limit, closing=closing, reason=reason)
+
+
+def _watched(
+    transform: Callable[[bytes, int], bytes], plan: Plan, pipeline: Pipeline, body: bytes, status: int
+) -> bytes:
+    """The same, with what a limit that is only observed would have refused written down."""
+    if len(body) > plan.watched_bytes and pipeline.rates is not None:
+        pipeline.rates.too_large(plan, observed=True)
+    return transform(body, status)
 
 
 def _waits(plan: Plan, pipeline: Pipeline) -> bool:
@@ -135,6 +171,8 @@ def _events(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool
     def transform(event: SseEvent) -> str | None:
         if event.event == "endpoint":
             _follow_endpoint(plan, event.data or "", pipeline)
+        elif (plan.most_bytes or plan.watched_bytes) and _is_too_large(plan, event, pipeline):
+            return pipeline.answers.too_large(plan, event)
         return pipeline.answers.event(plan, event)
 
     request, limit = plan.head, pipeline.limits.event_bytes
@@ -148,6 +186,18 @@ def _events(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool
     return LateEvents(
         head, request, transform, late, screen=screen, held=held, event_bytes=limit, closing=closing
     )
+
+
+def _is_too_large(plan: Plan, event: SseEvent, pipeline: Pipeline) -> bool:
+    """Whether an event holds more than the policy allows, which is written down."""
+    size, rates = len((event.data or "").encode(errors="surrogatepass")), pipeline.rates
+    if rates is not None and 0 < plan.watched_bytes < size:
+        rates.too_large(plan, observed=True)
+    if not 0 < plan.most_bytes < size:
+        return False
+    if rates is not None:
+        rates.too_large(plan)
+    return True
 
 
 def _follow_endpoint(plan: Plan, data: str, pipeline: Pipeline) -> None:

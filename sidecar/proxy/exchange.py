@@ -118,11 +118,8 @@ class Exchange:
         self._plan = plan
         if self.head.expects_continue:
             self._client.write(CONTINUE)
-        if plan.treatment is Treatment.HTTP:
-            if not plan.checks:
-                self._leave(plan, self._pipeline.stream(plan))
-            elif not plan.shown_bytes:
-                self._authorize(plan, Held(plan.head.headers, None))
+        if plan.treatment is Treatment.HTTP and not plan.shown_bytes:
+            self._proceed(plan, self._pipeline.stream(plan))
 
     # What has to be asked of others first.
 
@@ -232,7 +229,7 @@ class Exchange:
         elif plan is not None and plan.treatment is Treatment.HTTP:
             if plan.checks and plan.shown_bytes:
                 body, self._parts = b"".join(self._parts), []
-                self._authorize(plan, Held(plan.head.headers, body))
+                self._proceed(plan, self._pipeline.plain(plan, plan.head.headers, body))
             elif self.head.body_length < 0:
                 self._send(LAST_CHUNK)
         elif plan is not None:
@@ -242,8 +239,14 @@ class Exchange:
         parts = self._parts
         step = self._pipeline.inspect(plan, parts[0] if len(parts) == 1 else b"".join(parts))
         self._parts = []
+        self._proceed(plan, step)
+
+    def _proceed(self, plan: Plan, step: bytes | Held | Owing | Reply) -> None:
+        """Let it leave, or ask whoever it waits for: one after the other."""
         if not isinstance(step, Held):
             self._leave(plan, step)
+        elif step.counted is not None:
+            self._asks().rate(plan, step, partial(self._proceed, plan))
         elif step.screened:
             self._authorize(plan, step)
         else:
@@ -387,6 +390,8 @@ class Exchange:
         """There is no more to come for the client."""
         if self._plan is not None:
             self._pipeline.departure.over(self._plan)
+            if self._plan.slots is not None:
+                self._plan.slots.give()
             if self._plan.late is not None:
                 self._plan.late.cancel()
 
@@ -443,9 +448,12 @@ class Exchange:
         if plan is None:
             return
         detail = self._pipeline.departure.told(plan, detail)
-        self._pipeline.recorder.upstream_failure(
-            plan.routed.backend, str(plan.routed.destination), reason, detail
-        )
+        if reason is Reason.RESULT_TOO_LARGE and self._pipeline.rates is not None:
+            self._pipeline.rates.too_large(plan)
+        else:
+            self._pipeline.recorder.upstream_failure(
+                plan.routed.backend, str(plan.routed.destination), reason, detail
+            )
         self._give_up(replies.upstream_failed(reason, detail, plan))
 
     def _give_up(self, reply: Reply) -> None:

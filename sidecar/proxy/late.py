@@ -115,8 +115,9 @@ class LateJson(JsonAnswer):
         *,
         limit: int,
         closing: bool,
+        reason: Reason = Reason.HTTP_BODY_TOO_LARGE,
     ) -> None:
-        super().__init__(head, transform, limit=limit, closing=closing)
+        super().__init__(head, transform, limit=limit, closing=closing, reason=reason)
         self._screen = screen
         self.late = late
 

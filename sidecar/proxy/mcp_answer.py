@@ -29,6 +29,7 @@ from sidecar.proxy.answers import AnswerRefused
 from sidecar.proxy.errand import Errands
 from sidecar.proxy.plan import Plan, Treatment
 from sidecar.proxy.pool import Pool
+from sidecar.proxy.replies import limit_error
 from sidecar.proxy.request_context import context_of_a_call
 from sidecar.proxy.sniff import is_message
 from sidecar.proxy.task_memory import Task, TaskMemory
@@ -36,6 +37,8 @@ from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
     from sidecar.proxy.guard import Guard
+
+_ANSWERS = frozenset({Kind.RESULT, Kind.ERROR})
 
 _NO_LIST = frozenset({"content", "isError", "structuredContent", "_meta", "resultType"})
 """Members of what most results are, the result of a tool: with these alone there is nothing to filter."""
@@ -143,6 +146,22 @@ class McpAnswers:
         if not values:
             return None
         return encode(values if is_batch else values[0]).decode()
+
+    def too_large(self, plan: Plan, event: SseEvent) -> str | None:
+        """What goes on in place of an event that is larger than the policy allows: an error for each request that
+        it answers. What nobody waits for goes on without data, and a question of the server's is answered."""
+        reason = Reason.RESULT_TOO_LARGE
+        try:
+            parsed = parse((event.data or "").encode(), max_depth=self._limits.json_depth)
+            found, is_batch = messages(parsed.value, max_batch=self._limits.batch)
+        except (UnicodeEncodeError, JsonRefused, JsonRpcRefused):
+            ident = plan.pending[0] if plan.pending else None
+            return None if ident is None else encode(limit_error(ident, reason, None)).decode()
+        for message in found:
+            if message.kind is Kind.REQUEST:
+                self._errands.answer_server(plan, limit_error(message.id, reason, None))
+        values = [limit_error(one.id, reason, None) for one in found if one.kind in _ANSWERS]
+        return encode(values if is_batch else values[0]).decode() if values else None
 
     def _is_inspected(self, plan: Plan, event: SseEvent, data: str) -> bool:
         """Whether the data of an event has to be JSON-RPC: not where plain HTTP may pass, nor in an event of

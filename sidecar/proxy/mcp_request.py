@@ -38,6 +38,7 @@ from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
     from sidecar.proxy.guard import Guard
+    from sidecar.proxy.rated import Rates
 
 _JSON = b"application/json"
 _LEGACY = frozenset(version.encode() for version in LEGACY_VERSIONS)
@@ -56,6 +57,7 @@ def inspect_post(
     tasks: TaskMemory,
     forbidden: bool = False,
     guard: Guard | None = None,
+    rates: Rates | None = None,
 ) -> tuple[bytes, Headers] | Held | Reply:
     """Decide a POST to an MCP endpoint: its body and headers as they leave, or the refusal.
 
@@ -80,6 +82,7 @@ def inspect_post(
         tasks=tasks,
         forbidden=forbidden,
         guard=guard,
+        rates=rates,
     )
 
 
@@ -94,6 +97,7 @@ def inspect_messages(
     tasks: TaskMemory,
     forbidden: bool = False,
     guard: Guard | None = None,
+    rates: Rates | None = None,
 ) -> tuple[bytes, Headers] | Held | Reply:
     """Decide messages that were parsed."""
     headers = plan.head.headers
@@ -110,19 +114,43 @@ def inspect_messages(
         return denied(plan, found, denials, is_batch)
     plan.pending = tuple([m.id for m in found if m.kind is Kind.REQUEST and m.id is not None])
     plan.asked = found
-    body, screened = parsed.canonical, True
+    if rates is not None:
+        counted = rates.begin(plan, found, is_batch=is_batch)
+        if isinstance(counted, Reply):
+            return counted
+        if counted is not None:
+            return Held(headers, parsed.canonical, found, is_batch, counted=counted)
+    return inspect_content(plan, headers, parsed.canonical, found, is_batch, guard)
+
+
+def inspect_content(
+    plan: Plan,
+    headers: Headers,
+    body: bytes,
+    found: tuple[Message, ...],
+    is_batch: bool,
+    guard: Guard | None,
+) -> tuple[bytes, Headers] | Held | Reply:
+    """Look at what messages say that are allowed."""
+    screened = True
     if guard is not None:
         checked = guard.request(plan, found, headers, len(body))
         if checked.denials:
             return denied(plan, found, checked.denials, is_batch)
         headers, screened = checked.headers, checked.screened
         if checked.changed:
-            body = encode(parsed.value)
+            body = encode_all(found, is_batch)
     if plan.modern:
         headers = mirror_headers(found[0], headers)
     if plan.checks or not screened:
         return Held(headers, body, found, is_batch, screened)
     return body, headers
+
+
+def encode_all(found: tuple[Message, ...], is_batch: bool) -> bytes:
+    """Messages as a body, as they are now."""
+    values = [message.value for message in found]
+    return encode(values if is_batch else values[0])
 
 
 def unauthorized(plan: Plan, held: Held, reason: Reason, *, forbidden: bool) -> Reply:

@@ -8,6 +8,7 @@
     whose         the user whom an outbound request belongs to              `owners`
     parse         strictly, where the treatment looks inside                `inspect` -> `mcp_request`
     decide        one function for calls and for items of lists             Policy.decide
+    count         how often, how many at a time                             `rates`
     authorize     by the services that the decision names, if any           `authorizer`
     credentials   a caller's token goes on to its audience only             `departure`
                   a Backend gets the one that its document says             `departure`
@@ -32,7 +33,6 @@ from mesh.protocol.ext_authz import Approval
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import Headers, RequestHead, ResponseHead, all_values
 from mesh.protocol.http1.limits import HttpLimits
-from mesh.protocol.strict_json import encode
 from mesh.reasons import Reason
 from sidecar.capture import inbound as inbound_capture
 from sidecar.credentials.caller_tokens import CallerTokens
@@ -48,7 +48,7 @@ from sidecar.proxy.connect import tunnel_to
 from sidecar.proxy.departure import Departure
 from sidecar.proxy.known_routes import KnownRoutes
 from sidecar.proxy.mcp_answer import McpAnswers
-from sidecar.proxy.mcp_request import denied, inspect_post, unauthorized
+from sidecar.proxy.mcp_request import denied, encode_all, inspect_content, inspect_post, unauthorized
 from sidecar.proxy.plan import Held, Owing, Plan, Reply, Routed, Treatment, Tunnel, Unverified
 from sidecar.proxy.pool import Dialer, Pool, TlsMode
 from sidecar.proxy.request_context import context_as_mcp, context_of
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from sidecar.proxy.channel import Channel
     from sidecar.proxy.guard import Guard
     from sidecar.proxy.owners import Owners
+    from sidecar.proxy.rated import Rates
 
 _TRANSPORT = frozenset({"GET", "DELETE"})
 """What MCP itself does without a body: listen to a stream, end a session."""
@@ -93,11 +94,12 @@ class Pipeline:
         authorizer: Authorizer | None = None,
         desk: Callable[[], Desk] | None = None,
         guard: Callable[[Policy], Guard] | None = None,
+        rates: Callable[[Policy], Rates] | None = None,
         forbidden: bool = False,
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         """`authorizer` asks external services, `desk` makes what knows of users and credentials, `guard` what
-        looks at content.
+        looks at content, `rates` what knows how often may be asked, when a policy first limits it.
 
         `forbidden` is how refusals of MCP messages read (`denial`), `wall` the time of day, in ns since 1970.
         """
@@ -121,6 +123,10 @@ class Pipeline:
         self.answers = McpAnswers(policy, limits, recorder, pool, wall)
         self.answers.guard = None if guard is None else guard(policy)
         self.routes = KnownRoutes(policy, application)
+        self._make_rates = rates
+        self._all_rates: Rates | None = None
+        self.rates: Rates | None = None
+        """What the policy in force says of how often, how many and how large; None: nothing."""
         self._equip_for(policy)
 
     def use(self, policy: Policy) -> None:
@@ -139,6 +145,11 @@ class Pipeline:
             self.equip()
         if self.departure.desk is not None:
             self.departure.desk.use(policy)
+        if self._all_rates is None and policy.about_rates and self._make_rates is not None:
+            self._all_rates = self._make_rates(policy)
+        if self._all_rates is not None:
+            self._all_rates.use(policy)
+        self.rates = self._all_rates if policy.about_rates else None
 
     def equip(self) -> None:
         """Get what knows of users, credentials and hidden secrets: it takes memory that most sidecars can save."""
@@ -283,9 +294,9 @@ class Pipeline:
 
     # The body of a request.
 
-    def stream(self, plan: Plan) -> bytes | Owing | Reply:
-        """The head of a request whose body is passed on as it comes."""
-        return self.leave(plan, plan.head.headers, None)
+    def stream(self, plan: Plan) -> bytes | Held | Owing | Reply:
+        """The head of a request whose body is passed on as it comes, or what it waits for."""
+        return self.plain(plan, plan.head.headers, None)
 
     def leave(self, plan: Plan, headers: Headers, body: bytes | None) -> bytes | Owing | Reply:
         """A decided request as it leaves; see `Departure.leave`."""
@@ -300,14 +311,14 @@ class Pipeline:
             pending = pending_ids(body, self.limits)
             return replies.refused_destination(*plan.refusal, pending, forbidden=self.forbidden)
         if plan.treatment is Treatment.WHOLE:
-            return self._whole(plan, head.headers, body)
+            return self.plain(plan, head.headers, body)
         if plan.treatment is Treatment.SNIFF:
             if not speaks_json_rpc(head, body):
                 # Where the head had no body it was decided already.
                 decided = self._decide_head(plan) if head.body_length else plan
                 if isinstance(decided, Reply):
                     return decided
-                return self._whole(plan, head.headers, body)
+                return self.plain(plan, head.headers, body)
             plan.treatment = Treatment.MCP
             plan.target = plan.routed.neighbour
             plan.context = context_as_mcp(plan)
@@ -328,17 +339,46 @@ class Pipeline:
             tasks=self.answers.tasks,
             forbidden=self.forbidden,
             guard=self.answers.guard,
+            rates=self.rates,
         )
+        return self._inspected(plan, step)
+
+    def _inspected(
+        self, plan: Plan, step: tuple[bytes, Headers] | Held | Reply
+    ) -> bytes | Held | Owing | Reply:
         if isinstance(step, tuple):
             body, headers = step
             return self.leave(plan, headers, body)
-        if isinstance(step, Held) and len(step.messages) > 1:
+        if isinstance(step, Held) and plan.checks and len(step.messages) > 1:
             # Services judge one method and one name: a batch would show them a question that they do not know.
             return self.settle(plan, step, Refusal(Reason.EXTERNAL_AUTH_IMPOSSIBLE, "a batch"))
         if isinstance(step, Reply) and plan.provisional:
             # Refused for another message of its batch: no check is asked any more.
             self._record_provisional(plan, None)
         return step
+
+    # The store of shared limits.
+
+    async def rate(self, plan: Plan, held: Held) -> bytes | Held | Owing | Reply:
+        """What becomes of a request when the store has said whether there is room."""
+        rates, counted = self._all_rates, held.counted
+        assert rates is not None  # noqa: S101 - who else would hold it
+        assert counted is not None  # noqa: S101 - it is held because of this
+        refused = await rates.outcome(plan, counted, held.messages, is_batch=held.is_batch)
+        if refused is not None:
+            return refused
+        if not held.messages:
+            return self._whole(plan, held.headers, held.body)
+        guard, body = self.answers.guard, held.body or b""
+        step = inspect_content(plan, held.headers, body, held.messages, held.is_batch, guard)
+        return self._inspected(plan, step)
+
+    def unrated(self, plan: Plan, held: Held) -> Reply:
+        """The refusal where it could not be asked for a reason that nobody foresaw."""
+        rates, counted = self._all_rates, held.counted
+        assert rates is not None  # noqa: S101 - who else would hold it
+        assert counted is not None  # noqa: S101 - it is held because of this
+        return rates.unforeseen(plan, counted, held.messages, is_batch=held.is_batch)
 
     # Detectors that are asked over HTTP.
 
@@ -351,15 +391,24 @@ class Pipeline:
             return denied(plan, held.messages, checked.denials, held.is_batch)
         body = held.body
         if checked.changed:
-            values = [message.value for message in held.messages]
-            body = encode(values if held.is_batch else values[0])
+            body = encode_all(held.messages, held.is_batch)
         return replace(held, headers=checked.headers, body=body, screened=True)
 
     def unscreened(self, plan: Plan, held: Held) -> Reply:
         """The refusal where they could not be asked for a reason that nobody foresaw."""
         return unauthorized(plan, held, Reason.GUARD_FAILED, forbidden=self.forbidden)
 
-    def _whole(self, plan: Plan, headers: Headers, body: bytes) -> bytes | Held | Owing | Reply:
+    def plain(self, plan: Plan, headers: Headers, body: bytes | None) -> bytes | Held | Owing | Reply:
+        """What is no message of MCP, and was decided: it counts as one."""
+        if self.rates is not None and not plan.routed.transport:
+            counted = self.rates.begin(plan)
+            if isinstance(counted, Reply):
+                return counted
+            if counted is not None:
+                return Held(headers, body, counted=counted)
+        return self._whole(plan, headers, body)
+
+    def _whole(self, plan: Plan, headers: Headers, body: bytes | None) -> bytes | Held | Owing | Reply:
         """What leaves as it came, or waits for its checks."""
         return Held(headers, body) if plan.checks else self.leave(plan, headers, body)
 

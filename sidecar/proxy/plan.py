@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sidecar.hidden.watch import PlaceholderWatch
     from sidecar.proxy.late import LateAnswer
     from sidecar.proxy.redact import Redactor
+    from sidecar.rates.meter import Counted
+    from sidecar.rates.slots import Taken
 
 _METADATA = re.compile(
     r"/\.well-known/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)(?:/.*)?"
@@ -107,6 +109,8 @@ class Held:
     is_batch: bool = False
     screened: bool = True
     """False: detectors that are asked over HTTP have not seen it yet."""
+    counted: Counted | None = None
+    """Not None: the store of shared limits has to be asked before anything else."""
 
 
 class Owing(NamedTuple):
@@ -189,6 +193,12 @@ class Plan:
     """The answer, where others are asked about it before it goes on."""
     asked: tuple[Message, ...] = ()
     """The messages of the body, as they leave."""
+    slots: Taken | None = None
+    """What it takes of limits of how many are under way."""
+    most_bytes: int = 0
+    """How large an answer may be; 0: no limit but the sidecar's own."""
+    watched_bytes: int = 0
+    """From which size on an answer is written down; 0: none is."""
     ticket: Ticket | None = None
     """Inbound: that a user's request is under way, or one of nobody's where users are known."""
 

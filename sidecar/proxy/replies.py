@@ -8,6 +8,7 @@ for messages that cannot be read and for backends that fail.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from mesh.protocol.http1.errors import HttpRefused
 from mesh.protocol.http1.heads import RequestHead
@@ -35,6 +36,7 @@ _PHRASES: dict[int, bytes] = {
     415: b"Unsupported Media Type",
     417: b"Expectation Failed",
     421: b"Misdirected Request",
+    429: b"Too Many Requests",
     431: b"Request Header Fields Too Large",
     501: b"Not Implemented",
     502: b"Bad Gateway",
@@ -91,8 +93,47 @@ def refused_body(reason: Reason, plan: Plan, limit: int) -> Reply:
     return problem(413, reason, detail)
 
 
+def retry_seconds(reason: Reason, wait: int) -> float | None:
+    """When it is worth asking again, by the nanoseconds that a limit has no room for: to the next millisecond.
+
+    None where no time helps. What is under way ends when it does: a second is a guess.
+    """
+    if wait < 0 or reason is Reason.RESULT_TOO_LARGE:
+        return None
+    if not wait:
+        return 1
+    milliseconds = -(-wait // 1_000_000)
+    return milliseconds // 1000 if milliseconds % 1000 == 0 else milliseconds / 1000
+
+
+def waiting(seconds: float | None) -> tuple[tuple[bytes, bytes], ...]:
+    """Retry-After (RFC 9110, section 10.2.3), which knows whole seconds only."""
+    return () if seconds is None else ((b"retry-after", b"%d" % math.ceil(seconds)),)
+
+
+def limit_error(ident: Id | None, reason: Reason, seconds: float | None) -> dict[str, object]:
+    """What answers a request that a limit refuses; it is told whatever else is hidden."""
+    data: dict[str, object] = {"reason": reason.value}
+    if seconds is None:
+        message = reason.sentence
+        if reason is not Reason.RESULT_TOO_LARGE:
+            message += " So many at once never are: send fewer in one batch."
+    else:
+        message = f"{reason.sentence} Try again in {seconds:g} s."
+        data["retryAfterSeconds"] = seconds
+    return error_response(ident, POLICY_CODES[reason], message, data)
+
+
+def beyond_limit(reason: Reason, rule: str, seconds: float | None) -> Reply:
+    """What answers plain HTTP that a limit refuses."""
+    reply = problem(503 if reason is Reason.RATE_STORE_UNAVAILABLE else 429, reason, rule)
+    return replace(reply, headers=waiting(seconds))
+
+
 def upstream_failed(reason: Reason, detail: str, plan: Plan) -> Reply:
     """The backend failed; says where and why."""
+    if reason is Reason.RESULT_TOO_LARGE and plan.pending:
+        return Reply(200, encode_json(limit_error(plan.pending[0], reason, None)))
     status = _UPSTREAM_STATUS.get(reason, 502)
     where = f"{plan.routed.backend} at {plan.routed.destination}: {detail}"
     if plan.pending:

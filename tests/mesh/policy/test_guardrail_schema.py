@@ -320,12 +320,13 @@ def test_every_fault_is_told_at_once_with_its_line(faults: Faults, agent_policy:
 
 
 def test_guardrails_of_what_is_no_mcp_are_refused(faults: Faults, agent_policy: Make, backend: Make) -> None:
-    web = backend("web", "{protocol: HTTP, host: a.b, port: 1, tls: {mode: Public}}")
     outbound = "{outbound: [{backend: web, guardrails: {pii: mask}, rateLimit: {concurrent: 1}}]}"
-    assert [fault.partition(": ")[2] for fault in faults(web, agent_policy(outbound))] == [
-        f"spec.outbound[0].{key}: Backend web does not speak MCP, so this would have no effect; remove it"
-        for key in ("guardrails", "rateLimit")
-    ]
+    for protocol, refused in (("HTTP", ["guardrails"]), ("TCP", ["guardrails", "rateLimit"])):
+        web = backend("web", f"{{protocol: {protocol}, host: a.b, port: 1, tls: {{mode: Public}}}}")
+        assert [fault.partition(": ")[2] for fault in faults(web, agent_policy(outbound))] == [
+            f"spec.outbound[0].{key}: Backend web does not speak MCP, so this would have no effect; remove it"
+            for key in refused
+        ]
     inbound = (
         "{inbound: [{from: ['*'], http: {allow: true}, guardrails: {pii: mask}, rateLimit: {concurrent: 1}}]}"
     )

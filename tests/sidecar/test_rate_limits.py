@@ -1,0 +1,196 @@
+"""Rate limits through a whole sidecar: who is refused, what it is told, and what is left of it afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from sidecar.app import Sidecar
+from sidecar.telemetry import names
+from tests.support.loopback import (
+    POLICY,
+    Client,
+    answering,
+    call,
+    client_of,
+    json_answer,
+    post,
+    read_request,
+    result,
+    serving,
+    sidecar_for,
+)
+
+ANSWER = json_answer(result({"content": []}))
+
+
+def limited(rate: str, backend: str = "github", mode: str = "enforce") -> str:
+    """The usual policy, whose rule about a Backend has this limit."""
+    marker = f"  - backend: {backend}\n"
+    assert marker in POLICY
+    policy = POLICY.replace(marker, f"{marker}    rateLimit: {rate}\n", 1)
+    return policy.replace("spec:\n  outbound:", f"spec:\n  mode: {mode}\n  outbound:", 1)
+
+
+async def asked(client: Client, message: Any) -> tuple[int, dict[str, str], Any]:
+    """Status, fields and JSON of the answer to a message."""
+    await client.send(post(message))
+    status, fields, body = await client.answer()
+    return status, fields, json.loads(body) if body else None
+
+
+def refusals(sidecar: Sidecar, reason: str = "rate_limited", backend: str = "github") -> int:
+    """How many the counter says."""
+    return sidecar.metrics.value(names.RATE_LIMITED, ("outbound", backend, reason))
+
+
+async def test_what_comes_too_often_is_an_error_that_says_when_to_ask_again() -> None:
+    script, seen = answering(ANSWER)
+    policy = limited("{requests: 2, per: hour}")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        async with client_of(port) as client:
+            assert [(await asked(client, call("search")))[0] for _ in range(2)] == [200, 200]
+            status, fields, got = await asked(client, call("search", 7))
+            assert (await asked(client, {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}))[0] == 200
+        assert refusals(sidecar) == 1
+    assert status == 200
+    assert got["id"] == 7
+    assert got["error"]["code"] == -31031
+    data = got["error"]["data"]
+    assert data["reason"] == "rate_limited"
+    assert 1798 <= data["retryAfterSeconds"] <= 1800
+    assert int(fields["retry-after"]) == -(-data["retryAfterSeconds"] // 1)
+    assert len(seen) == 3
+
+
+async def test_the_rate_of_a_tool_counts_its_calls_only() -> None:
+    script, seen = answering(ANSWER)
+    policy = limited('{tools: {"list_*": {requests: 1, per: hour}}}')
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (_, port):
+        async with client_of(port) as client:
+            tools = ["list_a", "search", "list_b", "search"]
+            answers = [(await asked(client, call(tool)))[2] for tool in tools]
+    assert ["error" in answer for answer in answers] == [False, False, True, False]
+    assert len(seen) == 3
+
+
+async def test_a_batch_takes_one_for_each_of_its_messages_or_none() -> None:
+    script, seen = answering(json_answer([result({}, 1), result({}, 2)]))
+    policy = limited("{requests: 3, per: hour}")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (_, port):
+        async with client_of(port) as client:
+            batch = [call("search", 1), call("search", 2)]
+            first = (await asked(client, batch))[2]
+            second = (await asked(client, batch))[2]
+            third = (await asked(client, [call("search", 1)]))[2]
+            never = (await asked(client, [call("search", n) for n in range(4)]))[1:]
+    assert "result" in first[0]
+    assert [one["error"]["data"]["reason"] for one in second] == ["rate_limited"] * 2
+    assert "result" in third[0]
+    assert "retry-after" not in never[0]
+    assert "retryAfterSeconds" not in never[1][0]["error"]["data"]
+    assert len(seen) == 2
+
+
+async def test_what_the_policy_refuses_takes_nothing() -> None:
+    script, seen = answering(ANSWER)
+    policy = limited("{requests: 1, per: hour}")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        async with client_of(port) as client:
+            await asked(client, call("drop"))
+            assert "result" in (await asked(client, call("search")))[2]
+        assert refusals(sidecar) == 0
+    assert len(seen) == 1
+
+
+async def test_plain_http_is_refused_by_a_status() -> None:
+    script, seen = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+    policy = limited("{requests: 1, per: hour}", "plain")
+    request = b"GET http://plain.tools.svc:8081/x HTTP/1.1\r\nhost: plain.tools.svc:8081\r\n\r\n"
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        async with client_of(port) as client:
+            await client.send(request)
+            assert (await client.answer())[0] == 200
+            await client.send(request)
+            status, fields, body = await client.answer()
+        assert refusals(sidecar, backend="plain") == 1
+    assert status == 429
+    assert 3500 < int(fields["retry-after"]) <= 3600
+    assert json.loads(body)["reason"] == "rate_limited"
+    assert len(seen) == 1
+
+
+async def test_a_policy_in_mode_observe_counts_and_lets_pass() -> None:
+    script, seen = answering(ANSWER)
+    policy = limited("{requests: 1, per: hour, resultBytes: 10}", mode="observe")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        async with client_of(port) as client:
+            for _ in range(3):
+                assert "result" in (await asked(client, call("search")))[2]
+        assert refusals(sidecar) == 0
+        assert sidecar.metrics.value(names.OBSERVED, ("outbound", "github", "rate_limited")) == 2
+        assert sidecar.metrics.value(names.OBSERVED, ("outbound", "github", "result_too_large")) == 3
+    assert len(seen) == 3
+
+
+async def test_as_many_as_are_allowed_are_under_way_and_no_more() -> None:
+    release = asyncio.Event()
+    begun = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            begun.set()
+            await release.wait()
+            writer.write(ANSWER)
+
+    policy = limited("{concurrent: 1}")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        async with client_of(port) as one, client_of(port) as two:
+            await one.send(post(call("search")))
+            await begun.wait()
+            got = (await asked(two, call("search")))[2]
+            release.set()
+            await one.answer()
+            assert "result" in (await asked(two, call("search")))[2]
+        assert refusals(sidecar, "too_many_concurrent") == 1
+    assert got["error"]["data"] == {"reason": "too_many_concurrent", "retryAfterSeconds": 1}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_an_answer_that_is_too_large_is_an_error_in_its_place(chunked: bool) -> None:
+    large = json.dumps(result({"content": [{"type": "text", "text": "x" * 500}]})).encode()
+    answer = json_answer(large)
+    if chunked:
+        answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+        answer += b"%x\r\n%b\r\n0\r\n\r\n" % (len(large), large)
+    script, _ = answering(answer)
+    policy = limited("{resultBytes: 200}")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        async with client_of(port) as client:
+            status, _, got = await asked(client, call("search", 5))
+        assert refusals(sidecar, "result_too_large") == 1
+    assert status == 200
+    assert (got["id"], got["error"]["code"]) == (5, -31033)
+    assert got["error"]["data"] == {"reason": "result_too_large"}
+
+
+async def test_an_event_that_is_too_large_is_an_error_and_the_stream_goes_on() -> None:
+    notification = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "x" * 500}}
+    small = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "y"}}
+    large = result({"content": [{"type": "text", "text": "x" * 500}]}, 3)
+    events = b"".join(b"data: " + json.dumps(one).encode() + b"\n\n" for one in (notification, small, large))
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+    script, _ = answering(head + b"content-length: %d\r\n\r\n" % len(events) + events)
+    policy = limited("{resultBytes: 200}")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (_, port):
+        async with client_of(port) as client:
+            await client.send(post(call("search", 3)))
+            _, _, body = await client.answer()
+    told = [json.loads(line[6:]) for line in body.decode().splitlines() if line.startswith("data: ")]
+    assert told[0] == small
+    assert told[1]["error"]["data"] == {"reason": "result_too_large"}
+    assert len(told) == 2
