@@ -103,23 +103,23 @@ def _selection(examiner: Examiner, question: dict[str, Any]) -> Selection:
     unknown = sorted(given.keys() - set(_PARAMETERS))
     if unknown:
         raise Refused(BAD, f"detector_params: {unknown[0]!r} is not known; allowed: {', '.join(_PARAMETERS)}")
-    detectors = _names(given, "detectors")
-    strange = sorted(detectors - examiner.names)
-    if strange:
-        raise Refused(
-            BAD, f"detectors: {strange[0]!r} is not served here; allowed: {', '.join(sorted(examiner.names))}"
-        )
+    detectors = _names(given, "detectors", examiner.names)
+    kinds = _names(given, "kinds", examiner.kinds)
     threshold = given.get("threshold", 0.0)
     if type(threshold) not in (int, float) or not 0 <= threshold <= 1:
         raise Refused(UNPROCESSABLE, "threshold: expected a number from 0 to 1")
-    return Selection(detectors, _names(given, "kinds"), float(threshold))
+    return Selection(detectors, kinds, float(threshold))
 
 
-def _names(given: dict[str, Any], key: str) -> frozenset[str]:
+def _names(given: dict[str, Any], key: str, served: frozenset[str]) -> frozenset[str]:
     names = _list(given.get(key, []), key)
     if key in given and not names:
         raise Refused(UNPROCESSABLE, f"{key}: empty; leave it out for everything")
-    return frozenset(_text(name, key) for name in names)
+    chosen = frozenset(_text(name, key) for name in names)
+    strange = sorted(chosen - served)
+    if strange:
+        raise Refused(BAD, f"{key}: {strange[0]!r} is not served here; allowed: {', '.join(sorted(served))}")
+    return chosen
 
 
 def _object(value: Any) -> dict[str, Any]:

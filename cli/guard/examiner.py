@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, Final, NamedTuple
 
 from mesh.policy.guardrails import (
@@ -64,6 +65,13 @@ class Examiner:
         """By which detectors are selected: those of processors, and their kinds."""
         asked = [one for one in self.guardrails.processors if one.action is not Action.OFF]
         return frozenset(name for one in asked for name in (one.name, one.detector.value))
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """All that the detectors served may find."""
+        served = {one.detector for one in self.guardrails.processors if one.action is not Action.OFF}
+        modules = (import_module(f"sidecar.guardrails.{kind}") for kind in served)
+        return frozenset(kind for module in modules for kind in module.KINDS)
 
     def verdict(self, roots: Sequence[Root], direction: Direction) -> Verdict:
         """As the sidecar would decide about a message that goes this way."""

@@ -63,7 +63,7 @@ class Externals:
         self._log = log
         self._clock = clock
         self._cache = Cache(clock)
-        self._addresses: dict[tuple[str, int], Address] = {}
+        self._addresses: dict[str, Address] = {}
         self._detectors: dict[ExternalOptions, Detector] = {}
 
     async def examine(
@@ -132,15 +132,11 @@ class Externals:
             if len(self._detectors) >= MOST_DETECTORS:
                 self._detectors.clear()
                 self._addresses.clear()
-            address = self._address(options.url, options.concurrency)
+            address = self._addresses.get(options.url)
+            if address is None:
+                address = self._addresses[options.url] = Address(options.url, self._clock)
             known = Detector(options, address, self._fetch, self._cache, self._changed)
             self._detectors[options] = known
-        return known
-
-    def _address(self, url: str, concurrency: int) -> Address:
-        known = self._addresses.get((url, concurrency))
-        if known is None:
-            known = self._addresses[url, concurrency] = Address(url, concurrency, self._clock)
         return known
 
     def _changed(self, host: str, left_alone: bool) -> None:

@@ -42,7 +42,7 @@ class Completion(NamedTuple):
 def request(asking: Asking, messages: Sequence[Mapping[str, str]], **more: Any) -> dict[str, Any]:
     """The body of a request. What the policy's parameters say wins over our defaults, but not over who is asked
     about what; objects are merged."""
-    body: dict[str, Any] = {"temperature": 0, "max_tokens": 32, "logprobs": True, "top_logprobs": TOP}
+    body: dict[str, Any] = {"temperature": 0, "max_tokens": 100, "logprobs": True, "top_logprobs": TOP}
     for key, value in (*more.items(), *asking.parameters.items()):
         ours = body.get(key)
         both = type(ours) is dict and type(value) is dict

@@ -54,13 +54,20 @@ class NotAnswered(Exception):
 class Address:
     """What all processors that ask one URL share."""
 
-    __slots__ = ("breaker", "kinds", "places", "url")
+    __slots__ = ("_kinds", "_places", "breaker", "url")
 
-    def __init__(self, url: str, concurrency: int, clock: Callable[[], float]) -> None:
+    def __init__(self, url: str, clock: Callable[[], float]) -> None:
         self.url = url
         self.breaker = Breaker(clock)
-        self.places = asyncio.Semaphore(concurrency)
-        self.kinds: set[str] = set()
+        self._places: dict[int, asyncio.Semaphore] = {}
+        self._kinds: set[str] = set()
+
+    def places(self, concurrency: int) -> asyncio.Semaphore:
+        """The queue of those who want so many questions under way at most."""
+        known = self._places.get(concurrency)
+        if known is None:
+            known = self._places[concurrency] = asyncio.Semaphore(concurrency)
+        return known
 
     @property
     def host(self) -> str:
@@ -69,7 +76,7 @@ class Address:
 
     def bounded(self, marks: Marks) -> Marks:
         """The same, with no more different kinds than there may be."""
-        kinds = self.kinds
+        kinds = self._kinds
         for one in marks:
             if len(kinds) < MOST_KINDS:
                 kinds.add(one.kind)
@@ -79,7 +86,7 @@ class Address:
 class Detector:
     """Asks by one set of options. `changed` is told when a breaker opens (True) or closes."""
 
-    __slots__ = ("_address", "_cache", "_changed", "_fetch", "_format", "_options", "_parameters")
+    __slots__ = ("_address", "_cache", "_changed", "_fetch", "_format", "_options", "_parameters", "_places")
 
     def __init__(
         self,
@@ -91,6 +98,7 @@ class Detector:
     ) -> None:
         self._options = options
         self._address = address
+        self._places = address.places(options.concurrency)
         self._fetch = fetch
         self._cache = cache
         self._changed = changed
@@ -122,7 +130,7 @@ class Detector:
         turn = Turn(self._address.breaker)
         try:
             async with asyncio.timeout(seconds):
-                async with self._address.places:
+                async with self._places:
                     answer = await self._post(turn, call, body, seconds)
         except TimeoutError as late:
             self._silent(turn)

@@ -79,7 +79,14 @@ def _grounds(places: Iterable[str], direction: Direction, documents: Sequence[st
     if direction is not Direction.RESPONSE:
         return tuple(documents)
     own = "\n".join(places)
-    return tuple(one for one in documents if one not in own)
+    lines = frozenset(own.split("\n"))
+    return tuple(one for one in documents if not _stands_in(one, own, lines))
+
+
+def _stands_in(document: str, own: str, lines: frozenset[str]) -> bool:
+    """Whether every line of it is an own one; the last may have been cut."""
+    *whole, last = document.split("\n")
+    return last in own and lines.issuperset(whole)
 
 
 def _finding(processor: Processor, mark: Mark, leaf: Leaf, start: int, end: int) -> Finding:

@@ -78,7 +78,7 @@ async def test_contents_are_answered_one_by_one_with_spans_in_code_points(
         ({"detectors": ["pii"]}, {"EMAIL"}),
         ({"detectors": ["sql"]}, set()),
         ({"detectors": ["pii", "secrets"], "kinds": ["EMAIL"]}, {"EMAIL"}),
-        ({"kinds": ["NONE_SUCH"]}, set()),
+        ({"kinds": ["IBAN"]}, set()),
         ({"threshold": 0.1}, {"EMAIL", "AWS_ACCESS_KEY"}),
     ],
 )
@@ -104,6 +104,7 @@ async def test_callers_choose_detectors_and_kinds(
         ("contents", {"contents": [], "detector_params": {"regex": ["email"]}}, 400, "'regex' is not known"),
         ("contents", {"contents": [], "detector_params": {"detectors": ["hap"]}}, 400, "'hap' is not served"),
         ("contents", {"contents": [], "detector_params": {"detectors": []}}, 422, "detectors: empty"),
+        ("contents", {"contents": [], "detector_params": {"kinds": ["EMIAL"]}}, 400, "'EMIAL' is not served"),
         ("contents", {"contents": [], "detector_params": {"kinds": [1]}}, 422, "kinds: expected a string"),
         ("contents", {"contents": [], "detector_params": {"threshold": "1"}}, 422, "threshold"),
         ("contents", {"contents": [], "detector_params": {"threshold": True}}, 422, "threshold"),

@@ -13,7 +13,7 @@ from mesh.protocol.mcp.places import places_of_answer, places_of_request
 from sidecar.guardrails.external.question import Mark
 from sidecar.guardrails.external.texts import Texts
 from sidecar.guardrails.verdict import NOTHING
-from tests.support.detectors import asked_by, call_with
+from tests.support.detectors import answer_with, asked_by, call_with
 
 CALL = {
     "jsonrpc": "2.0",
@@ -101,3 +101,12 @@ async def test_detectors_are_so_many_and_no_more(desk: Any, monkeypatch: pytest.
         processor = asked_by(f"http://guard{number}.example.com")
         await desk.outside.examine([processor], call_with(a="x"), Direction.REQUEST, [])
     assert len(desk.outside._detectors) == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "kept"),
+    [("one\ntwo", False), ("one\ntw", False), ("two\none", False), ("one\nthree", True), ("zero\none", True)],
+)
+def test_an_answer_is_no_ground_for_itself(document: str, kept: bool) -> None:
+    made = Texts(answer_with("one", "one", "two"), ALL_PARTS, Direction.RESPONSE, [document])
+    assert made.question.documents == ((document,) if kept else ())
