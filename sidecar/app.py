@@ -36,6 +36,7 @@ from sidecar.proxy.downstream import Downstream
 from sidecar.proxy.guard import Guard, Outside
 from sidecar.proxy.listener import Listener
 from sidecar.proxy.ourselves import Ourselves
+from sidecar.proxy.pinning import Pinning, PinStore
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.pool import Pool
 from sidecar.proxy.resolve import Resolver
@@ -217,7 +218,18 @@ class Sidecar:
         )
 
     def _guard(self, policy: Policy) -> Guard:
-        return Guard(policy, self.recorder, self._clock, self._outside)
+        pinning = Pinning(policy, self.recorder, store=self._pin_store())
+        return Guard(policy, self.recorder, self._clock, self._outside, pinning)
+
+    def _pin_store(self) -> PinStore | None:
+        """Where pins outlive the process; None where there is no folder for what does."""
+        control, agent = self.config.control, self.config.agent
+        if control is None or control.state is None:
+            return None
+        # Imported here, because a sidecar without a control plane keeps nothing.
+        from sidecar.control.saved_pins import SavedPins
+
+        return SavedPins(control.state, agent, self.log, self.metrics)
 
     def _outside(self) -> Outside:
         # Imported here, because most sidecars ask nobody.

@@ -51,6 +51,13 @@ class Kept(msgspec.Struct, frozen=True):
     sealed: bool = False
 
 
+class KeptBook(msgspec.Struct, frozen=True):
+    """A book, and what it belongs to: another server, or another `pin` of its Backend, has another one."""
+
+    owner: str
+    book: Kept
+
+
 class Told(NamedTuple):
     """Something that is not as it was pinned: the reason, the tool, what it is, and the digest that it has now."""
 
@@ -98,7 +105,7 @@ class Book(ABC):
 
     def kept(self) -> Kept:
         """What outlives the process."""
-        return Kept(self.pins)
+        return Kept(dict(self.pins))
 
     # For the two below.
 
@@ -154,7 +161,7 @@ class FirstUse(Book):
         self.sealed = kept is not None and kept.sealed
 
     def kept(self) -> Kept:
-        return Kept(self.pins, self.opened, self.sealed)
+        return Kept(dict(self.pins), self.opened, self.sealed)
 
     def judge(self, page: Sequence[Listed], whole: Whole | None, now: float) -> Judged:
         if self.opened is None:

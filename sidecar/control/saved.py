@@ -1,4 +1,4 @@
-"""What survives the process: the last good configuration, the roots that came with it, and our identity.
+"""What survives the process: the last good configuration, the roots that came with it, our identity, and pins.
 
 A container may start anew while the control plane is away, and its policy must not go with it. Each has a file,
 which is replaced whole, or not at all, and carries a digest and its owner: what is damaged, cut short or another
@@ -23,11 +23,13 @@ from mesh.distribution.messages import Configuration
 from mesh.identity.bundle import TrustBundle
 from mesh.identity.errors import IdentityInvalid
 from mesh.identity.svid import X509Svid
+from mesh.pins.book import KeptBook
 from sidecar.identity.provider import Identity
 
 CONFIGURATION_FILE = "configuration"
 ROOTS_FILE = "roots"
 IDENTITY_FILE = "identity"
+PINS_FILE = "pins"
 MAX_FILE_BYTES = 20 * 1024 * 1024
 MODE = 0o600
 
@@ -65,7 +67,13 @@ class KeptIdentity(_Kept, frozen=True):
     bundles: dict[str, tuple[bytes, ...]]
 
 
-K = TypeVar("K", KeptConfiguration, KeptRoots, KeptIdentity)
+class KeptPins(_Kept, frozen=True):
+    """The tools that servers are held to, by server."""
+
+    books: dict[str, KeptBook]
+
+
+K = TypeVar("K", KeptConfiguration, KeptRoots, KeptIdentity, KeptPins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,10 @@ class SavedState:
         svid = identity.svid
         bundles = {name: tuple(bundle.authorities_der) for name, bundle in identity.bundles.items()}
         self._write(IDENTITY_FILE, KeptIdentity(self.owner, at, svid.chain_der, svid.key_pkcs8_der, bundles))
+
+    def save_pins(self, books: dict[str, KeptBook], at: datetime) -> None:
+        """Replace the pins; raises OSError."""
+        self._write(PINS_FILE, KeptPins(self.owner, at, books))
 
     def remove_identity(self) -> None:
         """Have none; raises OSError."""
@@ -125,6 +137,11 @@ class SavedState:
             raise SavedUnusable(
                 f"{self.folder / IDENTITY_FILE} holds no identity: {malformed}"
             ) from malformed
+
+    def pins(self) -> dict[str, KeptBook]:
+        """The last ones; empty where there are none. Raises SavedUnusable."""
+        payload = self._read(PINS_FILE)
+        return {} if payload is None else self._decoded(PINS_FILE, payload, KeptPins).books
 
     def _decoded(self, name: str, payload: bytes, kind: type[K]) -> K:
         path = self.folder / name

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, Protocol
 
-from mesh.pins.book import MOST_TOOLS, Book, Kept, Listed, Told, book_for
+from mesh.pins.book import MOST_TOOLS, Book, KeptBook, Listed, Told, book_for
 from mesh.pins.canonical import NotCanonical
 from mesh.pins.digest import tool_digest
 from mesh.pins.listing import Item, Listings, Whole
@@ -48,13 +48,6 @@ class PinStore(Protocol):
     def save(self, books: Callable[[], dict[str, KeptBook]]) -> None:
         """Keep what `books` gives, soon; it is asked once for several calls. Does not wait, raises nothing."""
         ...
-
-
-class KeptBook(NamedTuple):
-    """A book, and what it belongs to: another server, or another `pin` of its Backend, has another one."""
-
-    owner: str
-    book: Kept
 
 
 class _Open(NamedTuple):
