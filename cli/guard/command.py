@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, path, summary in _VERBS:
-        if find_spec(path) is None:
-            continue
         module = cast("CommandModule", importlib.import_module(path))
         verb = verbs.add_parser(name, help=summary, description=summary)
         module.configure(verb)

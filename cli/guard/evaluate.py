@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from cli.guard import figures, model_scores, pinning, plot
-from cli.guard.measures import DETECTORS, FILES, PINNING
+from cli.guard import figures, model_scores, plot
+from cli.guard.measures import DETECTORS, FILES
 from cli.guard.results import Result, evaluate
 from cli.guard.rows import DataUnreadable, read_data
 from cli.output import write
@@ -18,7 +18,7 @@ from cli.output.blocks import Block
 from cli.output.plain import render
 
 FINE, MISSED, BAD_INPUT = 0, 1, 2
-_WIDTH: Final = 150
+_WIDTH: Final = 160
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,18 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
     except DataUnreadable as error:
         print(f"outrider: {error}", file=sys.stderr)
         return BAD_INPUT
-    skipped = list(data.complaints)
-    asked = arguments.only
-    if PINNING in asked and not pinning.available():
-        skipped.append("pinning: there are no pins in this version")
-        asked -= {PINNING}
-    results = list(evaluate(data, asked))
-    _show(
-        figures.blocks(results, skipped=skipped, model=model_scores.blocks() if "injection" in asked else ())
-    )
+    results = list(evaluate(data, arguments.only))
+    model = model_scores.blocks() if "injection" in arguments.only else ()
+    _show(figures.blocks(results, skipped=data.complaints, model=model))
     try:
         if arguments.json is not None:
-            value = figures.as_json(results, skipped=skipped, model=model_scores.scores())
+            value = figures.as_json(results, skipped=data.complaints, model=model_scores.scores())
             arguments.json.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
         if arguments.plot is not None:
             arguments.plot.write_text(plot.drawn(results), encoding="utf-8")

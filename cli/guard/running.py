@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final
 
-from cli.guard.framing import Framing
+from cli.guard.framing import Framing, as_result
 from cli.guard.rows import Row
 from cli.guard.scores import Counts, percentile
 from cli.guard.spans import Scoring, score_document
@@ -18,6 +17,8 @@ from sidecar.guardrails.verdict import Verdict
 
 REPEATS: Final = 2
 """Each document is examined so many times, and the fastest counts: the machine does other things as well."""
+
+_FIRST: Final = as_result("a first text")
 
 Question = tuple[DetectorKind, Options]
 
@@ -35,6 +36,15 @@ class Outcome:
     seconds: list[float] = field(default_factory=list)
     size: int = 0
 
+    def tell(self, row: Row, counts: Counts) -> None:
+        """Add what came of one row."""
+        self.rows += 1
+        self.counts.add(counts)
+        if counts.hits < counts.positives:
+            self.missed.append(row.id)
+        if counts.right < counts.told:
+            self.wrong.append(row.id)
+
     @property
     def microseconds_per_kb(self) -> float:
         """CPU time for 1024 bytes of text."""
@@ -51,11 +61,15 @@ class Outcome:
         return percentile(self.seconds, 0.99) * 1e6
 
 
-@cache
-def engine(*questions: Question) -> Engine:
-    """The sidecar's engine with these detectors, and its limits, of CPU time instead of the clock's."""
+def engine(questions: Iterable[Question]) -> Engine:
+    """The sidecar's engine with these detectors, and its limits, of CPU time instead of the clock's.
+
+    A new one, so that it knows no text again, but ready for its first message.
+    """
     processors = tuple(Processor(kind.value, kind, Action.FLAG, options) for kind, options in questions)
-    return Engine(Guardrails(processors), clock=time.thread_time)
+    made = Engine(Guardrails(processors), clock=time.thread_time)
+    made.examine(_FIRST, Direction.RESPONSE)
+    return made
 
 
 def run(
@@ -64,29 +78,23 @@ def run(
     framing: Framing,
     scoring: Scoring = score_document,
 ) -> Outcome:
-    """Examine each row as a message on its way to the agent."""
-    asked = engine(*questions)
+    """Examine each row as a message on its way to the agent that was never seen before."""
     outcome = Outcome()
     for row in rows:
-        verdict, seconds, size = _examined(asked, row, framing)
-        counts = scoring(row, verdict.findings)
-        outcome.rows += 1
-        outcome.counts.add(counts)
+        verdict, seconds, size = _examined(questions, row, framing)
+        outcome.tell(row, scoring(row, verdict.findings))
         outcome.seconds.append(seconds)
         outcome.size += size
-        if counts.hits < counts.positives:
-            outcome.missed.append(row.id)
-        if counts.right < counts.told:
-            outcome.wrong.append(row.id)
         if verdict.failed:
             outcome.late.append(row.id)
     return outcome
 
 
-def _examined(asked: Engine, row: Row, framing: Framing) -> tuple[Verdict, float, int]:
+def _examined(questions: Sequence[Question], row: Row, framing: Framing) -> tuple[Verdict, float, int]:
     size = len(row.text.encode(errors="surrogatepass"))
     best = float("inf")
     for _ in range(REPEATS):
+        asked = engine(questions)
         roots = framing(row.text)
         before = time.thread_time()
         verdict = asked.examine(roots, Direction.RESPONSE, None, size)

@@ -37,6 +37,13 @@ def test_figures_are_those_that_were_worked_out_by_hand(data: Path) -> None:
     assert injection["parts"] == {"plain": {"found": 1, "of": 1}, "polite": {"found": 0, "of": 1}}
 
 
+def test_pins_are_asked_about_pairs(data: Path) -> None:
+    found = evaluated(data, "--only", "pinning")["pinning", "rugpull_pairs"]
+    assert [found["scores"][key] for key in ("positives", "recall", "benign", "wrong")] == [2, 1.0, 1, 0]
+    assert all(one["met"] for one in found["targets"])
+    assert found["late"] == ["r3", "r4"]
+
+
 def test_ids_of_what_went_wrong_are_told(data: Path) -> None:
     found = evaluated(data, "--only", "secrets")
     assert found["secrets", "noseyparker"]["missed"] == ["s2"]
