@@ -26,6 +26,8 @@ from tests.support.loopback import (
     serving,
     sidecar_for,
 )
+from tests.support.meshed import GITHUB, TRIAGE, Published, new_mesh, server_side
+from tests.support.running import running
 
 GUARDED = """    guardrails:
       processors:
@@ -159,3 +161,61 @@ spec: {protocol: HTTP, host: judge.tools.svc, port: 8080, tls: {mode: None}}
     assert refused["error"]["data"] == {"reason": "guard_external"}
     assert seen == []
     assert b"host: judge.tools.svc:8080" in judge.asked[0][0]
+
+
+JUDGE = "spiffe://test.mesh/ns/guards/sa/judge"
+MESHED = f"""---
+apiVersion: outrider.dev/v1alpha1
+kind: Backend
+metadata: {{name: judge}}
+spec: {{protocol: HTTP, host: judge.guards.svc, port: 8080, tls: {{mode: Mesh, identity: "{JUDGE}"}}}}
+"""
+ADMITTING = f"""
+apiVersion: outrider.dev/v1alpha1
+kind: AgentPolicy
+metadata: {{name: judge}}
+spec:
+  inbound:
+  - from: ["{TRIAGE}"]
+    http: {{allow: true}}
+"""
+
+
+@pytest.mark.parametrize(("proves", "reason"), [(JUDGE, "guard_external"), (GITHUB, "guard_failed")])
+async def test_a_detector_of_the_mesh_is_asked_by_mutual_tls_and_has_to_be_who_it_should(
+    proves: str, reason: str
+) -> None:
+    mesh = new_mesh()
+    documents = policy(0).replace("http://127.0.0.1:0", "http://judge.guards.svc:8080") + MESHED
+    script, seen = answering(json_answer(OK))
+    async with (
+        detector_service(fakes.fms_contents) as judge,
+        serving(script) as backend,
+        server_side(Published(mesh.identity(proves)), judge.port, policy=ADMITTING) as (_, inbound),
+        running(
+            documents,
+            backend.port,
+            Published(mesh.identity(TRIAGE)),
+            connect={
+                "github.tools.svc:8080": f"127.0.0.1:{backend.port}",
+                "judge.guards.svc:8080": f"127.0.0.1:{inbound}",
+            },
+        ) as (_, ports),
+        client_of(ports["forward"]) as client,
+    ):
+        _, refused = await client.rpc(call("search", query=NEEDLE))
+    assert refused["error"]["data"] == {"reason": reason}
+    assert seen == []
+    assert len(judge.asked) == (proves == JUDGE)
+
+
+async def test_what_an_agent_says_is_judged_by_what_it_has_read() -> None:
+    async with detector_service(fakes.fms_adapter) as judge:
+        documents = policy(judge.port, kind="fms-context")
+        async with guarded(json_answer(OK), documents) as (_, client, seen):
+            assert await client.rpc(call("search", query=NEEDLE)) == (200, OK)
+            assert judge.asked == []
+            _, refused = await client.rpc(call("search", query=NEEDLE))
+    assert refused["error"]["data"] == {"reason": "guard_external"}
+    assert json.loads(judge.asked[0][1])["context"] == ["well"]
+    assert len(seen) == 1

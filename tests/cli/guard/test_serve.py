@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from cli.guard.detector_server import DetectorServer
+from cli.guard.detector_server import DetectorServer, start
 from cli.guard.examiner import DEFAULT, Examiner
 from cli.guard.serve import read_policy
 from cli.main import main
 from mesh.policy import PolicyInvalid
 from mesh.policy.guardrails import Action, DetectorKind
+from sidecar.tasks import spawn
 
 POLICY = """
 pii: {action: mask, kinds: [EMAIL], parts: [arguments, results], failureMode: open}
@@ -283,3 +284,19 @@ def test_the_command_serves_until_it_is_told_to_stop() -> None:
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(20) == 0
     assert rows[0][0]["detection"] == "EMAIL"
+
+
+async def test_what_is_under_way_when_it_stops_is_answered() -> None:
+    runner, url = await start(Examiner(), "127.0.0.1", 0)
+    body = json.dumps({"contents": [MAIL]}).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    head = f"POST /api/v1/text/contents HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n"
+    writer.write(f"{head}expect: 100-continue\r\n\r\n".encode())
+    assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 100 ")
+    stopping = spawn(runner.cleanup(), name="stop")
+    writer.write(body)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    await asyncio.wait_for(stopping, 5)
+    writer.close()
+    assert b"HTTP/1.1 200 " in answer
+    assert b'"EMAIL"' in answer
