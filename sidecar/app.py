@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from sidecar.config import Address, Denials, PrivateAddresses, Provider, Sidecar
 from sidecar.descriptors import raise_limit, shortage
 from sidecar.external_auth.authorizer import Authorizer
 from sidecar.external_auth.grpc_channels import GrpcChannels
+from sidecar.guardrails.check import check_detectors
 from sidecar.identity.chosen import chosen_provider
 from sidecar.identity.holder import IdentityHolder, utc_now
 from sidecar.identity.jwt_source import jwt_source_of
@@ -56,6 +58,8 @@ from sidecar.telemetry.record import Recorder
 if TYPE_CHECKING:
     from sidecar.control.plane import ControlPlane
     from sidecar.credentials.desk import Desk
+    from sidecar.proxy.rated import Rates
+    from sidecar.rates.shared import Store
 
 AGENT = "agent"
 """Principal of outbound traffic before there is an SVID."""
@@ -95,6 +99,7 @@ class Sidecar:
             config.application.ports,
             redirected=config.listen.redirect_inbound is not None,
         )
+        self._rate_store: Store | None = None
         self.pipeline = Pipeline(
             self._compiled(documents, config.agent.labels),
             limits=config.limits,
@@ -106,6 +111,7 @@ class Sidecar:
             authorizer=self._authorizer(),
             desk=self._desk,
             guard=self._guard,
+            rates=self._rates,
             forbidden=config.denials is Denials.FORBIDDEN,
         )
         if config.hidden_secrets:
@@ -129,12 +135,14 @@ class Sidecar:
         self._tell_shortage()
         self._ticker.start()
         await self._listen("telemetry", listen.telemetry, self._health_connection)
+        detectors = spawn(asyncio.to_thread(Guard.warm), name="make detectors")
         self._keeper.begin(self._source)
         # Plain text is never a fallback, and no policy is not a policy: nothing is accepted before both are there.
         await self._unless_stopped(self._keeper.first())
         if self._documents is not None and self.identity.current is not None:
             self.pipeline.use(self._compiled(self._documents, self.config.agent.labels))
         await self._first_configuration()
+        await detectors
         if self._stop.is_set():
             return self.addresses
         self._trust_interception()
@@ -231,6 +239,18 @@ class Sidecar:
 
         return SavedPins(control.state, agent, self.log, self.metrics)
 
+    def _rates(self, policy: Policy) -> Rates:
+        # Imported here, because most sidecars limit nothing.
+        from sidecar.proxy.rated import Rates
+
+        return Rates(
+            policy,
+            self.recorder,
+            time.monotonic_ns,
+            store=lambda: self._rate_store,
+            own=lambda: self.identity.own_id,
+        )
+
     def _outside(self) -> Outside:
         # Imported here, because most sidecars ask nobody.
         from sidecar.guardrails.external.assembly import externals
@@ -240,7 +260,7 @@ class Sidecar:
     def _compiled(self, documents: Documents, labels: Mapping[str, str]) -> Policy:
         config = self.config
         private = config.egress.private_addresses is PrivateAddresses.ALLOW
-        return compile_policy(
+        policy = compile_policy(
             documents,
             labels=labels,
             namespace=config.agent.namespace,
@@ -248,6 +268,8 @@ class Sidecar:
             narrowing=config.narrowing,
             trust=self._trust(),
         )
+        check_detectors(policy.detectors)
+        return policy
 
     def _trust(self) -> Trust:
         """ServiceAccounts of access policies are those of our own trust domain, known since the first SVID."""

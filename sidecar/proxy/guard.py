@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from mesh.policy.compile import Policy
+from mesh.policy.content import guardrails_of
 from mesh.policy.guardrails import Action, Direction, Guardrails, Part, Processor
 from mesh.protocol.http1.heads import Headers
 from mesh.protocol.jsonrpc import Kind, Message, error_response
@@ -66,6 +67,7 @@ class Outside(Protocol):
 class InForce(NamedTuple):
     """What looks at the messages between an agent and a target."""
 
+    guardrails: Guardrails
     engine: Engine
     reversible: bool
     masks_messages: bool
@@ -130,7 +132,7 @@ class Guard:
         self._clock = clock
         self._ask = ask
         self._outside: Outside | None = None
-        self._in_force: dict[Guardrails, InForce] = {}
+        self._in_force: dict[int, InForce] = {}
         self.vaults = Vaults(clock)
         self.offered = Offered()
         self.recent = RecentResults()
@@ -148,16 +150,22 @@ class Guard:
         guardrails = self._policy.content(plan.principal, plan.target)[0]
         if not guardrails:
             return None
-        known = self._in_force.get(guardrails)
-        if known is None:
+        known = self._in_force.get(id(guardrails))
+        if known is None or known.guardrails is not guardrails:
             if len(self._in_force) >= MOST_ENGINES:
                 self._in_force.clear()
             # By a clock of its own: an event loop's may stand still while it works.
             engine = Engine(guardrails)
-            known = self._in_force[guardrails] = InForce(
-                engine, guardrails.reversible, any(map(_masks_messages, guardrails.processors))
-            )
+            masks_messages = any(map(_masks_messages, guardrails.processors))
+            known = InForce(guardrails, engine, guardrails.reversible, masks_messages)
+            self._in_force[id(guardrails)] = known
         return known
+
+    @staticmethod
+    def warm() -> None:
+        """Make what every engine shares: it takes a while, which the first message need not wait for. May run in a
+        thread of its own."""
+        Engine(guardrails_of(()))
 
     # What the agent says.
 

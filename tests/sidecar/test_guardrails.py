@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from mesh.policy.errors import PolicyInvalid
+from mesh.policy.principal import Principal
+from tests.support.fakes import policy_of
 from tests.support.loopback import (
     POLICY,
     answering,
@@ -89,3 +92,16 @@ async def test_a_value_that_is_divided_over_two_notifications_is_masked_in_both(
     assert [one.get("method", "result") for one in texts] == ["notifications/progress"] * 2 + ["result"]
     assert "jane" not in body.decode()
     assert "mple" not in body.decode()
+
+
+async def test_a_detector_that_nobody_knows_is_refused_when_the_policy_comes() -> None:
+    with pytest.raises(PolicyInvalid, match=r"AgentPolicy/triage outbound\[0\]: guardrails.pii: .*SHOESIZE"):
+        async with sidecar_for(1, policy=guarded("{pii: {action: mask, kinds: [SHOESIZE]}}")):
+            pass
+
+
+def test_what_is_alike_is_one_object() -> None:
+    policy = policy_of(guarded("{pii: mask}"))
+    backend = policy.backends[0]
+    one, other = (policy.content(Principal(name), backend)[0] for name in ("one", "other"))
+    assert one is other
