@@ -8,7 +8,7 @@ from typing import Final
 
 from cli.guard.framing import Framing, as_description, as_envelope, as_opened, as_result, as_structured
 from cli.guard.rows import Row
-from cli.guard.spans import Scoring, score_document, score_spans, score_values
+from cli.guard.spans import Scoring, score_but_email, score_document, score_spans, score_values
 from mesh.policy.guardrails import NO_OPTIONS, DetectorKind, Options, SqlOptions
 from sidecar.guardrails.sql.kinds import KINDS as SQL_KINDS
 
@@ -101,6 +101,7 @@ _PII: Final = (
     ),
     Measure("pii", "pii_mcp_json opened", ("pii_mcp_json",), (), as_opened, score_values, pooled=False),
     Measure("pii", "prose", _PROSE, pooled=False),
+    Measure("pii", "github but e-mail", (_GITHUB,), (), as_structured, score_but_email, pooled=False),
 )
 _SECRETS: Final = (
     Measure("secrets", "noseyparker", ("secrets_noseyparker",), (_recall(0.80), _false(0.10))),

@@ -44,3 +44,5 @@ def blocks() -> Iterator[Block]:
         ),
     )
     yield Line("Attacks ought to be flagged, honest texts not.", 2)
+    if caution := said.get("caution"):
+        yield Line(f"The file says of these figures: {caution}", 2)

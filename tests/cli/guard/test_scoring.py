@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from cli.guard.framing import as_description, as_envelope, as_opened, as_result, as_structured
 from cli.guard.rows import DataUnreadable, Row, read_data
 from cli.guard.scores import Counts, percentile
-from cli.guard.spans import gold_spans, gold_values, score_document, score_spans, score_values
+from cli.guard.spans import (
+    gold_spans,
+    gold_values,
+    score_but_email,
+    score_document,
+    score_spans,
+    score_values,
+)
 from mesh.policy.guardrails import NO_OPTIONS, Action, DetectorKind, Part, Processor
 from sidecar.guardrails.verdict import Finding, Leaf
 
@@ -161,3 +168,9 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert any("f.jsonl: cannot be read" in one for one in data.complaints)
     with pytest.raises(DataUnreadable):
         read_data(tmp_path, frozenset({"f"}))
+
+
+def test_addresses_of_honest_documents_do_not_count_where_they_stand_in_all_of_them() -> None:
+    row = Row("1", TEXT, False, {})
+    assert score_but_email(row, [finding(5, 15, "EMAIL")]).wrong == 0
+    assert score_but_email(row, [finding(5, 15, "EMAIL"), finding(5, 15)]).wrong == 1
