@@ -51,6 +51,7 @@ COMMANDS = (
     Command("describe", "cli.describe.command", "one pod: identity, settings, policies, last denials"),
     Command("policy", "cli.policy.command", "what policies mean: test, explain, diff, validate, import"),
     Command("guard", "cli.guard.command", "what guardrails find and why, how well they do; serve them"),
+    Command("pin", "cli.pins.command", "digests of a server's tools, and what differs from approved ones"),
     Command("inject", "cli.inject", "add the sidecar to the pods in manifests"),
     Command("uninject", "cli.uninject", "take the sidecar out of the pods in manifests"),
     Command("completion", "cli.completion.command", "print a script that completes commands in a shell"),

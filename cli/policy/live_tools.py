@@ -42,7 +42,13 @@ class _Session:
 
 
 def list_tools(url: str, headers: dict[str, str] | None = None) -> tuple[str, ...]:
-    """The names of the tools of the server at `url`.
+    """The names of the tools of the server at `url`. Raises ServerFailed."""
+    names = (one.get("name") for one in describe_tools(url, headers))
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name))
+
+
+def describe_tools(url: str, headers: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """The tools of the server at `url`, as it describes them, all pages in order.
 
     Raises:
         ServerFailed: it cannot be reached, or does not answer as MCP has it.
@@ -53,13 +59,13 @@ def list_tools(url: str, headers: dict[str, str] | None = None) -> tuple[str, ..
     except _NotUnderstood:
         _shake_hands(session)
         first = _ask(session, "tools/list", {})
-    names = _names(first)
+    tools = _tools(first)
     cursor = first.get("nextCursor")
     for _ in range(MAX_PAGES):
         if cursor is None:
-            return tuple(dict.fromkeys(names))
+            return tools
         page = _ask(session, "tools/list", {"cursor": cursor})
-        names += _names(page)
+        tools += _tools(page)
         cursor = page.get("nextCursor")
     raise ServerFailed(f"{url} has more than {MAX_PAGES} pages of tools")
 
@@ -166,7 +172,6 @@ def _events(session: _Session, response: http.client.HTTPResponse) -> list[Any]:
     return found
 
 
-def _names(result: dict[str, Any]) -> list[str]:
+def _tools(result: dict[str, Any]) -> list[dict[str, Any]]:
     tools = result.get("tools")
-    named = [one.get("name") for one in tools if isinstance(one, dict)] if isinstance(tools, list) else []
-    return [name for name in named if isinstance(name, str) and name]
+    return [one for one in tools if isinstance(one, dict)] if isinstance(tools, list) else []

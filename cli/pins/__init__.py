@@ -1,0 +1,1 @@
+"""`outrider pin`: the tools of a server as they are pinned."""
