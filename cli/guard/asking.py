@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from cli.policy.reading import read
 from mesh.policy import load_texts
 from mesh.policy.content import guardrails_of
 from mesh.policy.documents import AgentPolicy, Mode
@@ -95,6 +94,8 @@ def not_asked(found: Guardrails) -> list[str]:
 
 def _of_policies(path: str) -> Guardrails:
     """What all guardrails sections of a file make together."""
+    from cli.policy.reading import read  # what it needs of clusters and webhooks is half a second
+
     documents = load_texts(read([path]).texts)
     speakers = [speaker for policy in documents.policies if (speaker := _speaker(policy)).rules]
     if not speakers:

@@ -91,8 +91,8 @@ def _share(value: float | None) -> str:
 
 
 def _missed(result: Result, one: Judged) -> str:
-    of_harmless = one.target.figure == FALSE
-    ids = result.outcome.wrong if of_harmless else [*result.outcome.missed, *result.outcome.wrong]
+    missed, wrong = result.outcome.missed, result.outcome.wrong
+    ids = {FALSE: wrong, RECALL: missed}.get(one.target.figure, list(dict.fromkeys((*missed, *wrong))))
     examples = ", ".join(ids[:EXAMPLES])
     what = f"{result.detector} on {result.source}: {_target(one)[0]}"
     return f"{what}, {_reached(one)}; {len(ids)} rows, like {examples}"
