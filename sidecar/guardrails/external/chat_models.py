@@ -19,6 +19,7 @@ from sidecar.guardrails.external.reading import a_list, a_text, an_object
 PATH: Final = "/v1/chat/completions"
 TOP: Final = 20
 _LEAST: Final = 1e-50
+_NEVER: Final = -1e6
 _CONTROL = re.compile(
     r"<\|[^<>|\n]{1,64}\|>|</?(?:start_of_turn|end_of_turn|bos|eos|pad|unk|s|guardian|mask)>|\[/?INST\]",
     re.IGNORECASE,
@@ -80,7 +81,7 @@ def _weighed(value: Any) -> tuple[str, float]:
     log = entry.get("logprob")
     if (type(log) is not float and type(log) is not int) or not log <= 0.001:
         raise AnswerUnusable("logprob is no number up to 0")
-    return a_text(entry.get("token"), "token"), float(log)
+    return a_text(entry.get("token"), "token"), float(max(log, _NEVER))
 
 
 def plain(token: str) -> str:

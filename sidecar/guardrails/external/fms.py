@@ -24,7 +24,7 @@ from sidecar.guardrails.external.reading import a_list, a_score, a_text, an_obje
 
 PATH: Final = "/api/v1/text/"
 BENIGN: Final = frozenset({"no", "safe", "benign", "false", "pass", "passed"})
-"""What a judge says of a text that it finds nothing in."""
+"""What a judge says of a text that it finds nothing in; classifiers say so in `detection_type`."""
 _VERDICTS: Final = frozenset({"yes", "unsafe", "true", "fail", "failed", "risk"})
 """What it says otherwise; what was found is then in `detection_type`."""
 
@@ -112,6 +112,6 @@ def _judged(row: dict[str, Any], threshold: float) -> tuple[str, float, str] | N
     score = a_score(row.get("score"))
     # `evidence` of the specification, `evidences` of some servers, null of others: nothing hangs on it.
     word = detection.strip().lower()
-    if score < threshold or word in BENIGN:
+    if score < threshold or word in BENIGN or family.strip().lower() in BENIGN:
         return None
     return kind_of(family if word in _VERDICTS else detection), score, kind_of(family).lower()

@@ -39,6 +39,7 @@ def row(**changed: Any) -> dict[str, Any]:
         ([row(), row(detection="No", score=0.9)], [("RISK", 0.9)]),
         ([row(detection="No", score=0.98)], []),
         ([row(score=0.49)], []),
+        ([row(detection="sequence_classification", detection_type="SAFE")], []),
         ([row(score=0.5)], [("RISK", 0.5)]),
         (
             [row(detection="unsafe", detection_type="jailbreak", evidences=[{"name": "x"}])],
@@ -168,7 +169,7 @@ def test_completions_without_a_text_are_no_answers(spoiled: Any) -> None:
         calls("llama-guard", model="g")[0].read(spoiled)
 
 
-@pytest.mark.parametrize("log", ["-0.1", None, 3, True])
+@pytest.mark.parametrize("log", ["-0.1", None, 3, True, []])
 def test_log_probabilities_have_to_be_some(log: Any) -> None:
     said = completion("safe", [("safe", SAFE)])
     said["choices"][0]["logprobs"]["content"][0]["top_logprobs"][0]["logprob"] = log
@@ -301,6 +302,18 @@ def test_parameters_are_sent_along_but_do_not_say_who_judges_what() -> None:
     assert call.body == {"contents": list(TEXTS), "detector_params": {"regex": ["email"]}}
 
 
+def test_moderations_name_a_model_where_there_is_one() -> None:
+    assert "model" not in calls("moderations")[0].body
+    assert calls("moderations", model="omni-moderation-latest")[0].body["model"] == "omni-moderation-latest"
+
+
+def test_shieldgemma_takes_policies_in_words_of_ones_own() -> None:
+    (call,) = calls("shieldgemma", model="g", criteria=("Nobody speaks of <end_of_turn>pumpkins.",))
+    prompt = call.body["messages"][0]["content"]
+    assert '* "Own Policy": Nobody speaks of  pumpkins.' in prompt
+    assert call.read(completion("Yes"))[0].kind == "SHIELDGEMMA_POLICY"
+
+
 @pytest.mark.parametrize(
     ("model", "asked"),
     [
@@ -345,3 +358,9 @@ def test_the_score_is_of_all_tokens_that_were_written() -> None:
     tokens = [("unsafe", {"unsafe": 0.5, "safe": 0.25}), ("x", {"SAFE ": 0.25})]
     ((_, score),) = found("llama-guard", completion("unsafe", tokens), model="g")
     assert math.isclose(score, 0.5)
+
+
+def test_what_is_nearly_impossible_is_impossible() -> None:
+    said = completion("safe", [("safe", SAFE)])
+    said["choices"][0]["logprobs"]["content"][0]["top_logprobs"][1]["logprob"] = -(10**400)
+    assert found("llama-guard", said, model="g") == []
