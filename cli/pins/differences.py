@@ -35,11 +35,13 @@ def _of_set(now: Offer, before: Offer) -> Iterator[Finding]:
 def _of_tools(now: Offer, before: Offer) -> Iterator[Finding]:
     names, gone = Names(before.tools), before.tools.keys() - now.tools.keys()
     bodies = {_body(before, name): name for name in sorted(gone) if name in before.definitions}
+    renamed: set[str] = set()
     for name in sorted(now.tools):
         if name not in before.tools:
             mistaken = names.mistaken(name)
             was = bodies.get(_body(now, name))
             if was is not None:
+                renamed.add(was)
                 yield Finding("renamed", name, f"was {was}; all but the name is the same")
             elif mistaken is not None:
                 yield Finding("look-alike", name, f"like {mistaken[0]}, but for {mistaken[1]}")
@@ -47,8 +49,8 @@ def _of_tools(now: Offer, before: Offer) -> Iterator[Finding]:
                 yield Finding("added", name, now.tools[name])
         elif now.tools[name] != before.tools[name]:
             yield Finding("changed", name, _changed(now, before, name))
-    for name in sorted(gone):
-        yield Finding("removed", name, before.tools[name])
+    for name in sorted(gone - renamed):
+        yield Finding("removed", name, "no longer offered")
 
 
 def _changed(now: Offer, before: Offer, name: str) -> str:

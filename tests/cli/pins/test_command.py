@@ -115,12 +115,16 @@ def test_differences_are_told_for_each_tool(saved: Path, capsys: pytest.CaptureF
         ("added", "refund", tool_digest({"name": "refund"})),
         ("changed", "get_issue", 'description: "Reads an issue." -> "Reads\\u{a0}an issue."'),
         ("look-alike", "get_\u0456ssue", "like get_issue, but for letters that look like others"),
-        ("removed", "pay", tool_digest(TOOLS[1])),
         ("renamed", "transfer", "was pay; all but the name is the same"),
     ]
     code, out, err = pin(capsys, now, "--against", str(saved))
     assert "get_\\u{456}ssue" in out.replace("\n", "")
     assert 'tool "get_\\u{456}ssue" is like "get_issue", but for letters that look like others' in err
+
+
+def test_what_is_gone_is_told(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    now = other(saved, TOOLS[0])
+    assert found(capsys, now, "--against", str(saved)) == (1, [("removed", "pay", "no longer offered")])
 
 
 def test_a_backend_is_compared_by_its_digests(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
