@@ -32,6 +32,7 @@ from sidecar.identity.holder import IdentityHolder, utc_now
 from sidecar.identity.jwt_source import jwt_source_of
 from sidecar.identity.keeper import IdentityKeeper
 from sidecar.identity.provider import IdentityProvider, Renewable
+from sidecar.memory import give_back
 from sidecar.proxy.channel import Channel
 from sidecar.proxy.dial import NetworkDialer
 from sidecar.proxy.downstream import Downstream
@@ -146,11 +147,13 @@ class Sidecar:
         if self._stop.is_set():
             return self.addresses
         self._trust_interception()
+        self._rate_store = self._connected_store()
         await self._listen("forward", listen.forward, self._outbound_connection)
         await self._listen("redirectOutbound", listen.redirect_outbound, self._outbound_redirect().accept)
         await self._listen("inbound", listen.inbound, self._inbound_connection)
         await self._listen("redirectInbound", listen.redirect_inbound, self._inbound_redirect().accept)
         self._announce()
+        give_back()
         return self.addresses
 
     def _tell_shortage(self) -> None:
@@ -238,6 +241,30 @@ class Sidecar:
         from sidecar.control.saved_pins import SavedPins
 
         return SavedPins(control.state, agent, self.log, self.metrics)
+
+    def _connected_store(self) -> Store | None:
+        """What counts the limits that are shared, if anything does."""
+        config = self.config
+        if config.rate_store is None:
+            return None
+        # Imported here, because most sidecars share nothing.
+        from sidecar.rates.shared import Missing, connected
+
+        try:
+            store = connected(
+                config.rate_store.url,
+                timeout=config.limits.rate_store_seconds,
+                password_file=config.rate_store.password_file,
+                authorities=config.authorities,
+                more_authorities=config.more_authorities,
+                told=self.recorder.rate_store,
+            )
+        except Missing as missing:
+            self.recorder.rate_store(False, str(missing))
+            return None
+        self.metrics.gauge(names.RATE_STORE_ANSWERS, lambda: {(): float(store.answers)})
+        store.start()
+        return store
 
     def _rates(self, policy: Policy) -> Rates:
         # Imported here, because most sidecars limit nothing.
@@ -436,6 +463,8 @@ class Sidecar:
         await self._keeper.stop()
         await self.pipeline.authorizer.close()
         await self.pipeline.departure.close()
+        if self._rate_store is not None:
+            await self._rate_store.close()
         self._pool.close()
         if telemetry := self._listeners.get("telemetry"):
             await telemetry.drain(0.1)
