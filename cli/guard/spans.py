@@ -22,6 +22,7 @@ TYPES: Final = {
 """Our kinds by the data's names, of what has a form: the pattern types. The data also marks names of people,
 places, organizations and the like, which a pattern cannot know; those are not scored, found or not."""
 
+NAMES: Final = tuple(TYPES)
 HALF: Final = 0.5
 
 
@@ -39,7 +40,7 @@ def gold_spans(row: Row) -> list[Span]:
     return [
         Span(one[0], one[1], TYPES[one[2]])
         for one in (spans if isinstance(spans, list) else ())
-        if isinstance(one, list) and len(one) >= 3 and isinstance(one[2], str) and one[2] in TYPES
+        if isinstance(one, list) and len(one) >= 3 and one[2] in NAMES and _are_places(one[0], one[1])
     ]
 
 
@@ -49,7 +50,7 @@ def gold_values(row: Row) -> list[tuple[str, str]]:
     return [
         (TYPES[one[0]], str(one[1]))
         for one in (gold if isinstance(gold, list) else ())
-        if isinstance(one, list) and len(one) >= 2 and isinstance(one[0], str) and one[0] in TYPES
+        if isinstance(one, list) and len(one) >= 2 and one[0] in NAMES
     ]
 
 
@@ -72,13 +73,14 @@ def score_spans(row: Row, findings: Iterable[Finding]) -> Counts:
 def score_values(row: Row, findings: Sequence[Finding]) -> Counts:
     """A value counts as found when half or more of its characters, wherever it stands, are found as its type.
 
-    What else is found counts as told, but not as right; a document is benign when it has no such value.
+    What else is found counts as told, but not as right; a document is benign when it has no such value, nor a label.
     """
     gold = gold_values(row)
     hits = sum(any(_covers(one, kind, value) for one in findings) for kind, value in gold)
     told = [one for one in findings if one.kind in TYPES.values()] if gold else findings
     right = sum(any(_covers(one, kind, value) for kind, value in gold) for one in told)
-    return Counts(len(gold), hits, len(told), right, int(not gold), int(not gold and bool(findings)))
+    benign = not gold and not row.label
+    return Counts(len(gold), hits, len(told), right, int(benign), int(benign and bool(findings)))
 
 
 def score_document(row: Row, findings: Sequence[object]) -> Counts:
@@ -93,6 +95,10 @@ def score_but_email(row: Row, findings: Sequence[Finding]) -> Counts:
 
 
 Scoring = Callable[[Row, Sequence[Finding]], Counts]
+
+
+def _are_places(start: object, end: object) -> bool:
+    return isinstance(start, int) and isinstance(end, int) and 0 <= start < end
 
 
 def _alike(one: Span, other: Span) -> bool:

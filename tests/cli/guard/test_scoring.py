@@ -85,7 +85,20 @@ def test_anything_found_where_nothing_is_makes_a_document_wrong() -> None:
     assert score_document(row, []).wrong == 0
 
 
-@pytest.mark.parametrize("spans", [None, "x", [1], [[1]], [[0, 1, 5]], [[0, 1, "PERSON"]]])
+@pytest.mark.parametrize(
+    "spans",
+    [
+        None,
+        "x",
+        [1],
+        [[1]],
+        [[0, 1, 5]],
+        [[0, 1, "PERSON"]],
+        [["0", 1, "US_SSN"]],
+        [[2, 1, "US_SSN"]],
+        [[0, 1, []]],
+    ],
+)
 def test_odd_gold_is_passed_over(spans: object) -> None:
     assert gold_spans(Row("1", "", True, {"spans": spans})) == []
 
