@@ -100,6 +100,16 @@ class Engine:
         """The processors that ask somebody else, in order; examine() leaves them out."""
         return self._plan(direction, tool).external
 
+    def blocks_unread(self, failed: Sequence[tuple[str, Reason]]) -> bool:
+        """Whether what these processors did not see must not pass. `failed` is that of a verdict."""
+        if not failed:
+            return False
+        names = {name for name, _ in failed}
+        return any(
+            one.name in names and one.failure is FailureMode.CLOSED and _enforces(one)
+            for one in self._guardrails.processors
+        )
+
     def examine(
         self, roots: Iterable[Root], direction: Direction, tool: str | None = None, size: int = 0
     ) -> Verdict:

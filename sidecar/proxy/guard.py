@@ -8,8 +8,8 @@ by its kind and place, never by what it says.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from mesh.policy.compile import Policy
 from mesh.policy.content import guardrails_of
@@ -17,7 +17,8 @@ from mesh.policy.guardrails import Action, Direction, Guardrails, Part, Processo
 from mesh.protocol.http1.heads import Headers
 from mesh.protocol.jsonrpc import Kind, Message, error_response
 from mesh.protocol.mcp.denials import OTHER_POLICY_CODE, POLICY_CODES, denial
-from mesh.protocol.mcp.methods import TOOLS_CALL
+from mesh.protocol.mcp.headers import NAME_HEADER, encode_value
+from mesh.protocol.mcp.methods import METHODS, TOOLS_CALL
 from mesh.protocol.mcp.places import Root, places_of_answer, places_of_request
 from mesh.reasons import Reason
 from sidecar.guardrails.engine import Engine
@@ -29,7 +30,7 @@ from sidecar.guardrails.stream import Span
 from sidecar.guardrails.vault import Vault, VaultKey, Vaults
 from sidecar.guardrails.verdict import Finding, Leaf, Verdict
 from sidecar.proxy.held import HeldNotifications
-from sidecar.proxy.offered import Offered
+from sidecar.proxy.offered import Offered, Whose
 from sidecar.proxy.pinning import Pinning
 from sidecar.proxy.plan import Plan
 from sidecar.proxy.recent_results import RecentResults
@@ -37,6 +38,9 @@ from sidecar.telemetry.record import Recorder
 
 MOST_ENGINES = 64
 """Different guardrails that are in use at a time; there are as many as rules that differ."""
+
+
+_MIRRORING: Final = (b"mcp-param-", NAME_HEADER)
 
 
 class Checked(NamedTuple):
@@ -86,19 +90,29 @@ class _Request:
         self.changed = False
 
     def mirrored(self, message: Message) -> dict[str, Any] | None:
-        """The arguments as they are, where headers may repeat them (Mcp-Param-*, 2026-07-28)."""
-        arguments = _arguments(message)
-        if arguments is None or not self.plan.modern:
+        """The params as they are, where headers may repeat them: Mcp-Param-* and Mcp-Name of 2026-07-28, which
+        are read for what they say in requests of other revisions too."""
+        if type(message.params) is not dict:
             return None
-        if not any(name.startswith(b"mcp-param-") for name, _ in self.headers):
+        if not any(name.startswith(_MIRRORING) for name, _ in self.headers):
             return None
-        copied: dict[str, Any] = _copied(arguments)
+        copied: dict[str, Any] = _copied(message.params)
         return copied
 
     def mirror(self, before: dict[str, Any] | None, message: Message) -> None:
-        """Have headers that repeated arguments repeat what they are now."""
-        if before is not None:
-            self.headers = mirror_params(self.headers, before, _arguments(message) or {})
+        """Have headers that repeated params repeat what they are now."""
+        after = message.params
+        if before is None or type(after) is not dict:
+            return
+        self.headers = mirror_params(self.headers, before.get("arguments"), after.get("arguments"))
+        row = METHODS.get(message.method or "")
+        if row is not None and row.mirrored is not None:
+            self._mirror_name(before.get(row.mirrored), after.get(row.mirrored))
+
+    def _mirror_name(self, before: Any, after: Any) -> None:
+        if type(after) is str and before != after:
+            name = encode_value(after)
+            self.headers = [(field, name if field == NAME_HEADER else value) for field, value in self.headers]
 
 
 class Guard:
@@ -183,7 +197,7 @@ class Guard:
         screened = True
         for index, message in enumerate(found):
             tool = _tool_of(message)
-            withheld = None if tool is None else self.offered.withheld(plan.server, tool)
+            withheld = self.offered.withheld(_whose(plan), message)
             if withheld is not None:
                 # What was hidden is not called by its name either.
                 work.denials[index] = _denied(plan, message, withheld)
@@ -252,17 +266,20 @@ class Guard:
         held = self.in_force(plan)
         if held is None:
             return value
-        roots = places_of_answer(value, _method_of(plan, message))
-        verdict = held.engine.examine(roots, Direction.RESPONSE, plan.tool)
+        method, tool = _asked(plan, message)
+        roots = places_of_answer(value, method)
+        verdict = held.engine.examine(roots, Direction.RESPONSE, tool)
         shown: dict[str, Any] | None = value
         if verdict.findings or verdict.failed:
             self._record(plan, message.method, verdict)
             shown = self._acted(plan, message, value, verdict, held)
-        if shown is None or "error" in shown:
-            return shown
-        self._remember(plan, shown, held.engine)
+        if shown is None:
+            return None
+        self._remember(plan, shown, tool, held.engine)
         if held.reversible:
             vault = self.vaults.get(self._key(plan))
+            if shown is not value:
+                roots = places_of_answer(shown, method)
             if vault is not None and restore_message(shown, vault, roots, Direction.RESPONSE):
                 return {**shown} if shown is value else shown
         return shown
@@ -278,7 +295,7 @@ class Guard:
         def examine(text: str) -> list[Span]:
             holder = {"text": text}
             root = Root(holder, "text", Part.MESSAGES, ())
-            verdict = engine.examine((root,), Direction.RESPONSE, plan.tool)
+            verdict = engine.examine((root,), Direction.RESPONSE, _tool_of_stream(plan))
             return [Span(one.start, one.end, one.kind) for one in verdict.findings if _masks(one)]
 
         def mask(kind: str, value: str) -> str:
@@ -289,7 +306,7 @@ class Guard:
     def waits(self, plan: Plan) -> bool:
         """Whether answers to this have to wait for detectors that are asked over HTTP."""
         held = self.in_force(plan)
-        return held is not None and bool(held.engine.external(Direction.RESPONSE, plan.tool))
+        return held is not None and bool(held.engine.external(Direction.RESPONSE, _tool_of_stream(plan)))
 
     async def screen_answer(
         self, plan: Plan, message: Message, value: dict[str, Any]
@@ -298,8 +315,9 @@ class Guard:
         held = self.in_force(plan)
         if held is None:
             return value
-        processors = held.engine.external(Direction.RESPONSE, plan.tool)
-        roots = places_of_answer(value, _method_of(plan, message))
+        method, tool = _asked(plan, message)
+        processors = held.engine.external(Direction.RESPONSE, tool)
+        roots = places_of_answer(value, method)
         documents = self.recent.of(self._key(plan))
         verdict = await self._others().examine(processors, roots, Direction.RESPONSE, documents)
         if not (verdict.findings or verdict.failed):
@@ -313,7 +331,7 @@ class Guard:
         """The message after what had to be done to it; None: nothing is left, and nobody waits for it."""
         shown = value
         if any(map(_masks, verdict.findings)):
-            schema = self.offered.output_schema(plan.server, plan.tool)
+            schema = self.offered.output_schema(plan.server, _asked(plan, message)[1])
             masked = mask_message(
                 value,
                 verdict,
@@ -328,17 +346,17 @@ class Guard:
         if verdict.action is not Action.BLOCK:
             return shown
         blocking = [one for one in verdict.findings if _blocks(one)]
-        left = self.offered.without(plan.server, shown, blocking) if blocking else None
+        # What was not read to its end may hold more than what was found.
+        whole = not held.engine.blocks_unread(verdict.failed)
+        left = self.offered.without(_whose(plan), shown, blocking) if blocking and whole else None
         return left or _kept_back(message, verdict.reason or Reason.GUARD_FAILED)
 
-    def _remember(self, plan: Plan, shown: dict[str, Any], engine: Engine) -> None:
+    def _remember(self, plan: Plan, shown: dict[str, Any], tool: str | None, engine: Engine) -> None:
         result = shown.get("result")
         if type(result) is not dict:
             return
-        tools = result.get("tools")
-        if type(tools) is list:
-            self.offered.learn(plan.server, tools)
-        elif plan.tool is not None and engine.external(Direction.BOTH):
+        self.offered.learn(_whose(plan), result)
+        if tool is not None and engine.external(Direction.BOTH):
             self.recent.add(self._key(plan), result)
 
     def _others(self) -> Outside:
@@ -442,9 +460,25 @@ def _copied(value: Any) -> Any:
     return [_copied(one) for one in value] if type(value) is list else value
 
 
-def _method_of(plan: Plan, answer: Message) -> str | None:
+def _asked(plan: Plan, answer: Message) -> tuple[str | None, str | None]:
+    """The method that a message of the server's answers and the tool that this called, as far as that is sure: a
+    client takes the answer to another request of its session from any stream."""
+    if answer.method is not None:
+        return None, _tool_of_stream(plan)
     asked = plan.asked_for(answer)
-    return None if asked is None else asked.method
+    if asked is None or (answer.id is not None and str(asked.id) != str(answer.id)):
+        return None, None
+    return asked.method, _tool_of(asked)
+
+
+def _tool_of_stream(plan: Plan) -> str | None:
+    """The tool that what comes on a stream beside answers is about; None: any."""
+    return plan.tool if len(plan.asked) == 1 else None
+
+
+def _whose(plan: Plan) -> Whose:
+    principal = plan.principal
+    return Whose(plan.server, principal.id, None if principal.user is None else str(principal.user))
 
 
 def _tool_of(message: Message) -> str | None:
@@ -453,12 +487,6 @@ def _tool_of(message: Message) -> str | None:
         return None
     name = params.get("name")
     return name if type(name) is str else None
-
-
-def _arguments(message: Message) -> dict[str, Any] | None:
-    params = message.params
-    arguments = params.get("arguments") if type(params) is dict else None
-    return arguments if type(arguments) is dict else None
 
 
 def _denied(plan: Plan, message: Message, reason: Reason) -> dict[str, object]:
