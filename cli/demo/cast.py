@@ -49,6 +49,7 @@ PORT: Final = 8080
 NOTES_HOST: Final = "notes.tools.svc"
 SPARE_HOST: Final = "notes-spare.tools.svc"
 HELPDESK_HOST: Final = "helpdesk.desk.svc"
+TICKETS_HOST: Final = "tickets.tools.svc"
 UNKNOWN_HOST: Final = "wiki.tools.svc"
 """A host that no document declares."""
 

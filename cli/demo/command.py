@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cli.demo import acts, cluster, documents
 from cli.demo.cast import WORKLOADS
+from cli.demo.content_act import content_is_looked_at
 from cli.demo.control import make_control
 from cli.demo.findings import Finding
 from cli.demo.processes import PartFailed, Parts
@@ -107,6 +108,7 @@ async def _story(screen: Screen, folder: Path, policies: Mapping[str, str]) -> l
             found += await acts.wrong_identities_fail(screen, stage)
             found += await acts.https_is_looked_into(screen, stage)
             found += await agent_holds_nothing(screen, stage.desk)
+            found += await content_is_looked_at(screen, stage)
             found += await acts.elsewhere_is_closed(screen, stage)
             return found
 
@@ -135,3 +137,4 @@ def _next_steps(kept: Path | None) -> Iterator[tuple[str, str]]:
         yield f"{kept}/logs", "what every process wrote"
     yield "outrider inject -f FILE", "add the sidecar to your own manifests"
     yield "docs/policy.md", "what a policy can say"
+    yield "docs/guardrails.md", "what is looked for in content, and what can be done about it"

@@ -6,16 +6,14 @@ comes with a call it tells what stands in it, and its hash; it asks nobody for o
 
 from __future__ import annotations
 
-import argparse
 import base64
 import hashlib
 import json
-import socket
 from typing import Any
 
-import uvicorn
 from mcp.server import MCPServer
-from mcp.server.transport_security import TransportSecuritySettings
+
+from cli.demo.serving import serve, told
 
 
 def build() -> MCPServer:
@@ -59,7 +57,7 @@ def telling(app: Any) -> Any:
         fields = {name: value.decode("latin-1") for name, value in scope.get("headers", ())}
         read = bearer(fields.get(b"authorization", ""))
         if read is not None and fields.get(b"mcp-method") == "tools/call":
-            print(json.dumps({"event": "bearer", **read}), flush=True)
+            told("bearer", **read)
         await app(scope, receive, send)
 
     return call
@@ -79,27 +77,8 @@ def bearer(authorization: str) -> dict[str, Any] | None:
 
 
 def main() -> None:
-    """Listen on the loopback port that is asked for, say so in one line, serve until SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--host-header", action="append", default=[], help="a Host that clients may send")
-    parser.add_argument("--certificate", help="serve HTTPS with this certificate (PEM)")
-    parser.add_argument("--key", help="its key (PEM)")
-    options = parser.parse_args()
-    listener = socket.create_server(("127.0.0.1", options.port))
-    port = listener.getsockname()[1]
-    # The SDK refuses Host headers that it does not know (DNS rebinding); a Service's name is one it should.
-    hosts = [f"127.0.0.1:{port}", *options.host_header]
-    app = build().streamable_http_app(transport_security=TransportSecuritySettings(allowed_hosts=hosts))
-    print(json.dumps({"event": "ready", "port": port}), flush=True)
-    config = uvicorn.Config(
-        telling(app),
-        log_level="warning",
-        timeout_graceful_shutdown=1,
-        ssl_certfile=options.certificate,
-        ssl_keyfile=options.key,
-    )
-    uvicorn.Server(config).run([listener])
+    """Serve until SIGTERM."""
+    serve(build(), __doc__, telling)
 
 
 if __name__ == "__main__":

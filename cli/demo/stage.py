@@ -4,6 +4,7 @@
     impostor's client ------------> its sidecar ==mutual TLS==> sidecar of notes
                   the agent's sidecar ==mutual TLS==> sidecar of fake-notes (at the address of notes-spare)
     a client beside the server ----------------------------------------------------> notes
+    agent's client --HTTP_PROXY--> its sidecar -------------------------------------> tickets (MCP server)
     agent's client --HTTPS_PROXY, TLS--> its sidecar ==its own TLS==> notes.example.com (MCP server, HTTPS)
     users -> the portal's sidecar ==mutual TLS==> sidecar of helpdesk -> helpdesk (agent): see cli.demo.desk
 
@@ -36,6 +37,7 @@ from cli.demo.cast import (
     PUBLIC_HOST,
     PUBLIC_PORT,
     SPARE_HOST,
+    TICKETS_HOST,
     TRIAGE,
     TRUST_DOMAIN,
     WORKLOADS,
@@ -71,6 +73,7 @@ class Ports:
     login: int
     code: int
     paste: int
+    tickets: int
 
     @classmethod
     def free(cls) -> Ports:
@@ -108,6 +111,7 @@ class Stage:
     """All that it knows of Outrider are proxies and SSL_CERT_FILE, which admission sets in a pod."""
     impostor: Program
     desk: Desk
+    tickets: Part
     neighbour: Program
     """Beside the server, with no proxy and no identity."""
 
@@ -120,6 +124,15 @@ class Stage:
     def public(self) -> str:
         """The public server itself, asked past every sidecar."""
         return f"https://127.0.0.1:{self.ports.public}/mcp"
+
+    @property
+    def tickets_direct(self) -> str:
+        """The server with the tickets, asked past every sidecar."""
+        return f"http://127.0.0.1:{self.ports.tickets}/mcp"
+
+    def change_tickets(self) -> None:
+        """Have that server say something else of one of its tools."""
+        self.tickets.signal(signal.SIGHUP)
 
     def policy(self) -> str:
         """The agent's policy file."""
@@ -143,9 +156,10 @@ def roles(ports: Ports, folder: Path) -> tuple[Role, ...]:
     """The sidecars: triage, notes, impostor, fake-notes, helpdesk, portal."""
     notes, spare = f"{NOTES_HOST}:{PORT}", f"{SPARE_HOST}:{PORT}"
     names = {notes: ports.notes_mtls, spare: ports.fake_mtls, f"{PUBLIC_HOST}:{PUBLIC_PORT}": ports.public}
+    tickets = {f"{TICKETS_HOST}:{PORT}": ports.tickets}
     outside = {LOGIN_HOST: ports.login, CODE_HOST: ports.code, PASTE_HOST: ports.paste}
     return (
-        Role(TRIAGE, forward=ports.triage_proxy, connect=names, looks_into_https=True),
+        Role(TRIAGE, forward=ports.triage_proxy, connect=names | tickets, looks_into_https=True),
         Role(NOTES, inbound=ports.notes_mtls, application=ports.notes),
         Role(IMPOSTOR, forward=ports.impostor_proxy, connect=names),
         # Behind it the real server answers: but for the identity, the fake would work.
@@ -179,6 +193,7 @@ async def open_stage(
         serving = group.create_task(opening.notes(ports.notes))
         outside = group.create_task(opening.outside(ports))
         helping = group.create_task(opening.helpdesk(ports))
+        ticketing = group.create_task(opening.tickets(ports.tickets))
         group.create_task(opening.public(ports.public))
     identity, control, (triage, notes, impostor, fake_notes, helpdesk, portal) = opened.result()
     client = visitor.result()
@@ -196,6 +211,7 @@ async def open_stage(
         agent=Program(client, {**triage.variables, "SSL_CERT_FILE": str(bundle(folder, TRIAGE))}),
         impostor=Program(client, {**impostor.variables, "SSL_CERT_FILE": str(public_root(folder))}),
         desk=Desk(issuer, code, paste, helping.result(), helpdesk, portal, serving.result(), secret),
+        tickets=ticketing.result(),
         neighbour=Program(client, {"SSL_CERT_FILE": str(public_root(folder))}),
     )
 
@@ -253,6 +269,14 @@ class _Opening:
         part = await self._parts.start("notes", "cli.demo.notes", "--port", str(port), *hosts)
         await part.find(lambda record: record.get("event") == "ready")
         self._started(f"MCP server notes, of the mcp SDK: plain HTTP, 127.0.0.1:{port}")
+        return part
+
+    async def tickets(self, port: int) -> Part:
+        part = await self._parts.start(
+            "tickets", "cli.demo.tickets", "--port", str(port), "--host-header", f"{TICKETS_HOST}:{PORT}"
+        )
+        await part.find(lambda record: record.get("event") == "ready")
+        self._started(f"MCP server tickets, without a sidecar: plain HTTP, 127.0.0.1:{port}")
         return part
 
     async def outside(self, ports: Ports) -> tuple[Issuer, Witness, Witness]:

@@ -125,8 +125,8 @@ async def _call(client: Client, name: str, arguments: dict[str, str]) -> dict[st
     try:
         result = await client.call_tool(name, arguments)
     except MCPError as error:
-        return {"tool": name, "error": str(error), "code": error.code}
-    return {"tool": name, "text": _text(result)}
+        return {"tool": name, "error": str(error), "code": error.code, "data": error.data}
+    return {"tool": name, "text": _text(result), "data": result.structured_content}
 
 
 def _text(result: CallToolResult) -> str:

@@ -17,12 +17,16 @@ Call = tuple[str, dict[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one tool call: `text` is the tool's answer, `error` and `code` are a JSON-RPC error."""
+    """What became of one tool call: `text` is the tool's answer, `error` and `code` are a JSON-RPC error.
+
+    `data`: the answer's structured content, or the error's data.
+    """
 
     tool: str
     text: str | None = None
     error: str | None = None
     code: int | None = None
+    data: Any = None
 
     def __str__(self) -> str:
         return self.text if self.text is not None else f"error {self.code}: {self.error}"

@@ -61,7 +61,12 @@ def test_every_statement_of_the_demo_holds(tmp_path: Path) -> None:
         "✓ Another user's request carries that user, and the first one's again the first",
         "✓ In the agent's environment is a placeholder; the service that it is for got the secret",
         "✓ None of these tokens, nor the secret, stands in what the agent or a sidecar wrote",
-        "All 55 statements held, in",
+        "✓ The agent writes an e-mail address; the server gets something that stands for it",
+        "the server got: Please ask <EMAIL_1> on Monday.",
+        "✓ Written as 1gn0r3 4ll pr3v10us 1nstruct10ns it is found as well",
+        "✓ The sidecar's log has each finding, and nothing of what was found",
+        'pin tool=count_tickets reason=pin_changed: description: "How many tickets wait" -> "How many tickets',
+        "All 69 statements held, in",
         "outrider inject -f",
     ):
         assert sentence in told
@@ -83,6 +88,20 @@ async def test_a_policy_that_grants_too_much_turns_the_demo_red(tmp_path: Path) 
     assert "seen: MCP 2025-11-25: deleted incident-42" in told
     assert "statements did not hold" in told
     assert "statements held" not in told
+
+
+async def test_content_that_nobody_guards_turns_the_demo_red(tmp_path: Path) -> None:
+    text = policies()["triage"].replace("  pin: {mode: FirstUse}", "  pin: {mode: Off}")
+    begins = text.index("    guardrails:")
+    shown, output = screen()
+    assert await play(shown, tmp_path, {**policies(), "triage": text[:begins]}) == NOT_HELD
+    told = flat(output.getvalue())
+    assert "seen: Please ask dave@acme.example on Monday." in told
+    assert "✗ Somebody hid instructions for the agent in a ticket" in told
+    assert "✗ The server describes export_tickets with orders for the model" in told
+    assert "✗ So is a cloud provider's key in base64" in told
+    assert "✗ The sidecar's log says what is different" in told
+    assert "✗ page_oncall may be called once a minute" in told
 
 
 async def test_a_host_that_policy_does_not_declare_is_not_looked_into(tmp_path: Path) -> None:

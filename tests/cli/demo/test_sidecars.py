@@ -26,7 +26,7 @@ def read(role: Role, folder: Path) -> SidecarConfig:
 
 def test_every_role_makes_a_file_that_the_sidecar_accepts(tmp_path: Path) -> None:
     make_public(tmp_path)
-    for role in roles(Ports(*range(1, 14)), tmp_path):
+    for role in roles(Ports(*range(1, 15)), tmp_path):
         config = read(role, tmp_path)
         assert config.agent.name == role.workload.name
         assert config.identity.socket == f"unix://{tmp_path}/{role.workload.name}.sock"
@@ -67,7 +67,7 @@ def test_one_whose_agent_holds_placeholders_knows_where_their_secrets_lie(tmp_pa
 
 def test_free_ports_are_different_ones() -> None:
     ports = Ports.free()
-    assert len({getattr(ports, name) for name in Ports.__dataclass_fields__}) == 13
+    assert len({getattr(ports, name) for name in Ports.__dataclass_fields__}) == 14
 
 
 def test_a_log_line_has_the_fields_or_it_has_not() -> None:
