@@ -73,7 +73,7 @@ def score_spans(row: Row, findings: Iterable[Finding]) -> Counts:
 def score_values(row: Row, findings: Sequence[Finding]) -> Counts:
     """A value counts as found when half or more of its characters, wherever it stands, are found as its type.
 
-    What else is found counts as told, but not as right; a document is benign when it has no such value, nor a label.
+    What else is found counts as told, but not as right; a document without such a value, or a label, is benign.
     """
     gold = gold_values(row)
     hits = sum(any(_covers(one, kind, value) for one in findings) for kind, value in gold)

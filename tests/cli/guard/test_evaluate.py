@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,6 +14,8 @@ from cli.guard.measures import DETECTORS, MEASURES, Measure
 from cli.guard.peers import FIGURES, PEERS, said
 from cli.main import main
 from mesh.policy.guardrails import DetectorKind
+
+ROOT = Path(__file__).parents[3]
 
 
 def evaluated(folder: Path, *options: str) -> dict[tuple[str, str], Any]:
@@ -161,3 +166,13 @@ def test_every_target_of_the_table_is_a_share() -> None:
 
     assert all(0 <= bound <= 1 for measure in MEASURES for bound in bounds(measure))
     assert sum(map(len, map(bounds, MEASURES))) >= 20
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_without_data_says_what_to_set() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OUTRIDER_GUARD_DATA"}
+    done = subprocess.run(
+        ["make", "named-data"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "set OUTRIDER_GUARD_DATA to the folder of the labelled .jsonl files" in done.stderr
