@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from cli.guard import detector_api, webhook_api
 from cli.guard.detector_api import Refused
-from cli.guard.examiner import Examiner
+from cli.guard.examiner import DEFAULT, Examiner
 from mesh.policy.guardrails import Action, DetectorKind, Guardrails, PiiOptions, Processor, TermsOptions
+from tests.support.detectors import patient
 from tests.support.fuzzing import examples
 
 KEYS = [
@@ -55,7 +56,7 @@ def examiners() -> tuple[Examiner, Examiner]:
             (DetectorKind.TERMS, Action.BLOCK, TermsOptions(("heron",))),
         )
     )
-    return Examiner(), Examiner(Guardrails(masks, budget=5.0))
+    return Examiner(patient(DEFAULT)), Examiner(patient(Guardrails(masks)))
 
 
 @settings(max_examples=examples(400))

@@ -11,9 +11,10 @@ import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields as fields_of
+from dataclasses import replace
 from typing import Any
 
-from mesh.policy.guardrails import Action, DetectorKind, ExternalOptions, Processor
+from mesh.policy.guardrails import Action, DetectorKind, ExternalOptions, Guardrails, Processor
 from mesh.protocol.mcp.places import Root, places_of_answer, places_of_request
 from tests.support.authorizing import HttpService, http_service
 from tests.support.loopback import json_answer
@@ -237,3 +238,9 @@ def answer_with(*texts: str) -> tuple[Root, ...]:
     """The result of a tool."""
     content = [{"type": "text", "text": text} for text in texts]
     return places_of_answer({"jsonrpc": "2.0", "id": 1, "result": {"content": content}}, "tools/call")
+
+
+def patient(guardrails: Guardrails) -> Guardrails:
+    """The same with time enough on a machine that does other things as well."""
+    processors = tuple(replace(one, timeout=60.0) for one in guardrails.processors)
+    return replace(guardrails, processors=processors, budget=60.0)

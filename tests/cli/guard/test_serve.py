@@ -24,6 +24,7 @@ from cli.main import main
 from mesh.policy import PolicyInvalid
 from mesh.policy.guardrails import Action, DetectorKind
 from sidecar.tasks import spawn
+from tests.support.detectors import patient
 
 POLICY = """
 pii: {action: mask, kinds: [EMAIL], parts: [arguments, results], failureMode: open}
@@ -37,7 +38,9 @@ KEY = "AKIAIOSFODNN7EXAMPL3"
 
 @pytest.fixture
 async def client() -> AsyncIterator[TestClient[Any, Any]]:
-    async with TestClient(TestServer(DetectorServer(Examiner(), size=100_000).application())) as made:
+    async with TestClient(
+        TestServer(DetectorServer(Examiner(patient(DEFAULT)), size=100_000).application())
+    ) as made:
         yield made
 
 
@@ -45,7 +48,9 @@ async def client() -> AsyncIterator[TestClient[Any, Any]]:
 async def gateway(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
     file = tmp_path / "guardrails.yaml"
     file.write_text(POLICY, encoding="utf-8")
-    async with TestClient(TestServer(DetectorServer(Examiner(read_policy(str(file)))).application())) as made:
+    async with TestClient(
+        TestServer(DetectorServer(Examiner(patient(read_policy(str(file))))).application())
+    ) as made:
         yield made
 
 
@@ -287,7 +292,7 @@ def test_the_command_serves_until_it_is_told_to_stop() -> None:
 
 
 async def test_what_is_under_way_when_it_stops_is_answered() -> None:
-    runner, url = await start(Examiner(), "127.0.0.1", 0)
+    runner, url = await start(Examiner(patient(DEFAULT)), "127.0.0.1", 0)
     body = json.dumps({"contents": [MAIL]}).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     head = f"POST /api/v1/text/contents HTTP/1.1\r\nhost: a\r\ncontent-length: {len(body)}\r\n"

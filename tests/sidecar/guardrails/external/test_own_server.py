@@ -14,7 +14,7 @@ from cli.guard.serve import read_policy
 from mesh.policy.guardrails import Action, Direction
 from mesh.reasons import Reason
 from sidecar.guardrails.verdict import NOTHING
-from tests.support.detectors import answer_with, asked_by, call_with
+from tests.support.detectors import answer_with, asked_by, call_with, patient
 
 MAIL = "ann@example.com"
 TEXT = f"🎃🎃 write to {MAIL}, please"
@@ -25,7 +25,7 @@ POLICY = "pii: {action: mask, kinds: [EMAIL]}\nterms: {action: block, words: [he
 async def url(tmp_path: Path) -> AsyncIterator[str]:
     file = tmp_path / "guardrails.yaml"
     file.write_text(POLICY, encoding="utf-8")
-    runner, made = await start(Examiner(read_policy(str(file))), "127.0.0.1", 0)
+    runner, made = await start(Examiner(patient(read_policy(str(file)))), "127.0.0.1", 0)
     yield made
     await runner.cleanup()
 
