@@ -16,6 +16,7 @@ from tests.support.guarded_checks import (
     Check,
     faults_from_client,
     faults_from_server,
+    warm,
 )
 from tests.support.guarded_messages import FROM_SERVER, MAIL
 from tests.support.guarded_ways import Server, Way
@@ -45,6 +46,7 @@ spec:
 async def before_application(guardrails: str) -> AsyncIterator[tuple[Sidecar, int, Server]]:
     """The agent's own sidecar changes nothing; the application's has the guardrails."""
     mesh, application = new_mesh(), Server()
+    warm()
     async with (
         serving(application.script) as backend,
         server_side(Published(mesh.identity(GITHUB)), backend.port, policy=inbound(guardrails)) as (

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
+from mesh.policy.content import guardrails_of
+from mesh.policy.guardrails import Direction
+from mesh.protocol.mcp.places import places_of_request
 from mesh.protocol.mcp.versions import Era
 from sidecar.app import Sidecar
+from sidecar.guardrails.engine import Engine
 from tests.support.guarded_messages import (
     FROM_CLIENT,
     FROM_SERVER,
@@ -27,6 +33,17 @@ Fault = str | None
 Check = Callable[[Sample, str, dict[str, Any], Shown], Fault]
 
 
+@cache
+def warm() -> None:
+    """What detectors make at first use takes longer than a message may, where others run beside."""
+    guardrails = replace(guardrails_of(()), budget=60.0)
+    processors = tuple(replace(one, timeout=60.0) for one in guardrails.processors)
+    roots = places_of_request(
+        {"id": 1, "method": "tools/call", "params": {"arguments": {"a": f"{MAIL} {TOKEN} {INJECTION}"}}}
+    )
+    Engine(replace(guardrails, processors=processors)).examine(roots, Direction.REQUEST)
+
+
 def policy_with(guardrails: str) -> str:
     """Everything is allowed to the agent, and looked at like this."""
     allowed = 'tools: {allow: ["*"]}\n    prompts: {allow: ["*"]}\n    resources: {allow: ["*"]}\n'
@@ -38,6 +55,7 @@ def policy_with(guardrails: str) -> str:
 @asynccontextmanager
 async def between(guardrails: str) -> AsyncIterator[tuple[Sidecar, int, Server]]:
     server = Server()
+    warm()
     async with (
         serving(server.script) as backend,
         sidecar_for(backend.port, policy=policy_with(guardrails)) as (sidecar, port),

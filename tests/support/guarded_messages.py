@@ -124,10 +124,10 @@ def _below(root: str, places: str) -> tuple[str, ...]:
 ASKED: dict[str, dict[str, Any]] = {
     "tools/call": {"name": "search", "arguments": {}},
     "prompts/get": {"name": "greet"},
-    "resources/read": {"uri": "repo://acme/a"},
-    "resources/subscribe": {"uri": "repo://acme/a"},
-    "resources/unsubscribe": {"uri": "repo://acme/a"},
-    "skills/get": {"uri": "repo://acme/a"},
+    "resources/read": {"uri": "repo://acme/asked"},
+    "resources/subscribe": {"uri": "repo://acme/asked"},
+    "resources/unsubscribe": {"uri": "repo://acme/asked"},
+    "skills/get": {"uri": "repo://acme/asked"},
     "completion/complete": {
         "ref": {"type": "ref/prompt", "name": "greet"},
         "argument": {"name": "a", "value": "b"},
