@@ -19,6 +19,12 @@ from cli.output.plain import render
 
 FINE, MISSED, BAD_INPUT = 0, 1, 2
 _WIDTH: Final = 160
+_STYLES: Final = (
+    (r"(?m)^  DETECTOR .*$|^\S.*$", "bold"),
+    (r"(?m)^    .* of others: .*$", "bright_black"),
+    (r"\bok +met: [\d.]+", "green"),
+    (r"\bfailed +missed by .*|\bmissed: .*|\bskipped: .*", "bold red"),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,11 +67,18 @@ def _missed(results: Iterable[Result]) -> bool:
 
 
 def _show(shown: Iterable[Block]) -> None:
-    """Wider than other commands: a table of figures is read across."""
+    """Wider than other commands, on terminals too: a table of figures is read across."""
+    text = render(shown, _WIDTH)
     if write.colourful():
-        write.write(shown, None, "text")
+        from rich.console import Console
+        from rich.text import Text
+
+        painted = Text(text)
+        for pattern, style in _STYLES:
+            painted.highlight_regex(pattern, style)
+        Console(highlight=False, markup=False).print(painted, soft_wrap=True, end="")
     else:
-        sys.stdout.write(render(shown, _WIDTH))
+        sys.stdout.write(text)
 
 
 def _detectors(text: str) -> frozenset[str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -176,3 +177,18 @@ def test_make_without_data_says_what_to_set() -> None:
     )
     assert done.returncode == 2
     assert "set OUTRIDER_GUARD_DATA to the folder of the labelled .jsonl files" in done.stderr
+
+
+def test_a_terminal_gets_the_same_table_in_colours(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.output.write.colourful", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert main(["guard", "eval", str(data), "--only", "secrets"]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b[1;31mfailed  missed by 0.3000: 0.5000\x1b[0m" in said
+    first = re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines()[0]
+    assert first.split()[:3] == ["DETECTOR", "SOURCE", "N"]
+    assert first.split()[-2:] == ["TARGET", "REACHED"]
