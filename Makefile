@@ -47,9 +47,9 @@ fuzz: $(DEV_READY)  ## the fuzz targets, longer than in the suite and at random
 	OUTRIDER_FUZZ=20 $(BIN)/python -m pytest -q --timeout 0 tests/fuzz
 
 lock:  ## pin every dependency again (needs uv)
-	for set in sidecar: sidecar-spire:spire webhook:webhook cli:cli dev:dev; do \
-	  extra=$${set#*:}; \
-	  uv pip compile -q pyproject.toml $${extra:+--extra $$extra} --universal --python-version 3.11 \
+	for set in sidecar: sidecar-spire:spire,shared-rates webhook:webhook cli:cli dev:dev; do \
+	  extras=$$(echo "$${set#*:}" | sed -E 's/([a-z-]+),?/ --extra \1/g'); \
+	  uv pip compile -q pyproject.toml $$extras --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header -o requirements/$${set%%:*}.lock; \
 	done
 

@@ -32,7 +32,6 @@ from sidecar.identity.holder import IdentityHolder, utc_now
 from sidecar.identity.jwt_source import jwt_source_of
 from sidecar.identity.keeper import IdentityKeeper
 from sidecar.identity.provider import IdentityProvider, Renewable
-from sidecar.memory import give_back
 from sidecar.proxy.channel import Channel
 from sidecar.proxy.dial import NetworkDialer
 from sidecar.proxy.downstream import Downstream
@@ -153,7 +152,6 @@ class Sidecar:
         await self._listen("inbound", listen.inbound, self._inbound_connection)
         await self._listen("redirectInbound", listen.redirect_inbound, self._inbound_redirect().accept)
         self._announce()
-        give_back()
         return self.addresses
 
     def _tell_shortage(self) -> None:

@@ -44,6 +44,7 @@ from sidecar.identity.endpoint import ENDPOINT_VARIABLE
 from sidecar.identity_section import read_identity
 from sidecar.limits import Limits
 from sidecar.narrow_section import read_narrowing
+from sidecar.rate_store_section import read_rate_store
 from sidecar.readers import (
     address,
     certificates,
@@ -145,6 +146,7 @@ def _read(tree: Node, folder: Path, environment: Mapping[str, str], log: ErrorLo
         folder / values["credentials"] if values["credentials"] else None,
         {key: one.below(folder) for key, one in values["hiddenSecrets"].items()},
         values["moreAuthorities"],
+        values["rateStore"] and values["rateStore"].below(folder),
     )
 
 
@@ -261,4 +263,5 @@ _FIELDS = {
     "narrow": Field(read_narrowing, Narrowing()),
     "credentials": Field(section(_CREDENTIALS, lambda directory: directory)),
     "hiddenSecrets": Field(hidden_variables, {}),
+    "rateStore": Field(read_rate_store),
 }

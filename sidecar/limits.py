@@ -51,6 +51,8 @@ class Limits:
     """From the question to an external authorization service to its answer, connecting included."""
     external_auth_at_once: int = 256
     """Questions to external authorization services under way at once; a request beyond them is refused."""
+    rate_store_seconds: float = 0.05
+    """From the question to the store of shared rate limits to its answer; then each limit's failureMode counts."""
     handshake_seconds: float = 10.0
     """TLS handshake of an accepted connection."""
     drain_seconds: float = 25.0

@@ -175,6 +175,22 @@ class EgressSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RateStoreSettings:
+    """Where limits are counted that several sidecars share: `redis://host:port/db`, or `rediss://` by TLS.
+
+    `password_file` holds the password alone; it is read for each connection.
+    """
+
+    url: str
+    password_file: Path | None = None
+
+    def below(self, folder: Path) -> RateStoreSettings:
+        """The same with its path relative to a folder."""
+        file = self.password_file
+        return self if file is None else replace(self, password_file=folder / file)
+
+
+@dataclass(frozen=True, slots=True)
 class SidecarConfig:
     """Everything that a sidecar's file says."""
 
@@ -204,3 +220,5 @@ class SidecarConfig:
     """What the agent holds placeholders for, by placeholder."""
     more_authorities: str = ""
     """Certificates (PEM) that are trusted besides those of `authorities`, or of the system."""
+    rate_store: RateStoreSettings | None = None
+    """Counts shared limits; None: each sidecar counts its own, as `failureMode` of the limit lets it."""

@@ -516,6 +516,20 @@ ENV_MORE_AUTHORITIES = _env(
     "",
     "Authorities that are trusted besides those, or besides the system's roots.",
 )
+ENV_RATE_STORE = _env(
+    "RATE_STORE",
+    "rateStore.url",
+    Text("redis://host:port/db, or rediss:// for TLS"),
+    "",
+    "Redis or Valkey, which counts the rate limits that sidecars share (`shared: true`).",
+)
+ENV_RATE_STORE_PASSWORD_FILE = _env(
+    "RATE_STORE_PASSWORD_FILE",
+    "rateStore.passwordFile",
+    Text("a path"),
+    "",
+    "The file with its password, read for each connection.",
+)
 
 # The environment of the step that installs redirection, before anything else in the pod starts. Each variable is
 # a flag of `python -m sidecar.redirect` too.

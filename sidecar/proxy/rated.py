@@ -37,7 +37,7 @@ STORE_PAUSE: Final = NANOSECONDS
 class Rates:
     """The limits of one sidecar. `use` puts those of another policy in force."""
 
-    __slots__ = ("_meter", "_own", "_policy", "_recorder", "_store")
+    __slots__ = ("_meter", "_own", "_policy", "_recorder", "_store", "_told_missing")
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Rates:
         self._meter = Meter(clock)
         self._store = store
         self._own = own
+        self._told_missing = False
 
     def use(self, policy: Policy) -> None:
         """Another policy is in force. What is spent of a rate that it has as well stays spent."""
@@ -106,6 +107,9 @@ class Rates:
         beyond: list[Exceeded],
     ) -> Counted | Reply | None:
         store = self._store()
+        if store is None and not self._told_missing:
+            self._told_missing = True
+            self._recorder.rate_store(False, "there is none: limits are shared, and rateStore.url is not set")
         if store is None or not store.answers:
             exceeded = self._alone(counted, shared, beyond)
         else:
@@ -168,21 +172,13 @@ class Rates:
     def unforeseen(self, plan: Plan, counted: Counted, found: Sequence[Message], *, is_batch: bool) -> Reply:
         """The refusal where the store could not be asked for a reason that nobody foresaw."""
         exceeded = Exceeded(Reason.RATE_STORE_UNAVAILABLE, counted.shared[0].limits, STORE_PAUSE)
-        return self._refused(plan, exceeded, found, is_batch)
+        return _refusal(plan, exceeded, found, is_batch)
 
     def _refused(self, plan: Plan, exceeded: Exceeded, found: Sequence[Message], is_batch: bool) -> Reply:
         if plan.slots is not None:
             plan.slots.give()
         self._tell_one(plan, exceeded, observed=False)
-        seconds = retry_seconds(exceeded.reason, exceeded.wait)
-        if not found:
-            return beyond_limit(exceeded.reason, exceeded.limits.label, seconds)
-        denials = {
-            index: limit_error(message.id, exceeded.reason, seconds) if message.kind is Kind.REQUEST else {}
-            for index, message in enumerate(found)
-        }
-        reply = denied(plan, tuple(found), denials, is_batch)
-        return replace(reply, headers=waiting(seconds))
+        return _refusal(plan, exceeded, found, is_batch)
 
     def too_large(self, plan: Plan, *, observed: bool = False) -> None:
         """An answer was larger than a limit; it was not passed on, unless that is only observed."""
@@ -210,6 +206,18 @@ class Rates:
             retry_seconds(exceeded.reason, exceeded.wait),
             observed=observed,
         )
+
+
+def _refusal(plan: Plan, exceeded: Exceeded, found: Sequence[Message], is_batch: bool) -> Reply:
+    seconds = retry_seconds(exceeded.reason, exceeded.wait)
+    if not found:
+        return beyond_limit(exceeded.reason, exceeded.limits.label, seconds)
+    denials = {
+        index: limit_error(message.id, exceeded.reason, seconds) if message.kind is Kind.REQUEST else {}
+        for index, message in enumerate(found)
+    }
+    reply = denied(plan, tuple(found), denials, is_batch)
+    return replace(reply, headers=waiting(seconds))
 
 
 def _local(counted: Counted) -> list[Line]:

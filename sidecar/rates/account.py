@@ -141,7 +141,7 @@ def _every(rule: RateLimits) -> tuple[tuple[None, Rate], ...]:
 
 
 def _most(rule: RateLimits, slots: Slots | None) -> Most:
-    slots = slots or Slots(rule.concurrent)
+    slots = Slots(rule.concurrent) if slots is None else slots
     slots.most = rule.concurrent
     return Most(rule, slots)
 

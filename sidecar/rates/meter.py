@@ -55,7 +55,7 @@ class Meter:
         """`clock` in nanoseconds, from anywhere."""
         self._clock = clock
         self._accounts: OrderedDict[tuple[str, str], Account] = OrderedDict()
-        self.users = users or Users()
+        self.users = Users() if users is None else users
 
     def account(self, agent: str, target: str, limits: tuple[RateLimits, ...]) -> Account:
         """The one of this agent and target, under the limits in force now."""

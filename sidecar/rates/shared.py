@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -100,6 +100,7 @@ class Store:
         timeout: float,
         failures: tuple[type[Exception], ...],
         told: Callable[[bool, str], None],
+        close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`timeout` in seconds for one question, `failures` what the client raises. `told` is told whether it
         answers when that changes, and what it said."""
@@ -107,6 +108,7 @@ class Store:
         self._timeout = timeout
         self._failures: tuple[type[Exception], ...] = (*failures, OSError, TimeoutError)
         self._told = told
+        self._close = close
         self._circuit = Circuit()
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._reaching: asyncio.Task[None] | None = None
@@ -120,11 +122,13 @@ class Store:
         """Reach for it, for as long as it takes."""
         self._reaching = spawn(self._reach(), name="reach the store of shared rates")
 
-    def stop(self) -> None:
+    async def close(self) -> None:
         """Ask it no more."""
         if self._reaching is not None:
             self._reaching.cancel()
             self._reaching = None
+        if self._close is not None:
+            await self._close()
 
     async def _reach(self) -> None:
         last = ""
@@ -229,7 +233,9 @@ def connected(
         if more_authorities:
             options["ssl_ca_data"] = more_authorities
     windows = storage.RedisStorage(f"async+{url}", implementation="redispy", key_prefix=PREFIX, **options)
-    return Store(windows, timeout=timeout, failures=(redis.RedisError,), told=told)
+    return Store(
+        windows, timeout=timeout, failures=(redis.RedisError,), told=told, close=windows.bridge.storage.aclose
+    )
 
 
 def _password_from(path: Path) -> Any:

@@ -132,6 +132,8 @@ def _environment(pod: Pod, plan: Plan, settings: InjectionSettings) -> list[EnvV
         values[table.ENV_EGRESS_PRIVATE_ADDRESSES] = settings.egress.private_addresses
     if settings.limits:
         values[table.ENV_LIMITS] = json.dumps(settings.limits, sort_keys=True)
+    if settings.rate_store:
+        values[table.ENV_RATE_STORE] = settings.rate_store
     values |= narrowing.environment(
         {name: parameter.written for name, parameter in plan.parameters.items()}, plan[table.MODE.name]
     )

@@ -121,6 +121,9 @@ class InjectionSettings:
     limits: dict[str, int | float] = field(default_factory=dict)
     """Limits of the sidecar by name, passed on as they are."""
 
+    rate_store: str = ""
+    """Redis or Valkey that counts shared rate limits, as OUTRIDER_RATE_STORE; empty: there is none."""
+
     defaults: dict[str, str] = field(default_factory=dict)
     """Values of annotations that hold where neither pod nor namespace say anything, by full name."""
 

@@ -37,6 +37,7 @@ from mesh.policy.fields import (
 )
 from mesh.policy.scalars import plain_integer
 from mesh.policy.yaml_tree import Broken, Node, Scalar
+from mesh.settings.store_address import store_fault
 from mesh.settings.table import (
     ENV_EGRESS_PRIVATE_ADDRESSES,
     MODE,
@@ -140,6 +141,10 @@ def _no_proxy_entry(value: str) -> str | None:
     return None
 
 
+def _rate_store(value: str) -> str | None:
+    return store_fault(value) if value else None
+
+
 def _config_map(node: Node, place: Place) -> str | Invalid:
     value = read_text(node, place)
     if isinstance(value, Invalid) or value == "" or NAME.fullmatch(value):
@@ -227,6 +232,7 @@ _FIELDS = {
     "clusterDomain": Field(matching(_DOMAIN, "a DNS domain")),
     "noProxy": Field(list_of(text(_no_proxy_entry))),
     "limits": Field(_limits),
+    "rateStore": Field(text(_rate_store)),
     "defaults": Field(_defaults),
     "allow": Field(plain(list_of(text(_permission)), frozenset)),
     "redirect": Field(section(_REDIRECT, Redirection)),
