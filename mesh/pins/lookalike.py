@@ -19,6 +19,14 @@ MAX_NAME: Final = 256
 """Characters of a name that are looked at."""
 
 _SEPARATORS = re.compile(r"[\s_./:\-\u2010-\u2015\u2212\u30fb\u00b7]+")
+_SPACES = re.compile(r"\s+")
+# Control and format characters, fillers, variation selectors, private use, tags.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u070f\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ue000-\uf8ff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U000e0000-\U0010ffff]"
+)
+_MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
 _TWINS: Final = str.maketrans(
     dict(
         zip(
@@ -128,16 +136,7 @@ def _visible(name: str) -> str:
     """Without what is not seen."""
     if name.isascii() and name.isprintable():
         return name[:MAX_NAME].strip()
-    seen = (one for one in name[:MAX_NAME] if not _unseen(one))
-    return "".join(" " if one.isspace() else one for one in seen).strip()
-
-
-def _unseen(one: str) -> bool:
-    if one in "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" or "\ufe00" <= one <= "\ufe0f":
-        return True
-    if one.isspace():
-        return False
-    return ord(one) >= 0xE0000 or unicodedata.category(one) in ("Cc", "Cf", "Cn", "Co")
+    return _SPACES.sub(" ", _UNSEEN.sub("", name[:MAX_NAME])).strip()
 
 
 def _folded(name: str) -> str:
@@ -146,7 +145,7 @@ def _folded(name: str) -> str:
     if not name.isascii():
         # First as it is, because decomposing loses the stroke and the dot of some.
         apart = unicodedata.normalize("NFKD", name.translate(_TWINS)).translate(_TWINS)
-        name = "".join(one for one in apart if not unicodedata.combining(one))
+        name = _MARKS.sub("", apart)
     return name.casefold()
 
 

@@ -32,6 +32,7 @@ from tests.support.loopback import (
     call,
     client_of,
     json_answer,
+    post,
     read_request,
     result,
     serving,
@@ -90,8 +91,6 @@ class World:
         return await self.send(message, **headers)
 
     async def send(self, message: Any, **headers: str) -> Any:
-        from tests.support.loopback import post
-
         await self.client.send(post(message, **headers))
         _, fields, body = await self.client.answer()
         if fields["content-type"] == "text/event-stream":
@@ -598,3 +597,58 @@ async def test_items_without_a_name_are_left_to_the_filter() -> None:
 
 def test_a_log_that_is_real_takes_what_is_written(tmp_path: Path) -> None:
     SavedPins(tmp_path, AgentSettings("agents", "triage"), Log(), Metrics()).load()
+
+
+# Answers on another stream than the question's.
+
+
+async def test_lists_on_the_stream_of_http_and_sse_are_followed_by_the_ids_of_their_questions() -> None:
+    """HTTP+SSE (2024-11-05): each answer comes on the one GET stream."""
+    streams: list[asyncio.StreamWriter] = []
+    pages: dict[str | None, dict[str, Any]] = {
+        None: {"tools": [tool("a")], "nextCursor": "2"},
+        "2": {"tools": [tool("b")]},
+    }
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head, body = await read_request(reader)
+            if head.startswith(b"GET"):
+                streams.append(writer)
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+                    b"event: endpoint\ndata: /mcp/messages?s=1\n\n"
+                )
+                continue
+            message = json.loads(body)
+            writer.write(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")
+            answer = result(pages[message["params"].get("cursor")], str(message["id"]))
+            streams[0].write(b"event: message\ndata: " + json.dumps(answer).encode() + b"\n\n")
+
+    async def listed(stream: Client, client: Client, ident: int, cursor: str | None = None) -> list[str]:
+        params = {} if cursor is None else {"cursor": cursor}
+        message = {"jsonrpc": "2.0", "id": ident, "method": "tools/list", "params": params}
+        await client.send(post(message, path="/mcp/messages?s=1"))
+        assert (await client.answer())[0] == 202
+        return [one["name"] for one in (await event(stream))["result"]["tools"]]
+
+    async def event(stream: Client) -> Any:
+        async with asyncio.timeout(30):
+            while True:
+                line = await stream.reader.readline()
+                if line.startswith(b"data: {"):
+                    return json.loads(line[6:])
+
+    async with serving(script) as backend, sidecar_for(backend.port, policy=pinned(FIRST_USE)) as (_, port):
+        async with client_of(port) as stream, client_of(port) as client:
+            await stream.send(
+                b"GET http://github.tools.svc:8080/mcp HTTP/1.1\r\nhost: github.tools.svc:8080\r\n"
+                b"accept: text/event-stream\r\n\r\n"
+            )
+            assert (await stream.head())[0] == 200
+            while b"data: /mcp/messages?s=1" not in await stream.reader.readline():
+                pass
+            assert await listed(stream, client, 1) == ["a"]
+            assert await listed(stream, client, 2, "2") == ["b"]
+            pages["2"] = {"tools": [tool("b"), tool("c")]}
+            assert await listed(stream, client, 3, "2") == ["b"]
