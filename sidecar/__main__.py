@@ -21,6 +21,7 @@ from sidecar.config import SidecarConfig, load_config
 from sidecar.environment import CONFIG_VARIABLE
 from sidecar.hardening import harden
 from sidecar.interception.declared import TrustNotWritten
+from sidecar.memory import give_back
 from sidecar.policies import load_files
 from sidecar.proxy.listener import bind_error
 
@@ -46,6 +47,7 @@ async def run(config: SidecarConfig, documents: Documents, soft: Iterable[str] =
         sidecar.log.close()
         print(bind_error(error), file=sys.stderr)
         return INVALID
+    give_back()
     await sidecar.serve()
     await sidecar.drain()
     return 0
