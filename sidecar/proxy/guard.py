@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from mesh.policy.compile import Policy
 from mesh.policy.content import guardrails_of
-from mesh.policy.guardrails import Action, Direction, Guardrails, Part, Processor
+from mesh.policy.guardrails import Action, DetectorKind, Direction, Guardrails, Part, Processor
 from mesh.protocol.http1.heads import Headers
 from mesh.protocol.jsonrpc import Kind, Message, error_response
 from mesh.protocol.mcp.denials import OTHER_POLICY_CODE, POLICY_CODES, denial
@@ -76,6 +76,8 @@ class InForce(NamedTuple):
     reversible: bool
     masks_messages: bool
     """Whether something is masked in free text of a server's."""
+    grounds: bool
+    """Whether a detector may ask what tools gave last."""
 
 
 class _Request:
@@ -171,7 +173,8 @@ class Guard:
             # By a clock of its own: an event loop's may stand still while it works.
             engine = Engine(guardrails)
             masks_messages = any(map(_masks_messages, guardrails.processors))
-            known = InForce(guardrails, engine, guardrails.reversible, masks_messages)
+            grounds = any(one.detector is DetectorKind.EXTERNAL for one in guardrails.processors)
+            known = InForce(guardrails, engine, guardrails.reversible, masks_messages, grounds)
             self._in_force[id(guardrails)] = known
         return known
 
@@ -273,15 +276,26 @@ class Guard:
         if verdict.findings or verdict.failed:
             self._record(plan, message.method, verdict)
             shown = self._acted(plan, message, value, verdict, held)
-        if shown is None:
-            return None
-        self._remember(plan, shown, tool, held.engine)
-        if held.reversible:
-            vault = self.vaults.get(self._key(plan))
-            if shown is not value:
-                roots = places_of_answer(shown, method)
-            if vault is not None and restore_message(shown, vault, roots, Direction.RESPONSE):
-                return {**shown} if shown is value else shown
+        if shown is None or self.waits(plan):
+            return shown
+        return self._settled(plan, message, value, shown, held)
+
+    def _settled(
+        self, plan: Plan, message: Message, value: dict[str, Any], shown: dict[str, Any], held: InForce
+    ) -> dict[str, Any]:
+        """The message when everybody has looked at it: with what the agent itself had sent, and remembered."""
+        method, tool = _asked(plan, message)
+        result = shown.get("result")
+        if type(result) is dict:
+            self.offered.learn(_whose(plan), result)
+            if tool is not None and held.grounds:
+                self.recent.add(self._key(plan), result)
+        vault = self.vaults.get(self._key(plan)) if held.reversible else None
+        if vault is None:
+            return shown
+        roots = places_of_answer(shown, method)
+        if restore_message(shown, vault, roots, Direction.RESPONSE) and shown is value:
+            return {**shown}
         return shown
 
     def held(self, plan: Plan) -> HeldNotifications | None:
@@ -320,10 +334,11 @@ class Guard:
         roots = places_of_answer(value, method)
         documents = self.recent.of(self._key(plan))
         verdict = await self._others().examine(processors, roots, Direction.RESPONSE, documents)
-        if not (verdict.findings or verdict.failed):
-            return value
-        self._record(plan, message.method, verdict)
-        return self._acted(plan, message, value, verdict, held)
+        shown: dict[str, Any] | None = value
+        if verdict.findings or verdict.failed:
+            self._record(plan, message.method, verdict)
+            shown = self._acted(plan, message, value, verdict, held)
+        return None if shown is None else self._settled(plan, message, value, shown, held)
 
     def _acted(
         self, plan: Plan, message: Message, value: dict[str, Any], verdict: Verdict, held: InForce
@@ -350,14 +365,6 @@ class Guard:
         whole = not held.engine.blocks_unread(verdict.failed)
         left = self.offered.without(_whose(plan), shown, blocking) if blocking and whole else None
         return left or _kept_back(message, verdict.reason or Reason.GUARD_FAILED)
-
-    def _remember(self, plan: Plan, shown: dict[str, Any], tool: str | None, engine: Engine) -> None:
-        result = shown.get("result")
-        if type(result) is not dict:
-            return
-        self.offered.learn(_whose(plan), result)
-        if tool is not None and engine.external(Direction.BOTH):
-            self.recent.add(self._key(plan), result)
 
     def _others(self) -> Outside:
         if self._outside is None:
