@@ -36,6 +36,7 @@ from sidecar.proxy.guard import Guard, Outside
 from sidecar.proxy.listener import Listener
 from sidecar.proxy.pipeline import Pipeline
 from sidecar.proxy.pool import Destination, Pool
+from sidecar.proxy.rated import Rates
 from sidecar.proxy.ticker import Ticker
 from sidecar.telemetry.log import Log
 from sidecar.telemetry.metrics import Metrics
@@ -55,13 +56,16 @@ CASES = {
     "call-authorized": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
     "call-token": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
     "call-user": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
+    "call-limited": (payloads.CALL_PATH, payloads.tools_call(500), payloads.call_answer()),
     "call-1k": (payloads.CALL_PATH, payloads.tools_call(1024), SHORT_ANSWER),
     "call-1k-guarded": (payloads.CALL_PATH, payloads.tools_call(1024), SHORT_ANSWER),
 }
 """Of the credentials: with an Authorization of the agent's own, with a kept token of the sidecar's, and with one for
 the user whose handle the agent forwards. Heads with credentials are not remembered: the first shows what it costs.
-The last two are with all local guardrails off and on.
+The limited one takes from two buckets, of the rule and of the tool. The last two are with all local guardrails off
+and on.
 """
+LIMIT = {"requests": 1_000_000, "per": "second", "tools": {"*": {"requests": 1_000_000, "per": "second"}}}
 
 
 class Collected:
@@ -130,7 +134,11 @@ async def join(request: bytes, answer: bytes, decisions: str, kind: str = "") ->
 
     `kind` of credential, if any. Gives also the request as the agent sends it, with its handle.
     """
-    policies = "\n---\n".join(map(json.dumps, documents(tls_out=False)))
+    declared = documents(tls_out=False)
+    if kind == "limited":
+        for rule in (rule for one in declared for rule in one["spec"].get("outbound", ())):
+            rule["rateLimit"] = LIMIT
+    policies = "\n---\n".join(map(json.dumps, declared))
     clock, limits, metrics, dialer = asyncio.get_running_loop().time, Limits(), Metrics(), Dialer()
     ticker = Ticker(1.0, clock)
     log, pool = Log(sys.stderr.fileno()), Pool(dialer, limits, ticker, clock)
@@ -150,6 +158,7 @@ async def join(request: bytes, answer: bytes, decisions: str, kind: str = "") ->
         dialer=dialer,
         recorder=recorder,
         guard=guard if kind == "1k-guarded" else None,
+        rates=lambda policy: Rates(policy, recorder, time.monotonic_ns),
         clock=clock,
         application=Application("127.0.0.1", ()),
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sidecar.hidden.watch import PlaceholderWatch
     from sidecar.proxy.late import LateAnswer
     from sidecar.proxy.redact import Redactor
-    from sidecar.rates.meter import Counted
+    from sidecar.rates.account import Counted
     from sidecar.rates.slots import Taken
 
 _METADATA = re.compile(

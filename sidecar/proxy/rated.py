@@ -18,9 +18,9 @@ from mesh.reasons import Reason
 from sidecar.proxy.mcp_request import denied
 from sidecar.proxy.plan import Plan, Reply
 from sidecar.proxy.replies import beyond_limit, limit_error, retry_seconds, waiting
-from sidecar.rates.account import Account, Line, Whose
+from sidecar.rates.account import Account, Counted, Line, Whose
 from sidecar.rates.bucket import NANOSECONDS
-from sidecar.rates.meter import Counted, Exceeded, Meter, count
+from sidecar.rates.meter import Exceeded, Meter, count, count_one
 from sidecar.rates.shared import Entry, Store, StoreUnavailable
 from sidecar.telemetry.record import Recorder
 
@@ -86,7 +86,7 @@ class Rates:
         self, plan: Plan, counted: Counted, found: Sequence[Message], is_batch: bool
     ) -> Counted | Reply | None:
         beyond: list[Exceeded] = []
-        taken = self._meter.begin(counted, beyond)
+        taken = self._meter.begin(counted, beyond) if counted.account.most else None
         if isinstance(taken, Exceeded):
             return self._refused(plan, taken, found, is_batch)
         plan.slots = taken
@@ -228,8 +228,15 @@ def _count(plan: Plan, account: Account, found: Sequence[Message]) -> Counted | 
     """What a request counts for; None for nothing."""
     user = plan.principal.user
     whose: Whose = None if user is None else (user.issuer, user.subject)
+    if len(found) == 1:
+        method = found[0].method
+        if method not in COUNTED:
+            return None
+        under_way = 1 if found[0].kind is Kind.REQUEST and method != LISTENING else 0
+        # Its name was read when it was decided.
+        return count_one(account, plan.tool if method == TOOLS_CALL else None, under_way, whose)
     if not found:
-        return count(account, (None,), 1, whose)
+        return count_one(account, None, 1, whose)
     asking = [one for one in found if one.method in COUNTED]
     if not asking:
         return None

@@ -80,6 +80,22 @@ class Most(NamedTuple):
     slots: Slots
 
 
+class Counted(NamedTuple):
+    """What a request counts for."""
+
+    account: Account
+    lines: dict[Line, int]
+    """How many of its messages count for each."""
+    messages: int
+    """How many of them are under way until they are answered."""
+    whose: Whose
+
+    @property
+    def shared(self) -> list[Line]:
+        """What the store counts."""
+        return [line for line in self.lines if line.shared]
+
+
 class Account:
     """One agent and one target."""
 
@@ -87,10 +103,12 @@ class Account:
         "_by_tool",
         "_lines",
         "_matching",
+        "by_user",
         "limits",
         "most",
         "result_bytes",
         "shared",
+        "single",
         "watched_bytes",
     )
 
@@ -109,8 +127,11 @@ class Account:
         ]
         taken = {} if before is None else {one.limits.label: one.slots for one in before.most}
         self.most = tuple(_most(rule, taken.get(rule.label)) for rule in limits if rule.concurrent)
+        self.by_user = any(rule.scope is RateScope.USER for rule in limits)
         self.shared = any(line.shared for line in self._lines)
         self._by_tool: dict[str | None, tuple[Line, ...]] = {}
+        self.single: dict[tuple[str | None, int], Counted] = {}
+        """What one message counts for, where no user matters: by its tool, and whether it is under way."""
         self._matching = {
             line.glob: EntryList((line.glob,)).find for line in self._lines if line.glob is not None
         }

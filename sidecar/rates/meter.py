@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from mesh.policy.guardrails import RateLimits, RateScope
 from mesh.reasons import Reason
-from sidecar.rates.account import Account, Line, Users, Whose
+from sidecar.rates.account import MOST_TOOLS, Account, Counted, Line, Users, Whose
 from sidecar.rates.bucket import NEVER, Bucket
 from sidecar.rates.slots import Slots, Taken
 
@@ -28,22 +28,6 @@ class Exceeded(NamedTuple):
     limits: RateLimits
     wait: int
     """Nanoseconds until there is room; 0 where only time can tell, NEVER where there never is."""
-
-
-class Counted(NamedTuple):
-    """What a request counts for."""
-
-    account: Account
-    lines: dict[Line, int]
-    """How many of its messages count for each."""
-    messages: int
-    """How many of them are under way until they are answered."""
-    whose: Whose
-
-    @property
-    def shared(self) -> list[Line]:
-        """What the store counts."""
-        return [line for line in self.lines if line.shared]
 
 
 class Meter:
@@ -154,9 +138,22 @@ def _put_back(taken: list[Bucket]) -> None:
 def count(account: Account, tools: Sequence[str | None], under_way: int, whose: Whose) -> Counted:
     """What messages count for, of which each calls a tool or does something else."""
     if len(tools) == 1:
-        return Counted(account, dict.fromkeys(account.lines(tools[0]), 1), under_way, whose)
+        return count_one(account, tools[0], under_way, whose)
     lines: dict[Line, int] = {}
     for tool in tools:
         for line in account.lines(tool):
             lines[line] = lines.get(line, 0) + 1
     return Counted(account, lines, under_way, whose)
+
+
+def count_one(account: Account, tool: str | None, under_way: int, whose: Whose) -> Counted:
+    """What one message counts for."""
+    if account.by_user:
+        return Counted(account, dict.fromkeys(account.lines(tool), 1), under_way, whose)
+    key = tool, under_way
+    known = account.single.get(key)
+    if known is None:
+        if len(account.single) >= MOST_TOOLS:
+            account.single.clear()
+        known = account.single[key] = Counted(account, dict.fromkeys(account.lines(tool), 1), under_way, None)
+    return known
