@@ -85,12 +85,13 @@ class Listed(NamedTuple):
 class Book(ABC):
     """The pins of one server."""
 
-    __slots__ = ("_hidden", "_names", "_room", "dirty", "pins")
+    __slots__ = ("_altered", "_names", "_others", "_room", "dirty", "pins")
 
     def __init__(self, kept: Kept | None = None) -> None:
         self.pins: dict[str, Pinned] = dict(kept.pins) if kept is not None else {}
         self._names = Names(self.pins)
-        self._hidden: dict[str, Reason] = {}
+        self._altered: dict[str, Reason] = {}
+        self._others: dict[str, Reason] = {}
         self._room = MOST_TEXTS - sum(len(pin.text) for pin in self.pins.values())
         self.dirty = False
         """Whether there is something new to keep."""
@@ -102,6 +103,10 @@ class Book(ABC):
     @abstractmethod
     def refused(self, name: str) -> Reason | None:
         """Why a tool is not called; None: it may be."""
+
+    @abstractmethod
+    def _knows(self, name: str) -> bool:
+        """Whether a tool of this name may be shown at all; there is a bound to how many these are."""
 
     def kept(self) -> Kept:
         """What outlives the process."""
@@ -131,16 +136,20 @@ class Book(ABC):
         return f"its digest is {listed.digest or 'not known, for its size'}"
 
     def _close(self, page: Sequence[Listed], verdicts: list[Told | None]) -> list[Told | None]:
-        """Hide all of one name or none, and remember which."""
+        """Hide all of one name or none, and remember which: of what is known all, of anything else the last."""
         why = {told.tool: told for told in verdicts if told is not None}
         for listed in page:
             name = listed.name
-            if name not in why:
-                self._hidden.pop(name, None)
+            told = why.get(name)
+            if told is None:
+                self._altered.pop(name, None)
+                self._others.pop(name, None)
+            elif self._knows(name):
+                self._altered[name] = told.reason
             elif len(name) <= MAX_NAME:
-                if len(self._hidden) >= MOST_HIDDEN + len(self.pins):
-                    del self._hidden[next(iter(self._hidden))]
-                self._hidden[name] = why[name].reason
+                if len(self._others) >= MOST_HIDDEN:
+                    del self._others[next(iter(self._others))]
+                self._others[name] = told.reason
         return [why.get(listed.name) for listed in page]
 
 
@@ -165,6 +174,9 @@ class FirstUse(Book):
 
     def judge(self, page: Sequence[Listed], whole: Whole | None, now: float) -> Judged:
         if self.opened is None:
+            if not page:
+                # Nothing was used yet: servers that offer nothing to whoever has not logged in are no exception.
+                return Judged([], [])
             self.opened = now
         if not self.sealed and not 0 <= now - self.opened <= self.WINDOW:
             self._seal()
@@ -178,10 +190,15 @@ class FirstUse(Book):
 
     def refused(self, name: str) -> Reason | None:
         if name in self.pins:
-            return self._hidden.get(name)
-        if name in self._hidden:
-            return self._hidden[name]
-        return Reason.PIN_ADDED if self.sealed else None
+            return self._altered.get(name)
+        if self.sealed:
+            return self._others.get(name, Reason.PIN_ADDED)
+        if len(name) <= MAX_NAME and self._names.disguised(name) is not None:
+            return Reason.PIN_LOOKALIKE
+        return self._others.get(name)
+
+    def _knows(self, name: str) -> bool:
+        return name in self.pins
 
     def _seal(self) -> None:
         self.sealed = self.dirty = True
@@ -258,8 +275,11 @@ class Approved(Book):
 
     def refused(self, name: str) -> Reason | None:
         if name not in self._seen:
-            return self._hidden.get(name, Reason.PIN_NOT_APPROVED)
-        return self._hidden.get(name)
+            return self._others.get(name, Reason.PIN_NOT_APPROVED)
+        return self._altered.get(name)
+
+    def _knows(self, name: str) -> bool:
+        return name in self._seen
 
     def _whole(self, whole: Whole) -> list[Told]:
         """What follows from a list that is complete: the approved set is learned, anything else is told."""
@@ -281,6 +301,7 @@ class Approved(Book):
         if seen == self._seen:
             return
         self._seen = seen
+        self._altered.clear()
         self._names = Names(seen)
         self.pins = {name: self._known(name, digest) for name, digest in seen.items()}
         self._room = MOST_TEXTS - sum(len(pin.text) for pin in self.pins.values())

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Final, NamedTuple
 
-MOST_OPEN: Final = 256
-"""Ends of pages that somebody may go on from, of all servers and clients."""
+MOST_OPEN: Final = 64
+"""Ends of pages that somebody may go on from, of all clients of one server."""
+MOST_HELD: Final = 8192
+"""Tools on the pages before these ends."""
 MOST_PAGES: Final = 1000
 MAX_CURSOR: Final = 4096
 
@@ -39,7 +41,7 @@ class _Page(NamedTuple):
 
 
 class Listings:
-    """Lists that are under way."""
+    """Lists of one server that are under way."""
 
     __slots__ = ("_most_tools", "_open")
 
@@ -63,10 +65,15 @@ class Listings:
             return Whole(_all(page))
         if type(after) is str and len(after) <= MAX_CURSOR:
             self._open.pop((client, after), None)
-            if len(self._open) >= MOST_OPEN:
-                del self._open[next(iter(self._open))]
+            self._make_room(page.tools)
             self._open[client, after] = page
         return None
+
+    def _make_room(self, tools: int) -> None:
+        """The oldest go first."""
+        held = tools + sum(page.tools for page in self._open.values())
+        while self._open and (len(self._open) >= MOST_OPEN or held > MOST_HELD):
+            held -= self._open.pop(next(iter(self._open))).tools
 
 
 def _all(last: _Page) -> tuple[Item, ...]:

@@ -155,6 +155,8 @@ class SavedState:
 
     def _write(self, name: str, kept: _Kept) -> None:
         payload = msgspec.json.encode(kept)
+        if len(payload) > MAX_FILE_BYTES - 128:
+            raise OSError(None, f"{name} would have more than {MAX_FILE_BYTES} bytes")
         content = _MAGIC + hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload
         replace_file(self.folder / name, content)
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple, Protocol
 
-from mesh.pins.book import MOST_TOOLS, Book, KeptBook, Listed, Told, book_for
+from mesh.pins.book import MAX_NAME, MOST_TOOLS, Book, KeptBook, Listed, Told, book_for
 from mesh.pins.canonical import NotCanonical
 from mesh.pins.digest import tool_digest
-from mesh.pins.listing import Item, Listings, Whole
+from mesh.pins.listing import MAX_CURSOR, Item, Listings, Whole
 from mesh.policy.compile import Policy
 from mesh.policy.decision import Decision
 from mesh.policy.documents import Backend
@@ -33,6 +33,7 @@ MOST_BOOKS: Final = 256
 MOST_DIGESTS: Final = 4096
 MOST_ASKED: Final = 256
 """Questions for lists whose answers come on another stream."""
+MAX_ID: Final = 256
 MOST_TOLD: Final = 4096
 MOST_LINES: Final = 32
 """Lines in the log about one page, and one more that counts the rest."""
@@ -56,6 +57,7 @@ class _Open(NamedTuple):
     pin: Pin
     owner: str
     book: Book
+    listings: Listings
 
 
 class _Forgetful:
@@ -76,7 +78,6 @@ class Pinning:
         "_digests",
         "_in_force",
         "_kept",
-        "_listings",
         "_open",
         "_recorder",
         "_store",
@@ -99,10 +100,9 @@ class Pinning:
         self._kept = self._store.load()
         self._open: dict[str, _Open] = {}
         self._in_force: dict[str, tuple[Pin, str]] = {}
-        self._listings = Listings(MOST_TOOLS)
         self._asked: dict[tuple[str, bytes, str], str | None] = {}
         self._digests: dict[bytes, str] = {}
-        self._told: dict[tuple[str, str, Reason, str], None] = {}
+        self._told: dict[tuple[str, str, Reason, str, bool], None] = {}
         self.use(policy)
 
     def use(self, policy: Policy) -> None:
@@ -146,10 +146,12 @@ class Pinning:
 
     def _remember(self, plan: Plan, ident: str | int, cursor: object) -> None:
         """The answer may come on another stream, which knows the question by its id alone."""
+        known = str(ident)
+        if len(known) > MAX_ID or not (cursor is None or (type(cursor) is str and len(cursor) <= MAX_CURSOR)):
+            return
         if len(self._asked) >= MOST_ASKED:
             del self._asked[next(iter(self._asked))]
-        if cursor is None or type(cursor) is str:
-            self._asked[_key(plan), _session(plan), str(ident)] = cursor
+        self._asked[_key(plan), _session(plan), known] = cursor
 
     # What the server offers.
 
@@ -163,7 +165,7 @@ class Pinning:
             return result
         page = [self._listed(tool, index) for index, tool in enumerate(tools)]
         measured = [listed for listed in page if listed is not None]
-        whole = self._followed(plan, message, result, measured)
+        whole = self._followed(plan, entry, message, result, measured)
         judged = entry.book.judge(measured, whole, self._wall())
         self._tell(plan, entry, [*(told for told in judged.hidden if told is not None), *judged.told])
         if entry.book.dirty:
@@ -203,10 +205,11 @@ class Pinning:
         return known
 
     def _followed(
-        self, plan: Plan, message: Message, result: dict[str, Any], page: Sequence[Listed]
+        self, plan: Plan, entry: _Open, message: Message, result: dict[str, Any], page: Sequence[Listed]
     ) -> Whole | None:
         """The whole list, if this was its last page."""
-        items = tuple([Item(listed.name, listed.digest) for listed in page])
+        # Longer names are those of no pinned tool.
+        items = tuple([Item(listed.name[: MAX_NAME + 1], listed.digest) for listed in page])
         after = result.get("nextCursor")
         key, session = _key(plan), _session(plan)
         asked = plan.asked_for(message)
@@ -221,7 +224,7 @@ class Pinning:
             return Whole(items, certain=False) if after is None else None
         if cursor is not None and type(cursor) is not str:
             return None
-        return self._listings.page((key, plan.who, session), cursor, after, items)
+        return entry.listings.page((plan.who, session), cursor, after, items)
 
     # Beside.
 
@@ -230,23 +233,24 @@ class Pinning:
         target = plan.target
         if not self._in_force or not isinstance(target, Backend):
             return None
-        in_force = self._in_force.get(_named(target))
+        key = _named(target)
+        in_force = self._in_force.get(key)
         if in_force is None:
             return None
         pin, owner = in_force
-        key = _key(plan)
         entry = self._open.get(key)
         if entry is not None and entry.owner == owner:
-            return entry if entry.pin == pin else self._opened(key, pin, owner, entry.book)
+            return entry if entry.pin == pin else self._opened(key, entry._replace(pin=pin))
         kept = self._kept.pop(key, None)
         book = book_for(pin, kept.book if kept is not None and kept.owner == owner else None)
-        return self._opened(key, pin, owner, book)
+        return self._opened(key, _Open(pin, owner, book, Listings(MOST_TOOLS)))
 
-    def _opened(self, key: str, pin: Pin, owner: str, book: Book) -> _Open:
-        self._open.pop(key, None)
+    def _opened(self, key: str, entry: _Open) -> _Open:
+        """Keep a book; where there are many, one of a Backend that is no more goes."""
         if len(self._open) >= MOST_BOOKS:
-            del self._open[next(iter(self._open))]
-        entry = self._open[key] = _Open(pin, owner, book)
+            gone = next((known for known in self._open if known not in self._in_force), None)
+            self._open.pop(gone or "", None)
+        self._open[key] = entry
         return entry
 
     def _books(self) -> dict[str, KeptBook]:
@@ -259,7 +263,7 @@ class Pinning:
         routed, lines, observed = plan.routed, 0, entry.pin.observe
         for told in found:
             self._recorder.metrics.count(names.PIN_FINDINGS, (routed.backend, told.reason))
-            known = (_key(plan), told.tool[:128], told.reason, told.digest or told.what[:128])
+            known = (_key(plan), told.tool[:128], told.reason, told.digest or told.what[:128], observed)
             if known in self._told:
                 continue
             if len(self._told) >= MOST_TOLD:
@@ -300,10 +304,7 @@ def _named(backend: Backend) -> str:
 
 
 def _key(plan: Plan) -> str:
-    """One server: a Backend, or one host of a Backend that stands for many."""
-    backend = _target(plan)
-    named = _named(backend)
-    return f"{named}@{plan.routed.destination.host}" if backend.host.startswith("*.") else named
+    return _named(_target(plan))
 
 
 def _owner(backend: Backend, pin: Pin) -> str:
@@ -317,4 +318,6 @@ def _owner(backend: Backend, pin: Pin) -> str:
 def _session(plan: Plan) -> bytes:
     """What a client's messages to a server have in common with what it hears from it."""
     session = plan.head.fields.get(b"mcp-session-id")
-    return session if session is not None else plan.endpoint or plan.routed.path
+    if session is None:
+        session = plan.endpoint or plan.routed.path
+    return session if len(session) <= MAX_ID else blake2b(session).digest()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mesh.identity.ca import make_authority
+from mesh.pins.book import Kept, KeptBook, Pinned
 from sidecar.control import saved
 from sidecar.control.saved import CONFIGURATION_FILE, ROOTS_FILE, SavedState, SavedUnusable
 from tests.support.control_plane import configuration, granting
@@ -100,3 +101,15 @@ def test_a_full_disk_leaves_what_was_there(state: SavedState, monkeypatch: pytes
     assert kept is not None
     assert kept.configuration.version == "v1"
     assert [path.name for path in state.folder.iterdir()] == [CONFIGURATION_FILE]
+
+
+def test_pins_are_kept_too_unless_they_are_too_many(
+    state: SavedState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert state.pins() == {}
+    books = {"agents/github": KeptBook("owner", Kept({"a": Pinned("sha256:1", "sha256:2", b"x")}, 1.0, True))}
+    state.save_pins(books, NOW)
+    assert state.pins() == books
+    monkeypatch.setattr(saved, "MAX_FILE_BYTES", 150)
+    with pytest.raises(OSError, match="would have more than 150 bytes"):
+        state.save_pins(books, NOW)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mesh.pins.book import MOST_TOOLS, FirstUse
+from mesh.pins.book import MOST_HIDDEN, MOST_TOOLS, FirstUse
 from mesh.pins.digest import set_digest, tool_digest
 from mesh.policy.load import load_texts
 from mesh.reasons import Reason
@@ -554,9 +554,29 @@ async def test_other_tools_each_time_take_no_more_memory() -> None:
         assert guard is not None
         (entry,) = guard.pinning._open.values()
         assert len(entry.book.pins) == 1
-        assert len(entry.book._hidden) <= 1025
+        assert len(entry.book._others) <= MOST_HIDDEN
         assert len(guard.pinning._told) <= 4096
         assert len(guard.pinning._digests) <= 4096
+
+
+@pytest.mark.parametrize("pin", [FIRST_USE, approved(tool("a"))])
+async def test_a_crowd_of_new_tools_does_not_make_a_changed_one_forgotten(pin: str) -> None:
+    async with world(pin) as w:
+        w.offer(tool("a"))
+        await w.page()
+        w.offer(tool("a", "Other."), *[tool(f"x{index}") for index in range(3 * MOST_HIDDEN)])
+        assert await w.names() == []
+        assert await w.refusal("a") == ("pin_changed" if pin == FIRST_USE else "pin_not_approved")
+
+
+async def test_a_list_of_nothing_is_no_use_yet() -> None:
+    async with world() as w:
+        w.offer()
+        assert await w.names() == []
+        w.offer(tool("a"))
+        assert await w.names() == ["a"]
+        w.offer(tool("a"), tool("b"))
+        assert await w.names() == ["a"]
 
 
 async def test_a_tool_that_is_too_large_is_hidden() -> None:
@@ -584,7 +604,8 @@ async def test_endless_pages_are_followed_to_a_bound() -> None:
             assert await w.names("same") == ["b"]
         guard = w.sidecar.pipeline.answers.guard
         assert guard is not None
-        assert len(guard.pinning._listings._open) == 1
+        (entry,) = guard.pinning._open.values()
+        assert len(entry.listings._open) == 1
 
 
 async def test_items_without_a_name_are_left_to_the_filter() -> None:
