@@ -60,7 +60,7 @@ CASES = {
     "call-1k": (payloads.CALL_PATH, payloads.tools_call(1024), SHORT_ANSWER),
     "call-1k-guarded": (payloads.CALL_PATH, payloads.tools_call(1024), SHORT_ANSWER),
 }
-"""Of the credentials: with an Authorization of the agent's own, with a kept token of the sidecar's, and with one for
+"""Of the credentials: with an Authorization of the agent's own, with a kept token of the sidecar's, and one for
 the user whose handle the agent forwards. Heads with credentials are not remembered: the first shows what it costs.
 The limited one takes from two buckets, of the rule and of the tool. The last two are with all local guardrails off
 and on.
