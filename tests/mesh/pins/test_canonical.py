@@ -106,7 +106,7 @@ def test_nesting_has_an_end() -> None:
 
 # Beyond 2**53 the shortest digits of a double are not those of the integer that it is.
 DOUBLES = st.floats(-(2.0**53), 2.0**53)
-LEAVES = st.none() | st.booleans() | st.integers() | DOUBLES | st.text()
+LEAVES = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | DOUBLES | st.text()
 VALUES = st.recursive(
     LEAVES, lambda below: st.lists(below) | st.dictionaries(st.text(), below), max_leaves=20
 )
@@ -140,3 +140,8 @@ def test_the_order_of_members_does_not_count(value: dict[str, Any], random: Any)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_double_reads_back(value: float) -> None:
     assert float(number(value)) == value
+
+
+@given(st.integers())
+def test_every_integer_reads_back_as_the_same_double_or_as_itself(value: int) -> None:
+    assert number(value) == str(value) or float(number(value)) == float(value) == value
