@@ -53,8 +53,10 @@ def policy_with(guardrails: str) -> str:
 
 
 @asynccontextmanager
-async def between(guardrails: str) -> AsyncIterator[tuple[Sidecar, int, Server]]:
-    server = Server()
+async def between(
+    guardrails: str, server: Server | None = None
+) -> AsyncIterator[tuple[Sidecar, int, Server]]:
+    server = server or Server()
     warm()
     async with (
         serving(server.script) as backend,
