@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from typing import Any
 
 import pytest
@@ -194,3 +195,166 @@ async def test_an_event_that_is_too_large_is_an_error_and_the_stream_goes_on() -
     assert told[0] == small
     assert told[1]["error"]["data"] == {"reason": "result_too_large"}
     assert len(told) == 2
+
+
+# However a request ends, its slot is given back.
+
+
+async def _answers_whole(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(ANSWER)
+
+
+async def _answers_half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(ANSWER[:-5])
+    await writer.drain()
+
+
+async def _answers_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def _answers_rubbish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi")
+
+
+async def _streams(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    event = json.dumps(result({"content": []}))
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+    writer.write(f"data: {event}\n\n".encode())
+    await writer.drain()
+
+
+async def _streams_and_stays(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {}\n\n")
+    await reader.read()
+
+
+async def _waits(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+ENDINGS = [
+    _answers_whole,
+    _answers_half,
+    _answers_nothing,
+    _answers_rubbish,
+    _streams,
+    _streams_and_stays,
+    _waits,
+]
+
+
+def _busy(sidecar: Sidecar) -> bool:
+    rates = sidecar.pipeline.rates
+    assert rates is not None
+    return any(account.busy for account in rates._meter._accounts.values())
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_slots_return_to_none_however_requests_end(seed: int) -> None:
+    chance, healed = random.Random(seed), list[bool]()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        await (_answers_whole if healed else chance.choice(ENDINGS))(reader, writer)
+
+    async def one(port: int) -> None:
+        async with client_of(port) as client:
+            message = chance.choice([call("search"), [call("search", 1), call("list_a", 2)], call("drop")])
+            data = post(message)
+            await client.send(data[: chance.choice([len(data), len(data), len(data) // 2])])
+            try:
+                async with asyncio.timeout(chance.choice([0.0, 0.01, 0.05])):
+                    await client.answer()
+            except (TimeoutError, asyncio.IncompleteReadError, ValueError, ConnectionError):
+                return
+
+    policy = limited("{concurrent: 12, requests: 1000, per: second}")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        await asyncio.gather(*(one(port) for _ in range(40)))
+        async with asyncio.timeout(10):
+            while _busy(sidecar):
+                await asyncio.sleep(0.01)
+        healed.append(True)
+        async with client_of(port) as client:
+            assert "result" in (await asked(client, call("search")))[2]
+
+
+async def test_a_stream_that_only_listens_is_not_under_way() -> None:
+    release = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head, _ = await read_request(reader)
+        if head.startswith(b"GET"):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: hello\n\n")
+            await release.wait()
+        writer.write(ANSWER)
+        await writer.drain()
+
+    policy = limited("{concurrent: 1, requests: 1, per: hour}")
+    listen = b"GET http://github.tools.svc:8080/mcp HTTP/1.1\r\nhost: github.tools.svc:8080\r\n"
+    listen += b"accept: text/event-stream\r\n\r\n"
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (_, port):
+        async with client_of(port) as stream, client_of(port) as client:
+            await stream.send(listen)
+            assert (await stream.head())[0] == 200
+            assert "result" in (await asked(client, call("search")))[2]
+            release.set()
+
+
+@pytest.mark.parametrize(
+    ("failure", "reasons"),
+    [("open", [None, "rate_limited"]), ("closed", ["rate_store_unavailable"] * 2)],
+)
+async def test_without_a_store_shared_limits_do_what_their_failure_mode_says(
+    failure: str, reasons: list[str | None]
+) -> None:
+    script, _ = answering(ANSWER)
+    policy = limited(f"{{requests: 1, per: hour, shared: true, failureMode: {failure}}}")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (_, port):
+        async with client_of(port) as client:
+            got = [(await asked(client, call("search")))[2] for _ in range(2)]
+    assert [one["error"]["data"]["reason"] if "error" in one else None for one in got] == reasons
+
+
+async def test_a_guardrail_that_blocks_has_taken_its_token() -> None:
+    script, seen = answering(ANSWER)
+    marker = "  - backend: github\n"
+    policy = limited("{requests: 1, per: hour}").replace(
+        marker, f"{marker}    guardrails: {{terms: {{action: block, words: [secretword]}}}}\n", 1
+    )
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (_, port):
+        async with client_of(port) as client:
+            blocked = (await asked(client, call("search", q="secretword")))[2]
+            after = (await asked(client, call("search")))[2]
+    assert [one["error"]["data"]["reason"] for one in (blocked, after)] == ["guard_term", "rate_limited"]
+    assert seen == []
+
+
+@pytest.mark.parametrize("length", [True, False])
+async def test_plain_http_that_is_too_large_is_refused_or_cut_off(length: bool) -> None:
+    body = b"x" * 500
+    if length:
+        answer = b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n" + body
+    else:
+        answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1f4\r\n" + body + b"\r\n0\r\n\r\n"
+    script, _ = answering(answer)
+    policy = limited("{resultBytes: 100}", "plain")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        async with client_of(port) as client:
+            await client.send(
+                b"GET http://plain.tools.svc:8081/x HTTP/1.1\r\nhost: plain.tools.svc:8081\r\n\r\n"
+            )
+            if length:
+                status, _, told = await client.answer()
+                assert (status, json.loads(told)["reason"]) == (502, "result_too_large")
+            else:
+                with pytest.raises((asyncio.IncompleteReadError, ConnectionError, ValueError)):
+                    await client.answer()
+        assert refusals(sidecar, "result_too_large", "plain") == 1
+
+
+async def test_a_sidecar_whose_policy_limits_nothing_counts_nothing() -> None:
+    script, _ = answering(ANSWER)
+    async with serving(script) as backend, sidecar_for(backend.port) as (sidecar, _):
+        assert sidecar.pipeline.rates is None
