@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import inspect
 import json
@@ -32,6 +33,7 @@ from tests.support.loopback import (
     call,
     client_of,
     json_answer,
+    post,
     read_request,
     result,
     serving,
@@ -132,6 +134,7 @@ class Desk:
     """An agent's session with a server that answers with what `answer` holds."""
 
     def __init__(self, client: Client, lines: list[dict[str, Any]]) -> None:
+        self.stream: bytes | None = None
         self.client = client
         self.lines = lines
         self.answer: dict[str, Any] = {"content": []}
@@ -171,7 +174,7 @@ async def desk(*documents: str) -> AsyncIterator[Desk]:
         while True:
             _, body = await read_request(reader)
             got.append(json.loads(body))
-            writer.write(json_answer(result(one.answer)))
+            writer.write(json_answer(result(one.answer)) if one.stream is None else one.stream)
             await writer.drain()
 
     text = re.sub(r"tls: \{mode: Mesh[^}]*\}", "tls: {mode: None}", "---\n".join(documents))
@@ -323,3 +326,45 @@ async def test_a_policy_that_observes_changes_nothing(mode: str) -> None:
         expected = "guard_secret" if mode == "enforce" else "passed"
         assert reason(await d.call(text=KEY)) == expected
         assert d.told()
+
+
+def progress(text: str) -> dict[str, Any]:
+    params = {"progressToken": 7, "progress": 1, "message": text}
+    return {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
+
+
+def event_stream(*messages: dict[str, Any], length: int = 0) -> bytes:
+    """An answer of these events, of which `length` bytes more are announced."""
+    events = "".join(f"data: {json.dumps(message)}\n\n" for message in messages).encode()
+    head = f"content-type: text/event-stream\r\ncontent-length: {len(events) + length}\r\n"
+    return f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + events
+
+
+def events_of(body: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line[6:]) for line in body.decode().splitlines() if line.startswith("data: ")]
+
+
+async def test_a_value_that_is_divided_over_events_is_masked_in_both() -> None:
+    async with desk(FIRST) as d:
+        d.stream = event_stream(
+            progress("for carol.miller@ac"), progress("me.example"), result({"content": []})
+        )
+        await d.client.send(post(call("search")))
+        _, _, body = await d.client.answer()
+        first, second, last = events_of(body)
+        said = first["params"]["message"] + second["params"]["message"]
+        assert said == "for <EMAIL_1>"
+        assert last["result"] == {"content": []}
+
+
+async def test_a_notification_waits_200_ms_at_most() -> None:
+    async with desk(FIRST) as d:
+        d.stream = event_stream(progress("for carol.mil"), length=1)
+        await d.client.send(post(call("search")))
+        await d.client.head()
+        began = asyncio.get_running_loop().time()
+        got = b""
+        async with asyncio.timeout(60):
+            while b"carol.mil" not in got:
+                got += await d.client.reader.read(65536)
+        assert asyncio.get_running_loop().time() - began >= DELAY / 2
