@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from sidecar.app import Sidecar
+from sidecar.rates.shared import Entry, StoreUnavailable
 from sidecar.telemetry import names
 from tests.support.loopback import (
     POLICY,
@@ -24,6 +26,7 @@ from tests.support.loopback import (
     serving,
     sidecar_for,
 )
+from tests.support.meshed import GITHUB, SERVER_POLICY, TRIAGE, Published, client_side, new_mesh, server_side
 
 ANSWER = json_answer(result({"content": []}))
 
@@ -358,3 +361,112 @@ async def test_a_sidecar_whose_policy_limits_nothing_counts_nothing() -> None:
     script, _ = answering(ANSWER)
     async with serving(script) as backend, sidecar_for(backend.port) as (sidecar, _):
         assert sidecar.pipeline.rates is None
+
+
+async def test_each_peer_of_a_workload_has_a_count_of_its_own() -> None:
+    mesh, other = new_mesh(), "spiffe://test.mesh/ns/agents/sa/other"
+    script, seen = answering(ANSWER)
+    rule = f'  - from: ["{TRIAGE}", "{other}"]\n    rateLimit: {{requests: 1, per: hour}}\n'
+    policy = SERVER_POLICY.replace(f'  - from: ["{TRIAGE}"]\n', rule)
+    got: list[tuple[str, str | None]] = []
+    async with (
+        serving(script) as backend,
+        server_side(Published(mesh.identity(GITHUB)), backend.port, policy=policy) as (server, inbound),
+    ):
+        for peer in (TRIAGE, other):
+            async with (
+                client_side(Published(mesh.identity(peer)), inbound) as (_, port),
+                client_of(port) as one,
+            ):
+                for _ in range(2):
+                    answer = (await asked(one, call("search")))[2]
+                    got.append((peer, answer["error"]["data"]["reason"] if "error" in answer else None))
+        counted = server.metrics.value(names.RATE_LIMITED, ("inbound", "application", "rate_limited"))
+    assert got == [(TRIAGE, None), (TRIAGE, "rate_limited"), (other, None), (other, "rate_limited")]
+    assert (len(seen), counted) == (2, 2)
+
+
+class FakeStore:
+    """A store that says what the test wants, when it wants; and what it was asked."""
+
+    def __init__(self, *waits: int) -> None:
+        self.answers = True
+        self.waits = list(waits)
+        self.asked: list[Sequence[Entry]] = []
+        self.go = asyncio.Event()
+
+    async def take(self, entries: Sequence[Entry]) -> tuple[int, int]:
+        self.asked.append(entries)
+        await self.go.wait()
+        wait = self.waits.pop(0)
+        if wait == -2:
+            raise StoreUnavailable("gone")
+        return wait, 0 if wait else -1
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def with_store(sidecar: Sidecar, store: FakeStore) -> FakeStore:
+    sidecar._rate_store = store  # type: ignore[assignment]
+    return store
+
+
+@pytest.mark.parametrize("failure", ["open", "closed"])
+async def test_the_store_is_asked_before_content_is_looked_at_and_may_say_no(failure: str) -> None:
+    script, seen = answering(ANSWER)
+    marker = "  - backend: github\n"
+    policy = limited(f"{{requests: 9, per: hour, shared: true, failureMode: {failure}}}").replace(
+        marker, f"{marker}    guardrails: {{pii: mask}}\n", 1
+    )
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        store = with_store(sidecar, FakeStore(0, 1_500_000_000, -2))
+        store.go.set()
+        async with client_of(port) as client:
+            passed = (await asked(client, call("search", q="to jane.doe@example.com")))[2]
+            _, fields, full = await asked(client, call("search"))
+            gone = (await asked(client, call("search")))[2]
+    assert "result" in passed
+    assert b"jane.doe" not in seen[0][1]
+    assert full["error"]["data"] == {"reason": "rate_limited", "retryAfterSeconds": 1.5}
+    assert fields["retry-after"] == "2"
+    assert ("error" in gone) is (failure == "closed")
+    assert [one.more for one in store.asked[0]] == [1]
+
+
+async def test_a_client_that_goes_while_the_store_is_asked_leaves_nothing_behind() -> None:
+    script, seen = answering(ANSWER)
+    policy = limited("{requests: 9, per: hour, shared: true, concurrent: 1}")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        store = with_store(sidecar, FakeStore(0, 0))
+        async with client_of(port) as client:
+            await client.send(post(call("search")))
+            while not store.asked:
+                await asyncio.sleep(0)
+            assert _busy(sidecar)
+        while _busy(sidecar):
+            await asyncio.sleep(0.01)
+        store.go.set()
+        async with client_of(port) as client:
+            assert "result" in (await asked(client, call("search")))[2]
+    assert len(seen) == 1
+
+
+async def test_plain_http_waits_for_the_store_and_its_body_follows() -> None:
+    script, seen = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+    policy = limited("{requests: 9, per: hour, shared: true}", "plain")
+    head = b"POST http://plain.tools.svc:8081/x HTTP/1.1\r\nhost: plain.tools.svc:8081\r\n"
+    head += b"content-length: 6\r\n\r\n"
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        store = with_store(sidecar, FakeStore(0, 2_000_000_000))
+        async with client_of(port) as client:
+            await client.send(head + b"abc")
+            while not store.asked:
+                await asyncio.sleep(0)
+            await client.send(b"def")
+            store.go.set()
+            assert (await client.answer())[0] == 200
+            await client.send(head + b"abcdef")
+            status, fields, _ = await client.answer()
+    assert (status, fields["retry-after"]) == (429, "2")
+    assert [body for _, body in seen] == [b"abcdef"]
