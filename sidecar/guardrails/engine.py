@@ -21,6 +21,7 @@ from mesh.policy.guardrails import (
     Options,
     Part,
     Processor,
+    ShapeOptions,
     SqlOptions,
 )
 from mesh.protocol.mcp.places import Root
@@ -74,7 +75,7 @@ class Engine:
     `clock` gives seconds. `detector` makes detectors of texts, `read` the readings of a text.
     """
 
-    __slots__ = ("_clean", "_clock", "_detector", "_guardrails", "_plans", "_read", "_tools")
+    __slots__ = ("_clean", "_clock", "_detector", "_guardrails", "_plans", "_read", "_tools", "sized")
 
     def __init__(
         self,
@@ -95,6 +96,8 @@ class Engine:
                 detector(*_question(one))
         self._plans: dict[tuple[Direction, str | None], _Plan] = {}
         self._clean = CleanTexts()
+        self.sized = any(map(_limits_bytes, guardrails.processors))
+        """Whether `examine` has to be told how large a message is."""
 
     def external(self, direction: Direction, tool: str | None = None) -> tuple[Processor, ...]:
         """The processors that ask somebody else, in order; examine() leaves them out."""
@@ -186,6 +189,11 @@ class Engine:
         )
         detectors = tuple(id(one.detector) for one in asked)
         return _Plan(processors, tuple(asks), asked, parts, -1 in asks, external, detectors)
+
+
+def _limits_bytes(processor: Processor) -> bool:
+    options = processor.options
+    return processor.action is not Action.OFF and isinstance(options, ShapeOptions) and options.bytes > 0
 
 
 def _question(processor: Processor) -> tuple[DetectorKind, Options]:

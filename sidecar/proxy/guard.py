@@ -20,6 +20,7 @@ from mesh.protocol.mcp.denials import OTHER_POLICY_CODE, POLICY_CODES, denial
 from mesh.protocol.mcp.headers import NAME_HEADER, encode_value
 from mesh.protocol.mcp.methods import METHODS, TOOLS_CALL
 from mesh.protocol.mcp.places import Root, places_of_answer, places_of_request
+from mesh.protocol.strict_json import encode
 from mesh.reasons import Reason
 from sidecar.guardrails.engine import Engine
 from sidecar.guardrails.held_events import HeldEvents
@@ -271,7 +272,8 @@ class Guard:
             return value
         method, tool = _asked(plan, message)
         roots = places_of_answer(value, method)
-        verdict = held.engine.examine(roots, Direction.RESPONSE, tool)
+        size = len(encode(value)) if held.engine.sized else 0
+        verdict = held.engine.examine(roots, Direction.RESPONSE, tool, size)
         shown: dict[str, Any] | None = value
         if verdict.findings or verdict.failed:
             self._record(plan, message.method, verdict)
@@ -344,6 +346,11 @@ class Guard:
         self, plan: Plan, message: Message, value: dict[str, Any], verdict: Verdict, held: InForce
     ) -> dict[str, Any] | None:
         """The message after what had to be done to it; None: nothing is left, and nobody waits for it."""
+        blocking: list[Finding] = []
+        if verdict.action is Action.BLOCK:
+            blocking = [one for one in verdict.findings if _blocks(one)]
+            if not blocking or _unread(verdict, blocking, held.engine):
+                return _kept_back(message, verdict.reason or Reason.GUARD_FAILED)
         shown = value
         if any(map(_masks, verdict.findings)):
             schema = self.offered.output_schema(plan.server, _asked(plan, message)[1])
@@ -358,12 +365,9 @@ class Guard:
             if masked.unmaskable:
                 return _kept_back(message, Reason.GUARD_UNMASKABLE)
             shown = {**value} if masked.changed else value
-        if verdict.action is not Action.BLOCK:
+        if not blocking:
             return shown
-        blocking = [one for one in verdict.findings if _blocks(one)]
-        # What was not read to its end may hold more than what was found.
-        whole = not held.engine.blocks_unread(verdict.failed)
-        left = self.offered.without(_whose(plan), shown, blocking) if blocking and whole else None
+        left = self.offered.without(_whose(plan), shown, blocking)
         return left or _kept_back(message, verdict.reason or Reason.GUARD_FAILED)
 
     def _others(self) -> Outside:
@@ -458,6 +462,12 @@ def _masks(finding: Finding) -> bool:
 
 def _blocks(finding: Finding) -> bool:
     return finding.processor.action is Action.BLOCK and not finding.processor.observe
+
+
+def _unread(verdict: Verdict, blocking: Sequence[Finding], engine: Engine) -> bool:
+    """Whether a message that is blocked was not read to its end, so that it may hold more than what was found."""
+    too_large = any(one.processor.detector is DetectorKind.SHAPE for one in blocking)
+    return too_large or engine.blocks_unread(verdict.failed)
 
 
 def _copied(value: Any) -> Any:

@@ -217,3 +217,16 @@ async def test_one_message_that_is_refused_refuses_its_batch() -> None:
         got = await ask(client, server, [call("search", 1, q="x"), call("search", 2, q=TOKEN)], said("well"))
     assert [one["error"]["data"]["reason"] for one in got] == ["batch_refused", "guard_secret"]
     assert server.got == []
+
+
+@pytest.mark.parametrize("limit", ["characters: 500", "bytes: 600", "items: 3"])
+async def test_what_is_too_large_to_be_read_does_not_pass_in_part(limit: str) -> None:
+    tools = [
+        {"name": "large", "description": "x" * 600, "inputSchema": {"enum": ["a", "b", "c", "d"]}},
+        {"name": "bad", "description": INJECTION},
+    ]
+    async with between(f"{{injection: block, shape: {{action: block, {limit}}}}}") as (_, port, server):
+        async with client_of(port) as client:
+            list_it = request_of("tools/list", {}, 1, Era.LEGACY)[0]
+            got = await ask(client, server, list_it, listed("tools", *tools))
+    assert reason_of([got]) == "guard_shape"
