@@ -108,6 +108,8 @@ class McpAnswers:
         except (JsonRefused, JsonRpcRefused):
             return body
         shown = [await guard.screen_answer(plan, message, message.value) for message in found]
+        for message, value in zip(found, shown, strict=True):
+            self._answer_if_kept_back(plan, message, value)
         if all(value is message.value for value, message in zip(shown, found, strict=True)):
             return body
         values = [value for value in shown if value is not None]
@@ -197,10 +199,14 @@ class McpAnswers:
         """The message after a look at its content. A question that is kept back must still be answered."""
         assert self.guard is not None  # noqa: S101 - asked by the caller
         shown = self.guard.answer(plan, message, value)
+        self._answer_if_kept_back(plan, message, shown)
+        return shown
+
+    def _answer_if_kept_back(self, plan: Plan, message: Message, shown: dict[str, Any] | None) -> None:
+        """A server that asks something waits for an answer, and gets it from here where the agent does not."""
         if shown is None and message.kind is Kind.REQUEST:
             text = Reason.SERVER_REQUEST_REFUSED.sentence
             self._errands.answer_server(plan, error_response(message.id, INTERNAL_ERROR, text))
-        return shown
 
     def _filter(self, plan: Plan, message: Message) -> dict[str, Any] | None:
         """One message as it goes on, None if it is held back."""

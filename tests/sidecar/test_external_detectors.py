@@ -28,6 +28,7 @@ from tests.support.loopback import (
 )
 from tests.support.meshed import GITHUB, TRIAGE, Published, new_mesh, server_side
 from tests.support.running import running
+from tests.support.slow import until
 
 GUARDED = """    guardrails:
       processors:
@@ -219,3 +220,22 @@ async def test_what_an_agent_says_is_judged_by_what_it_has_read() -> None:
     assert refused["error"]["data"] == {"reason": "guard_external"}
     assert json.loads(judge.asked[0][1])["context"] == ["well"]
     assert len(seen) == 1
+
+
+async def test_a_server_whose_question_is_kept_back_gets_an_answer() -> None:
+    asked = {"jsonrpc": "2.0", "id": "s-1", "method": "elicitation/create"}
+    asked["params"] = {
+        "message": f"what is {NEEDLE}?",
+        "requestedSchema": {"type": "object", "properties": {}},
+    }
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    answer = head + event(asked) + event(OK) + b"0\r\n\r\n"
+    async with detector_service(fakes.fms_contents) as judge:
+        documents = policy(judge.port).replace("parts: [arguments, results]", "parts: [messages]")
+        async with guarded(answer, documents) as (_, client, seen):
+            await client.send(post(call("search")))
+            _, _, body = await client.answer()
+            await until(lambda: len(seen) == 2)
+    assert NEEDLE.encode() not in body
+    refused = json.loads(seen[1][1])
+    assert (refused["id"], "error" in refused) == ("s-1", True)
