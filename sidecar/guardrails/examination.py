@@ -101,7 +101,9 @@ class Examination:
                 hits = detector.scan(text)
                 if hits:
                     self._keep(index, hits, view, part, number)
-            except FAULTS:
+            except FAULTS as fault:
+                if isinstance(fault, DetectorFailed) and fault.hits:
+                    self._keep(index, fault.hits, view, part, number)
                 failed[index] = Reason.GUARD_FAILED
             now = self._clock()
             self._spent[index] += now - before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 SEPARATOR = "\x1f"
@@ -23,7 +24,12 @@ class Hit(NamedTuple):
 
 
 class DetectorFailed(Exception):
-    """A detector cannot answer: it is at fault, or what it needs is missing; never the text."""
+    """A detector cannot answer, or not for all of the text: it is at fault, what it needs is missing, or there is
+    more than it reads. `hits` is what it found all the same."""
+
+    def __init__(self, message: str, hits: Sequence[Hit] = ()) -> None:
+        super().__init__(message)
+        self.hits = hits
 
 
 class Detector(Protocol):

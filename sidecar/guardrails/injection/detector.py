@@ -8,19 +8,16 @@ from functools import cache
 from typing import Final
 
 from mesh.policy.guardrails import DetectorKind, InjectionOptions
-from sidecar.guardrails.hit import SEPARATOR, Hit
+from sidecar.guardrails.hit import SEPARATOR, DetectorFailed, Hit
 from sidecar.guardrails.injection.kinds import MODEL
 from sidecar.guardrails.injection.model import Explanation, Model, probability, shipped_model
 from sidecar.guardrails.injection.rules import MODEL_GATE, Rules, trigger
 from sidecar.guardrails.injection.windows import window_around
 from sidecar.guardrails.re2_set import Patterns
 
-MOST_WINDOWS: Final = 256
-"""Sentences of one text that the model reads, whatever its length: half of them from its start, half from its end.
-Planted ones stand there, and the rules read all of it."""
-
-TAIL: Final = 50_000
-"""Characters at the end of a text in which the last sentences are looked for, where there are many."""
+MOST_WINDOWS: Final = 2000
+"""Sentences of one text that the model reads, which takes some 10 us for each. What a message is cut into is
+hardly long enough for as many; where there are more, nobody says that there is nothing in them."""
 
 _DIVIDES: Final = SEPARATOR + " \t\r\n"
 
@@ -39,48 +36,39 @@ class InjectionDetector:
         self._threshold = _logit(threshold)
 
     def scan(self, text: str) -> list[Hit]:
-        """Every match of every rule, and the sentences that the model takes for planted. Linear in the length."""
+        """Every match of every rule, and the sentences that the model takes for planted. Linear in the length.
+        Raises DetectorFailed, with what was found, where there are more sentences than it reads."""
         begun = self._rules.begun(text)
         if not begun:
             return []
         hits = [hit_of(text, name, start, end) for name, start, end in self._rules.asked(text, begun)]
         if begun[-1] == MODEL_GATE:
-            hits.extend(self._judged(text, hits))
+            windows, whole = self._windows(text)
+            hits.extend(self._judged(text, windows, hits))
+            if not whole:
+                raise DetectorFailed(f"more than {MOST_WINDOWS} sentences", hits)
         return hits
 
     def explain(self, text: str) -> Explanation:
         """What the model makes of a text, whether or not it would be asked."""
         return self._model.explain(text)
 
-    def _judged(self, text: str, found: Iterable[Hit]) -> list[Hit]:
+    def _judged(self, text: str, windows: Iterable[tuple[int, int]], found: Iterable[Hit]) -> list[Hit]:
         # A rule of descriptions may not count where this text stands, so that it silences nothing.
         ruled = sorted((hit.start, hit.end) for hit in found if not hit.kind.startswith("POISON_"))
-        return list(self._planted(text, _free(self._windows(text), ruled)))
+        return list(self._planted(text, _free(windows, ruled)))
 
-    def _windows(self, text: str) -> list[tuple[int, int]]:
-        """Sentences with a trigger, in their order."""
-        first: list[tuple[int, int]] = []
+    def _windows(self, text: str) -> tuple[list[tuple[int, int]], bool]:
+        """Sentences with a trigger, in their order, and whether these are all."""
+        found: list[tuple[int, int]] = []
         reached = 0
         for place in self._places(text):
             if place >= reached:
-                if len(first) == MOST_WINDOWS // 2:
-                    return first + self._last_windows(text, reached)
-                first.append(window_around(text, place))
-                reached = first[-1][1]
-        return first
-
-    def _last_windows(self, text: str, reached: int) -> list[tuple[int, int]]:
-        last: list[tuple[int, int]] = []
-        limit = len(text)
-        offset = max(reached, limit - TAIL)
-        for place in reversed(list(self._places(text[offset:]))):
-            if place + offset < limit:
-                start, end = window_around(text, place + offset)
-                limit = max(start, reached)
-                last.append((limit, end))
-                if len(last) == MOST_WINDOWS // 2:
-                    break
-        return last[::-1]
+                if len(found) == MOST_WINDOWS:
+                    return found, False
+                found.append(window_around(text, place))
+                reached = found[-1][1]
+        return found, True
 
     def _places(self, text: str) -> Iterator[int]:
         # The middle of a match lies within the sentence of the word, whatever stands beside it.

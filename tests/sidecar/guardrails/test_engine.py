@@ -317,6 +317,14 @@ def test_a_detector_that_raises_has_failed(error: Exception) -> None:
     assert (verdict.action, verdict.reason, verdict.failed) == (Action.OFF, None, closed.failed)
 
 
+def test_what_a_detector_found_before_it_failed_is_kept() -> None:
+    flagging = processor(PII, Action.FLAG)
+    partly = failing(DetectorFailed("too much", [Hit("LOUD", 0, 4)]))
+    verdict = engine(flagging, detector=partly).examine(call(a="LOUD"), REQUEST)
+    assert len(verdict.findings) == 1
+    assert verdict.failed == (("pii", Reason.GUARD_FAILED),)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(), OSError()])
 def test_what_is_no_mistake_of_a_detector_is_not_caught(error: BaseException) -> None:
     with pytest.raises(type(error)):
