@@ -2,7 +2,8 @@
 
 Guardrails add up: where one rule masks and another blocks, what both find is blocked. A detector that no rule
 names works as by default, and is off only where a rule says so and no other asks for it. What annotations say
-makes it stricter. A policy in mode observe has its findings written down, and changes nothing.
+makes it stricter. A policy in mode observe has its findings written down, and changes nothing. What is masked is
+put back only where every rule that masks lets it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def plain_processor(kind: DetectorKind, action: Action) -> Processor:
 
 def guardrails_of(speakers: Iterable[Speaker], floor: Floor = ()) -> Guardrails:
     """Everything that looks at the messages of a principal and a target of whom these policies speak."""
+    speakers = tuple(speakers)
     sections = list(_sections(speakers))
+    acting = list(_sections([one for one in speakers if one.enforce]))
     processors = [one for section in sections for one in section.processors]
     named = {one.detector for one in processors if not one.observe or _is_default(one)}
     for kind, action in DEFAULT_ACTIONS.items():
@@ -59,9 +62,22 @@ def guardrails_of(speakers: Iterable[Speaker], floor: Floor = ()) -> Guardrails:
     kept = tuple(dict.fromkeys(one for one in processors if one.action is not Action.OFF))
     return Guardrails(
         kept,
-        reversible=any(section.reversible for section in sections),
-        budget=min((section.budget for section in sections), default=Guardrails().budget),
+        reversible=_is_reversible(acting),
+        budget=min((section.budget for section in acting), default=Guardrails().budget),
     )
+
+
+def _is_reversible(acting: Sequence[Guardrails]) -> bool:
+    """Whether masked values are put back: where every section that masks says so, for they share what they mask.
+
+    Where only annotations mask, each section has to say so.
+    """
+    speaking = [one for one in acting if any(map(_masks, one.processors))] or acting
+    return bool(speaking) and all(one.reversible for one in speaking)
+
+
+def _masks(processor: Processor) -> bool:
+    return processor.action is Action.MASK and not processor.observe
 
 
 def _sections(speakers: Iterable[Speaker]) -> Iterator[Guardrails]:

@@ -89,9 +89,27 @@ def test_rules_that_do_not_hold_for_the_user_say_nothing() -> None:
     assert actions(guardrails_of([Speaker("p", True, (rule,))]), PII) == [(Action.FLAG, False)]
 
 
-def test_the_smallest_budget_counts_and_any_reversible() -> None:
-    found = guardrails_of([speaker(Guardrails((), budget=0.1), Guardrails((), reversible=True))])
-    assert (found.budget, found.reversible) == (0.1, True)
+def test_the_smallest_budget_counts() -> None:
+    found = guardrails_of([speaker(Guardrails((), budget=0.1), Guardrails((), budget=2.0))])
+    assert found.budget == 0.1
+
+
+def test_masked_values_are_put_back_where_every_section_that_masks_says_so() -> None:
+    masking = plain_processor(PII, Action.MASK)
+    quiet, open_ = Guardrails((masking,)), Guardrails((masking,), reversible=True)
+    unrelated = Guardrails((plain_processor(SQL, Action.BLOCK),), reversible=True)
+    cases = [((quiet, unrelated), False), ((quiet, open_), False), ((open_, unrelated), True)]
+    cases += [((open_, Guardrails()), True), ((unrelated,), True), ((unrelated, Guardrails()), False)]
+    for sections, expected in cases:
+        assert guardrails_of([speaker(*sections)]).reversible is expected
+
+
+def test_a_policy_that_observes_changes_neither_budget_nor_what_is_put_back() -> None:
+    masking = plain_processor(PII, Action.MASK)
+    acting = speaker(Guardrails((masking,), reversible=True, budget=2.0))
+    watching = speaker(Guardrails((masking,), budget=0.001), enforce=False)
+    found = guardrails_of([acting, watching])
+    assert (found.reversible, found.budget) == (True, 2.0)
 
 
 def test_an_annotation_makes_defaults_stricter() -> None:
