@@ -1,6 +1,7 @@
 """Asks the local detectors of one guardrail about a message, and says what has to happen.
 
 Everything is bounded: a message is read in slices and readings, and between any two of them the clock is asked.
+The messages of one body share one budget, or a batch of fifty would have the event loop for fifty of them.
 What was not looked at in time, or could not be, is told; whether that blocks is the processor's failure mode.
 """
 
@@ -72,7 +73,7 @@ class _Plan(NamedTuple):
 class Engine:
     """The local detectors of one Guardrails. Detectors are shared by all engines of the process.
 
-    `clock` gives seconds. `detector` makes detectors of texts, `read` the readings of a text.
+    `clock` gives seconds of this thread's work: where a node is busy, a message must not fail for what others did. `detector` makes detectors of texts, `read` the readings of a text.
     """
 
     __slots__ = ("_clean", "_clock", "_detector", "_guardrails", "_plans", "_read", "_tools", "sized")
@@ -81,7 +82,7 @@ class Engine:
         self,
         guardrails: Guardrails,
         *,
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] = time.thread_time,
         detector: Callable[[DetectorKind, Options], Detector] = catalogue.detector,
         read: Callable[[str], Iterator[Reading]] = views,
     ) -> None:
@@ -113,10 +114,22 @@ class Engine:
             for one in self._guardrails.processors
         )
 
+    def deadline(self) -> float:
+        """Until when messages may be looked at that arrive together now: they share one budget."""
+        return self._clock() + self._guardrails.budget
+
     def examine(
-        self, roots: Iterable[Root], direction: Direction, tool: str | None = None, size: int = 0
+        self,
+        roots: Iterable[Root],
+        direction: Direction,
+        tool: str | None = None,
+        size: int = 0,
+        deadline: float | None = None,
     ) -> Verdict:
-        """Look at a message: its roots, which way it goes, the tool it belongs to, its bytes as JSON."""
+        """Look at a message: its roots, which way it goes, the tool it belongs to, its bytes as JSON.
+
+        `deadline` is what `deadline()` gave for all that came with it; without one it has a budget of its own.
+        """
         plan = self._plan(direction, tool)
         if not plan.processors:
             return NOTHING
@@ -135,7 +148,8 @@ class Engine:
         seen = (plan.detectors, self._clean.digest(sheet.text))
         if seen in self._clean and not shapes:
             return NOTHING
-        examination = Examination(plan.asked, sheet, self._clock, self._guardrails.budget)
+        until = self.deadline() if deadline is None else deadline
+        examination = Examination(plan.asked, sheet, self._clock, until)
         if sheet.text:
             examination.run(self._read)
         if not (examination.anything or examination.failed or shapes):
