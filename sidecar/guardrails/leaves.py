@@ -94,7 +94,7 @@ class Sheet:
 
 def _collect(root: Root, texts: list[str]) -> None:
     """Append all texts of `root`."""
-    holder, key, _, _, maskable, named, binary = root
+    holder, key, _, _, _, named, binary = root
     value = holder[key]
     if named and type(key) is str:
         texts.append(key)
@@ -102,15 +102,15 @@ def _collect(root: Root, texts: list[str]) -> None:
     if kind is str:
         texts.append(binary_head(value) if binary else value)
     elif kind is dict or kind is list:
-        _walk(value, texts.append, maskable, _ROOM)
-    elif (kind is int or kind is float) and maskable and (number := number_text(value)) is not None:
+        _walk(value, texts.append, _ROOM)
+    elif (kind is int or kind is float) and (number := number_text(value)) is not None:
         texts.append(number)
 
 
-def _walk(value: Any, add: Callable[[str], None], numbers: bool, room: int) -> None:
+def _walk(value: Any, add: Callable[[str], None], room: int) -> None:
     """Give all texts of a container to `add`. By recursion, which is the fastest, as deep as there is room."""
     if not room:
-        _walk_on(value, add, numbers)
+        _walk_on(value, add)
     elif type(value) is dict:
         for key, one in value.items():
             add(key)
@@ -118,8 +118,8 @@ def _walk(value: Any, add: Callable[[str], None], numbers: bool, room: int) -> N
             if kind is str:
                 add(one)
             elif kind is dict or kind is list:
-                _walk(one, add, numbers, room - 1)
-            elif numbers and (kind is int or kind is float) and (number := number_text(one)) is not None:
+                _walk(one, add, room - 1)
+            elif (kind is int or kind is float) and (number := number_text(one)) is not None:
                 add(number)
     else:
         for one in value:
@@ -127,12 +127,12 @@ def _walk(value: Any, add: Callable[[str], None], numbers: bool, room: int) -> N
             if kind is str:
                 add(one)
             elif kind is dict or kind is list:
-                _walk(one, add, numbers, room - 1)
-            elif numbers and (kind is int or kind is float) and (number := number_text(one)) is not None:
+                _walk(one, add, room - 1)
+            elif (kind is int or kind is float) and (number := number_text(one)) is not None:
                 add(number)
 
 
-def _walk_on(value: Any, add: Callable[[str], None], numbers: bool) -> None:
+def _walk_on(value: Any, add: Callable[[str], None]) -> None:
     """The same without recursion: depth is the sender's to choose."""
     levels = [_entries(value)]
     while levels:
@@ -142,7 +142,7 @@ def _walk_on(value: Any, add: Callable[[str], None], numbers: bool) -> None:
             if type(one) is dict or type(one) is list:
                 levels.append(_entries(one))
                 break
-            if _counts(one, numbers):
+            if _counts(one):
                 add(one if type(one) is str else number_text(one) or "")
         else:
             levels.pop()
@@ -173,7 +173,7 @@ def _locate(root: Root, wanted: set[int]) -> Iterator[tuple[int, Leaf]]:
             if type(value) is dict or type(value) is list:
                 levels.append((_entries(value), value, key))
                 break
-            if _counts(value, root.maskable):
+            if _counts(value):
                 if count in wanted:
                     yield count, _leaf(value, holder, key, root, _path(root, levels))
                 count += 1
@@ -190,10 +190,10 @@ def _path(root: Root, levels: list[tuple[Iterator[tuple[Any, Any]], Any, Any]]) 
     return (*root.path, *(key for _, _, key in levels))
 
 
-def _counts(value: Any, numbers: bool) -> bool:
+def _counts(value: Any) -> bool:
     if type(value) is str:
         return True
-    return numbers and (type(value) is int or type(value) is float) and number_text(value) is not None
+    return (type(value) is int or type(value) is float) and number_text(value) is not None
 
 
 def _leaf(value: Any, holder: Any, key: Any, root: Root, path: Path) -> Leaf:

@@ -230,3 +230,16 @@ async def test_what_is_too_large_to_be_read_does_not_pass_in_part(limit: str) ->
             list_it = request_of("tools/list", {}, 1, Era.LEGACY)[0]
             got = await ask(client, server, list_it, listed("tools", *tools))
     assert reason_of([got]) == "guard_shape"
+
+
+@pytest.mark.parametrize("place", ["id", "progressToken"])
+async def test_a_card_number_as_a_number_of_the_protocol_does_not_leave(place: str) -> None:
+    message: dict[str, Any] = call("search", q="x")
+    if place == "id":
+        message["id"] = 4111111111111111
+    else:
+        message["params"]["_meta"] = {place: 4111111111111111}
+    async with between("{pii: mask}") as (_, port, server), client_of(port) as client:
+        got = await ask(client, server, message, said("ok"))
+    assert got["error"]["data"]["reason"] == "guard_unmaskable"
+    assert server.got == []

@@ -3,7 +3,7 @@
 Every string of a message lies below exactly one root, known or not: what no revision describes is taken for
 arguments on the way to a server and for results on the way back, so that nothing passes unseen in a member of
 its own. Results are read by shape, since an answer may come under another method or id; what was asked only says
-that a list beside content is no list. Numbers that only the protocol reads (ids, progress, sizes) are in no root.
+that a list beside content is no list. Small numbers that only the protocol reads (progress, sizes) are in no root.
 """
 
 from __future__ import annotations
@@ -84,8 +84,12 @@ def _mark(part: Part, *, maskable: bool = True, named: bool = False, binary: boo
 
 
 def _protocol(holder: Any, key: Any, path: Path, out: list[Root]) -> None:
-    """Names, ids and other words of the protocol; numbers among them say nothing."""
-    if type(holder[key]) in _HOLD_TEXT:
+    """Names, ids and other words of the protocol; small numbers among them say nothing."""
+    value = holder[key]
+    kind = type(value)
+    if kind in _HOLD_TEXT or (
+        (kind is int or kind is float) and not -_SAYS_SOMETHING < value < _SAYS_SOMETHING
+    ):
         out.append(Root(holder, key, Part.PROTOCOL, path, False))
 
 
@@ -146,6 +150,8 @@ def _entries(entry: Visit, part: Part) -> Visit:
 
 
 _HOLD_TEXT: Final = (str, dict, list)
+_SAYS_SOMETHING: Final = 10**6
+"""Numbers from here on may be somebody's: an id is its sender's to choose."""
 _PROTOCOL: Final = _protocol
 _LOOSE: Final = _mark(Part.PROTOCOL, named=True)
 _RESERVED_META: Final = (

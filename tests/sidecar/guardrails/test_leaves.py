@@ -42,9 +42,11 @@ def test_integers_of_thousands_of_digits_are_spelt_somehow() -> None:
     assert (number_text(10**6000) or "").startswith("0x")
 
 
-def test_numbers_that_only_the_protocol_reads_are_no_texts() -> None:
-    assert texts(Sheet([root({"t": 12345678901}, maskable=False)])) == ["t"]
-    assert texts(Sheet([root(12345678901, maskable=False)])) == []
+def test_numbers_that_cannot_be_masked_are_texts_too() -> None:
+    sheet = Sheet([root({"t": 12345678901, "u": 1}, maskable=False), root(4111111111111111, maskable=False)])
+    assert texts(sheet) == ["t", "12345678901", "u", "4111111111111111"]
+    leaf = sheet.leaves((3,))[3]
+    assert (leaf.form, leaf.maskable) == ("number", False)
 
 
 def test_the_key_of_a_root_is_a_text_where_it_is_the_senders_word() -> None:
