@@ -73,7 +73,8 @@ class _Plan(NamedTuple):
 class Engine:
     """The local detectors of one Guardrails. Detectors are shared by all engines of the process.
 
-    `clock` gives seconds of this thread's work: where a node is busy, a message must not fail for what others did. `detector` makes detectors of texts, `read` the readings of a text.
+    `clock` gives seconds of this thread's work: where a node is busy, a message must not fail for what others did.
+    `detector` makes detectors of texts, `read` the readings of a text.
     """
 
     __slots__ = ("_clean", "_clock", "_detector", "_guardrails", "_plans", "_read", "_tools", "sized")
