@@ -80,7 +80,7 @@ def mask(
     `direction` is that of the message; with `reversible` it is turned back in messages of the other one. `limits`
     says what a leaf's place admits.
     """
-    masker = Masker(vault, _BACK[direction] if reversible else None)
+    masker = Masker(vault, _BACK[direction] if reversible else None, _BACK[direction])
     groups: dict[tuple[int, str | int, str], list[Finding]] = {}
     for finding in to_mask(findings):
         leaf = finding.leaf
@@ -95,10 +95,11 @@ def mask(
 
 @dataclass(slots=True)
 class Masker:
-    """One message at work. `back`: the way on which values are turned back."""
+    """One message at work. `back`: the way on which values are turned back; `side`: that to who sent it."""
 
     vault: Vault
     back: Direction | None
+    side: Direction | None = None
     changed: bool = False
     unmaskable: list[Finding] = field(default_factory=list)
 
@@ -139,14 +140,16 @@ class Masker:
         if self.vault.issued(value):
             return value
         kind, back = _main(cuts)
-        stand = self.vault.stand(kind, value, self.back if back else None)
+        stand = self.vault.stand(kind, value, self.back if back else None, self.side)
         for form in number_surrogates(value, stand.named.serial, limits):
             if self.vault.claim(stand, form, "number"):
                 return form
         return None
 
     def _token(self, text: str, cut: Cut) -> str:
-        return self.vault.token(cut.kind, text[cut.start : cut.end], self.back if cut.back else None)
+        return self.vault.token(
+            cut.kind, text[cut.start : cut.end], self.back if cut.back else None, self.side
+        )
 
     def _changes(self, text: str, cuts: list[Cut], nested: int) -> list[Change] | None:
         """Tokens for everything that is cut, and numbers for numbers where the text is JSON."""
@@ -202,11 +205,16 @@ class Masker:
         """Texts that might do, with what would stand for what."""
         kind, back = _main(cuts)
         parts = [
-            (cut, self.vault.stand(cut.kind, text[cut.start : cut.end], self.back if cut.back else None))
+            (
+                cut,
+                self.vault.stand(
+                    cut.kind, text[cut.start : cut.end], self.back if cut.back else None, self.side
+                ),
+            )
             for cut in cuts
         ]
         alone = len(cuts) == 1 and cuts[0].end - cuts[0].start == len(text)
-        whole = parts[0][1] if alone else self.vault.stand(kind, text, self.back if back else None)
+        whole = parts[0][1] if alone else self.vault.stand(kind, text, self.back if back else None, self.side)
         formats = frozenset(one for one in limits.values("format") if type(one) is str)
         for family in families(formats):
             if not alone:

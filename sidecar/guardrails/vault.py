@@ -5,7 +5,10 @@ another, and a request that is repeated is the same request (servers seal reques
 
 Each surrogate is turned back only towards the side that the value came from. Were it turned back towards both, a
 server could write `<EMAIL_1>` into an answer, and the agent would read what was kept from it a moment before.
-Values that are never turned back, as secrets are, are not kept at all, but known by a keyed hash.
+For the same reason what one side says and what the other says have surrogates of their own, though the value is
+one: else a server could say a thousand addresses, and see by the surrogate, or by what comes back in clear, which
+of them the agent wrote. Values that are never turned back, as secrets are, are not kept at all, but known by a
+keyed hash.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import os
 import re
 from collections.abc import Callable, Hashable
 from hashlib import blake2b
+from itertools import islice
 from typing import Final, NamedTuple
 
 from mesh.policy.guardrails import Direction
@@ -28,20 +32,26 @@ LONGEST_KEPT: Final = 4096
 """Characters; a longer value is masked like any other and not turned back."""
 MOST_FORMS: Final = 8
 _MOST_KINDS = 256
-_MOST_TAKEN = 4096
+_MOST_TAKEN = 256
+_MOST_AVOIDED = 4096
+"""Surrogates looked at in one text."""
 _OVERHEAD = 700
 """Bytes of one value beside its text: objects, the hash, places in tables."""
+_TAKEN_OVERHEAD = 150
 
 _WAYS: Final = {Direction.REQUEST: 1, Direction.RESPONSE: 2, Direction.BOTH: 3}
 _NOT_IN_NAMES = re.compile(r"[^A-Z0-9]+")
 
 
+_Key = tuple[str, Direction, bytes]
+
+
 class Stand:
-    """One value, what it is called by, and the ways on which that is turned back."""
+    """One value of one side, what it is called by, and the ways on which that is turned back."""
 
     __slots__ = ("forms", "key", "named", "size", "value", "ways")
 
-    def __init__(self, key: tuple[str, bytes], named: Numbered) -> None:
+    def __init__(self, key: _Key, named: Numbered) -> None:
         self.key = key
         self.named = named
         self.value: Value | None = None
@@ -86,11 +96,11 @@ class Vault:
         self._values = values
         self._size = [0, size]
         self._grown = grown
-        self._stands: dict[tuple[str, bytes], Stand] = {}
+        self._stands: dict[_Key, Stand] = {}
         self._by_form: dict[tuple[type, Value], Stand] = {}
         self._counts: dict[str, int] = {}
         self._serial = 0
-        self._taken: dict[Value, None] = {}
+        self._taken: dict[str, None] = {}
         self._plain: set[str] = set()
 
     def __repr__(self) -> str:
@@ -113,21 +123,27 @@ class Vault:
         shape of its value."""
         return not self._plain.isdisjoint(("shaped", "number"))
 
-    def token(self, kind: str, value: str, back: Direction | None = None) -> str:
+    def token(
+        self, kind: str, value: str, back: Direction | None = None, side: Direction | None = None
+    ) -> str:
         """What stands for `value` where anything may stand, like `<EMAIL_1>`.
 
         `back` is the way on which it is turned back: RESPONSE for what was masked in a request; None: never.
+        `side` is the way that leads to who said it, where it is not turned back.
         """
-        stand = self.stand(kind, value, back)
+        stand = self.stand(kind, value, back, side)
         while not self.claim(stand, form := token(stand.named)):
             stand.named = stand.named._replace(number=self._next(stand.named.kind))
         return form
 
-    def stand(self, kind: str, value: Value, back: Direction | None = None) -> Stand:
-        """The entry of a value, made where there is none."""
+    def stand(
+        self, kind: str, value: Value, back: Direction | None = None, side: Direction | None = None
+    ) -> Stand:
+        """The entry of a value of one side (`back` or `side`), made where there is none."""
         text = value if type(value) is str else f"{type(value).__name__} {value!r}"
         name = self._name(kind)
-        key = (name, blake2b(text.encode(errors="surrogatepass"), key=self._key, digest_size=16).digest())
+        hashed = blake2b(text.encode(errors="surrogatepass"), key=self._key, digest_size=16).digest()
+        key = (name, back or side or Direction.BOTH, hashed)
         stand = self._stands.pop(key, None)
         if stand is None:
             self._serial += 1
@@ -149,7 +165,7 @@ class Vault:
         if owner is stand:
             return True
         full = len(stand.forms) >= MOST_FORMS and family != "token"
-        if owner is not None or form in self._taken or full:
+        if owner is not None or full or (type(form) is str and form in self._taken):
             return False
         stand.forms.append(form)
         self._by_form[place] = stand
@@ -167,31 +183,42 @@ class Vault:
         return (type(form), form) in self._by_form
 
     def avoid(self, text: str) -> None:
-        """Never give out a surrogate that stands in `text` already, and that is not one of ours."""
+        """Never give out a surrogate that stands in `text` already, and that is not one of ours; nor any of the
+        last few hundred such."""
         for family in (TOKENS, *PLAIN):
             if family.needle in text:
-                for found in family.pattern.finditer(text):
-                    if not self.issued(found[0]):
-                        self._taken[found[0]] = None
-        while len(self._taken) > _MOST_TAKEN:
-            del self._taken[next(iter(self._taken))]
+                for found in islice(family.pattern.finditer(text), _MOST_AVOIDED):
+                    if found[0] not in self._taken and not self.issued(found[0]):
+                        self._take(found[0])
 
-    def restore(self, text: str, way: Direction = Direction.BOTH) -> str:
-        """`text` with the values that came from where it goes to; the very same where it can hold none."""
+    def _take(self, form: str) -> None:
+        self._taken[form] = None
+        size = len(form) + _TAKEN_OVERHEAD
+        if len(self._taken) > _MOST_TAKEN:
+            oldest = next(iter(self._taken))
+            del self._taken[oldest]
+            size -= len(oldest) + _TAKEN_OVERHEAD
+        self._grow(size)
+
+    def restore(self, text: str, way: Direction = Direction.BOTH, room: list[int] | None = None) -> str:
+        """`text` with the values that came from where it goes to; the very same where it can hold none.
+
+        `room[0]` characters may be added to it, and are counted down; surrogates that would add more stay.
+        """
         if not self._by_form or ("<" not in text and not self._plain):
             return text
         mask = _WAYS[way]
         whole = self._by_form.get((str, text))
         if whole is not None:
-            return _back(whole, mask, text)
+            return _back(whole, mask, text, room)
         if "<" in text:
-            text = self._replaced(TOKENS, text, mask)
+            text = self._replaced(TOKENS, text, mask, room)
         if self._plain:
             for family in PLAIN:
                 if family.name in self._plain and family.needle in text:
-                    text = self._replaced(family, text, mask)
+                    text = self._replaced(family, text, mask, room)
             if "number" in self._plain and "9990" in text:
-                text = NUMBERS.sub(lambda found: self._number_text(found[0], mask), text)
+                text = NUMBERS.sub(lambda found: self._number_text(found[0], mask, room), text)
         return text
 
     def restore_number(self, number: int | float, way: Direction = Direction.BOTH) -> int | float:
@@ -201,17 +228,17 @@ class Vault:
             return number
         return stand.value
 
-    def _replaced(self, family: Family, text: str, mask: int) -> str:
+    def _replaced(self, family: Family, text: str, mask: int, room: list[int] | None) -> str:
         def turned(found: re.Match[str]) -> str:
             stand = self._by_form.get((str, found[0]))
-            return found[0] if stand is None else _back(stand, mask, found[0])
+            return found[0] if stand is None else _back(stand, mask, found[0], room)
 
         return family.pattern.sub(turned, text)
 
-    def _number_text(self, text: str, mask: int) -> str:
+    def _number_text(self, text: str, mask: int, room: list[int] | None) -> str:
         number: Value = float(text) if "." in text else int(text)
         stand = self._by_form.get((type(number), number))
-        return text if stand is None else _back(stand, mask, text)
+        return text if stand is None else _back(stand, mask, text, room)
 
     def _name(self, kind: str) -> str:
         name = _NOT_IN_NAMES.sub("_", kind.upper()).strip("_")[:40].rstrip("_") or "VALUE"
@@ -240,8 +267,15 @@ class Vault:
             self._grow(-stand.size)
 
 
-def _back(stand: Stand, mask: int, form: str) -> str:
-    return str(stand.value) if stand.value is not None and stand.ways & mask else form
+def _back(stand: Stand, mask: int, form: str, room: list[int] | None) -> str:
+    if stand.value is None or not stand.ways & mask:
+        return form
+    text = str(stand.value)
+    if room is not None and len(text) > len(form):
+        if room[0] < len(text) - len(form):
+            return form
+        room[0] -= len(text) - len(form)
+    return text
 
 
 class VaultKey(NamedTuple):

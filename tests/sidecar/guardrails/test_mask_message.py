@@ -340,6 +340,22 @@ def test_what_is_masked_turns_back_into_what_it_was_and_types_stay(structured, o
     assert message == before
 
 
+@pytest.mark.parametrize("spelled", ["{}", '{{"a": "{}"}}', '["[\\"{}\\"]"]'])
+def test_a_message_grows_by_so_much_at_most_when_values_come_back(spelled):
+    vault = Vault()
+    token = vault.token("EMAIL", "\u00e9" * 4000, Direction.REQUEST)
+    sent = spelled.format(f"{token} " * 1000)
+    message = result(text=sent, more=[token] * 1000)
+    size = len(sent) + 1000 * len(token)
+    restore_message(
+        message, vault, [Root(message, "result", Part.RESULTS, ())], Direction.REQUEST, most=50_000
+    )
+
+    after = len(message["result"]["text"]) + sum(map(len, message["result"]["more"]))
+    assert size + 20_000 < after <= size + 50_000
+    assert message["result"]["text"].count(token) >= 900
+
+
 def test_encoders_that_escape_angle_brackets_do_not_keep_a_value_from_coming_back():
     vault = Vault()
     vault.token("EMAIL", 'a"b@corp.com', Direction.REQUEST)

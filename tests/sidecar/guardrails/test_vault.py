@@ -59,6 +59,38 @@ def test_a_value_is_turned_back_only_towards_where_it_came_from():
     assert vault.restore(f"to {token}.", Direction.REQUEST) == f"to {token}."
 
 
+@pytest.mark.parametrize("back", [Direction.REQUEST, None])
+def test_what_a_server_said_first_neither_comes_back_nor_is_recognized_when_the_agent_says_it(back):
+    vault = Vault()
+    said = [vault.token("EMAIL", one, back, Direction.REQUEST) for one in ("a@b.c", "jane@x.org")]
+    own = back and Direction.RESPONSE
+    sent = vault.token("EMAIL", "jane@x.org", own, Direction.RESPONSE)
+
+    assert sent not in said
+    assert vault.restore(sent, Direction.REQUEST) == sent
+    assert vault.token("EMAIL", "jane@x.org", own, Direction.RESPONSE) == sent
+
+
+def test_what_the_agent_said_first_does_not_go_to_the_server_when_the_server_says_it_later():
+    vault = Vault()
+    sent = vault.token("EMAIL", "jane@x.org", Direction.RESPONSE)
+    said = vault.token("EMAIL", "jane@x.org", Direction.REQUEST)
+
+    assert vault.restore(sent, Direction.REQUEST) == sent
+    assert vault.restore(sent, Direction.RESPONSE) == "jane@x.org"
+    assert vault.restore(said, Direction.RESPONSE) == said
+    assert vault.restore(said, Direction.REQUEST) == "jane@x.org"
+
+
+def test_foreign_tokens_that_are_remembered_are_few_and_count():
+    grown: list[int] = []
+    vault = Vault(grown=grown.append)
+    vault.avoid(" ".join(f"<EMAIL_{number}>" for number in range(5000)))
+
+    assert len(vault._taken) == 256
+    assert 256 * 100 < vault.size == sum(grown) < 256 * 200
+
+
 def test_what_is_never_turned_back_is_not_kept():
     vault = Vault()
     token = vault.token("AWS_KEY", "AKIA-the-secret")
