@@ -30,12 +30,20 @@ INVALID = 2
 
 async def run(config: SidecarConfig, documents: Documents, soft: Iterable[str] = ()) -> int:
     """Start, serve, drain. `soft`: sentences on what could not be hardened."""
-    sidecar = Sidecar(config, documents)
+    try:
+        sidecar = Sidecar(config, documents)
+    except PolicyInvalid as invalid:
+        print(invalid, file=sys.stderr)
+        return INVALID
     sidecar.handle_signals()
     for told in soft:
         sidecar.log.write("not_hardened", detail=told)
     try:
         await sidecar.start()
+    except PolicyInvalid as invalid:  # trust in the first SVID may be what makes it so
+        sidecar.log.close()
+        print(invalid, file=sys.stderr)
+        return INVALID
     except TrustNotWritten as error:
         sidecar.log.close()
         print(

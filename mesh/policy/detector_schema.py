@@ -1,19 +1,19 @@
 """What a guardrail says of one detector: when it is asked, what it looks for, what happens to what it finds.
 
-The kinds of personal data and of statements are the detectors' own; here only their form is checked.
+Kinds of personal data, locales and statements are those of `detector_names`: one that no detector knows would be
+looked for in vain.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 from mesh.policy import yaml_tree
+from mesh.policy.detector_names import KINDS, LOCALES, STATEMENTS, stranger
 from mesh.policy.durations import duration
 from mesh.policy.entries import name_fault
-from mesh.policy.errors import shown
 from mesh.policy.external_schema import read_external
 from mesh.policy.fields import (
     INVALID,
@@ -55,10 +55,6 @@ TIMEOUT: Final = 0.25
 EXTERNAL_TIMEOUT: Final = 2.0
 """Seconds where nothing is said, of a detector in the sidecar and of somebody else who is asked."""
 
-_KIND = re.compile(r"[A-Z0-9_]{1,64}")
-_LOCALE = re.compile(r"[a-z]{2,8}")
-_STATEMENT = re.compile(r"[a-z]{1,32}")
-
 
 class ActionWord(StrEnum):
     """How documents write an Action."""
@@ -80,21 +76,17 @@ MASKING: Final = frozenset({"fms-contents", "webhook"})
 
 def kind_fault(value: str) -> str | None:
     """What is wrong with the name of something that a detector finds, or None."""
-    if _KIND.fullmatch(value):
-        return None
-    return f"{shown(value)} is no kind; allowed: names of A-Z 0-9 _, like EMAIL_ADDRESS"
+    return stranger(value, "kind of personal data", KINDS)
 
 
 def locale_fault(value: str) -> str | None:
     """What is wrong with a locale, or None."""
-    return None if _LOCALE.fullmatch(value) else f"{shown(value)} is no locale; allowed: like us, gb, de"
+    return stranger(value, "locale", LOCALES)
 
 
 def statement_fault(value: str) -> str | None:
     """What is wrong with a kind of statement, or None."""
-    if _STATEMENT.fullmatch(value):
-        return None
-    return f"{shown(value)} is no kind of statement; allowed: like select, insert, update, in small letters"
+    return stranger(value, "kind of statement", STATEMENTS)
 
 
 def term_fault(value: str) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh.policy.errors import PolicyError, PolicyInvalid
 from sidecar.__main__ import main
 from sidecar.environment import CONFIG_VARIABLE
 
@@ -149,6 +150,33 @@ def test_bad_input_exits_2_with_the_fault(
 ) -> None:
     assert main(["--config", str(write(folder, text))]) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("when", ["Sidecar.__init__", "Sidecar.start"])
+def test_a_policy_that_this_version_cannot_carry_out_exits_2_with_its_sentence(
+    folder: Path, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], when: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PolicyInvalid(
+            (PolicyError("AgentPolicy/triage outbound[0]", 0, "guardrails.pii", "no such kinds"),)
+        )
+
+    bare.setattr(f"sidecar.app.{when}", refuse)
+    assert main(["--config", str(write(folder, LISTEN))]) == 2
+    told = capsys.readouterr().err
+    assert "AgentPolicy/triage outbound[0]: guardrails.pii: no such kinds\n" in told
+    assert "Traceback" not in told
+
+
+def test_a_kind_that_no_detector_knows_exits_2_with_what_may_be_meant(
+    folder: Path, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = "spec: {outbound: [{backend: '*', guardrails: {pii: {action: mask, kinds: [EMIAL]}}}]}"
+    (folder / "policies.yaml").write_text(POLICY.replace("spec: {egress: allow}", spec), encoding="utf-8")
+    assert main(["--config", str(write(folder, LISTEN))]) == 2
+    told = capsys.readouterr().err
+    assert "policies.yaml:5: spec.outbound[0].guardrails.pii.kinds[0]" in told
+    assert "did you mean EMAIL?" in told
 
 
 def test_a_file_that_is_no_text_exits_2(

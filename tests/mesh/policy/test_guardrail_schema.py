@@ -162,11 +162,25 @@ def external(rest: str) -> str:
         ("pii: null", ".pii: expected a string, found nothing"),
         ("pii: []", ".pii: expected a mapping, found a list"),
         ("pii: {kinds: [EMAIL]}", ".pii.action: missing; off, flag, mask or block"),
-        ("pii: {action: flag, kinds: [e-mail]}", '.pii.kinds[0]: "e-mail" is no kind; allowed: names of A-Z'),
+        (
+            "pii: {action: flag, kinds: [e-mail]}",
+            '.pii.kinds[0]: "e-mail" is no kind of personal data, did you mean EMAIL?; there are EMAIL, PHONE',
+        ),
+        (
+            "pii: {action: flag, kinds: [EMAIL, US_SNS]}",
+            '.pii.kinds[1]: "US_SNS" is no kind of personal data, did you mean US_SSN?; there are',
+        ),
+        ("pii: {action: flag, kinds: [EMAIL_ADDRESS]}", "did you mean EMAIL?"),
+        ("pii: {action: flag, locales: [uk]}", '.pii.locales[0]: "uk" is no locale, did you mean gb?'),
+        ("pii: {action: flag, locales: [zz]}", '.pii.locales[0]: "zz" is no locale; there are ar, at'),
+        (
+            "sql: {action: flag, statements: {a: [selct]}}",
+            '.sql.statements.a[0]: "selct" is no kind of statement, did you mean select?',
+        ),
         ("pii: {action: flag, kinds: []}", ".pii.kinds: 0 entries; allowed: 1 to 200"),
         (
             "pii: {action: flag, locales: [US]}",
-            '.pii.locales[0]: "US" is no locale; allowed: like us, gb, de',
+            '.pii.locales[0]: "US" is no locale, did you mean us?',
         ),
         ("pii: {action: flag, locales: [no]}", ".pii.locales[0]: expected a string, but YAML reads no"),
         ("pii: {action: flag, words: [a]}", ".pii.words: unknown field; allowed: action, direction"),
@@ -349,12 +363,13 @@ def test_inbound_rules_have_guardrails_too(load: Load, agent_policy: Make) -> No
 
 # Random guardrails, written and read again.
 NAMES = st.text("abcdefghijklmnop", min_size=1, max_size=8)
+STATEMENT = st.sampled_from(["select", "insert", "stacked"])
 OPTIONS: dict[DetectorKind, st.SearchStrategy[dict[str, Any]]] = {
     DetectorKind.PII: st.fixed_dictionaries(
         {}, optional={"kinds": st.lists(st.sampled_from(["EMAIL", "IP"]), min_size=1, unique=True)}
     ),
     DetectorKind.SECRETS: st.fixed_dictionaries({}, optional={"entropy": st.booleans()}),
-    DetectorKind.SQL: st.fixed_dictionaries({}, optional={"statements": st.lists(NAMES, max_size=3)}),
+    DetectorKind.SQL: st.fixed_dictionaries({}, optional={"statements": st.lists(STATEMENT, max_size=3)}),
     DetectorKind.INJECTION: st.fixed_dictionaries({}, optional={"threshold": st.sampled_from([0, 0.5, 1])}),
     DetectorKind.EXFILTRATION: st.fixed_dictionaries({}, optional={"hosts": st.lists(NAMES, max_size=3)}),
     DetectorKind.TERMS: st.fixed_dictionaries(
