@@ -6,14 +6,13 @@ walking them only collects texts; who wants to know where one of them stands has
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
-from binascii import a2b_base64
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, Final
 
 from mesh.protocol.mcp.places import Path, Root
+from sidecar.guardrails.blobs import binary_text
 from sidecar.guardrails.hit import SEPARATOR
 from sidecar.guardrails.verdict import Leaf
 
@@ -24,9 +23,6 @@ _ROOM: Final = 96
 """Levels that are walked by recursion; JSON that the sidecar accepts has 64."""
 _MANY_BITS: Final = 14_000
 """Python spells larger integers only when told to; as no reader takes them for text, hexadecimal does."""
-BINARY_HEAD: Final = 512
-"""Characters of an image that are looked at."""
-_TEXT_BYTES: Final = bytes([9, 10, 13, *range(32, 127)])
 
 
 class Sheet:
@@ -100,11 +96,15 @@ def _collect(root: Root, texts: list[str]) -> None:
         texts.append(key)
     kind = type(value)
     if kind is str:
-        texts.append(binary_head(value) if binary else value)
+        texts.append(binary_text(value, _media_type(holder)) if binary else value)
     elif kind is dict or kind is list:
         _walk(value, texts.append, _ROOM)
     elif (kind is int or kind is float) and (number := number_text(value)) is not None:
         texts.append(number)
+
+
+def _media_type(holder: Any) -> Any:
+    return holder.get("mimeType") if type(holder) is dict else None
 
 
 def _walk(value: Any, add: Callable[[str], None], room: int) -> None:
@@ -215,26 +215,3 @@ def number_text(value: int | float) -> str | None:
 
 def _spelt(value: int) -> str:
     return str(value) if value.bit_length() < _MANY_BITS else hex(value)
-
-
-def binary_head(text: str) -> str:
-    """Of base64 that holds anything but text: its first characters. All of it otherwise.
-
-    What calls itself an image and is none (not base64, or mostly printable) is read as what it may be.
-    """
-    if len(text) <= BINARY_HEAD:
-        return text
-    try:
-        decoded = a2b_base64(text, strict_mode=True)
-    except (Base64Error, ValueError):
-        return text
-    printable = len(decoded) - len(decoded.translate(None, _TEXT_BYTES))
-    return text if printable * 5 >= len(decoded) * 3 or _is_utf8(decoded) else text[:BINARY_HEAD]
-
-
-def _is_utf8(decoded: bytes) -> bool:
-    try:
-        decoded.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -12,8 +12,9 @@ from typing import Final
 
 from mesh.policy.guardrails import Direction, Part, Processor
 from mesh.protocol.mcp.places import Root
+from sidecar.guardrails.blobs import is_binary
 from sidecar.guardrails.external.question import Mark, Question
-from sidecar.guardrails.leaves import Sheet, binary_head
+from sidecar.guardrails.leaves import Sheet
 from sidecar.guardrails.verdict import Finding, Leaf
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.$-]{1,32}", re.ASCII)
@@ -71,7 +72,7 @@ def _says_something(leaf: Leaf, binary: bool) -> bool:
         return False
     if leaf.form == "key":
         return _NAME.fullmatch(text) is None
-    return not binary or binary_head(text) is text
+    return not (binary and is_binary(text))
 
 
 def _grounds(places: Iterable[str], direction: Direction, documents: Sequence[str]) -> tuple[str, ...]:
