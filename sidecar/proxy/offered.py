@@ -11,12 +11,10 @@ from typing import Any, Final, NamedTuple
 from mesh.protocol.jsonrpc import Message
 from mesh.protocol.mcp.errors import McpRefused
 from mesh.protocol.mcp.subjects import SubjectKind, subjects
-from mesh.protocol.strict_json import encode
 from mesh.reasons import Reason
 from sidecar.guardrails.verdict import Finding
+from sidecar.proxy.schema_store import SchemaStore
 
-MOST_SCHEMAS = 1024
-MOST_SCHEMA_BYTES = 32 * 1024
 MOST_WITHHELD = 4096
 
 _NAMED: Final = {
@@ -43,7 +41,7 @@ class Offered:
     __slots__ = ("_schemas", "_withheld")
 
     def __init__(self) -> None:
-        self._schemas: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._schemas = SchemaStore()
         self._withheld: dict[tuple[Whose, SubjectKind, str], Reason] = {}
 
     def learn(self, whose: Whose, result: dict[str, Any]) -> None:
@@ -59,20 +57,16 @@ class Offered:
                             self._learn(whose.server, name, item, "outputSchema")
 
     def _learn(self, server: str, name: str, tool: dict[str, Any], member: str) -> None:
-        schema, key = tool.get(member), (server, name, member)
-        if type(schema) is not dict:
-            self._schemas.pop(key, None)
-        elif self._schemas.get(key) != schema and len(encode(schema)) <= MOST_SCHEMA_BYTES:
-            _bounded(self._schemas, MOST_SCHEMAS)
-            self._schemas[key] = schema
+        schema = tool.get(member)
+        self._schemas.put(server, (name, member), schema if type(schema) is dict else None)
 
     def input_schema(self, server: str, tool: str | None) -> dict[str, Any] | None:
         """What the arguments of a tool have to be like, where it is known."""
-        return None if tool is None else self._schemas.get((server, tool, "inputSchema"))
+        return None if tool is None else self._schemas.get(server, (tool, "inputSchema"))
 
     def output_schema(self, server: str, tool: str | None) -> dict[str, Any] | None:
         """What the structured content of a tool's results has to be like, where it is known."""
-        return None if tool is None else self._schemas.get((server, tool, "outputSchema"))
+        return None if tool is None else self._schemas.get(server, (tool, "outputSchema"))
 
     def withhold(self, whose: Whose, kind: SubjectKind, name: str, reason: Reason) -> None:
         """It is neither shown nor asked for until a list shows it as it should be."""
