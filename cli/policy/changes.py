@@ -16,12 +16,14 @@ from cli.policy.credential_changes import credential_change
 from cli.policy.inventory import Tools
 from cli.policy.judging import State, Verdict, judge, judge_inbound, judge_method, verdict_of
 from cli.policy.patterns import caller_classes, classes_for, expressions, inbound_classes_for, patterns_for
+from cli.policy.strictness import content_as_strict, pin_as_strict
 from cli.policy.symbols import telling
 from cli.policy.users import told, users_of
 from cli.policy.world import World, backend_title
 from mesh.policy import INBOUND, Backend, BackendProtocol, HttpRequest, Policy
 from mesh.policy.boundary import Reach
 from mesh.policy.documents import ServerRequest
+from mesh.policy.guardrails import Guardrails
 
 _UNDECLARED = "undeclared.invalid"  # RFC 2606: nobody's
 _UNKNOWN_METHOD = "x-unknown/method"
@@ -39,7 +41,10 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`target` is a Backend or `from CALLER`; `kind` and `name` what is used there, `pattern` if it is one."""
+    """`target` is a Backend or `from CALLER`; `kind` and `name` what is used there, `pattern` if it is one.
+
+    `ordered`: needs of `before` and `after` of which is known which lets pass more.
+    """
 
     agent: str
     target: str
@@ -48,16 +53,19 @@ class Change:
     before: Verdict
     after: Verdict
     pattern: bool = False
+    ordered: tuple[tuple[str, str, Effect], ...] = ()
 
     @property
     def effect(self) -> Effect | None:
         """None where it makes no difference."""
-        more = self.after.passes and not (
-            self.before.passes and set(self.before.needs) <= set(self.after.needs)
-        )
-        less = self.before.passes and not (
-            self.after.passes and set(self.after.needs) <= set(self.before.needs)
-        )
+        known = {need for was, now, _ in self.ordered for need in (was, now)}
+        before, after = (set(one.needs) - known for one in (self.before, self.after))
+        more = self.after.passes and not (self.before.passes and before <= after)
+        less = self.before.passes and not (self.after.passes and after <= before)
+        if self.before.passes and self.after.passes:
+            effects = {effect for _, _, effect in self.ordered}
+            more |= not effects.isdisjoint((Effect.WIDER, Effect.CHANGED))
+            less |= not effects.isdisjoint((Effect.NARROWER, Effect.CHANGED))
         if more and less:
             return Effect.CHANGED
         return Effect.WIDER if more else Effect.NARROWER if less else None
@@ -182,15 +190,12 @@ def _reached(
     if before is not None and after is not None and after.credential != before.credential:
         said, says = credential_change(before.credential, after.credential)
         was, now = _at(was, said), _at(now, says)
+    ordered: list[tuple[str, str, Effect]] = []
     if before is not None and after is not None:
-        if after.pin != before.pin:
-            was, now = _at(was, pin_told(before.pin)), _at(now, pin_told(after.pin))
-        done = old.policy(agent).content(old.principal(agent), before)
-        does = new.policy(agent).content(new.principal(agent), after)
-        if done != does and after.protocol is BackendProtocol.MCP:
-            said, says = content_change(done, does)
-            was, now = _at(was, said), _at(now, says)
-    yield Change(agent.title, title, "backend", "(any use)", was, now)
+        ordered += _of_content(old, new, agent, before, after)
+    for said, says, _ in ordered:
+        was, now = _at(was, said), _at(now, says)
+    yield Change(agent.title, title, "backend", "(any use)", was, now, ordered=tuple(ordered))
     if before is None or after is None or before.protocol is not after.protocol:
         return
     if after.protocol is BackendProtocol.MCP:
@@ -201,6 +206,29 @@ def _reached(
             was = verdict_of(old.policy(agent).server_request(old.principal(agent), before, asked))
             now = verdict_of(new.policy(agent).server_request(new.principal(agent), after, asked))
             yield Change(agent.title, title, "server request", str(asked), was, now)
+
+
+def _of_content(
+    old: World, new: World, agent: Agent, before: Backend, after: Backend
+) -> Iterator[tuple[str, str, Effect]]:
+    """What is pinned, and what is done with content and how often, where one side is stricter or another."""
+    if effect := _order(pin_as_strict(after.pin, before.pin), pin_as_strict(before.pin, after.pin)):
+        yield pin_told(before.pin), pin_told(after.pin), effect
+    done = old.policy(agent).content(old.principal(agent), before)
+    does = new.policy(agent).content(new.principal(agent), after)
+    if after.protocol is not BackendProtocol.MCP:
+        done, does = (
+            (Guardrails(), done[1]),
+            (Guardrails(), does[1]),
+        )  # of what is no MCP requests are counted
+    if effect := _order(content_as_strict(does, done), content_as_strict(done, does)):
+        yield (*content_change(done, does), effect)
+
+
+def _order(tighter: bool, looser: bool) -> Effect | None:
+    if tighter and looser:
+        return None
+    return Effect.NARROWER if tighter else Effect.WIDER if looser else Effect.CHANGED
 
 
 def _users(old: Policy, new: Policy, agent: Agent) -> Iterator[Change]:

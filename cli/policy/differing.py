@@ -18,6 +18,7 @@ from cli.policy.loading import FINE, REFUSED, agents_in, configure_settings, doc
 from cli.policy.reading import Read, read
 from mesh.policy import Documents
 
+_STRICTNESS = {Effect.WIDER: "less strict", Effect.NARROWER: "stricter", Effect.CHANGED: "other conditions"}
 _WORDS = {Effect.WIDER: "newly allowed", Effect.NARROWER: "newly refused", Effect.CHANGED: "other conditions"}
 
 
@@ -106,7 +107,9 @@ def _row(one: Change) -> Row:
         if one.kind in ("tool", "backend")
         else f"{one.target} {one.kind} {one.name}"
     )
-    word = _WORDS[one.effect] if one.effect else ""
+    passes = one.before.passes and one.after.passes
+    words = _STRICTNESS if one.ordered and passes else _WORDS
+    word = words[one.effect] if one.effect else ""
     below = [f"needs {needed}" for needed in one.after.needs]
     before = "; ".join((_by(one.before), *(f"needs {needed}" for needed in one.before.needs)))
     return Row((_mark(one), what, word, _by(one.after)), (*below, f"before: {one.before.state} by {before}"))

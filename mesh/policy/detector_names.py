@@ -26,8 +26,8 @@ KINDS: Final = tuple(_KINDS.split())
 """Kinds of personal data."""
 
 _LOCALES: Final = (
-    "ar at au be br ca ch cl cn cz de dk ee es fi fr gb gr hr hu id ie il in it jp kr mx nl no nz pl pt ro se sg th "
-    "tr tw us za"
+    "ar at au be br ca ch cl cn cz de dk ee es fi fr gb gr hr hu id ie il in it jp kr mx nl no nz pl pt ro se "
+    "sg th tr tw us za"
 )
 LOCALES: Final = tuple(_LOCALES.split())
 """Countries whose numbers or telephone numbers are known."""
