@@ -37,7 +37,9 @@ MOST_UNMASKABLE: Final = 8
 """After that many nothing more is tried: the message does not pass anyway."""
 _MOST_NESTED = 3
 """JSON in strings of JSON; what is deeper is text."""
-_URI = Limits([("format", "uri", Need.KEPT)])
+_MOST_PARTS = 64
+"""Cuts that forms are tried for one by one; a text with more of them is replaced whole."""
+_URI = Limits([("format", "uri", Need.TRUE)])
 ANYTHING: Final = Limits()
 
 
@@ -133,7 +135,7 @@ class Masker:
         if changes is None:
             return None
         new = json_text.spliced(text, changes)
-        return new if not limits or limits.admits(text, new) else self._limited(text, cuts, limits)
+        return new if not limits or limits.admits(new) else self._limited(text, cuts, limits)
 
     def number(self, value: int | float, cuts: list[Cut], limits: Limits = ANYTHING) -> int | float | None:
         """Another number; None if none can stand there."""
@@ -190,10 +192,12 @@ class Masker:
             return None
         best: str | None = None
         for new, stands in self._candidates(text, cuts, limits):
-            if not limits.admits(text, new) or any(text[cut.start : cut.end] in new for cut in cuts):
+            if not limits.admits(new):
                 continue
             if not all(self.vault.claim(stand, form, family) for stand, form, family in stands):
                 continue
+            if _says(text, cuts, [form for _, form, _ in stands]):
+                return None  # another one would say that this was it
             if self.back is None or self.vault.restore(new, self.back) == text:
                 return new
             best = best or new
@@ -211,28 +215,21 @@ class Masker:
                     cut.kind, text[cut.start : cut.end], self.back if cut.back else None, self.side
                 ),
             )
-            for cut in cuts
+            for cut in (cuts if len(cuts) <= _MOST_PARTS else ())
         ]
         alone = len(cuts) == 1 and cuts[0].end - cuts[0].start == len(text)
         whole = parts[0][1] if alone else self.vault.stand(kind, text, self.back if back else None, self.side)
         formats = frozenset(one for one in limits.values("format") if type(one) is str)
         for family in families(formats):
-            if not alone:
+            if parts and not alone:
                 forms = [(stand, family.make(stand.named), family.name) for _, stand in parts]
                 yield _with(text, cuts, [form for _, form, _ in forms]), forms
             form = family.make(whole.named)
             yield form, [(whole, form, family.name)]
-        if not alone:
-            for several in zip(
-                *(shaped(one.named, text[cut.start : cut.end], 0, None, ()) for cut, one in parts),
-                strict=False,
-            ):
-                forms = [(stand, form, "shaped") for (_, stand), form in zip(parts, several, strict=True)]
-                yield _with(text, cuts, list(several)), forms
         least = max((one for one in limits.values("minLength") if type(one) is int), default=0)
         most = min((one for one in limits.values("maxLength") if type(one) is int), default=None)
         patterns = tuple(one for one in limits.values("pattern") if type(one) is str)
-        for form in shaped(whole.named, text, least, most, patterns):
+        for form in shaped(whole.named, least, most, patterns):
             yield form, [(whole, form, "shaped")]
 
 
@@ -300,6 +297,13 @@ def _inside(text: str, scalar: Scalar, cut: Cut) -> Cut | None:
 def _main(cuts: list[Cut]) -> tuple[str, bool]:
     """What all of them together are called, and whether they are turned back."""
     return max(cuts, key=lambda cut: (cut.severity, cut.end - cut.start)).kind, all(cut.back for cut in cuts)
+
+
+def _says(text: str, cuts: list[Cut], forms: list[str]) -> bool:
+    """Whether something that is cut stands in what is to stand for it."""
+    if len(forms) == 1:
+        return any(text[cut.start : cut.end] in forms[0] for cut in cuts)
+    return any(text[cut.start : cut.end] in form for cut, form in zip(cuts, forms, strict=True))
 
 
 def _with(text: str, cuts: list[Cut], forms: list[str]) -> str:

@@ -3,8 +3,8 @@ headers).
 
 A client repeats an argument in `Mcp-Param-<name>` where the tool's inputSchema says so. Left as it is, the header
 would still say what was masked, and the server would refuse the call because the two differ. The schema is not
-always known here; so a field is taken to repeat the argument whose value it says. Of numbers the value counts and not
-the spelling: 4111111111111111.0 is what a field means that says 4111111111111111.
+always known here; so a field is taken to repeat the argument whose value it says. Of numbers the value counts
+and not the spelling: 4111111111111111.0 is what a field means that says 4111111111111111.
 """
 
 from __future__ import annotations

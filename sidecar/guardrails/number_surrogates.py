@@ -2,7 +2,8 @@
 
 The common form is 9990 and eleven more digits: no country's telephone numbers begin so, it is too long for a
 social security number, no card whose check digit is right, and every reader of JSON holds it exactly (below
-2^53). Where a schema sets bounds or steps, something within them is looked for.
+2^53). Where a schema sets bounds or steps, something within them is looked for. Of the number itself only type and
+sign are looked at.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _EXACT = 1 << 53
 
 
 def number_surrogates(value: int | float, serial: int, limits: Limits) -> Iterator[int | float]:
-    """Candidates that the place admits, best first; finitely many."""
+    """Candidates that the place admits, best first; finitely many. None follow one that is the number itself, as
+    the next one would say so."""
     sign = -1 if value < 0 else 1
     for whole in islice(_wholes(value, serial, limits), MOST_TRIED):
         if abs(whole) >= _EXACT or whole * sign <= 0 or looks_real(str(abs(whole))):
@@ -29,7 +31,9 @@ def number_surrogates(value: int | float, serial: int, limits: Limits) -> Iterat
             (whole,) if type(value) is int else (whole + sign * 0.5, float(whole))
         )
         for form in forms:
-            if form != value and limits.admits(value, form):
+            if limits.admits(form):
+                if form == value:
+                    return
                 yield form
 
 
@@ -42,12 +46,16 @@ def _wholes(value: int | float, serial: int, limits: Limits) -> Iterator[int]:
     first = BASE - BASE % step + step * serial
     for more in range(8):
         yield sign * (first + more * 1000 * step)
-    yield from _near(_bound(limits, ("maximum", "exclusiveMaximum"), min), -step, serial, step)
-    yield from _near(_bound(limits, ("minimum", "exclusiveMinimum"), max), step, serial, step)
-    # Between bounds that are far off, as many digits as there were.
-    digits = len(str(abs(int(value))))
-    for begin in 666 * 10 ** max(digits - 3, 0), 10 ** max(digits - 1, 0):
-        yield from islice(_near(sign * begin, sign * step, serial, step), 40)
+    highest = _bound(limits, ("maximum", "exclusiveMaximum"), min)
+    lowest = _bound(limits, ("minimum", "exclusiveMinimum"), max)
+    yield from _near(highest, -step, serial, step)
+    yield from _near(lowest, step, serial, step)
+    # Between bounds that are far off, as many digits as they have.
+    for bound in highest, lowest:
+        digits = 0 if bound is None else len(str(abs(bound)))
+        for some in {digits - 1, digits} if digits else ():
+            for begin in 666 * 10 ** max(some - 3, 0), 10 ** max(some - 1, 0):
+                yield from islice(_near(sign * begin, sign * step, serial, step), 40)
 
 
 def _near(bound: int | None, way: int, serial: int, step: int) -> Iterator[int]:

@@ -2,18 +2,21 @@
 
 Not a validator. The document was valid before, or at least somebody took it; whether it stays so depends on the
 assertions that look at the place that changes. Each of them, wherever `$ref`, allOf, anyOf, oneOf, not and if
-bring it from, is collected with what has to become of it (`Need`). When all are as before (or, where that
-cannot harm, true) then the whole schema says of the changed document what it said before, however they are
-combined. So nothing has to be decided about branches, and what cannot be understood makes a place unsatisfiable
-instead of wrong.
+bring it from, is collected with what has to become of it (`Need`).
 
-Patterns run in RE2: a server writes them, and a backtracking engine would run as long as the server likes.
+Servers write schemas, and must not learn from what stands in a place what stood there. So the value itself is
+never looked at, but for its type: what may have to be true is to be true, and where it matters whether something
+was, the place is unsatisfiable. Of branches those are left out that are false for the type, or for another member that is
+not masked; of what anyOf leaves for a place one is taken, by the schema alone.
+
+Patterns run in RE2 with little memory: a backtracking engine would run as long as the server likes.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
@@ -27,58 +30,72 @@ MOST_DEPTH: Final = 64
 """Schemas within schemas, references followed included."""
 MOST_SCHEMAS: Final = 4096
 """Looked at for one place; beyond that it counts as unsatisfiable."""
-_LONGEST_PATTERN = 2048
+_MOST_LOOKED_INTO = 4
+"""References that are followed to see whether a branch is false."""
+MOST_PATTERNS: Final = 16
+"""Run for one place; where there are more it counts as unsatisfiable."""
+_LONGEST_PATTERN = 1024
+_LONGEST_TEXT = 4096
+"""Characters that patterns are run over."""
+_MOST_COUNTED = 1024
+_COUNTS = re.compile(r"\{([0-9]+)(?:,([0-9]*))?\}")
+
+
+def _never_late() -> bool:
+    return False
 
 
 class Need(IntEnum):
-    """What has to become of an assertion about the old value."""
+    """What has to become of an assertion."""
 
     KEPT = 0
-    """True if it was: more that is true cannot make a document invalid here."""
+    """True if it was: more that is true cannot make a document invalid here. Made true, and not steered by."""
     TRUE = 1
     """The document is invalid otherwise."""
     SAME = 2
-    """Under oneOf, not, if and the like also what becomes true can make it invalid."""
+    """Under oneOf, not, if and the like also what becomes true can make it invalid: nothing may stand there."""
 
 
 @dataclass(slots=True)
 class Limits:
-    """The assertions about one place. `impossible`: nothing else may stand there, or that cannot be known."""
+    """The assertions about one place that depend on what stands there. `impossible`: nothing else may stand there,
+    or that cannot be known, as when it is `late`."""
 
     assertions: list[tuple[str, Any, Need]] = field(default_factory=list)
     impossible: bool = False
+    late: Callable[[], bool] = _never_late
 
     def __bool__(self) -> bool:
         return self.impossible or bool(self.assertions)
 
-    def admits(self, old: Any, new: Any) -> bool:
-        """Whether `new`, of the same type, can stand where `old` does."""
+    def admits(self, new: Any) -> bool:
+        """Whether `new`, of the same type as what stands there, can stand there."""
         if self.impossible:
             return False
-        for keyword, wanted, need in self.assertions:
-            after = _truth(keyword, wanted, new)
-            if after and need is not Need.SAME:
-                continue
-            if need is Need.TRUE:
-                return False
-            before = _truth(keyword, wanted, old)
-            if before is None or (before is not after and (before or need is Need.SAME)):
-                return False
-        return True
+        return all(not self.late() and _truth(keyword, wanted, new) for keyword, wanted, _ in self.assertions)
 
     def values(self, keyword: str) -> list[Any]:
-        """What is said with `keyword`, in no useful order."""
-        return [wanted for name, wanted, _ in self.assertions if name == keyword]
+        """What is said with `keyword` of whatever stands there, in no useful order."""
+        return [wanted for name, wanted, need in self.assertions if name == keyword and need is Need.TRUE]
 
 
 IMPOSSIBLE: Final = Limits(impossible=True)
 
 
-def limits_at(schema: Any, document: Any, path: Sequence[str | int], left: list[int] | None = None) -> Limits:
+def limits_at(
+    schema: Any,
+    document: Any,
+    path: Sequence[str | int],
+    left: list[int] | None = None,
+    *,
+    hidden: Set[tuple[int, str | int]] = frozenset(),
+    late: Callable[[], bool] = _never_late,
+) -> Limits:
     """What `schema` (2020-12; older drafts where they say it alike) says of the string or number in `document`
-    that `path` leads to. `left[0]` schemas may be looked at for this and other places."""
-    limits = Limits()
-    walk = _Walk(schema, limits, [MOST_SCHEMAS] if left is None else left)
+    that `path` leads to. `left[0]` schemas may be looked at for this and other places, until it is `late`; members
+    of `hidden` (by the id of their object, and name) are not looked at."""
+    limits = Limits(late=late)
+    walk = _Walk(schema, limits, [MOST_SCHEMAS] if left is None else left, hidden)
     walk.visit(schema, document, tuple(path), Need.TRUE, 0, schema)
     return limits
 
@@ -86,13 +103,17 @@ def limits_at(schema: Any, document: Any, path: Sequence[str | int], left: list[
 class _Walk:
     """One descent along a path, through all schemas that look at it."""
 
-    __slots__ = ("_left", "_limits", "_root", "_seen")
+    __slots__ = ("_hidden", "_left", "_limits", "_patterns", "_root", "_seen")
 
-    def __init__(self, root: Any, limits: Limits, left: list[int]) -> None:
+    def __init__(
+        self, root: Any, limits: Limits, left: list[int], hidden: Set[tuple[int, str | int]]
+    ) -> None:
         self._root = root
         self._limits = limits
         self._seen: set[tuple[int, int, Need]] = set()
         self._left = left
+        self._hidden = hidden
+        self._patterns = MOST_PATTERNS
 
     def visit(
         self, schema: Any, here: Any, path: tuple[str | int, ...], need: Need, depth: int, base: Any
@@ -101,7 +122,7 @@ class _Walk:
         if type(schema) is not dict or self._limits.impossible:
             return
         self._left[0] -= 1
-        if depth > MOST_DEPTH or self._left[0] < 0:
+        if depth > MOST_DEPTH or self._left[0] < 0 or self._limits.late():
             self._limits.impossible = True
             return
         mark = (id(schema), len(path), need)
@@ -110,19 +131,21 @@ class _Walk:
         self._seen.add(mark)
         if schema is not self._root and type(schema.get("$id")) is str:
             base = schema
-        for inner, inner_need in self._in_place(schema, base, need):
+        for inner, inner_need in self._in_place(schema, here, path, base, need):
             self.visit(inner, here, path, inner_need, depth + 1, base)
         if not path:
-            self._assert(schema, need)
+            self._assert(schema, here, need)
             return
         self._whole(schema, here)
         step, rest = path[0], path[1:]
         within = here[step]
-        children = _of_member(schema, str(step)) if type(here) is dict else _of_item(schema, int(step))
+        children = self._of_member(schema, str(step)) if type(here) is dict else _of_item(schema, int(step))
         for child, kept_only in children:
             self.visit(child, within, rest, _inner(need, kept_only), depth + 1, base)
 
-    def _in_place(self, schema: dict[str, Any], base: Any, need: Need) -> Iterator[tuple[Any, Need]]:
+    def _in_place(
+        self, schema: dict[str, Any], here: Any, path: tuple[str | int, ...], base: Any, need: Need
+    ) -> Iterator[tuple[Any, Need]]:
         """Schemas that `schema` applies to the same value."""
         for keyword in "$ref", "$dynamicRef", "$recursiveRef":
             if keyword in schema:
@@ -131,36 +154,123 @@ class _Walk:
                     self._limits.impossible = True
                 else:
                     yield target, need
+
+        def alive(branches: Any) -> list[Any]:
+            return [one for one in _list(branches) if not self._never(one, here, path, base, 0)]
+
         for one in _list(schema.get("allOf")):
             yield one, need
-        for one in _list(schema.get("anyOf")):
-            yield one, _inner(need, Need.KEPT)
-        for one in _list(schema.get("oneOf")):
-            yield one, Need.SAME
-        for keyword in "not", "if":
-            if keyword in schema:
-                yield schema[keyword], Need.SAME
-        for keyword in "then", "else":
-            if keyword in schema:
-                yield schema[keyword], _inner(need, Need.KEPT)
-        for keyword in "dependentSchemas", "dependencies":
-            for one in _dict(schema.get(keyword)).values():
-                yield one, _inner(need, Need.KEPT)
+        some = alive(schema.get("anyOf"))
+        if some and not path and need is not Need.SAME:
+            yield min(some, key=lambda one: self._burden(one, base)), need
+        else:
+            yield from ((one, need if len(some) == 1 else _inner(need, Need.KEPT)) for one in some)
+        some = alive(schema.get("oneOf"))
+        yield from ((one, need if len(some) == 1 else Need.SAME) for one in some)
+        for one in alive([schema.get("not")]):
+            if need is Need.SAME or path or not self._denied(one, here, need):
+                yield one, Need.SAME
+        asked = alive([schema["if"]]) if "if" in schema else []
+        if asked:
+            yield asked[0], Need.SAME
+            yield schema.get("then"), _inner(need, Need.KEPT)
+        if "if" in schema:
+            yield schema.get("else"), _inner(need, Need.KEPT) if asked else need
+        if type(here) is dict:
+            for keyword in "dependentSchemas", "dependencies":
+                yield from ((one, need) for name, one in _dict(schema.get(keyword)).items() if name in here)
 
-    def _assert(self, schema: dict[str, Any], need: Need) -> None:
+    def _never(self, schema: Any, here: Any, path: tuple[str | int, ...], base: Any, depth: int) -> bool:
+        """Whether it is false of whatever stands in the place."""
+        if type(schema) is not dict or depth > _MOST_LOOKED_INTO:
+            return schema is False
+        self._left[0] -= 1
+        if "type" in schema and not _is_of(here, schema["type"]):
+            return True
+        if _excludes(schema, here):
+            return True
+        if path and type(here) is dict:
+            members = _dict(schema.get("properties"))
+            for name in members if len(members) < len(here) else here:
+                if name == path[0] or name not in here or type(members.get(name)) is not dict:
+                    continue
+                value = here[name]
+                if type(value) is str and (id(here), name) not in self._hidden:
+                    known = _known(members[name])
+                    if known is not None and value not in known:
+                        return True
+        reference = schema.get("$ref")
+        target = None if reference is None else _resolve(self._root, base, reference)
+        return target is not None and self._never(target, here, path, base, depth + 1)
+
+    def _burden(self, schema: Any, base: Any) -> int:
+        """Which of anyOf's branches is satisfied most easily: nothing, more than nothing, hardly anything."""
+        for _ in range(_MOST_LOOKED_INTO):
+            if type(schema) is not dict or "$ref" not in schema:
+                break
+            schema = _resolve(self._root, base, schema["$ref"])
+        if type(schema) is not dict:
+            return 0
+        if "enum" in schema or "const" in schema:
+            return 3
+        if not schema.keys().isdisjoint(_COMBINING):
+            return 2
+        return 0 if schema.keys().isdisjoint(_ASSERTIONS[1:]) else 1
+
+    def _denied(self, schema: Any, here: Any, need: Need) -> bool:
+        """Whether it makes one assertion only, which then is to be false."""
+        if type(schema) is not dict:
+            return True
+        said = [name for name in _SAYING if name in schema and name != "type"]
+        if len(said) != 1 or said[0] not in _BOUNDS | {"pattern", "minLength", "maxLength"}:
+            return False
+        (keyword,) = said
+        if not _concerns(keyword, schema[keyword], here):
+            return False
+        if keyword == "pattern" and self._pattern(schema[keyword]) is None:
+            self._limits.impossible = True
+        self._limits.assertions.append(("not", (keyword, schema[keyword]), need))
+        return True
+
+    def _assert(self, schema: dict[str, Any], here: Any, need: Need) -> None:
         for keyword in _ASSERTIONS:
-            if keyword in schema:
-                wanted = schema[keyword]
-                if keyword == "pattern" and _compiled(wanted) is None:
-                    self._limits.impossible = True
-                    return
-                self._limits.assertions.append((keyword, wanted, need))
+            if keyword not in schema or not _concerns(keyword, schema[keyword], here):
+                continue
+            wanted = schema[keyword]
+            unknown = keyword == "pattern" and self._pattern(wanted) is None
+            if unknown or need is Need.SAME or keyword in ("enum", "const"):
+                self._limits.impossible = True
+                return
+            self._limits.assertions.append((keyword, wanted, need))
+
+    def _pattern(self, pattern: Any) -> Any:
+        """The pattern, compiled; None where it cannot be known what it says."""
+        self._patterns -= 1
+        return None if self._patterns < 0 or self._limits.late() else _compiled(pattern)
 
     def _whole(self, schema: dict[str, Any], here: Any) -> None:
-        """An enum or const of something around the place: it holds no longer when anything in there changes."""
-        known = [schema["const"]] if "const" in schema else _list(schema.get("enum"))
-        if any(type(one) is type(here) and one == here for one in known):
+        """An enum or const of something around the place: it may hold no longer when anything in there changes."""
+        if any(type(one) is type(here) for one in _known(schema) or ()):
             self._limits.impossible = True
+
+    def _of_member(self, schema: dict[str, Any], name: str) -> Iterator[tuple[Any, Need]]:
+        known = False
+        properties = _dict(schema.get("properties"))
+        if name in properties:
+            known = True
+            yield properties[name], Need.TRUE
+        for pattern, one in _dict(schema.get("patternProperties")).items():
+            compiled = self._pattern(pattern)
+            if compiled is None or len(name) > _LONGEST_TEXT:
+                self._limits.impossible = True
+                return
+            if _found(compiled, name):
+                known = True
+                yield one, Need.TRUE
+        if not known and "additionalProperties" in schema:
+            yield schema["additionalProperties"], Need.TRUE
+        if "unevaluatedProperties" in schema:
+            yield schema["unevaluatedProperties"], Need.KEPT
 
 
 def _inner(need: Need, most: Need) -> Need:
@@ -170,23 +280,46 @@ def _inner(need: Need, most: Need) -> Need:
     return min(need, most)
 
 
-def _of_member(schema: dict[str, Any], name: str) -> Iterator[tuple[Any, Need]]:
-    known = False
-    properties = _dict(schema.get("properties"))
-    if name in properties:
-        known = True
-        yield properties[name], Need.TRUE
-    for pattern, one in _dict(schema.get("patternProperties")).items():
-        compiled = _compiled(pattern)
-        if compiled is None:
-            yield {"pattern": pattern}, Need.TRUE  # which nothing satisfies
-        elif _found(compiled, name):
-            known = True
-            yield one, Need.TRUE
-    if not known and "additionalProperties" in schema:
-        yield schema["additionalProperties"], Need.TRUE
-    if "unevaluatedProperties" in schema:
-        yield schema["unevaluatedProperties"], Need.KEPT
+def _known(schema: dict[str, Any]) -> list[Any] | None:
+    """The only values that it admits; None where it does not say."""
+    if "const" in schema:
+        return [schema["const"]]
+    known = schema.get("enum")
+    return known if type(known) is list else None
+
+
+def _json_type(value: Any) -> str:
+    kind = type(value)
+    return "number" if kind is int or kind is float else kind.__name__
+
+
+def _excludes(schema: dict[str, Any], here: Any) -> bool:
+    """Whether its enum or const is of nothing that is of the type of `here`."""
+    known = _known(schema)
+    return known is not None and not any(_json_type(one) == _json_type(here) for one in known)
+
+
+def _is_of(here: Any, wanted: Any) -> bool:
+    """Whether it may be of one of these types. A number may be an integer: which is not looked at."""
+    kind = _TYPES.get(_json_type(here), ())
+    names = wanted if type(wanted) is list else [wanted]
+    return any(name in kind or name not in _NAMES for name in names if type(name) is str)
+
+
+def _concerns(keyword: str, wanted: Any, here: Any) -> bool:
+    """Whether it depends on the value, and not only on the type, whether the assertion is true."""
+    if keyword == "const" or keyword == "enum":
+        return keyword == "const" or type(wanted) is list
+    if type(here) is str:
+        if keyword == "format":
+            return type(wanted) is str and has_format("\0", wanted) is not True
+        return keyword == "pattern" or (
+            keyword in ("minLength", "maxLength") and type(wanted) in (int, float)
+        )
+    if keyword == "type":
+        names = wanted if type(wanted) is list else [wanted]
+        return type(here) is float and "integer" in names and "number" not in names
+    return keyword in _BOUNDS and type(wanted) in (int, float)
 
 
 def _of_item(schema: dict[str, Any], place: int) -> Iterator[tuple[Any, Need]]:
@@ -257,19 +390,19 @@ def _anchored(root: Any) -> Iterator[dict[str, Any]]:
 
 
 def _truth(keyword: str, wanted: Any, value: Any) -> bool | None:
-    """Whether one assertion is true; None where validators differ. Those about another type, and malformed ones,
-    always are."""
-    if keyword == "enum":
-        return type(wanted) is not list or any(_equal(one, value) for one in wanted)
-    if keyword == "const":
-        return _equal(wanted, value)
+    """Whether one assertion is true; None where validators differ."""
+    if keyword == "not":
+        inner = _truth(wanted[0], wanted[1], value)
+        return None if inner is None else not inner
     return (_of_string if type(value) is str else _of_number)(keyword, wanted, value)
 
 
 def _of_string(keyword: str, wanted: Any, value: str) -> bool | None:
     if keyword == "pattern":
         compiled = _compiled(wanted)
-        found = compiled is not None and _found(compiled, value)
+        if compiled is None or len(value) > _LONGEST_TEXT:
+            return None
+        found = _found(compiled, value)
         # Engines differ in what a letter, a digit and the end of the text are.
         return found if found or (value.isascii() and "\n" not in value) else None
     if keyword == "format":
@@ -302,17 +435,11 @@ def _of_number(keyword: str, wanted: Any, value: int | float) -> bool | None:
     return True
 
 
-def _equal(one: Any, other: Any) -> bool:
-    if type(one) is bool or type(other) is bool:
-        return one is other
-    return bool(one == other)
-
-
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def _known_pattern(pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = 1 << 20
+    options.max_mem = 1 << 18
     try:
         return re2.compile(pattern, options)
     except (re2.error, UnicodeEncodeError):
@@ -322,6 +449,8 @@ def _known_pattern(pattern: str) -> Any:
 def _compiled(pattern: Any) -> Any:
     """The pattern in RE2, whose meaning for ASCII is that of ECMA-262; None where it has no such meaning."""
     if type(pattern) is not str or len(pattern) > _LONGEST_PATTERN:
+        return None
+    if sum(int(last or first) for first, last in _COUNTS.findall(pattern)) > _MOST_COUNTED:
         return None
     return _known_pattern(pattern)
 
@@ -355,3 +484,15 @@ _ASSERTIONS: Final = (
     "exclusiveMaximum",
     "multipleOf",
 )
+_BOUNDS: Final = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+_COMBINING: Final = frozenset({"allOf", "anyOf", "oneOf", "not", "if"})
+_TYPES: Final = {
+    "str": ("string",),
+    "number": ("number", "integer"),
+    "dict": ("object",),
+    "list": ("array",),
+    "bool": ("boolean",),
+    "NoneType": ("null",),
+}
+_NAMES: Final = frozenset(name for names in _TYPES.values() for name in names)
+_SAYING: Final = (*_ASSERTIONS, *_COMBINING, "$ref", "$dynamicRef", "$recursiveRef")

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
+from sidecar.guardrails.pattern_surrogates import samples
+
 _FIRST_DAY = date(1, 1, 1)
 _DAYS = 365 * 900
 _MOST_FILL = 4096
 """Characters to which a surrogate is filled up for the sake of minLength."""
-_LITERAL_BEGINNING = re.compile(r"\^([A-Za-z0-9_:/#@-]+)(?![A-Za-z0-9_:/#@-]*[*?+{|])")
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -123,13 +124,8 @@ def families(formats: frozenset[str]) -> list[Family]:
     return [TOKENS, *sorted(PLAIN, key=lambda family: family.name not in wanted)]
 
 
-def shaped(
-    one: Numbered, value: str, least: int, most: int | None, patterns: tuple[str, ...]
-) -> Iterator[str]:
-    """Surrogates for a place with a length or a pattern: filled or short ones, then such with the value's shape.
-
-    Only what a pattern itself says literally at its beginning is taken over from the value.
-    """
+def shaped(one: Numbered, least: int, most: int | None, patterns: tuple[str, ...]) -> Iterator[str]:
+    """Surrogates for a place with a length or a pattern: filled or short ones, then such as a pattern says."""
     name = token(one)
     if len(name) < least <= _MOST_FILL:
         yield name[:-1] + "_" * (least - len(name)) + ">"
@@ -137,40 +133,8 @@ def shaped(
     for text in (_word(one), f"x{short}", short):
         if most is None or len(text) <= most:
             yield text.ljust(min(least, _MOST_FILL), "x")
-    if len(value) > _MOST_FILL:
-        return
-    for keep in sorted({0, *(_literal(pattern, value) for pattern in patterns)}, reverse=True):
-        for first in "0", "9", "1":
-            yield value[:keep] + _like(value[keep:], one.serial, first)
-
-
-def _literal(pattern: str, value: str) -> int:
-    """Characters at the beginning of `value` that every value of `pattern` has."""
-    found = _LITERAL_BEGINNING.match(pattern)
-    return len(found[1]) if found is not None and value.startswith(found[1]) else 0
-
-
-def _like(value: str, serial: int, first: str) -> str:
-    """`value` with other letters and digits: zeros behind `first`, and the serial number at the end."""
-    shape = [_class(character) for character in value]
-    if "0" in shape:
-        shape[shape.index("0")] = first
-    for place in range(len(shape) - 1, -1, -1):
-        if not serial:
-            break
-        base = {"0": "0123456789", "x": _BASE36[10:], "X": _BASE36[10:].upper()}.get(shape[place])
-        if base is not None:
-            serial, digit = divmod(serial, len(base))
-            shape[place] = base[digit]
-    return "".join(shape)
-
-
-def _class(character: str) -> str:
-    if character.isdigit():
-        return "0"
-    if character.isalpha():
-        return "X" if character.isupper() else "x"
-    return character
+    for pattern in patterns:
+        yield from samples(pattern, one.serial, least, most)
 
 
 def _base36(number: int) -> str:

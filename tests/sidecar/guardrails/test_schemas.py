@@ -20,7 +20,7 @@ PII = Processor("pii", DetectorKind.PII, Action.MASK, PiiOptions())
 
 
 def admits(schema, old, new):
-    return limits_at(schema, {"f": old}, ["f"]).admits(old, new)
+    return limits_at(schema, {"f": old}, ["f"]).admits(new)
 
 
 def at_f(field, **more):
@@ -59,6 +59,25 @@ def at_f(field, **more):
         ({"anyOf": [{"enum": ["x"]}, {"minLength": 1}]}, "a", "b", True),
         ({"oneOf": [{"pattern": "^<"}, {"type": "string"}]}, "a", "<X_1>", False),
         ({"not": {"pattern": "^<"}}, "a", "<X_1>", False),
+        ({"not": {"type": "string", "pattern": "^<"}}, "a", "b", True),
+        ({"not": {"pattern": "(?=a)"}}, "a", "b", False),
+        ({"not": {"pattern": "^<", "minLength": 1}}, "a", "b", False),
+        ({"not": {"type": "number"}}, "a", "b", True),
+        ({"not": {"maximum": 5}}, 10, 7, True),
+        ({"anyOf": [{"pattern": "^a"}, {"pattern": "^b"}]}, "b", "b", False),
+        ({"anyOf": [{"pattern": "^a"}, {"pattern": "^b"}]}, "b", "a", True),
+        ({"anyOf": [{"pattern": "^a"}, {}]}, "a", "b", True),
+        ({"oneOf": [{"type": "null"}, {"const": 5}, {"minLength": 3}]}, "aaa", "bbb", True),
+        ({"oneOf": [{"maxLength": 5}, {"minLength": 3}]}, "a", "b", False),
+        ({"if": {"type": "number"}, "then": {"const": "x"}, "else": {"minLength": 2}}, "aa", "bb", True),
+        ({"pattern": "a" * 1025}, "a", "a" * 1025, False),
+        ({"pattern": "(a{1,600}){1,600}"}, "a", "a", False),
+        ({"pattern": "a{1,600}b{1,600}"}, "a", "ab", False),
+        ({"pattern": "^<"}, "<", "<" * 5000, False),
+        ({"allOf": [{"pattern": f"a|{number}"} for number in range(17)]}, "a", "a", False),
+        ({"type": "integer"}, 1.0, 2.0, True),
+        ({"oneOf": [{"type": "integer"}, {"type": "string"}]}, 1.0, 2.0, True),
+        ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, 1.0, 2.0, False),
         ({"if": {"maxLength": 3}, "then": {"maxLength": 4}}, "ab", "abcdef", False),
         ({"$ref": "#/$defs/a~1b%20c"}, "a", "b", False),
         ({"$ref": "#anchored"}, "a", "bbb", False),
@@ -100,8 +119,101 @@ def test_what_a_place_admits(field, old, new, admitted):
     ],
 )
 def test_schemas_reach_a_place_in_every_way(schema, document, path):
-    assert not limits_at(schema, document, path).admits("v", "w")
+    assert not limits_at(schema, document, path).admits("w")
     assert not limits_at(schema, document, path).values("minLength")
+
+
+BRANCHES = {
+    "anyOf": [
+        {"properties": {"kind": {"const": "mail"}, "f": {"format": "email"}}},
+        {"properties": {"kind": {"enum": ["post"]}, "f": {"pattern": "^p"}}},
+    ]
+}
+
+
+def test_a_branch_that_another_member_makes_false_does_not_count():
+    mail = limits_at(BRANCHES, {"kind": "mail", "f": "v"}, ["f"])
+
+    assert mail.admits("email-1@masked.invalid")
+    assert mail.values("format") == ["email"]
+
+
+def test_what_another_member_is_does_not_count_where_it_is_masked_itself():
+    document = {"kind": "mail", "f": "v"}
+    limits = limits_at(BRANCHES, document, ["f"], hidden={(id(document), "kind")})
+
+    assert not limits.admits("email-1@masked.invalid")
+    assert not limits.values("format")
+
+
+def test_it_is_unknown_what_a_schema_says_when_there_is_no_time_left():
+    limits = limits_at({"properties": {"f": {"minLength": 1}}}, {"f": "v"}, ["f"])
+    limits.late = lambda: True
+
+    assert not limits.admits("w")
+    assert limits_at({}, "v", [], late=lambda: True).impossible
+
+
+FIELD_SCHEMAS = [
+    {"anyOf": [{}, *({"pattern": f"^{number:03}"} for number in range(1000))]},
+    {"anyOf": [{"pattern": f"^{number:03}"} for number in range(10)]},
+    {"anyOf": [{"minLength": 60}, {"maxLength": 11}]},
+    {"anyOf": [{"format": "email"}, {"format": "date"}]},
+    {"oneOf": [{"format": "email"}, {"not": {"format": "email"}}]},
+    {"oneOf": [{"pattern": "^5"}, {"pattern": "^[^5]"}]},
+    {"if": {"pattern": "^536"}, "then": {"minLength": 40}},
+    {"if": {"pattern": "^536"}, "then": {"pattern": "^[5x<]"}, "else": {"pattern": "^[^5]"}},
+    {"not": {"const": "536-22-8714"}},
+    {"not": {"not": {"pattern": "^536"}}},
+    {"enum": ["536-22-8714", "<SSN_1>"]},
+    {"pattern": "^(?:536-22-8714|[0-9-]+)$"},
+    {"pattern": "^[0-9]{3}-[0-9]{2}-[0-9]{4}$"},
+    {"pattern": "^536-[0-9]+-[0-9]+$"},
+    {"minLength": 11, "maxLength": 11},
+    {"pattern": "7"},
+]
+
+
+@pytest.mark.parametrize("field", FIELD_SCHEMAS)
+def test_the_surrogate_says_nothing_of_the_value_whatever_the_schema_says(field):
+    masked = []
+    for value in "536-22-8714", "401-55-1299", "a", "x@corp.com " * 9, "2020-01-02":
+        arguments = {"f": value}
+        message = {"method": "tools/call", "params": {"arguments": arguments}}
+        leaf = Leaf(value, arguments, "f", Part.ARGUMENTS, ("params", "arguments"))
+        finding = Finding(PII, "SSN", leaf, 0, len(value), 1.0, "plain")
+        outcome = mask_message(
+            message, Verdict(Action.MASK, None, (finding,)), Vault(), {"properties": {"f": field}}
+        )
+        masked.append(None if outcome.unmaskable else arguments["f"])
+
+    assert len(set(masked[:2] + masked[4:])) == 1 or "536-22-8714" in field.get("enum", ())
+    assert {one for one in masked if one is not None} <= set(masked[:1])
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"anyOf": [{}, *({"minimum": number * 10**14} for number in range(50))]},
+        {"anyOf": [{"minimum": 2 * 10**15}, {"maximum": 2 * 10**15}]},
+        {"oneOf": [{"multipleOf": 3}, {"not": {"multipleOf": 3}}]},
+        {"minimum": 10**3, "maximum": 10**16},
+        {"multipleOf": 7},
+    ],
+)
+def test_a_number_that_stands_for_another_says_nothing_of_it(field):
+    masked = set()
+    for value in 4111111111111111, 1234567, 536228714, 9 * 10**15 + 3:
+        arguments = {"f": value}
+        message = {"method": "tools/call", "params": {"arguments": arguments}}
+        leaf = Leaf(str(value), arguments, "f", Part.ARGUMENTS, ("params", "arguments"), "number")
+        finding = Finding(PII, "CARD", leaf, 0, len(str(value)), 1.0, "plain")
+        outcome = mask_message(
+            message, Verdict(Action.MASK, None, (finding,)), Vault(), {"properties": {"f": field}}
+        )
+        masked.add(None if outcome.unmaskable else arguments["f"])
+
+    assert len(masked) == 1
 
 
 def test_what_is_too_deep_or_too_wide_counts_as_unsatisfiable():
@@ -158,7 +270,7 @@ def test_no_schema_however_malformed_raises(schema):
     for document, path in [({"a": "v"}, ["a"]), (["v"], [0]), ("v", []), (7_000_000, [])]:
         value = document[path[0]] if path else document
         limits = limits_at(schema, document, path)
-        limits.admits(value, type(value)(5))
+        limits.admits(type(value)(5))
         limits.values("format")
 
 
