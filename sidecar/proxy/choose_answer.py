@@ -18,6 +18,7 @@ from sidecar.proxy.answers import (
     MeasuredAnswer,
     PassedAnswer,
 )
+from sidecar.proxy.beside_messages import beside_json, beside_messages
 from sidecar.proxy.endpoint import announced_path
 from sidecar.proxy.errand import endpoint_target
 from sidecar.proxy.late import LateAnswer, LateEvents, LateJson
@@ -48,16 +49,18 @@ def choose_answer(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing
     if plan.treatment is Treatment.SNIFF:
         return _beside_mcp(plan, head, media, pipeline, closing=closing)
     refuse_encoded(head)
-    if head.body_length == 0 or request.method in _NO_RESULT:
+    if head.body_length == 0:
         return PassedAnswer(head, request, closing=closing)
+    if request.method in _NO_RESULT:
+        return beside_messages(plan, head, pipeline, closing=closing)
     if media == JSON:
         return _json(plan, head, pipeline, closing=closing)
     if media == EVENTS:
         return _events(plan, head, pipeline, closing=closing)
     if head.status >= 300 or (head.status == 202 and request.method != "GET"):
-        # No client takes a result from these; what they say in text is for people. A GET is for a stream, though,
-        # and some read one from any answer that is a success.
-        return PassedAnswer(head, request, closing=closing)
+        # No client takes a result from these. A GET is for a stream, though, and some read one from any answer
+        # that is a success.
+        return beside_messages(plan, head, pipeline, closing=closing)
     raise _surprising(media)
 
 
@@ -140,7 +143,9 @@ def _passed(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool
 
 def _json(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) -> Answer:
     answers, limit, reason = pipeline.answers, pipeline.limits.body_bytes, Reason.HTTP_BODY_TOO_LARGE
-    transform = partial(answers.document, plan)
+    transform: Callable[[bytes, int], bytes] = partial(answers.document, plan)
+    if head.status >= 400:
+        transform = partial(_error, transform, plan, head, pipeline)
     if plan.watched_bytes:
         transform = partial(_watched, transform, plan, pipeline)
     if 0 < plan.most_bytes <= limit:
@@ -150,6 +155,18 @@ def _json(plan: Plan, head: ResponseHead, pipeline: Pipeline, *, closing: bool) 
     plan.late = late = LateAnswer()
     screen = partial(answers.screened, plan)
     return LateJson(head, transform, screen, late, limit=limit, closing=closing, reason=reason)
+
+
+def _error(
+    transform: Callable[[bytes, int], bytes],
+    plan: Plan,
+    head: ResponseHead,
+    pipeline: Pipeline,
+    body: bytes,
+    status: int,
+) -> bytes:
+    """The same of an error, which need not be a message."""
+    return beside_json(plan, head, pipeline, transform(body, status))
 
 
 def _watched(
