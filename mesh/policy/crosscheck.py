@@ -163,6 +163,7 @@ def _report_contradictions(issuer: str, said: list[_Keys]) -> None:
 
 
 RATES = "rateLimit"
+TOOL_RATES = f"{RATES}.tools"
 
 
 def _check_mention(document: Declared, mention: Mention, backends: dict[str, list[Declared]]) -> None:
@@ -180,8 +181,8 @@ def _check_mention(document: Declared, mention: Mention, backends: dict[str, lis
     protocols = {backend.place.sheet.spec.get("protocol") for backend in found}
     if not protocols.isdisjoint((BackendProtocol.HTTP, BackendProtocol.TCP)):
         for name in mention.mcp_fields:
-            if name == RATES and BackendProtocol.TCP not in protocols:
-                continue  # each of its requests is counted
+            if (name, BackendProtocol.TCP in protocols) in ((RATES, False), (TOOL_RATES, True)):
+                continue  # each request of HTTP is counted; of TCP the whole section is told
             message = f"Backend {mention.backend} does not speak MCP, so this would have no effect; remove it"
             document.report(f"{mention.path}.{name}", message)
     if any(backend.place.sheet.spec.get("protocol") is BackendProtocol.TCP for backend in found):

@@ -9,6 +9,7 @@ from typing import Any
 
 from mesh.policy import yaml_tree
 from mesh.policy.arguments_schema import read_arguments
+from mesh.policy.crosscheck import TOOL_RATES
 from mesh.policy.documents import (
     EVERY_BACKEND,
     MCP_PATH,
@@ -38,6 +39,7 @@ from mesh.policy.fields import (
     text,
 )
 from mesh.policy.guardrail_schema import read_guardrails
+from mesh.policy.guardrails import RateLimits
 from mesh.policy.hosts import normal_path, path_fault
 from mesh.policy.metadata import name_check, namespace_check
 from mesh.policy.oauth_schema import read_needed_scopes
@@ -144,6 +146,9 @@ def read_outbound(node: Node, place: Place) -> OutboundRule | Invalid:
         return INVALID
     if isinstance(values["backend"], str) and values["backend"] != EVERY_BACKEND:
         mcp_fields = tuple(key for key in _keys(node) if key in _ONLY_MCP)
+        rate = values["rateLimit"]
+        if isinstance(rate, RateLimits) and rate.tools:
+            mcp_fields += (TOOL_RATES,)
         user_fields = tuple(key for key in _keys(node) if key in _USER_FIELDS)
         place.sheet.mentions.append(Mention(place.path, values["backend"], mcp_fields, user_fields))
     if not sound(values):

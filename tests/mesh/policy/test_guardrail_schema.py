@@ -341,6 +341,13 @@ def test_guardrails_of_what_is_no_mcp_are_refused(faults: Faults, agent_policy: 
             f"spec.outbound[0].{key}: Backend web does not speak MCP, so this would have no effect; remove it"
             for key in refused
         ]
+    tools = "{outbound: [{backend: web, rateLimit: {concurrent: 1, tools: {a: {requests: 1, per: hour}}}}]}"
+    for protocol, refused in (("HTTP", ["rateLimit.tools"]), ("TCP", ["rateLimit"])):
+        web = backend("web", f"{{protocol: {protocol}, host: a.b, port: 1, tls: {{mode: Public}}}}")
+        assert [fault.partition(": ")[2] for fault in faults(web, agent_policy(tools))] == [
+            f"spec.outbound[0].{key}: Backend web does not speak MCP, so this would have no effect; remove it"
+            for key in refused
+        ]
     inbound = (
         "{inbound: [{from: ['*'], http: {allow: true}, guardrails: {pii: mask}, rateLimit: {concurrent: 1}}]}"
     )
