@@ -10,14 +10,14 @@ content, and what changed there is written over the same place in the text, whos
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from sidecar.guardrails import json_text
 from sidecar.guardrails.json_text import JsonText, Scalar
-from sidecar.guardrails.masking import Cut, touched
+from sidecar.guardrails.masking import Cut, Places, meets
 from sidecar.guardrails.verdict import Finding, Leaf
 
 MOST_ITEMS: Final = 1024
@@ -32,6 +32,7 @@ class Copy:
     block: dict[str, Any]
     path: tuple[str | int, ...]
     known: JsonText | None
+    places: Places = field(default_factory=dict)
 
     def scalars(self) -> Iterator[Scalar]:
         """What may have changed, with the place in the text."""
@@ -49,15 +50,18 @@ class Copies:
     result: dict[str, Any]
     path: tuple[str | int, ...]
     copies: list[Copy]
+    _by_block: dict[int, Copy] = field(default_factory=dict)
 
     def moved(self, finding: Finding) -> list[Finding] | None:
         """What is found in a copy, as findings in the structured content; None for what is found elsewhere, and
         empty where it cannot be moved."""
         leaf = finding.leaf
-        for copy in self.copies:
-            if leaf.holder is copy.block and leaf.key == "text" and leaf.form == "value":
-                return list(self._moved(finding, copy))
-        return None
+        if len(self._by_block) != len(self.copies):
+            self._by_block = {id(copy.block): copy for copy in self.copies}
+        copy = self._by_block.get(id(leaf.holder))
+        if copy is None or leaf.key != "text" or leaf.form != "value":
+            return None
+        return list(self._moved(finding, copy))
 
     def _moved(self, finding: Finding, copy: Copy) -> Iterator[Finding]:
         text = copy.block["text"]
@@ -65,11 +69,11 @@ class Copies:
             yield finding._replace(leaf=self._leaf(finding, copy.path, text))
             return
         cut = Cut(finding.start, finding.end, finding.kind, 0, False)
-        for scalar, inner in touched(text, copy.known, [cut]) or ():
+        for scalar, inner in meets(text, copy.known, cut, copy.places):
             if scalar.is_key:
                 continue
             leaf = self._leaf(finding, (*copy.path, *scalar.path), scalar.value)
-            start, end = (inner[0].start, inner[0].end) if leaf.form == "value" else (0, len(leaf.text))
+            start, end = (inner.start, inner.end) if leaf.form == "value" else (0, len(leaf.text))
             yield finding._replace(leaf=leaf, start=start, end=end)
 
     def _leaf(self, finding: Finding, path: tuple[str | int, ...], value: Any) -> Leaf:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
 
 from mesh.policy.guardrails import Direction
 from sidecar.guardrails.copies import STRUCTURED, Copies, snapshot
-from sidecar.guardrails.masking import ANYTHING, Masked, mask, to_mask
+from sidecar.guardrails.masking import ANYTHING, MOST_MASKED, Masked, mask, to_mask
 from sidecar.guardrails.schemas import IMPOSSIBLE, Limits, limits_at
 from sidecar.guardrails.vault import Vault
 from sidecar.guardrails.verdict import Finding, Leaf, Verdict
@@ -20,6 +21,8 @@ _RESULTS: tuple[_Path, ...] = (("result",), ("result", "result"), ("params", "re
 MOST_LIMITED: Final = 1024
 """Places of one message that a schema is asked about; what is found in more of them is unmaskable."""
 _MOST_SCHEMAS: Final = 64 * MOST_LIMITED
+BUDGET: Final = 0.25
+"""Seconds for one message, about as long as its examination may take."""
 _ARGUMENTS: _Path = ("params", "arguments")
 
 
@@ -31,16 +34,24 @@ def mask_message(
     *,
     direction: Direction = Direction.RESPONSE,
     reversible: bool = False,
+    clock: Callable[[], float] = time.perf_counter,
+    budget: float = BUDGET,
 ) -> Masked:
     """Changes `message` in place, so that what `verdict` wants masked no longer stands in it.
 
     `schema` is the tool's: the outputSchema for an answer, the inputSchema for a call. `direction` is that of the
     message; with `reversible` values are turned back in messages of the other direction (`restore_message`). If
     anything is unmaskable the message has to be kept back: parts of it are masked by then, others are not.
+
+    So is what has not been masked `budget` seconds of `clock` after the beginning, and all of it where more than
+    MOST_MASKED findings are to be masked: time that whoever writes messages or schemas may take of others'.
     """
     findings = to_mask(verdict.findings)
     if not findings:
         return Masked(False)
+    if len(findings) > MOST_MASKED:
+        return Masked(False, tuple(findings))
+    end = clock() + budget
     vault.avoid(msgspec.json.encode(message).decode())
     copies = [snapshot(result, path) for path, result in _results(message)]
     moved, stuck = _moved(findings, copies)
@@ -49,7 +60,8 @@ def mask_message(
         vault,
         direction=direction,
         reversible=reversible,
-        limits=_limits(message, schema, copies),
+        limits=_limits(message, schema, copies, moved, lambda: clock() > end),
+        late=lambda: clock() > end,
     )
     settled = [one.settle() for one in copies]
     return Masked(masked.changed or any(settled), (*stuck, *masked.unmaskable))
@@ -81,13 +93,20 @@ def _moved(findings: list[Finding], copies: list[Copies]) -> tuple[list[Finding]
     return moved, stuck
 
 
-def _limits(message: dict[str, Any], schema: dict[str, Any] | None, copies: list[Copies]) -> Any:
+def _limits(
+    message: dict[str, Any],
+    schema: dict[str, Any] | None,
+    copies: list[Copies],
+    findings: list[Finding],
+    late: Callable[[], bool],
+) -> Any:
     places: list[tuple[_Path, Any]] = [((*one.path, STRUCTURED), one.result[STRUCTURED]) for one in copies]
     params = message.get("params")
     if "method" in message and type(params) is dict:
         places.append((_ARGUMENTS, params.get("arguments")))
 
     left, asked = [_MOST_SCHEMAS], 0
+    hidden = {(id(one.leaf.holder), one.leaf.key) for one in findings}
 
     def limits(leaf: Leaf) -> Limits:
         nonlocal asked
@@ -98,7 +117,7 @@ def _limits(message: dict[str, Any], schema: dict[str, Any] | None, copies: list
                 return (
                     IMPOSSIBLE
                     if asked > MOST_LIMITED
-                    else limits_at(schema, document, path[len(prefix) :], left)
+                    else limits_at(schema, document, path[len(prefix) :], left, hidden=hidden, late=late)
                 )
         return ANYTHING
 

@@ -33,6 +33,8 @@ _BACK: Final = {
     Direction.RESPONSE: Direction.REQUEST,
     Direction.BOTH: Direction.BOTH,
 }
+MOST_MASKED: Final = 4096
+"""Findings of one message; where there are more all of them are unmaskable."""
 MOST_UNMASKABLE: Final = 8
 """After that many nothing more is tried: the message does not pass anyway."""
 _MOST_NESTED = 3
@@ -41,6 +43,13 @@ _MOST_PARTS = 64
 """Cuts that forms are tried for one by one; a text with more of them is replaced whole."""
 _URI = Limits([("format", "uri", Need.TRUE)])
 ANYTHING: Final = Limits()
+Places = dict[int, list[int] | None]
+"""Where code points stand in the spellings of strings (`json_text.places`), by the place of each string: looked for
+once, however many cuts meet it."""
+
+
+def _never_late() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +85,23 @@ def mask(
     direction: Direction = Direction.RESPONSE,
     reversible: bool = False,
     limits: Callable[[Leaf], Limits] = lambda _: ANYTHING,
+    late: Callable[[], bool] = _never_late,
 ) -> Masked:
     """Changes the message that the leaves of `findings` stand in, for those whose action is MASK.
 
     `direction` is that of the message; with `reversible` it is turned back in messages of the other one. `limits`
-    says what a leaf's place admits.
+    says what a leaf's place admits. What has not been done when it is `late` is unmaskable.
     """
-    masker = Masker(vault, _BACK[direction] if reversible else None, _BACK[direction])
+    masker = Masker(vault, _BACK[direction] if reversible else None, _BACK[direction], late=late)
+    found = to_mask(findings)
+    if len(found) > MOST_MASKED:
+        return Masked(False, tuple(found))
     groups: dict[tuple[int, str | int, str], list[Finding]] = {}
-    for finding in to_mask(findings):
+    for finding in found:
         leaf = finding.leaf
         groups.setdefault((id(leaf.holder), leaf.key, leaf.form), []).append(finding)
     for group in groups.values():
-        if len(masker.unmaskable) < MOST_UNMASKABLE:
+        if len(masker.unmaskable) < MOST_UNMASKABLE and not late():
             masker.leaf(group, limits)
         else:
             masker.unmaskable += group
@@ -104,6 +117,7 @@ class Masker:
     side: Direction | None = None
     changed: bool = False
     unmaskable: list[Finding] = field(default_factory=list)
+    late: Callable[[], bool] = _never_late
 
     def leaf(self, group: list[Finding], limits: Callable[[Leaf], Limits]) -> None:
         """Masks all findings of one leaf, or none and they are unmaskable."""
@@ -163,7 +177,7 @@ class Masker:
             return None
         changes: list[Change] = []
         for scalar, within in met:
-            found = self._scalar(text, scalar, within, nested)
+            found = None if self.late() else self._scalar(text, scalar, within, nested)
             if found is None:
                 return None
             changes += found
@@ -192,6 +206,8 @@ class Masker:
             return None
         best: str | None = None
         for new, stands in self._candidates(text, cuts, limits):
+            if self.late():
+                return None
             if not limits.admits(new):
                 continue
             if not all(self.vault.claim(stand, form, family) for stand, form, family in stands):
@@ -263,30 +279,38 @@ def merged(group: Iterable[Finding], size: int) -> list[Cut]:
 def touched(text: str, known: JsonText, cuts: list[Cut]) -> list[tuple[Scalar, list[Cut]]] | None:
     """The strings and numbers of a JSON text that are cut, each with what is cut in its value. A key only where it
     is all that a cut meets. None for a cut in what is left, as that would be no JSON without it."""
-    scalars = known.scalars
-    within: dict[int, list[Cut]] = {}
+    places: Places = {}
+    within: dict[int, tuple[Scalar, list[Cut]]] = {}
     for cut in cuts:
-        met: list[tuple[int, Cut]] = []
-        place = bisect_right(known.ends, cut.start)
-        while place < len(scalars) and scalars[place].start < cut.end:
-            inner = _inside(text, scalars[place], cut)
-            if inner is not None:
-                met.append((place, inner))
-            place += 1
+        met = meets(text, known, cut, places)
         if not met:
             return None
-        values = [one for one in met if not scalars[one[0]].is_key]
-        for place, inner in values or met:
-            within.setdefault(place, []).append(inner)
-    return [(scalars[place], inners) for place, inners in sorted(within.items())]
+        for scalar, inner in met:
+            within.setdefault(scalar.start, (scalar, []))[1].append(inner)
+    return [one for _, one in sorted(within.items())]
 
 
-def _inside(text: str, scalar: Scalar, cut: Cut) -> Cut | None:
+def meets(text: str, known: JsonText, cut: Cut, places: Places) -> list[tuple[Scalar, Cut]]:
+    """What of a JSON text one cut meets, as `touched` has it; empty where it is in what is left."""
+    scalars = known.scalars
+    met: list[tuple[Scalar, Cut]] = []
+    place = bisect_right(known.ends, cut.start)
+    while place < len(scalars) and scalars[place].start < cut.end:
+        inner = _inside(text, scalars[place], cut, places)
+        if inner is not None:
+            met.append((scalars[place], inner))
+        place += 1
+    return [one for one in met if not one[0].is_key] or met
+
+
+def _inside(text: str, scalar: Scalar, cut: Cut, places: Places) -> Cut | None:
     """`cut` in code points of the scalar's value; None where it only meets a quotation mark."""
     if type(scalar.value) is not str:
         return cut
     start, end = cut.start - scalar.start, cut.end - scalar.start
-    at = json_text.places(text[scalar.start : scalar.end])
+    if scalar.start not in places:
+        places[scalar.start] = json_text.places(text[scalar.start : scalar.end])
+    at = places[scalar.start]
     if at is None:
         first, last = max(0, start - 1), min(len(scalar.value), end - 1)
     else:

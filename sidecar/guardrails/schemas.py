@@ -6,7 +6,7 @@ bring it from, is collected with what has to become of it (`Need`).
 
 Servers write schemas, and must not learn from what stands in a place what stood there. So the value itself is
 never looked at, but for its type: what may have to be true is to be true, and where it matters whether something
-was, the place is unsatisfiable. Of branches those are left out that are false for the type, or for another member that is
+was, the place is unsatisfiable. Branches are left out that are false for the type, or for another member that is
 not masked; of what anyOf leaves for a place one is taken, by the schema alone.
 
 Patterns run in RE2 with little memory: a backtracking engine would run as long as the server likes.

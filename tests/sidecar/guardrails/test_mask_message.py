@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import time
 
 import jsonschema
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from mesh.policy.guardrails import Action, DetectorKind, Direction, Part, PiiOptions, Processor
 from mesh.protocol.mcp.places import Root
+from sidecar.guardrails import json_text
 from sidecar.guardrails.mask_message import mask_message
 from sidecar.guardrails.restoring import restore_message
 from sidecar.guardrails.vault import Vault
@@ -431,6 +433,65 @@ def test_a_schema_is_asked_about_a_bounded_number_of_places():
     message = result(structuredContent={"f": ["ann@corp.com"] * 1100})
     schema = {"properties": {"f": {"items": {"format": "email"}}}}
 
-    outcome = mask_message(message, found(message), Vault(), schema)
+    outcome = mask_message(message, found(message), Vault(), schema, budget=60)
 
     assert len(outcome.unmaskable) == 1100 - 1024
+
+
+def test_more_findings_than_a_message_may_have_are_handed_back():
+    message = result(content=[text("ann@corp.com " * 4097)])
+    verdict = found(message)
+
+    assert mask_message(message, verdict, Vault()).unmaskable == verdict.findings
+
+
+@pytest.mark.parametrize("schema", [None, {"properties": {"f": {"items": {"format": "email"}}}}])
+def test_what_is_not_masked_in_time_is_handed_back(schema):
+    message = result(structuredContent={"f": ["ann@corp.com"] * 50})
+    verdict = found(message)
+    ticks = iter(range(1000))
+
+    outcome = mask_message(message, verdict, Vault(), schema, clock=lambda: next(ticks), budget=20.5)
+
+    assert 0 < len(outcome.unmaskable) < 50
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_time_grows_with_the_text_and_not_with_its_square(copied):
+    calls = 0
+    inner = {"a": "ann@corp.com\n" * 4000}
+    block = text(json.dumps(inner))
+    message = result(content=[block], **({"structuredContent": inner} if copied else {}))
+    findings = []
+    for match in re.finditer("ann@corp.com", block["text"]):
+        leaf = Leaf(block["text"], block, "text", Part.RESULTS, ("result", "content", 0))
+        findings.append(Finding(PII, "EMAIL", leaf, *match.span(), 1.0, "plain"))
+    before = json_text.places
+
+    def counted(raw):
+        nonlocal calls
+        calls += 1
+        return before(raw)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_text, "places", counted)
+        outcome = mask_message(message, Verdict(Action.MASK, None, tuple(findings)), Vault(), budget=60)
+
+    assert outcome.unmaskable == ()
+    assert calls <= 2
+    assert json.loads(block["text"]) == {"a": "<EMAIL_1>\n" * 4000}
+
+
+def test_a_schema_of_costly_patterns_does_not_take_longer_than_the_budget():
+    costly = [f"(?:.?){{300}}.*(?:a|b|c{place}){{300}}$" for place in range(16)]
+    schema = {
+        "properties": {"f": {"items": {"minLength": 4000, "allOf": [{"pattern": one} for one in costly]}}}
+    }
+    message = result(structuredContent={"f": [f"{'a' * place}ann@corp.com" for place in range(500)]})
+    verdict = found(message)
+    begin = time.perf_counter()
+
+    outcome = mask_message(message, verdict, Vault(), schema)
+
+    assert time.perf_counter() - begin < 5
+    assert len(outcome.unmaskable) == 500
