@@ -195,7 +195,7 @@ class Guardrails:
     """Everything that looks at the messages between one agent and one target, in order.
 
     `reversible`: what was masked on the way out is put back in on the way home, and the other way round. `budget`:
-    seconds for one message and all local detectors. Hashable: engines are kept by it.
+    seconds for the messages of one body and all local detectors. Hashable: engines are kept by it.
     """
 
     processors: tuple[Processor, ...] = ()

@@ -50,12 +50,12 @@ class Examination:
     __slots__ = ("_asked", "_clock", "_deadline", "_found", "_sheet", "_spent", "anything", "failed")
 
     def __init__(
-        self, asked: tuple[Asked, ...], sheet: Sheet, clock: Callable[[], float], budget: float
+        self, asked: tuple[Asked, ...], sheet: Sheet, clock: Callable[[], float], deadline: float
     ) -> None:
         self._asked = asked
         self._sheet = sheet
         self._clock = clock
-        self._deadline = clock() + budget
+        self._deadline = deadline
         self._found: list[list[Found]] = [[] for _ in asked]
         self._spent = [0.0] * len(asked)
         self.anything = False

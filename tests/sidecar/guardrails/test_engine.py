@@ -392,6 +392,22 @@ def test_a_message_that_takes_longer_than_its_budget_is_late() -> None:
     assert guard.examine(call(a="quiet"), REQUEST) is NOTHING
 
 
+def test_messages_that_come_together_share_their_time() -> None:
+    clock = Clock()
+    words = Words(before=lambda: clock.pass_by(0.1))
+    guard = engine(processor(PII, Action.BLOCK, timeout=9.0), detector=words, budget=0.15, clock=clock)
+    until = guard.deadline()
+    verdicts = [guard.examine(call(a=f"quiet {n}"), REQUEST, deadline=until) for n in range(5)]
+    assert [one.reason for one in verdicts] == [None, None, *[Reason.GUARD_TIMEOUT] * 3]
+    assert len(words.texts) == 2
+
+
+def test_what_came_too_late_passes_where_it_would_only_be_told() -> None:
+    guard = engine(processor(PII, Action.FLAG), clock=Clock())
+    verdict = guard.examine(call(a="LOUD"), REQUEST, deadline=-1.0)
+    assert (verdict.action, verdict.failed) == (Action.OFF, (("pii", Reason.GUARD_TIMEOUT),))
+
+
 def test_what_was_found_in_time_counts_where_the_rest_is_late() -> None:
     clock = Clock()
     words = Words(before=lambda: clock.pass_by(0.1))
