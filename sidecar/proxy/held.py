@@ -17,13 +17,17 @@ Shown = tuple[SseEvent, str | None]
 
 
 class HeldNotifications:
-    """One stream's; `clock` in seconds."""
+    """One stream's; `clock` in seconds. `release` is given the data of everything that goes on, waited or not, and
+    gives what the agent gets: only then are its own values put back, which must not be looked at again."""
 
-    __slots__ = ("_clock", "_events", "_held")
+    __slots__ = ("_clock", "_events", "_held", "_release")
 
-    def __init__(self, held: HeldEvents, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, held: HeldEvents, clock: Callable[[], float], release: Callable[[str], str] = str
+    ) -> None:
         self._held = held
         self._clock = clock
+        self._release = release
         self._events: dict[int, tuple[SseEvent, dict[str, Any]]] = {}
 
     @property
@@ -35,7 +39,7 @@ class HeldNotifications:
         """What goes on now that this event is here. Its data was parsed strictly before."""
         value = parse(shown.encode()).value if shown and '"notifications/' in shown else None
         if type(value) is not dict or free_text(value) is None:
-            return [*self.flush(), (event, shown)]
+            return [*self.flush(), (event, self._release(shown) if shown else shown)]
         self._events[id(value)] = event, value
         return self._shown(self._held.feed(value, self._clock()))
 
@@ -48,4 +52,4 @@ class HeldNotifications:
         return self._shown(self._held.flush()) if self._events else []
 
     def _shown(self, values: Iterable[dict[str, Any]]) -> list[Shown]:
-        return [(self._events.pop(id(value))[0], encode(value).decode()) for value in values]
+        return [(self._events.pop(id(value))[0], self._release(encode(value).decode())) for value in values]

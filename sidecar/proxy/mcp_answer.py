@@ -186,6 +186,8 @@ class McpAnswers:
         """The messages as they go on; None if all go on unchanged."""
         values: list[dict[str, Any]] = []
         changed = False
+        if self.guard is not None:
+            self.guard.begin(plan)
         for message in found:
             value = self._filter(plan, message)
             if value is not None and self.guard is not None:

@@ -2,7 +2,8 @@
 
 What passes leaves as it was parsed and re-serialised, with headers that agree with it, so the backend cannot
 read anything else than what was decided. One refused message refuses its whole batch. Where an external check has
-to say yes first, the request is held as it would leave.
+to say yes first, the request is held as it would leave. What the agent writes for values that it was shown masked
+is decided as these values, and told as what it wrote.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def inspect_messages(
             for message in found:
                 check_headers(headers, message)
             plan.modern = era(headers, found[0]) is Era.MODERN
-        denials = _decide_all(plan, found, policy, recorder, tasks, forbidden)
+        meant = found if guard is None else guard.meant(plan, found)
+        denials = _decide_all(plan, found, meant, policy, recorder, tasks, forbidden)
     except McpRefused as refused:
         ident = next((m.id for m in found if m.kind is Kind.REQUEST), None)
         return _refused(plan, refused, ident, recorder)
@@ -210,6 +212,7 @@ def _is_json(value: bytes) -> bool:
 def _decide_all(
     plan: Plan,
     found: tuple[Message, ...],
+    meant: tuple[Message, ...],
     policy: Policy,
     recorder: Recorder,
     tasks: TaskMemory,
@@ -226,7 +229,7 @@ def _decide_all(
             if not answering.allowed:
                 denials[index] = {}
             continue
-        refused = _decide(plan, message, policy, recorder, tasks)
+        refused = _decide(plan, message, meant[index], policy, recorder, tasks)
         if refused is not None:
             decision, subject = refused
             denials[index] = denial(
@@ -242,18 +245,20 @@ def _decide_all(
 
 
 def _decide(
-    plan: Plan, message: Message, policy: Policy, recorder: Recorder, tasks: TaskMemory
+    plan: Plan, message: Message, meant: Message, policy: Policy, recorder: Recorder, tasks: TaskMemory
 ) -> tuple[Decision, Subject | None] | None:
-    """The first refusal of what one message asks for; None if all is allowed."""
+    """The first refusal of what one message asks for; None if all is allowed. `meant` is decided, and `message`
+    is told of: values that the agent was not shown are for the server alone."""
     method = message.method or ""
     routed, target = plan.routed, _target(plan)
     try:
-        asked = subjects(method, message.params)
+        asked = subjects(method, meant.params)
+        written = asked if meant is message else subjects(method, message.params)
     except McpRefused:
         if not (plan.modern and removed_from_modern(method)):
             raise
         # Not the shape that it had, so it is a method that this revision does not know.
-        asked, method = (), REMOVED
+        asked, written, method = (), (), REMOVED
     for task_id in task_ids(method, message.params):
         decision = _decide_task(plan, tasks.get(plan.server, task_id), policy)
         if decision.checks:
@@ -271,9 +276,9 @@ def _decide(
             recorder.decision(routed.direction, plan.principal, routed.backend, method, None, decision)
         if not asked or not decision.allowed:
             return None if decision.allowed else (decision, None)
-    for subject in asked:
+    for one, subject in zip(asked, written, strict=True):
         decision = policy.decide(
-            plan.principal, target, subject.method, subject.name, subject.arguments, context=plan.context
+            plan.principal, target, one.method, one.name, one.arguments, context=plan.context
         )
         if decision.checks:
             plan.checked(method, subject.name, decision)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sidecar.credentials.correlation import Ticket
     from sidecar.hidden.watch import PlaceholderWatch
     from sidecar.proxy.late import LateAnswer
+    from sidecar.proxy.put_back import PutBack
     from sidecar.proxy.redact import Redactor
     from sidecar.rates.account import Counted
     from sidecar.rates.slots import Taken
@@ -193,6 +194,12 @@ class Plan:
     """The answer, where others are asked about it before it goes on."""
     asked: tuple[Message, ...] = ()
     """The messages of the body, as they leave."""
+    put_back: dict[int, PutBack] | None = None
+    """What is put back in the messages of the body when they leave, by their index."""
+    looked_until: float | None = None
+    """Until when the messages that came with the one that is looked at may be looked at."""
+    holds: bool = False
+    """Whether the answer is a stream whose events get the agent's own values only when they go on."""
     slots: Taken | None = None
     """What it takes of limits of how many are under way."""
     most_bytes: int = 0
