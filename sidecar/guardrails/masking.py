@@ -44,8 +44,8 @@ _MOST_PARTS = 64
 _URI = Limits([("format", "uri", Need.TRUE)])
 ANYTHING: Final = Limits()
 Places = dict[int, list[int] | None]
-"""Where code points stand in the spellings of strings (`json_text.places`), by the place of each string: looked for
-once, however many cuts meet it."""
+"""Where code points stand in the spellings of strings (`json_text.places`), by the place of each string: looked
+for once, however many cuts meet it."""
 
 
 def _never_late() -> bool:

@@ -14,17 +14,23 @@ Patterns run in RE2 with little memory: a backtracking engine would run as long 
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 from urllib.parse import unquote
 
-import re2
-
-from sidecar.guardrails.formats import has_format
+from sidecar.guardrails.assertions import (
+    BOUNDS,
+    LONGEST_TEXT,
+    admitted,
+    compiled_pattern,
+    concerns,
+    excludes,
+    is_of,
+    matches,
+    truth,
+)
 
 MOST_DEPTH: Final = 64
 """Schemas within schemas, references followed included."""
@@ -34,11 +40,6 @@ _MOST_LOOKED_INTO = 4
 """References that are followed to see whether a branch is false."""
 MOST_PATTERNS: Final = 16
 """Run for one place; where there are more it counts as unsatisfiable."""
-_LONGEST_PATTERN = 1024
-_LONGEST_TEXT = 4096
-"""Characters that patterns are run over."""
-_MOST_COUNTED = 1024
-_COUNTS = re.compile(r"\{([0-9]+)(?:,([0-9]*))?\}")
 
 
 def _never_late() -> bool:
@@ -72,7 +73,7 @@ class Limits:
         """Whether `new`, of the same type as what stands there, can stand there."""
         if self.impossible:
             return False
-        return all(not self.late() and _truth(keyword, wanted, new) for keyword, wanted, _ in self.assertions)
+        return all(not self.late() and truth(keyword, wanted, new) for keyword, wanted, _ in self.assertions)
 
     def values(self, keyword: str) -> list[Any]:
         """What is said with `keyword` of whatever stands there, in no useful order."""
@@ -185,9 +186,9 @@ class _Walk:
         if type(schema) is not dict or depth > _MOST_LOOKED_INTO:
             return schema is False
         self._left[0] -= 1
-        if "type" in schema and not _is_of(here, schema["type"]):
+        if "type" in schema and not is_of(here, schema["type"]):
             return True
-        if _excludes(schema, here):
+        if excludes(schema, here):
             return True
         if path and type(here) is dict:
             members = _dict(schema.get("properties"))
@@ -196,7 +197,7 @@ class _Walk:
                     continue
                 value = here[name]
                 if type(value) is str and (id(here), name) not in self._hidden:
-                    known = _known(members[name])
+                    known = admitted(members[name])
                     if known is not None and value not in known:
                         return True
         reference = schema.get("$ref")
@@ -222,10 +223,10 @@ class _Walk:
         if type(schema) is not dict:
             return True
         said = [name for name in _SAYING if name in schema and name != "type"]
-        if len(said) != 1 or said[0] not in _BOUNDS | {"pattern", "minLength", "maxLength"}:
+        if len(said) != 1 or said[0] not in BOUNDS | {"pattern", "minLength", "maxLength"}:
             return False
         (keyword,) = said
-        if not _concerns(keyword, schema[keyword], here):
+        if not concerns(keyword, schema[keyword], here):
             return False
         if keyword == "pattern" and self._pattern(schema[keyword]) is None:
             self._limits.impossible = True
@@ -234,7 +235,7 @@ class _Walk:
 
     def _assert(self, schema: dict[str, Any], here: Any, need: Need) -> None:
         for keyword in _ASSERTIONS:
-            if keyword not in schema or not _concerns(keyword, schema[keyword], here):
+            if keyword not in schema or not concerns(keyword, schema[keyword], here):
                 continue
             wanted = schema[keyword]
             unknown = keyword == "pattern" and self._pattern(wanted) is None
@@ -246,11 +247,11 @@ class _Walk:
     def _pattern(self, pattern: Any) -> Any:
         """The pattern, compiled; None where it cannot be known what it says."""
         self._patterns -= 1
-        return None if self._patterns < 0 or self._limits.late() else _compiled(pattern)
+        return None if self._patterns < 0 or self._limits.late() else compiled_pattern(pattern)
 
     def _whole(self, schema: dict[str, Any], here: Any) -> None:
         """An enum or const of something around the place: it may hold no longer when anything in there changes."""
-        if any(type(one) is type(here) for one in _known(schema) or ()):
+        if any(type(one) is type(here) for one in admitted(schema) or ()):
             self._limits.impossible = True
 
     def _of_member(self, schema: dict[str, Any], name: str) -> Iterator[tuple[Any, Need]]:
@@ -261,10 +262,10 @@ class _Walk:
             yield properties[name], Need.TRUE
         for pattern, one in _dict(schema.get("patternProperties")).items():
             compiled = self._pattern(pattern)
-            if compiled is None or len(name) > _LONGEST_TEXT:
+            if compiled is None or len(name) > LONGEST_TEXT:
                 self._limits.impossible = True
                 return
-            if _found(compiled, name):
+            if matches(compiled, name):
                 known = True
                 yield one, Need.TRUE
         if not known and "additionalProperties" in schema:
@@ -278,48 +279,6 @@ def _inner(need: Need, most: Need) -> Need:
     if need is Need.SAME or most is Need.SAME:
         return Need.SAME
     return min(need, most)
-
-
-def _known(schema: dict[str, Any]) -> list[Any] | None:
-    """The only values that it admits; None where it does not say."""
-    if "const" in schema:
-        return [schema["const"]]
-    known = schema.get("enum")
-    return known if type(known) is list else None
-
-
-def _json_type(value: Any) -> str:
-    kind = type(value)
-    return "number" if kind is int or kind is float else kind.__name__
-
-
-def _excludes(schema: dict[str, Any], here: Any) -> bool:
-    """Whether its enum or const is of nothing that is of the type of `here`."""
-    known = _known(schema)
-    return known is not None and not any(_json_type(one) == _json_type(here) for one in known)
-
-
-def _is_of(here: Any, wanted: Any) -> bool:
-    """Whether it may be of one of these types. A number may be an integer: which is not looked at."""
-    kind = _TYPES.get(_json_type(here), ())
-    names = wanted if type(wanted) is list else [wanted]
-    return any(name in kind or name not in _NAMES for name in names if type(name) is str)
-
-
-def _concerns(keyword: str, wanted: Any, here: Any) -> bool:
-    """Whether it depends on the value, and not only on the type, whether the assertion is true."""
-    if keyword == "const" or keyword == "enum":
-        return keyword == "const" or type(wanted) is list
-    if type(here) is str:
-        if keyword == "format":
-            return type(wanted) is str and has_format("\0", wanted) is not True
-        return keyword == "pattern" or (
-            keyword in ("minLength", "maxLength") and type(wanted) in (int, float)
-        )
-    if keyword == "type":
-        names = wanted if type(wanted) is list else [wanted]
-        return type(here) is float and "integer" in names and "number" not in names
-    return keyword in _BOUNDS and type(wanted) in (int, float)
 
 
 def _of_item(schema: dict[str, Any], place: int) -> Iterator[tuple[Any, Need]]:
@@ -389,79 +348,6 @@ def _anchored(root: Any) -> Iterator[dict[str, Any]]:
             pending += here
 
 
-def _truth(keyword: str, wanted: Any, value: Any) -> bool | None:
-    """Whether one assertion is true; None where validators differ."""
-    if keyword == "not":
-        inner = _truth(wanted[0], wanted[1], value)
-        return None if inner is None else not inner
-    return (_of_string if type(value) is str else _of_number)(keyword, wanted, value)
-
-
-def _of_string(keyword: str, wanted: Any, value: str) -> bool | None:
-    if keyword == "pattern":
-        compiled = _compiled(wanted)
-        if compiled is None or len(value) > _LONGEST_TEXT:
-            return None
-        found = _found(compiled, value)
-        # Engines differ in what a letter, a digit and the end of the text are.
-        return found if found or (value.isascii() and "\n" not in value) else None
-    if keyword == "format":
-        return has_format(value, wanted) if type(wanted) is str else True
-    if type(wanted) not in (int, float):
-        return True
-    if keyword == "minLength":
-        return bool(len(value) >= wanted)
-    return bool(keyword != "maxLength" or len(value) <= wanted)
-
-
-def _of_number(keyword: str, wanted: Any, value: int | float) -> bool | None:
-    if keyword == "type":
-        names = wanted if type(wanted) is list else [wanted]
-        return "integer" not in names or "number" in names or value % 1 == 0
-    if type(wanted) not in (int, float):
-        return True
-    match keyword:
-        case "minimum":
-            return bool(value >= wanted)
-        case "maximum":
-            return bool(value <= wanted)
-        case "exclusiveMinimum":
-            return bool(value > wanted)
-        case "exclusiveMaximum":
-            return bool(value < wanted)
-        case "multipleOf":
-            # Of fractions validators think differently.
-            return int(value) % int(wanted) == 0 if wanted >= 1 and wanted % 1 == value % 1 == 0 else None
-    return True
-
-
-@functools.lru_cache(maxsize=64)
-def _known_pattern(pattern: str) -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 1 << 18
-    try:
-        return re2.compile(pattern, options)
-    except (re2.error, UnicodeEncodeError):
-        return None
-
-
-def _compiled(pattern: Any) -> Any:
-    """The pattern in RE2, whose meaning for ASCII is that of ECMA-262; None where it has no such meaning."""
-    if type(pattern) is not str or len(pattern) > _LONGEST_PATTERN:
-        return None
-    if sum(int(last or first) for first, last in _COUNTS.findall(pattern)) > _MOST_COUNTED:
-        return None
-    return _known_pattern(pattern)
-
-
-def _found(compiled: Any, text: str) -> bool:
-    try:
-        return compiled.search(text) is not None
-    except UnicodeEncodeError:  # a lone surrogate, which no pattern means
-        return False
-
-
 def _list(value: Any) -> list[Any]:
     return value if type(value) is list else []
 
@@ -484,15 +370,5 @@ _ASSERTIONS: Final = (
     "exclusiveMaximum",
     "multipleOf",
 )
-_BOUNDS: Final = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 _COMBINING: Final = frozenset({"allOf", "anyOf", "oneOf", "not", "if"})
-_TYPES: Final = {
-    "str": ("string",),
-    "number": ("number", "integer"),
-    "dict": ("object",),
-    "list": ("array",),
-    "bool": ("boolean",),
-    "NoneType": ("null",),
-}
-_NAMES: Final = frozenset(name for names in _TYPES.values() for name in names)
 _SAYING: Final = (*_ASSERTIONS, *_COMBINING, "$ref", "$dynamicRef", "$recursiveRef")
