@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from mesh.policy import load_texts
-from mesh.policy.content import guardrails_of
-from mesh.policy.documents import AgentPolicy, Mode
+from cli.guard.policy_file import read_policy
 from mesh.policy.guardrails import (
     DEFAULT_ACTIONS,
     NO_OPTIONS,
@@ -19,16 +17,15 @@ from mesh.policy.guardrails import (
     Part,
     Processor,
 )
-from mesh.policy.panel import Speaker
-from mesh.policy.rules import Rule
 
 PATIENCE: Final = 60.0
 """Seconds for one message: somebody who looks at a file can wait, where traffic cannot."""
 MASKABLE: Final = frozenset({DetectorKind.PII, DetectorKind.SECRETS, DetectorKind.TERMS})
+_PARTS: Final = (Part.RESULTS, Part.ARGUMENTS, Part.DESCRIPTIONS)
 
 
 class NothingAsked(Exception):
-    """Options leave no detector, or a policy says nothing of content; whoever typed them is at fault."""
+    """Options leave no detector; whoever typed them is at fault."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,13 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"only these (default: all of {', '.join(DEFAULT_ACTIONS)})",
     )
     parser.add_argument(
-        "--policy", metavar="FILE", help="as the guardrails sections of the policies in there say"
+        "--policy", metavar="FILE", help="as policies in there say, or a section guardrails by itself"
     )
     parser.add_argument(
         "--as",
         dest="part",
-        type=Part,
-        choices=(Part.RESULTS, Part.ARGUMENTS, Part.DESCRIPTIONS),
+        type=_part,
+        choices=_PARTS,
         default=Part.RESULTS,
         metavar="PART",
         help="what it is: results (default), arguments, or descriptions of tools; messages say so themselves",
@@ -57,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def guardrails(arguments: argparse.Namespace) -> Guardrails:
     """What the options ask for, without the hurry of traffic.
 
-    Raises NothingAsked, and what reading policies raises: ManifestInvalid, PolicyInvalid.
+    Raises NothingAsked, and what `read_policy` raises.
     """
     if arguments.policy is None:
         kinds = DEFAULT_ACTIONS if arguments.detectors is None else arguments.detectors
@@ -66,7 +63,7 @@ def guardrails(arguments: argparse.Namespace) -> Guardrails:
         )
         found = Guardrails(tuple(asked))
     else:
-        found = _of_policies(arguments.policy)
+        found = read_policy(arguments.policy)
     kept = tuple(
         replace(one, timeout=PATIENCE)
         for one in found.processors
@@ -92,22 +89,10 @@ def not_asked(found: Guardrails) -> list[str]:
     return [one.name for one in found.processors if one.detector is DetectorKind.EXTERNAL]
 
 
-def _of_policies(path: str) -> Guardrails:
-    """What all guardrails sections of a file make together."""
-    from cli.policy.reading import read  # what it needs of clusters and webhooks is half a second
-
-    documents = load_texts(read([path]).texts)
-    speakers = [speaker for policy in documents.policies if (speaker := _speaker(policy)).rules]
-    if not speakers:
-        raise NothingAsked(f"{path}: no policy in there has a section guardrails; leave --policy out")
-    return guardrails_of(speakers)
-
-
-def _speaker(policy: AgentPolicy) -> Speaker:
-    sections = [rule.guardrails for rule in policy.outbound]
-    sections += [rule.guardrails for rule in policy.inbound or ()]
-    rules = [Rule(policy.name, None, guardrails=section) for section in sections if section is not None]
-    return Speaker(policy.name, policy.mode is Mode.ENFORCE, tuple(rules))
+def _part(text: str) -> Part:
+    if text not in _PARTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(_PARTS)}")
+    return Part(text)
 
 
 def _kinds(text: str) -> tuple[DetectorKind, ...]:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from cli.guard import asking
 from cli.guard.asking import NothingAsked
 from cli.guard.passages import visible
+from cli.guard.policy_file import NothingSaid, PolicyUnreadable
 from cli.guard.scan import BAD_INPUT, FOUND, NOTHING, Examined, examine, in_order, place, told_failures, what
 from cli.guard.sources import InputUnreadable, read_source
 from cli.manifests import ManifestInvalid
@@ -113,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         for error in invalid.errors:
             print(f"outrider: {error}", file=sys.stderr)
         return BAD_INPUT
-    except (InputUnreadable, NothingAsked, ManifestInvalid) as error:
+    except (InputUnreadable, NothingAsked, NothingSaid, PolicyUnreadable, ManifestInvalid) as error:
         print(f"outrider: {error}", file=sys.stderr)
         return BAD_INPUT
     for remark in source.remarks:

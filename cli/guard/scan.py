@@ -11,6 +11,7 @@ from typing import Any
 from cli.guard import asking, passages
 from cli.guard.asking import NothingAsked
 from cli.guard.passages import Mark, visible
+from cli.guard.policy_file import NothingSaid, PolicyUnreadable
 from cli.guard.sources import Given, InputUnreadable, read_source
 from cli.manifests import ManifestInvalid
 from cli.output import write
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         for error in invalid.errors:
             print(f"outrider: {error}", file=sys.stderr)
         return BAD_INPUT
-    except (InputUnreadable, NothingAsked, ManifestInvalid) as error:
+    except (InputUnreadable, NothingAsked, NothingSaid, PolicyUnreadable, ManifestInvalid) as error:
         print(f"outrider: {error}", file=sys.stderr)
         return BAD_INPUT
     for remark in (*source.remarks, *(f"not asked: {name}" for name in asking.not_asked(found))):

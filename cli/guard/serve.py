@@ -10,13 +10,11 @@ import argparse
 import asyncio
 import signal
 import sys
-from pathlib import Path
 
 from cli.guard.examiner import DEFAULT, Examiner, external
-from mesh.policy import PolicyInvalid, yaml_tree
-from mesh.policy.errors import ErrorLog
-from mesh.policy.fields import Invalid, Place, Sheet
-from mesh.policy.guardrail_schema import read_guardrails
+from cli.guard.policy_file import NothingSaid, PolicyUnreadable, read_policy
+from cli.manifests import ManifestInvalid
+from mesh.policy import PolicyError, PolicyInvalid
 from mesh.policy.guardrails import Guardrails
 
 _UNUSABLE = 2
@@ -27,15 +25,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8080, metavar="PORT", help="0 for any (8080)")
     parser.add_argument(
-        "--policy", metavar="FILE", help="what stands below `guardrails:` in a policy; else all, flagged"
+        "--policy", metavar="FILE", help="policies, or a section guardrails by itself; else all, flagged"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal; 0, or 2 when the policy or the address cannot be used."""
     try:
-        guardrails = DEFAULT if arguments.policy is None else read_policy(arguments.policy)
-    except (OSError, UnicodeDecodeError, PolicyInvalid) as error:
+        guardrails = DEFAULT if arguments.policy is None else served(arguments.policy)
+    except (PolicyUnreadable, NothingSaid, ManifestInvalid, PolicyInvalid) as error:
         print(f"outrider: {error}", file=sys.stderr)
         return _UNUSABLE
     try:
@@ -46,27 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_policy(file: str) -> Guardrails:
-    """The guardrails of a file: the section itself, or below a key `guardrails`. Raises OSError,
-    UnicodeDecodeError and PolicyInvalid."""
-    log = ErrorLog(file)
-    nodes = yaml_tree.read_documents(Path(file).read_text(encoding="utf-8"), log)
-    found: Guardrails | Invalid | None = None
-    if len(nodes) != 1:
-        log.add(1, "", f"{len(nodes)} documents; write one, with what stands below `guardrails:` in a policy")
-    else:
-        found = read_guardrails(_section(nodes[0]), Place(Sheet(log), ""))
-    if isinstance(found, Guardrails) and (asked := external(found)):
-        log.add(1, "processors", f"{asked[0]} asks somebody else, which only a sidecar does; remove it")
-    if log.errors or not isinstance(found, Guardrails):
-        raise PolicyInvalid(tuple(log.listed()))
+def served(file: str) -> Guardrails:
+    """The guardrails of a file, if this server can carry them out. Raises as `read_policy` does."""
+    found = read_policy(file)
+    if asked := external(found):
+        message = f"{asked[0]} asks somebody else, which only a sidecar does; remove it"
+        raise PolicyInvalid((PolicyError(file, 0, "processors", message),))
     return found
-
-
-def _section(node: yaml_tree.Node) -> yaml_tree.Node:
-    if isinstance(node, yaml_tree.Mapping) and [entry.key for entry in node.entries] == ["guardrails"]:
-        return node.entries[0].value
-    return node
 
 
 async def _serve(examiner: Examiner, host: str, port: int) -> None:

@@ -139,6 +139,30 @@ def test_a_policy_says_what_is_looked_for_and_done(
     assert value["masked"] == [f"mail <EMAIL_1> of Contoso, {AWS}"]
 
 
+@pytest.mark.parametrize("text", ["pii: mask\n", "guardrails: {pii: mask}\n"])
+def test_a_policy_may_be_the_section_by_itself(
+    tmp_path: Path, given: Give, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    file = tmp_path / "guardrails.yaml"
+    file.write_text(text)
+    given(f"mail {ADDRESS}, {AWS}")
+    _, value = scanned(capsys, "--policy", str(file), "--mask")
+    assert value["masked"] == [f"mail <EMAIL_1>, {AWS}"]
+
+
+def test_what_a_file_may_be_looked_at_as_is_told(given: Give, capsys: pytest.CaptureFixture[str]) -> None:
+    given("x")
+    with pytest.raises(SystemExit):
+        main(["guard", "scan", "-", "--as", "foo"])
+    assert "--as: 'foo' is none of results, arguments, descriptions" in capsys.readouterr().err
+
+
+def test_a_policy_that_is_not_there_is_told(given: Give, capsys: pytest.CaptureFixture[str]) -> None:
+    given("x")
+    assert main(["guard", "scan", "-", "--policy", "nope.yaml"]) == 2
+    assert capsys.readouterr().err == "outrider: nope.yaml: cannot be read: No such file or directory\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -19,7 +19,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from cli.guard.detector_server import DetectorServer, start
 from cli.guard.examiner import DEFAULT, Examiner
-from cli.guard.serve import read_policy
+from cli.guard.policy_file import NothingSaid, PolicyUnreadable
+from cli.guard.serve import served
 from cli.main import main
 from mesh.policy import PolicyInvalid
 from mesh.policy.guardrails import Action, DetectorKind
@@ -49,7 +50,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[TestClient[Any, Any]]:
     file = tmp_path / "guardrails.yaml"
     file.write_text(POLICY, encoding="utf-8")
     async with TestClient(
-        TestServer(DetectorServer(Examiner(patient(read_policy(str(file))))).application())
+        TestServer(DetectorServer(Examiner(patient(served(str(file))))).application())
     ) as made:
         yield made
 
@@ -245,7 +246,7 @@ def test_a_policy_is_the_section_or_stands_below_its_name(tmp_path: Path) -> Non
     file = tmp_path / "guardrails.yaml"
     for text in ("pii: mask\n", "guardrails:\n  pii: mask\n"):
         file.write_text(text, encoding="utf-8")
-        (processor,) = read_policy(str(file)).processors
+        (processor,) = served(str(file)).processors
         assert (processor.detector, processor.action) == (DetectorKind.PII, Action.MASK)
 
 
@@ -253,8 +254,9 @@ def test_a_policy_is_the_section_or_stands_below_its_name(tmp_path: Path) -> Non
     ("text", "told"),
     [
         ("pii: mosk\n", "pii: "),
-        ("", "0 documents"),
-        ("pii: mask\n---\npii: mask\n", "2 documents"),
+        ("", "no policy in there has a section guardrails"),
+        ("pii: mask\n---\npii: mask\n", "no policy in there has a section guardrails"),
+        ("pi: mask\n", "pi: unknown field, did you mean pii?"),
         (
             "processors:\n- {name: a, detector: external, action: block, external: {kind: nemo, url: 'https://a/'}}\n",
             "only a sidecar does",
@@ -266,10 +268,34 @@ def test_a_policy_that_cannot_be_used_is_told_with_its_place(
 ) -> None:
     file = tmp_path / "guardrails.yaml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(PolicyInvalid):
-        read_policy(str(file))
+    with pytest.raises((PolicyInvalid, NothingSaid)):
+        served(str(file))
     assert main(["guard", "serve", "--policy", str(file)]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_policy_may_be_policy_documents_in_a_file_or_a_folder(tmp_path: Path) -> None:
+    file = tmp_path / "policies.yaml"
+    file.write_text(
+        "apiVersion: outrider.dev/v1alpha1\nkind: AgentPolicy\nmetadata: {name: a}\n"
+        "spec: {outbound: [{backend: '*', guardrails: {pii: mask, sql: 'off'}}]}\n",
+        encoding="utf-8",
+    )
+    for path in (file, tmp_path):
+        actions = {one.detector: one.action for one in served(str(path)).processors}
+        assert actions[DetectorKind.PII] is Action.MASK
+        assert DetectorKind.SQL not in actions
+        assert actions[DetectorKind.SECRETS] is Action.FLAG
+
+
+def test_a_policy_that_cannot_be_read_is_told_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["guard", "serve", "--policy", "nope.yaml"]) == 2
+    assert capsys.readouterr().err == "outrider: nope.yaml: cannot be read: No such file or directory\n"
+    (tmp_path / "latin").write_bytes(b"caf\xe9")
+    with pytest.raises(PolicyUnreadable, match="is not UTF-8 text"):
+        served(str(tmp_path / "latin"))
 
 
 def test_an_address_that_cannot_be_had_is_told(capsys: pytest.CaptureFixture[str]) -> None:

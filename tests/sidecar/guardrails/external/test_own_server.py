@@ -10,7 +10,7 @@ import pytest
 
 from cli.guard.detector_server import start
 from cli.guard.examiner import Examiner
-from cli.guard.serve import read_policy
+from cli.guard.policy_file import read_policy
 from mesh.policy.guardrails import Action, Direction
 from mesh.reasons import Reason
 from sidecar.guardrails.verdict import NOTHING
