@@ -23,6 +23,7 @@ from mesh.reasons import Reason
 from sidecar.guardrails.verdict import Finding, Verdict
 from sidecar.proxy.answers import Answer, PassedAnswer, WrappedAnswer
 from sidecar.proxy.plan import Plan
+from sidecar.telemetry.record import Recorder
 
 if TYPE_CHECKING:
     from sidecar.guardrails.engine import Engine
@@ -80,7 +81,7 @@ class _Look:
         root = Root(holder, "body", Part.MESSAGES, (), False)
         tool = self.plan.tool if len(self.plan.asked) == 1 else None
         verdict = self.engine.examine((root,), Direction.RESPONSE, tool, len(body))
-        self._record(verdict)
+        write_down(self.pipeline.recorder, self.plan, verdict, "body")
         return verdict.reason if verdict.action is Action.BLOCK else None
 
     def error(self, reason: Reason) -> bytes:
@@ -89,26 +90,28 @@ class _Look:
         code = POLICY_CODES.get(reason, OTHER_POLICY_CODE)
         return encode(error_response(ident, code, reason.sentence, {"reason": str(reason)}))
 
-    def _record(self, verdict: Verdict) -> None:
-        routed, recorder = self.plan.routed, self.pipeline.recorder
-        groups: dict[tuple[Processor, str], list[Finding]] = {}
-        for one in verdict.findings:
-            groups.setdefault((one.processor, one.kind), []).append(one)
-        for (processor, kind), same in groups.items():
-            recorder.finding(
-                routed.direction,
-                self.plan.principal.id,
-                routed.backend,
-                self.plan.tool,
-                detector=processor.name,
-                kind=kind,
-                action=processor.action.name.lower(),
-                observed=processor.observe,
-                times=len(same),
-                where="body",
-            )
-        for name, reason in verdict.failed:
-            recorder.detector_failed(routed.backend, name, reason)
+
+def write_down(recorder: Recorder, plan: Plan, verdict: Verdict, where: str) -> None:
+    """Tell what was found in something that is no message, and who failed."""
+    routed = plan.routed
+    groups: dict[tuple[Processor, str], list[Finding]] = {}
+    for one in verdict.findings:
+        groups.setdefault((one.processor, one.kind), []).append(one)
+    for (processor, kind), same in groups.items():
+        recorder.finding(
+            routed.direction,
+            plan.principal.id,
+            routed.backend,
+            plan.tool,
+            detector=processor.name,
+            kind=kind,
+            action=processor.action.name.lower(),
+            observed=processor.observe,
+            times=len(same),
+            where=where,
+        )
+    for name, reason in verdict.failed:
+        recorder.detector_failed(routed.backend, name, reason)
 
 
 class _Watched(WrappedAnswer):

@@ -46,6 +46,7 @@ from sidecar.proxy.answers import Answer
 from sidecar.proxy.choose_answer import choose_answer
 from sidecar.proxy.connect import tunnel_to
 from sidecar.proxy.departure import Departure
+from sidecar.proxy.head_content import denials_for, reason_against_head
 from sidecar.proxy.known_routes import KnownRoutes
 from sidecar.proxy.mcp_answer import McpAnswers
 from sidecar.proxy.mcp_request import denied, encode_all, inspect_content, inspect_post, unauthorized
@@ -240,7 +241,12 @@ class Pipeline:
                 return plan
             if head.method not in _TRANSPORT:
                 return replies.problem(405, Reason.HTTP_METHOD, head.method)
-            return self._decide_head(plan)
+            decided = self._decide_head(plan)
+            if isinstance(decided, Plan):
+                reason = reason_against_head(plan, head.headers, (), self)
+                if reason is not None:
+                    return replies.problem(403, reason, str(plan.routed.destination))
+            return decided
         if treatment is Treatment.SNIFF and head.body_length != 0:
             return plan
         return self._decide_head(plan)
@@ -346,6 +352,7 @@ class Pipeline:
     def _inspected(
         self, plan: Plan, step: tuple[bytes, Headers] | Held | Reply
     ) -> bytes | Held | Owing | Reply:
+        step = self._head_looked_at(plan, step)
         if isinstance(step, tuple):
             body, headers = step
             return self.leave(plan, headers, body)
@@ -356,6 +363,20 @@ class Pipeline:
             # Refused for another message of its batch: no check is asked any more.
             self._record_provisional(plan, None)
         return step
+
+    def _head_looked_at(
+        self, plan: Plan, step: tuple[bytes, Headers] | Held | Reply
+    ) -> tuple[bytes, Headers] | Held | Reply:
+        """The same, or the refusal because of what the head says that leaves with it."""
+        if isinstance(step, Reply) or (isinstance(step, Held) and step.counted is not None):
+            return step
+        headers = step.headers if isinstance(step, Held) else step[1]
+        body = step.body if isinstance(step, Held) else step[0]
+        reason = reason_against_head(plan, headers, plan.asked, self)
+        if reason is None:
+            return step
+        denials = denials_for(plan, plan.asked, reason)
+        return denied(plan, plan.asked, denials, (body or b"").startswith(b"["))
 
     # The store of shared limits.
 
