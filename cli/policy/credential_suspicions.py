@@ -17,7 +17,7 @@ def credential_suspicions(documents: Documents) -> Iterator[Suspicion]:
         yield from _foreign(policy, documents.backends)
         yield from _unknown_issuers(policy, documents.policies)
         asked = () if policy.users is None else user_urls(policy.users)
-        yield from _plain(f"AgentPolicy/{policy.name} users", asked, documents, policy.namespace)
+        yield from asked_in_plain(f"AgentPolicy/{policy.name} users", asked, documents, policy.namespace)
     for backend in documents.backends:
         where = f"Backend/{backend.name} credential"
         if isinstance(backend.credential, Exchange) and _lacks_audience(backend.credential):
@@ -26,7 +26,7 @@ def credential_suspicions(documents: Documents) -> Iterator[Suspicion]:
             )
             yield Suspicion(f"{where}.exchange", message)
         if backend.credential is not None:
-            yield from _plain(where, urls(backend.credential), documents, backend.namespace)
+            yield from asked_in_plain(where, urls(backend.credential), documents, backend.namespace)
 
 
 def _lacks_audience(exchange: Exchange) -> bool:
@@ -77,9 +77,10 @@ def _meet(one: AgentPolicy, other: AgentPolicy) -> bool:
     return together and (None in (one.namespace, other.namespace) or one.namespace == other.namespace)
 
 
-def _plain(
+def asked_in_plain(
     where: str, asked: Iterable[str], documents: Documents, namespace: str | None
 ) -> Iterator[Suspicion]:
+    """Of URLs that a sidecar will ask: those that it refuses to, since it would be in plain text."""
     plain = [url for url in asked if url.startswith("http://")]
     if not plain:
         return

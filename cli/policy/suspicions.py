@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cli.analyze.inventory import Item
+from cli.policy.content_suspicions import content_suspicions
 from cli.policy.credential_suspicions import credential_suspicions
 from cli.policy.reading import Read
 from cli.policy.suspicion import Suspicion
@@ -25,6 +26,7 @@ def suspicions(documents: Documents, found: Read, default: str) -> Iterator[Susp
         if named.isdisjoint(names) and backend.name not in targeted:
             yield Suspicion(f"Backend/{backend.name}", "no policy names it, so that no agent may use it")
     yield from credential_suspicions(documents)
+    yield from content_suspicions(documents)
     yield from _lost_targets(documents, found, default)
 
 
