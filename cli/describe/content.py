@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
 from mesh.policy.floors import rate_entry
@@ -61,16 +61,28 @@ def content_change(
 
 def _each(content: tuple[Guardrails, tuple[RateLimits, ...]]) -> Iterator[str]:
     guardrails, limits = content
+    yield from guardrails_fully(guardrails)
+    yield from rates_fully(limits)
+
+
+def guardrails_fully(guardrails: Guardrails) -> Iterator[str]:
+    """Each processor with all that makes it another than its name, and what holds for all of them."""
     for one in guardrails.processors:
         yield _fully(one)
     if guardrails.reversible:
         yield "what is masked put back"
     if guardrails.budget != Guardrails().budget:
         yield f"{guardrails.budget:g} s for checks"
+
+
+def rates_fully(limits: Iterable[RateLimits]) -> Iterator[str]:
+    """Each limit with its bursts, and what it is counted with."""
     for limit in limits:
         shared = f", shared ({limit.failure})" if limit.shared else ""
+        observed = ", observed" if limit.observe else ""
         bursts = [rate.burst for rate in (limit.every, *(rate for _, rate in limit.tools)) if rate]
-        yield f"{next(rates_told(limit))}{f', bursts {bursts}' if any(bursts) else ''}{shared}"
+        told = f", bursts {bursts}" if any(bursts) else ""
+        yield f"{next(rates_told(limit))}{told}{shared}{observed}"
 
 
 def _fully(one: Processor) -> str:

@@ -19,8 +19,9 @@ from cli.policy.expectations import read_time
 from cli.policy.loading import FINE, REFUSED, Misused, configure_settings, guarded, with_cluster, world_of
 from cli.policy.naming import agent_named
 from cli.policy.on_behalf import user_of
-from cli.policy.questions import Question, decided
+from cli.policy.questions import Question, decided, parties
 from cli.policy.testing import pair_of
+from cli.policy.treatment import Treatment, treatment
 from cli.policy.voted import Voted
 from cli.policy.votes import votes
 from cli.policy.world import World
@@ -100,6 +101,7 @@ class Explanation:
     decision: Decision
     votes: tuple[Voted, ...]
     conditions: tuple[Condition, ...]
+    treatment: Treatment
     advice: tuple[str, ...]
     note: str = ""
 
@@ -146,6 +148,7 @@ def explain(world: World, question: Question, namespace: str = "default") -> Exp
         decision,
         tuple(found),
         tuple(conditions(world, agent, question)),
+        treatment(world.policy(agent), *parties(world, agent, question)),
         tuple(advice(world, agent, question, decision, found)),
         note,
     )
@@ -177,6 +180,9 @@ def blocks(found: Explanation) -> Iterator[Block]:
     if found.conditions:
         yield Heading("Conditions")
         yield Table(("", "expression"), tuple(_condition(one) for one in found.conditions))
+    if found.decision.allowed and (held := tuple(found.treatment.rows())):
+        yield Heading("Also holds")
+        yield Table(("", "what"), held)
     if found.advice:
         yield Heading("What to change")
         yield from (Line(text, 2) for text in found.advice)
@@ -230,5 +236,6 @@ def as_json(found: Explanation) -> dict[str, Any]:
             }
             for c in found.conditions
         ],
+        "content": found.treatment.as_json(),
         "advice": list(found.advice),
     }

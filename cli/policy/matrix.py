@@ -13,6 +13,7 @@ from cli.policy.judging import State, Verdict, judge, judge_inbound, judge_metho
 from cli.policy.known_users import NEEDED, as_known, refusal
 from cli.policy.patterns import classes_for, inbound_classes_for
 from cli.policy.symbols import NameClass, telling
+from cli.policy.treatment import NOTHING, Treatment, treatment
 from cli.policy.world import World, backend_title
 from mesh.policy import Backend, BackendProtocol, Decision
 from mesh.policy.access.rules import source_id
@@ -32,6 +33,7 @@ class Cell:
     verdict: Verdict
     symbolic: bool = False
     caller: str = ""
+    treatment: Treatment = NOTHING
 
 
 def outbound(world: World, tools: Tools) -> Iterator[Cell]:
@@ -39,7 +41,9 @@ def outbound(world: World, tools: Tools) -> Iterator[Cell]:
     for agent in world.agents:
         for backend in world.backends(agent):
             told = _of_backend(as_known(world, agent), agent, backend, tools)
-            yield from _without_user(told, refusal(world, agent, backend, world.user))
+            held = treatment(world.policy(agent), world.principal(agent), backend)
+            for cell in _without_user(told, refusal(world, agent, backend, world.user)):
+                yield replace(cell, treatment=held)
 
 
 def _without_user(cells: Iterator[Cell], refused: tuple[Decision, str] | None) -> Iterator[Cell]:
@@ -79,9 +83,10 @@ def inbound(world: World, tools: Tools, callers: list[str]) -> Iterator[Cell]:
                 continue
             for path in sorted(paths):
                 told = _of_caller(as_known(world, agent), agent, caller, path, tools)
-                yield from _without_user(
-                    told, refusal(world, agent, world.policy(agent).inbound(path), world.user)
-                )
+                target = world.policy(agent).inbound(path)
+                held = treatment(world.policy(agent), world.principal(agent, caller), target)
+                for cell in _without_user(told, refusal(world, agent, target, world.user)):
+                    yield replace(cell, treatment=held)
 
 
 def _of_caller(world: World, agent: Agent, caller: str, path: str, tools: Tools) -> Iterator[Cell]:
@@ -173,4 +178,5 @@ def as_json(cell: Cell) -> dict[str, Any]:
         "reason": verdict.reason,
         "rule": verdict.rule,
         "needs": list(verdict.needs),
+        "content": cell.treatment.as_json(),
     }
