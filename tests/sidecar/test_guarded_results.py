@@ -100,13 +100,13 @@ CONTENTS: list[dict[str, Any]] = [
     {"to": MAIL},
     {"to": MAIL, "note": f"ask {MAIL}"},
     {"corp": "jane.doe@example.com"},
+    {"ours": MAIL},
     {"card": CARD},
-    {"kind": "boss@example.com"},
     {"to": MAIL, "card": CARD, "corp": "ann.lee@example.com", "kind": "a"},
 ]
 
 
-@pytest.mark.parametrize("content", CONTENTS, ids=["format", "length", "pattern", "number", "enum", "all"])
+@pytest.mark.parametrize("content", CONTENTS, ids=["format", "length", "pattern", "suffix", "number", "all"])
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_client_accepts_what_was_masked_in_structured_content(
     mode: str, content: dict[str, Any]
@@ -125,7 +125,7 @@ async def test_a_client_accepts_what_was_masked_in_structured_content(
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_what_nothing_else_can_stand_for_is_an_error(mode: str) -> None:
-    async with calling("{pii: mask}", mode, {"ours": MAIL}) as (client, _):
+    async with calling("{pii: mask}", mode, {"kind": "boss@example.com"}) as (client, _):
         with pytest.raises(MCPError) as caught:
             await client.call_tool("search", {})
     assert caught.value.error.data == {"reason": "guard_unmaskable"}
