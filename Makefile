@@ -18,7 +18,7 @@ DATA ?= $(OUTRIDER_GUARD_DATA)
 help:  ## list the targets
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(CLI_READY)  ## the whole idea in ten seconds: a real MCP server, two sidecars, real clients
+demo: $(CLI_READY)  ## the whole idea on this machine: a real MCP server, sidecars, real clients
 	@$(BIN)/python -m cli.main demo
 
 test: $(DEV_READY)  ## the test suite

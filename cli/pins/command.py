@@ -51,7 +51,9 @@ def _run(arguments: argparse.Namespace) -> int:
     doubtful = _doubts(now)
     if arguments.against is None:
         _print(now, arguments.output)
-        return REFUSED if doubtful else FINE
+        if not now.tools:
+            warn(f"{escaped(now.source)} offers no tools; approved like this, every tool would be hidden")
+        return REFUSED if doubtful or not now.tools else FINE
     found = differences(now, approved(arguments.against, arguments.backend, headers))
     write.write(_blocks(now, found), _as_json(now, found), arguments.output)
     return REFUSED if found or doubtful else FINE

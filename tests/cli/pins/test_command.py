@@ -161,9 +161,12 @@ def test_standard_input_is_read(
     assert pin(capsys, "-", "--against", str(saved))[0] == 0
 
 
-def test_a_set_without_tools_has_only_a_digest(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = pin(capsys, other(saved))
-    assert code == 0
+def test_a_set_without_tools_has_only_a_digest_and_would_hide_everything(
+    saved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = pin(capsys, other(saved))
+    assert code == 1
+    assert "offers no tools; approved like this, every tool would be hidden" in err
     assert yaml.safe_load(out)["spec"]["pin"] == {"mode": "Approved", "digest": set_digest([])}
 
 
