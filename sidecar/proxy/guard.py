@@ -107,9 +107,10 @@ class Guard:
 
     # What the server says.
 
-    def begin(self, plan: Plan) -> None:
-        """The messages of another answer, or of another event, are looked at now: they share their time."""
-        self._answers.begin(plan)
+    def begin(self, plan: Plan, *, alone: bool = False) -> None:
+        """The messages of another answer, or of another event, are looked at now: they share their time. `alone`:
+        there is one, and no array around it."""
+        self._answers.begin(plan, alone=alone)
 
     def answer(self, plan: Plan, message: Message, value: dict[str, Any]) -> dict[str, Any] | None:
         """One message of the server's as it goes on: the very same where nothing is to be done, None where it does

@@ -8,6 +8,7 @@ one before it, must not hold the agent's own values again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from mesh.protocol.mcp.places import Root, places_of_answer
 from mesh.protocol.strict_json import JsonRefused, encode, parse
 from mesh.reasons import Reason
 from sidecar.guardrails.engine import Engine
-from sidecar.guardrails.held_events import HeldEvents
+from sidecar.guardrails.held_events import HeldEvents, free_text
 from sidecar.guardrails.mask_message import mask_message
 from sidecar.guardrails.restoring import restore_message
 from sidecar.guardrails.stream import Span
@@ -41,9 +42,11 @@ class GuardedAnswers:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
 
-    def begin(self, plan: Plan) -> None:
-        """The messages of another body, or of another event: they share their time."""
+    def begin(self, plan: Plan, *, alone: bool = False) -> None:
+        """The messages of another body, or of another event: they share their time. `alone`: there is one, and no
+        array around it."""
         held = self._shared.engines.of(plan)
+        plan.joins = alone and plan.holds
         plan.looked_until = None if held is None else held.engine.deadline()
 
     def answer(self, plan: Plan, message: Message, value: dict[str, Any]) -> dict[str, Any] | None:
@@ -161,6 +164,8 @@ class GuardedAnswers:
             if not blocking or _unread(verdict, blocking, held.engine):
                 return _kept_back(message, verdict.reason or Reason.GUARD_FAILED)
         shown = value
+        if plan.joins:
+            verdict = _without_free_text(verdict, value)
         if any(map(masks, verdict.findings)):
             schema = self._shared.offered.output_schema(plan.server, asked(plan, message)[1])
             masked = mask_message(
@@ -178,6 +183,19 @@ class GuardedAnswers:
             return shown
         left = self._shared.offered.without(whose(plan), shown, blocking)
         return left or _kept_back(message, verdict.reason or Reason.GUARD_FAILED)
+
+
+def _without_free_text(verdict: Verdict, value: dict[str, Any]) -> Verdict:
+    """Leaving out what is in the text of a notification: that is masked together with the one before it."""
+    place = free_text(value)
+    if place is None:
+        return verdict
+    left = [
+        one
+        for one in verdict.findings
+        if not (masks(one) and one.leaf.holder is place.holder and one.leaf.key == place.name)
+    ]
+    return replace(verdict, findings=tuple(left))
 
 
 def _blocks(finding: Finding) -> bool:

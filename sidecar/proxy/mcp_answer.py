@@ -87,7 +87,7 @@ class McpAnswers:
             if status >= 400 and not _looks_like_result(parsed.value):
                 return parsed.canonical
             raise AnswerRefused(refused.reason, refused.detail) from refused
-        values = self._filter_all(plan, found)
+        values = self._filter_all(plan, found, is_batch)
         if values is None:
             return parsed.canonical
         if values:
@@ -138,7 +138,7 @@ class McpAnswers:
         try:
             parsed = parse(data.encode(), max_depth=self._limits.json_depth)
             found, is_batch = messages(parsed.value, max_batch=self._limits.batch)
-            values = self._filter_all(plan, found)
+            values = self._filter_all(plan, found, is_batch)
         except UnicodeEncodeError:
             return self._unreadable(plan, Reason.JSON_NOT_UTF8, "a lone surrogate")
         except (JsonRefused, JsonRpcRefused, AnswerRefused) as refused:
@@ -182,12 +182,14 @@ class McpAnswers:
         error = error_response(plan.pending[0], INTERNAL_ERROR, message, {"reason": reason.value})
         return encode(error).decode()
 
-    def _filter_all(self, plan: Plan, found: tuple[Message, ...]) -> list[dict[str, Any]] | None:
+    def _filter_all(
+        self, plan: Plan, found: tuple[Message, ...], is_batch: bool
+    ) -> list[dict[str, Any]] | None:
         """The messages as they go on; None if all go on unchanged."""
         values: list[dict[str, Any]] = []
         changed = False
         if self.guard is not None:
-            self.guard.begin(plan)
+            self.guard.begin(plan, alone=not is_batch)
         for message in found:
             value = self._filter(plan, message)
             if value is not None and self.guard is not None:

@@ -200,6 +200,8 @@ class Plan:
     """Until when the messages that came with the one that is looked at may be looked at."""
     holds: bool = False
     """Whether the answer is a stream whose events get the agent's own values only when they go on."""
+    joins: bool = False
+    """Whether the text of the notification that is looked at is masked later, with the one before it."""
     slots: Taken | None = None
     """What it takes of limits of how many are under way."""
     most_bytes: int = 0
