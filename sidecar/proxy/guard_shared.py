@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mesh.policy.compile import Policy
+from mesh.policy.decision import Decision
 from mesh.policy.guardrails import Action, Direction, Processor
+from mesh.protocol.jsonrpc import Message
 from mesh.protocol.mcp.places import Root
+from mesh.reasons import Reason
 from sidecar.guardrails.vault import Vault, Vaults
 from sidecar.guardrails.verdict import Finding, Verdict
 from sidecar.proxy.in_force import Engines
@@ -15,7 +18,7 @@ from sidecar.proxy.offered import Offered
 from sidecar.proxy.pinning import Pinning
 from sidecar.proxy.plan import Plan
 from sidecar.proxy.recent_results import RecentResults
-from sidecar.proxy.spoken_of import session_of
+from sidecar.proxy.spoken_of import session_of, tool_of
 from sidecar.proxy.told import told
 from sidecar.telemetry.record import Recorder
 
@@ -70,6 +73,20 @@ class Shared:
             self._outside = self._ask()
         documents = self.recent.of(session_of(plan))
         return await self._outside.examine(processors, roots, direction, documents)
+
+    def kept_back(self, plan: Plan, message: Message, reason: Reason, *, answer: bool = False) -> None:
+        """Write down that a request, or the answer to one, does not pass, though the policy allows it."""
+        routed, asked = plan.routed, plan.asked_for(message) if answer else message
+        method, name = (None, None) if asked is None else (asked.method, tool_of(asked))
+        self.recorder.withheld(
+            routed.direction,
+            plan.principal,
+            routed.backend,
+            method or message.method or "response",
+            name,
+            Decision(False, reason, "guardrails"),
+            "its answer" if answer else "",
+        )
 
     def record(self, plan: Plan, verdict: Verdict) -> None:
         """Write down what was found, and who failed."""

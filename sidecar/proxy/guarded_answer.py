@@ -162,7 +162,7 @@ class GuardedAnswers:
         if verdict.action is Action.BLOCK:
             blocking = [one for one in verdict.findings if _blocks(one)]
             if not blocking or _unread(verdict, blocking, held.engine):
-                return _kept_back(message, verdict.reason or Reason.GUARD_FAILED)
+                return self._kept_back(plan, message, verdict.reason or Reason.GUARD_FAILED)
         shown = value
         if plan.joins:
             verdict = _without_free_text(verdict, value)
@@ -177,12 +177,20 @@ class GuardedAnswers:
                 reversible=held.reversible,
             )
             if masked.unmaskable:
-                return _kept_back(message, Reason.GUARD_UNMASKABLE)
+                return self._kept_back(plan, message, Reason.GUARD_UNMASKABLE)
             shown = {**value} if masked.changed else value
         if not blocking:
             return shown
         left = self._shared.offered.without(whose(plan), shown, blocking)
-        return left or _kept_back(message, verdict.reason or Reason.GUARD_FAILED)
+        return left or self._kept_back(plan, message, verdict.reason or Reason.GUARD_FAILED)
+
+    def _kept_back(self, plan: Plan, message: Message, reason: Reason) -> dict[str, Any] | None:
+        """What comes in place of a server's message: an error for whoever waits for it."""
+        self._shared.kept_back(plan, message, reason, answer=True)
+        if message.kind not in (Kind.RESULT, Kind.ERROR):
+            return None
+        code = POLICY_CODES.get(reason, OTHER_POLICY_CODE)
+        return error_response(message.id, code, reason.sentence, {"reason": str(reason)})
 
 
 def _without_free_text(verdict: Verdict, value: dict[str, Any]) -> Verdict:
@@ -206,11 +214,3 @@ def _unread(verdict: Verdict, blocking: Sequence[Finding], engine: Engine) -> bo
     """Whether a message that is blocked was not read to its end, so that it may hold more than what was found."""
     too_large = any(one.processor.detector is DetectorKind.SHAPE for one in blocking)
     return too_large or engine.blocks_unread(verdict.failed)
-
-
-def _kept_back(message: Message, reason: Reason) -> dict[str, Any] | None:
-    """What comes in place of a server's message: an error for whoever waits for it."""
-    if message.kind not in (Kind.RESULT, Kind.ERROR):
-        return None
-    code = POLICY_CODES.get(reason, OTHER_POLICY_CODE)
-    return error_response(message.id, code, reason.sentence, {"reason": str(reason)})

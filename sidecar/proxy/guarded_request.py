@@ -122,7 +122,7 @@ class GuardedRequests:
             withheld = self._shared.offered.withheld(whose(plan), _meaning(plan, index, message))
             if withheld is not None:
                 # What was hidden is not called by its name either.
-                work.denials[index] = _denied(plan, message, withheld)
+                self._deny(work, index, message, withheld)
                 continue
             roots = places_of_request(message.value)
             verdict = engine.examine(roots, Direction.REQUEST, tool, size, deadline)
@@ -165,7 +165,11 @@ class GuardedRequests:
             work.mirror(before, message)
             reason = Reason.GUARD_UNMASKABLE if masked.unmaskable else None
         if reason is not None:
-            work.denials[index] = _denied(plan, message, reason)
+            self._deny(work, index, message, reason)
+
+    def _deny(self, work: _Work, index: int, message: Message, reason: Reason) -> None:
+        self._shared.kept_back(work.plan, message, reason)
+        work.denials[index] = _denied(work.plan, message, reason)
 
 
 def _meaning(plan: Plan, index: int, message: Message) -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import is_
 from typing import NamedTuple
 
 from mesh.policy.compile import Policy
@@ -36,6 +37,15 @@ class Engines:
 
     def of(self, plan: Plan) -> InForce | None:
         """What looks at the messages of this exchange; None where nothing does."""
+        asked = self.policy, plan.principal, plan.target
+        answered = plan.guarded
+        if answered is not None and all(map(is_, answered[0], asked)):
+            return answered[1]
+        known = self._found(plan)
+        plan.guarded = asked, known
+        return known
+
+    def _found(self, plan: Plan) -> InForce | None:
         if plan.target is None:
             return None
         guardrails = self.policy.content(plan.principal, plan.target)[0]

@@ -19,8 +19,10 @@ from sidecar.credentials.verified import TokenRefused, Verified
 from sidecar.proxy.pool import Destination
 
 if TYPE_CHECKING:
+    from mesh.policy.compile import Policy
     from sidecar.credentials.correlation import Ticket
     from sidecar.hidden.watch import PlaceholderWatch
+    from sidecar.proxy.in_force import InForce
     from sidecar.proxy.late import LateAnswer
     from sidecar.proxy.put_back import PutBack
     from sidecar.proxy.redact import Redactor
@@ -196,6 +198,8 @@ class Plan:
     """The messages of the body, as they leave."""
     put_back: dict[int, PutBack] | None = None
     """What is put back in the messages of the body when they leave, by their index."""
+    guarded: tuple[tuple[Policy, Principal, Backend | Inbound | None], InForce | None] | None = None
+    """What looks at its messages, by what that was found out for."""
     looked_until: float | None = None
     """Until when the messages that came with the one that is looked at may be looked at."""
     holds: bool = False

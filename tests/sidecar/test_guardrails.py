@@ -10,6 +10,8 @@ import pytest
 
 from mesh.policy.errors import PolicyInvalid
 from mesh.policy.principal import Principal
+from mesh.reasons import Reason
+from sidecar.telemetry import names
 from tests.support.fakes import policy_of
 from tests.support.loopback import (
     POLICY,
@@ -59,6 +61,17 @@ async def test_a_masked_value_is_put_back_for_the_agent_where_the_policy_says_so
     got, seen = await told("{pii: mask, reversible: true}", message, answer)
     assert seen[0]["params"]["arguments"] == {"q": "write to <EMAIL_1>"}
     assert got["result"]["content"][0]["text"] == f"I wrote to {MAIL}."
+
+
+@pytest.mark.parametrize("text", [INJECTION, "well"])
+async def test_what_is_blocked_is_written_down_as_a_refusal(text: str) -> None:
+    script, _ = answering(json_answer(said(INJECTION)))
+    policy = guarded("{injection: block}")
+    async with serving(script) as backend, sidecar_for(backend.port, policy=policy) as (sidecar, port):
+        async with client_of(port) as client:
+            await client.rpc(call("search", q=text))
+        refused = ("outbound", "github", "tools/call", Reason.GUARD_INJECTION)
+        assert sidecar.metrics.value(names.REQUESTS, refused) == 1
 
 
 @pytest.mark.parametrize("way", ["request", "response"])
