@@ -88,7 +88,12 @@ REFUSED: Final[tuple[tuple[str, str, dict[str, Any], str], ...]] = (
     ("AgentPolicy", "per of nothing", _outbound(rateLimit={"concurrent": 1, "per": "hour"}), "per and burst"),
     ("AgentPolicy", "rate of a tool", _outbound(rateLimit={"tools": {"a": {"requests": 1}}}), "per"),
     ("AgentPolicy", "failureMode", _outbound(rateLimit={"concurrent": 1, "failureMode": "open"}), "shared"),
-    ("AgentPolicy", "guardrails of HTTP", _inbound(mcp=None, http={"allow": True}, guardrails={}), "MCP"),
+    (
+        "AgentPolicy",
+        "guardrails of HTTP",
+        {"inbound": [{"from": ["*"], "http": {"allow": True}, "guardrails": {}}]},
+        "about MCP",
+    ),
     ("AgentPolicy", "budget", _outbound(guardrails={"budget": "long"}), "budget"),
     ("AgentPolicy", "detector", _processor(detector="virus"), "detector"),
     ("AgentPolicy", "action", _processor(action="hide"), "action"),
