@@ -54,12 +54,6 @@ def resident_cn(text: str) -> bool:
     return month_day(text[10:12], text[12:14]) and mod_11_2(text)
 
 
-def rrn(digits: str) -> bool:
-    """A date and modulo 11. Numbers given since October 2020 have no check digit, and pass one time in ten."""
-    total = weighted(digits[:12], (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5))
-    return yymmdd(digits) and (11 - total % 11) % 10 == int(digits[12])
-
-
 def my_number(digits: str) -> bool:
     """Modulo 11."""
     rest = weighted(digits[:11], (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11

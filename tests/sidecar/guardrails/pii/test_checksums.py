@@ -50,7 +50,6 @@ PUBLISHED = [
     (asia_pacific.ird, "49091850"),
     (asia_pacific.nric, "S1234567D"),
     (asia_pacific.resident_cn, "11010519491231002X"),
-    (asia_pacific.rrn, "9710139019902"),
     (asia_pacific.my_number, "123456789018"),
     (asia_pacific.resident_tw, "A123456789"),
     (asia_pacific.citizen_th, "1234545678781"),
